@@ -1,0 +1,95 @@
+"""Which combinations of options are tested, and how deeply: the one place that says so.
+
+The noxfile (which runs without the tests' dependencies) and the tests both read this table, so it
+needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A yes-or-no question of copier.yml.
+
+    Attributes:
+        question: Its name there.
+        label: Its name in the id of a combination.
+        default: Its answer when nobody gives one.
+        traces: Regular expressions, case ignored, for the words that may appear nowhere in a
+            project rendered without it.
+    """
+
+    question: str
+    label: str
+    default: bool
+    traces: tuple[str, ...]
+
+
+OPTIONS = (
+    Option(
+        question="include_example",
+        label="example",
+        default=True,
+        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's.
+        traces=(r"(?<![.\w])items\b(?!:)", r"\bitem_\w+", r"\bItem[A-Z]\w+", r"/items"),
+    ),
+)
+
+
+class Depth(IntEnum):
+    """How far a combination is taken; each step includes those before it."""
+
+    RENDERED = 1
+    LINTED = 2
+    TYPED = 3
+    SUITE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """A choice of options, with how deeply it is tested and on which versions of Python."""
+
+    on: frozenset[str]
+    depth: Depth
+    interpreters: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The labels of what is on, in the order of `OPTIONS`, or `bare`."""
+        return "+".join(option.label for option in OPTIONS if option.label in self.on) or "bare"
+
+    @property
+    def answers(self) -> dict[str, bool]:
+        """What copier is told: every option, whether on or off."""
+        return {option.question: option.label in self.on for option in OPTIONS}
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Regular expressions for the words of everything that is off."""
+        return tuple(
+            trace for option in OPTIONS if option.label not in self.on for trace in option.traces
+        )
+
+
+OLDEST_PYTHON = "3.11"
+PYTHONS = (OLDEST_PYTHON, "3.12", "3.13")
+
+COMBINATIONS = (
+    Combination(on=frozenset({"example"}), depth=Depth.SUITE, interpreters=PYTHONS),
+    Combination(on=frozenset(), depth=Depth.SUITE, interpreters=PYTHONS),
+)
+
+# The combination with everything on, where a test needs one that has every file.
+FULL = COMBINATIONS[0]
+
+
+def combination(id: str) -> Combination:
+    """Return the combination called `id`.
+
+    Raises:
+        KeyError: No combination is called so.
+    """
+    return {each.id: each for each in COMBINATIONS}[id]

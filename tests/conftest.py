@@ -1,0 +1,66 @@
+"""What every test of the factory starts from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import GIT_ENVIRONMENT
+from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS
+from tests.projects import Run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ashlar")
+    group.addoption(
+        "--combination",
+        action="append",
+        choices=[each.id for each in COMBINATIONS],
+        help="check only this rendered combination (may be repeated)",
+    )
+    group.addoption(
+        "--interpreter",
+        default=OLDEST_PYTHON,
+        choices=PYTHONS,
+        help="the version of Python that rendered projects use",
+    )
+    group.addoption(
+        "--run-folder",
+        type=Path,
+        help="keep snapshots and rendered projects here, and take them from here if they are there",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep this machine's settings of Copier and git out: Copier's override even computed answers."""
+    settings = tmp_path_factory.mktemp("copier") / "settings.yml"
+    settings.write_text("{}\n")
+    os.environ["COPIER_SETTINGS_PATH"] = str(settings)
+    os.environ.update(GIT_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The folder that all processes of this run share."""
+    folder: Path | None = request.config.getoption("--run-folder")
+    if folder is None:
+        folder = tmp_path_factory.getbasetemp()
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            folder = folder.parent
+    return Run(folder.resolve())
+
+
+@pytest.fixture(scope="session")
+def template(run: Run) -> Path:
+    """A snapshot of this repository, committed and tagged."""
+    return run.template()
+
+
+@pytest.fixture(scope="session")
+def python(request: pytest.FixtureRequest) -> str:
+    """The version of Python that rendered projects use."""
+    version: str = request.config.getoption("--interpreter")
+    return version

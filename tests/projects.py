@@ -1,0 +1,178 @@
+"""Rendered projects: each combination is rendered once per run and shared by all processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import copier
+from filelock import FileLock
+
+from tests.checkout import commit, git, take_snapshot
+from tests.combinations import OLDEST_PYTHON, Combination
+from tests.interpreters import find_interpreter
+
+# What this process was started with must not reach the tools of a rendered project.
+_FOREIGN = ("VIRTUAL_ENV", "PYTHON", "UV_PROJECT", "UV_PYTHON", "PYTEST_", "NOX_", "COV_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that has ended: what it was, how it ended, and both its outputs together."""
+
+    command: str
+    code: int
+    output: str
+
+    def __str__(self) -> str:
+        return f"`{self.command}` ended with {self.code}:\n{self.output}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A rendered project with its own virtual environment and git repository."""
+
+    folder: Path
+    interpreter: Path
+    temporary_folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment its tools run in: the caller's, without what belongs to the caller."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        return kept | {
+            "UV_PYTHON": str(self.interpreter),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "TMPDIR": str(self.temporary_folder),
+        }
+
+    def run(self, *command: str, timeout: float = 300, **environment: str) -> Finished:
+        """Run `command` in the project's folder.
+
+        Args:
+            command: The program and its arguments.
+            timeout: Seconds until it is killed.
+            environment: Variables on top of the project's environment.
+
+        Raises:
+            subprocess.TimeoutExpired: It was killed.
+        """
+        ended = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(command=" ".join(command), code=ended.returncode, output=ended.stdout)
+
+    def tool(self, *command: str, timeout: float = 300, **environment: str) -> Finished:
+        """Run one of the tools of the project's virtual environment."""
+        return self.run("uv", "run", "--no-sync", *command, timeout=timeout, **environment)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, in which its processes share what has been made once.
+
+    Whatever is complete has a file with the suffix `.done` beside it.
+    """
+
+    folder: Path
+
+    def template(self) -> Path:
+        """Return the snapshot of this repository."""
+        target = self.folder / "template"
+        with self._once(target) as missing:
+            if missing:
+                take_snapshot(target)
+        return target
+
+    def rendered(self, combination: Combination) -> Path:
+        """Return a rendered project that nobody has touched and nobody may touch."""
+        template = self.template()
+        target = self.folder / "rendered" / combination.id
+        with self._once(target) as missing:
+            if missing:
+                render(template, target, **combination.answers)
+        return target
+
+    def project(self, combination: Combination, version: str = OLDEST_PYTHON) -> Project:
+        """Return a copy of the rendered project with its dependencies installed.
+
+        Args:
+            combination: Which one.
+            version: The version of Python, such as "3.12".
+
+        Raises:
+            LookupError: This machine has no Python of that version.
+            RuntimeError: Its dependencies could not be installed; the message has uv's output.
+        """
+        rendered = self.rendered(combination)
+        interpreter = find_interpreter(version)
+        if interpreter is None:
+            raise LookupError(f"no Python {version} here: install it where uv or pyenv finds it")
+        target = self.folder / "projects" / f"{combination.id}-{version}"
+        # Sockets of PostgreSQL go there, and a path to a socket may not be long.
+        temporary = self.folder / "t" / f"{combination.id}-{version}"
+        project = Project(folder=target, interpreter=interpreter, temporary_folder=temporary)
+        with self._once(target) as missing:
+            if missing:
+                temporary.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(rendered, target)
+                git(target, "init", "--quiet", "--initial-branch=main")
+                installed = project.run("uv", "sync")
+                if installed.code:
+                    raise RuntimeError(str(installed))
+                git(target, "add", "--all")
+                git(target, "commit", "--quiet", "--message=Rendered")
+        return project
+
+    @contextmanager
+    def _once(self, target: Path) -> Iterator[bool]:
+        """Hold the lock of `target` and say whether it has still to be made."""
+        mark = target.with_name(target.name + ".done")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(target.name + ".lock")):
+            missing = not mark.exists()
+            if missing:
+                shutil.rmtree(target, ignore_errors=True)
+            yield missing
+            mark.touch()
+
+
+def render(template: Path, target: Path, /, *, vcs_ref: str | None = None, **answers: Any) -> None:
+    """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out."""
+    copier.run_copy(
+        str(template), target, data=answers, defaults=True, quiet=True, vcs_ref=vcs_ref
+    )
+
+
+def keep_in_git(project: Path) -> None:
+    """Commit a rendered project as its user would before an update."""
+    git(project, "init", "--quiet", "--initial-branch=main")
+    commit(project, "Rendered")
+
+
+def tree(folder: Path, *, without: tuple[str, ...] = (".git",)) -> dict[str, bytes]:
+    """Return the contents of all files under `folder` by their relative paths.
+
+    Args:
+        folder: Where to look.
+        without: First parts of paths to leave out.
+    """
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in without
+    }

@@ -1,0 +1,169 @@
+"""The Dockerfile, the manifests and the automation of a rendered project, each by itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.combinations import FULL
+from tests.delivery import (
+    CI,
+    MANIFESTS,
+    Manifests,
+    generated_settings,
+    pods,
+    probes,
+    read,
+    read_manifests,
+    server,
+)
+from tests.projects import Run
+
+TOOLS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session")
+def project(run: Run) -> Path:
+    return run.rendered(FULL)
+
+
+@pytest.fixture(scope="session")
+def manifests(project: Path) -> Manifests:
+    return read_manifests(project)
+
+
+# The oldest cluster has preStop's `sleep`, which the deployment uses; the other is the newest known.
+@pytest.mark.parametrize("version", [["-k", "1.29"], []], ids=["oldest", "newest"])
+def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) -> None:
+    files = [
+        f"{MANIFESTS}/{name}" for name in read_manifests(project)["Kustomization"]["resources"]
+    ]
+    check(project, "kubernetes-validate", *version, "--strict", *files)
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ("vendor.compose-spec", "compose.yaml"),
+        ("vendor.github-workflows", CI),
+        ("custom.github-workflows-require-timeout", CI),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_configuration_fits_its_published_schema(project: Path, schema: str, path: str) -> None:
+    check(project, "check-jsonschema", "--builtin-schema", schema, path)
+
+
+def test_dockerfile_passes_its_linter(project: Path) -> None:
+    check(project, "hadolint", "Dockerfile")
+
+
+def test_automation_passes_its_linter(project: Path) -> None:
+    """Actions are pinned, permissions least, expressions harmless, updates delayed."""
+    check(project, "zizmor", "--offline", "--no-progress", ".")
+
+
+def check(folder: Path, tool: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_manifest_is_listed(project: Path, manifests: Manifests) -> None:
+    files = {path.name for path in (project / MANIFESTS).iterdir()} - {"kustomization.yaml"}
+    assert set(manifests["Kustomization"]["resources"]) == files
+
+
+def test_manifests_refer_to_what_exists(project: Path, manifests: Manifests) -> None:
+    (generator,) = manifests["Kustomization"]["configMapGenerator"]
+    explained = (project / MANIFESTS / "kustomization.yaml").read_text(encoding="utf-8")
+    for pod in pods(manifests):
+        (container,) = pod["spec"]["containers"]
+        settings, secrets = container["envFrom"]
+        assert settings["configMapRef"]["name"] == generator["name"]
+        assert f"The Secret {secrets['secretRef']['name']} " in explained
+        volumes = {volume["name"] for volume in pod["spec"].get("volumes", [])}
+        assert volumes == {mount["name"] for mount in container.get("volumeMounts", [])}
+    target = manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == (
+        "Deployment",
+        manifests["Deployment"]["metadata"]["name"],
+    )
+    ports = {port["name"] for port in server(manifests)["ports"]}
+    assert ports == {probe["port"] for probe in probes(manifests)}
+    assert ports == {port["targetPort"] for port in manifests["Service"]["spec"]["ports"]}
+
+
+def test_selectors_mean_the_server_and_not_the_migration(manifests: Manifests) -> None:
+    deployment, job = manifests["Deployment"]["spec"], manifests["Job"]["spec"]
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+    selectors = [
+        manifests["Service"]["spec"]["selector"],
+        manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        deployment["selector"]["matchLabels"],
+        *(constraint["labelSelector"]["matchLabels"] for constraint in spread),
+    ]
+    for selector in selectors:
+        assert selector.items() <= deployment["template"]["metadata"]["labels"].items()
+        assert not selector.items() <= job["template"]["metadata"]["labels"].items()
+
+
+def test_a_release_applies_the_server_last(project: Path, manifests: Manifests) -> None:
+    """The documented order rests on one label: what has it waits for the migration."""
+    text = (project / MANIFESTS / "kustomization.yaml").read_text(encoding="utf-8")
+    (label, value) = re.findall(r"-l '([\w./]+)!=(\w+)'", text)[0]
+    waiting = {
+        kind
+        for kind, manifest in manifests.items()
+        if manifest.get("metadata", {}).get("labels", {}).get(label) == value
+    }
+    assert waiting == manifests.keys() - {"Job", "Kustomization"}
+    assert f"job/{manifests['Job']['metadata']['name']}\n" in text
+
+
+def test_pods_fit_the_restricted_profile(manifests: Manifests) -> None:
+    """By the Pod Security Standards' restricted profile, and the file system read-only besides."""
+    found = list(pods(manifests))
+    assert len(found) == 2
+    for pod in found:
+        spec = pod["spec"]
+        assert spec["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        assert spec["automountServiceAccountToken"] is False
+        # Injected variables such as POSTGRES_PORT=tcp://… would be read as settings.
+        assert spec["enableServiceLinks"] is False
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_a_stopping_server_may_finish_its_requests(project: Path, manifests: Manifests) -> None:
+    graceful = int(generated_settings(manifests["Kustomization"])["API_GRACEFUL_SHUTDOWN_SECONDS"])
+    waiting = server(manifests)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    pod = manifests["Deployment"]["spec"]["template"]["spec"]
+    assert waiting + graceful < pod["terminationGracePeriodSeconds"]
+    compose = read(project / "compose.yaml")["services"]["app"]["stop_grace_period"]
+    assert graceful < int(compose.removesuffix("s"))
+
+
+def test_compose_has_no_default_secret(project: Path) -> None:
+    services = read(project / "compose.yaml")["services"]
+    secrets = [
+        value
+        for service in services.values()
+        for name, value in service["environment"].items()
+        if name in {"POSTGRES_PASSWORD", "SECRET_KEY"}
+    ]
+    assert len(secrets) == 5
+    for value in secrets:
+        assert re.fullmatch(r"\$\{\w+:\?set it in \.env [^}]+\}", value)
