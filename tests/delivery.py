@@ -22,10 +22,17 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_manifests(project: Path) -> Manifests:
-    """Return the cluster's objects by their kind, of which there is one each."""
-    found = [read(path) for path in sorted((project / MANIFESTS).glob("*.yaml"))]
-    by_kind = {manifest["kind"]: manifest for manifest in found}
-    assert len(by_kind) == len(found)
+    """Return the cluster's objects by their kind.
+
+    Raises:
+        ValueError: There are two of a kind, one of which would go unseen.
+    """
+    by_kind: Manifests = {}
+    for path in sorted((project / MANIFESTS).glob("*.yaml")):
+        manifest = read(path)
+        if manifest["kind"] in by_kind:
+            raise ValueError(f"{path.name} is a second {manifest['kind']}")
+        by_kind[manifest["kind"]] = manifest
     return by_kind
 
 

@@ -40,6 +40,7 @@ os.environ |= {
 }
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
+from app.core.health import DEFAULT_TIMEOUT_SECONDS
 from app.development.embedded_postgres import embedded_postgres
 from app.main import create_app
 settings = get_settings()
@@ -52,6 +53,7 @@ print(json.dumps({
     "port": settings.api.port,
     "connections": settings.api.workers * settings.database.pool_size,
     "postgres": major,
+    "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
 """
 
@@ -107,6 +109,11 @@ def test_probed_paths_are_routes(
         probed |= set(found)
     assert probed == {"/api/v1/health/live", "/api/v1/health/ready"}
     assert probed <= set(application["paths"])
+
+
+def test_readiness_waits_for_its_checks(manifests: Manifests, application: dict[str, Any]) -> None:
+    """Otherwise a slow dependency is a probe without an answer instead of a 503 with a reason."""
+    assert server(manifests)["readinessProbe"]["timeoutSeconds"] > application["check_seconds"]
 
 
 def test_ports_agree(project: Path, manifests: Manifests, application: dict[str, Any]) -> None:

@@ -1,0 +1,160 @@
+"""The questionnaire, answered as a person would: with keys, in process and on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import copier
+import pexpect
+import pyte
+import pytest
+import yaml
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from tests.projects import tree
+
+ENTER = "\r"
+CLEAR_LINE = "\x15"
+DOWN = "\x1b[B"
+SECONDS = 30
+
+
+@pytest.fixture
+def keys() -> Iterator[PipeInput]:
+    """A keyboard for prompts that run in this process."""
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+        yield pipe
+
+
+def answers(project: Path) -> dict[str, object]:
+    stored: dict[str, object] = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return {name: value for name, value in stored.items() if not name.startswith("_")}
+
+
+def test_enter_through_everything_equals_the_defaults(
+    template: Path, tmp_path: Path, keys: PipeInput
+) -> None:
+    keys.send_text(ENTER * 6)
+    copier.run_copy(str(template), tmp_path / "asked", quiet=True)
+    copier.run_copy(str(template), tmp_path / "defaults", quiet=True, defaults=True)
+    assert tree(tmp_path / "asked") == tree(tmp_path / "defaults")
+    assert answers(tmp_path / "asked") == {
+        "project_name": "My Service",
+        "description": "A web service on FastAPI and PostgreSQL",
+        "author_name": "My Service contributors",
+        "author_email": "",
+        "license": "MIT",
+        "include_example": True,
+    }
+
+
+def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: PipeInput) -> None:
+    for typed in ("Café \"Zoë\"", "It's {{ here }}", "Ana Ruiz", "ana@example.org"):
+        keys.send_text(CLEAR_LINE + typed + ENTER)
+    keys.send_text(DOWN * 2 + ENTER + "n")
+    copier.run_copy(str(template), tmp_path / "project", quiet=True)
+    assert answers(tmp_path / "project") == {
+        "project_name": "Café \"Zoë\"",
+        "description": "It's {{ here }}",
+        "author_name": "Ana Ruiz",
+        "author_email": "ana@example.org",
+        "license": "BSD-3-Clause",
+        "include_example": False,
+    }
+
+
+class Terminal:
+    """`copier copy` on a terminal of 80 columns, as a person sees it."""
+
+    def __init__(self, *arguments: str, cwd: Path) -> None:
+        """Start it in `cwd`."""
+        self._screen = pyte.Screen(80, 50)
+        self._stream = pyte.Stream(self._screen)
+        self.process = pexpect.spawn(
+            sys.executable,
+            ["-m", "copier", "copy", *arguments],
+            cwd=str(cwd),
+            env=os.environ | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            dimensions=(50, 80),
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+
+    def see(self, sentence: str) -> None:
+        """Wait until the screen shows `sentence` on one line, whole.
+
+        Raises:
+            AssertionError: It did not appear in time, or the program ended first.
+        """
+        while not any(sentence in line for line in self._screen.display):
+            try:
+                self._stream.feed(self.process.read_nonblocking(size=4096, timeout=SECONDS))
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                screen = "\n".join(self._screen.display).rstrip()
+                raise AssertionError(f"never seen: {sentence!r}; the screen:\n{screen}") from None
+
+    def type(self, *keys: str) -> None:
+        """Press `keys`."""
+        for each in keys:
+            self.process.send(each)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit code."""
+        self._stream.feed(self.process.read())
+        self.process.close()
+        assert self.process.exitstatus is not None
+        return self.process.exitstatus
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    """Programs to end after the test, whatever became of it."""
+    started: list[Terminal] = []
+    yield started
+    for terminal in started:
+        terminal.process.close(force=True)
+
+
+def test_a_bad_answer_is_refused_with_its_rule_and_can_be_corrected(
+    template: Path, tmp_path: Path, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(str(template), "project", cwd=tmp_path)
+    terminals.append(terminal)
+    refused = (
+        ("What is the project called?", "!!!", "Use a letter or a digit", "Fine"),
+        ("What is it for", "x" * 151, "At most 150 characters", "Fine, too"),
+        ("Who writes it", "Ruiz, Ana", "No commas", "Ana Ruiz"),
+        ("Their e-mail address?", "ana at home", "Write name@example.org", "ana@example.org"),
+    )
+    for question, bad, sentence, good in refused:
+        terminal.see(question)
+        terminal.type(CLEAR_LINE, bad, ENTER)
+        terminal.see(sentence)
+        assert not (tmp_path / "project").exists()
+        terminal.type(CLEAR_LINE, good, ENTER)
+    terminal.see("Under which licence?")
+    terminal.type(ENTER)
+    terminal.see("Include the items example")
+    terminal.type(ENTER)
+    terminal.see("Fine is ready. Next:")
+    terminal.see("uv run app dev")
+    assert terminal.end() == 0
+    assert answers(tmp_path / "project")["author_name"] == "Ana Ruiz"
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing(
+    template: Path, tmp_path: Path, terminals: list[Terminal]
+) -> None:
+    terminal = Terminal(str(template), "project", cwd=tmp_path)
+    terminals.append(terminal)
+    terminal.see("What is the project called?")
+    terminal.type(ENTER)
+    terminal.see("What is it for")
+    terminal.type("\x03")
+    assert terminal.end() != 0
+    assert not (tmp_path / "project").exists()
