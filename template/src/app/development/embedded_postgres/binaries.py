@@ -64,9 +64,7 @@ def find_installation(bin_folder: Path | None) -> Installation:
         EmbeddedPostgresError: There is none, or none that runs on this system.
     """
     if bin_folder is not None:
-        return _inspect(
-            bin_folder.absolute(), f"PostgreSQL's programs come from the folder {bin_folder}."
-        )
+        return _inspect(bin_folder.absolute(), f"PostgreSQL's programs come from the folder {bin_folder}.")
     problems = []
     for folder, source in _candidates():
         try:

@@ -5,20 +5,24 @@ import os
 import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.development.embedded_postgres.binaries import Installation
-from app.development.embedded_postgres.errors import EmbeddedPostgresError, full_disk
+from app.development.embedded_postgres.errors import (
+    EmbeddedPostgresError,
+    full_disk,
+    is_full_disk,
+)
 from app.development.embedded_postgres.processes import Identity, run
 
 # Bytes. A new cluster of PostgreSQL 18 takes 39 MB and its first write-ahead logs 32 MB more.
 SPACE_FOR_NEW = 128 * 1024**2
 SPACE_FOR_START = 32 * 1024**2
 _INITDB_SECONDS = 120
+_DESCRIPTORS = Path("/proc/self/fd")  # Linux
 _LOCALES = ("C.UTF-8", "C")  # the first one is missing on old systems
 
 
@@ -78,8 +82,7 @@ class Cluster:
             for path, owner in ((self.home, os.geteuid()), (self.data, identity.uid)):
                 if path.exists() and path.stat().st_uid != owner:
                     raise EmbeddedPostgresError(
-                        f"The folder {path} belongs to another user (uid {path.stat().st_uid}; "
-                        f"expected {owner}).",
+                        f"The folder {path} belongs to another user (uid {path.stat().st_uid}; expected {owner}).",
                         next_step="Run this as the user who created it, or remove the folder "
                         f"{self.home} and lose the data in it.",
                     )
@@ -87,8 +90,7 @@ class Cluster:
             if err.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise full_disk(self.home) from err
             raise EmbeddedPostgresError(
-                f"The folder {self.home} for the embedded PostgreSQL server's data cannot be used: "
-                f"{err.strerror}.",
+                f"The folder {self.home} for the embedded PostgreSQL server's data cannot be used: {err.strerror}.",
                 next_step="Make the folder writable for the current user.",
             ) from err
 
@@ -147,12 +149,12 @@ def reachable(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     folder's permissions need to be changed: opening it through /proc asks for permission on the
     folder itself only. (Its current folder would do, too, but PostgreSQL 15 leaves that on start.)
     """
-    if sys.platform != "linux":
+    if not _DESCRIPTORS.is_dir():
         yield str(folder), ()
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{descriptor}", (descriptor,)
+        yield str(_DESCRIPTORS / str(descriptor)), (descriptor,)
     finally:
         os.close(descriptor)
 
@@ -173,7 +175,7 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
         output = done.stderr.strip()
         if "invalid locale" not in output:
             break
-    if "No space left on device" in output or "Disk quota exceeded" in output:
+    if is_full_disk(output):
         raise full_disk(data.parent)
     raise EmbeddedPostgresError(
         f"PostgreSQL's initdb failed: {' '.join(output.splitlines()[-3:])}",

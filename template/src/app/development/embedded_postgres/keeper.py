@@ -78,11 +78,7 @@ def wait_until_ready(pid: int, postmaster_file: str) -> bool:
         with suppress(OSError), open(postmaster_file, encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
             # The file of a crashed server may still be there: only our child's PID counts.
-            if (
-                lines[:1] == [str(pid)]
-                and lines[READY_LINE:]
-                and lines[READY_LINE].strip() == "ready"
-            ):
+            if lines[:1] == [str(pid)] and lines[READY_LINE:] and lines[READY_LINE].strip() == "ready":
                 return True
         time.sleep(READY_STEP)
     return False
@@ -119,10 +115,8 @@ def main() -> None:
     """Run the server that the command line describes until it ends (see `launch.py`)."""
     if os.fork():
         os._exit(0)  # the client waits for this one, and is the parent of nothing that outlives it
-    lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = sys.argv[
-        1:
-    ]
-    os.set_inheritable(int(lock), False)  # ours to the end, not the server's
+    lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = sys.argv[1:]
+    fcntl.fcntl(int(lock), fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # ours to the end, not the server's
     announce(state_file, socket_folder)  # first, so that it is found and removed if we are killed
     os.mkdir(socket_folder, 0o700)
     if int(uid) >= 0:
@@ -132,9 +126,7 @@ def main() -> None:
     ended = threading.Event()
     threading.Thread(target=stop_when_unused, args=(clients_lock, pid, ended), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, lambda *_: threading.Thread(target=stop_server, args=(pid, ended)).start()
-        )
+        signal.signal(number, lambda *_: threading.Thread(target=stop_server, args=(pid, ended)).start())
     try:
         if wait_until_ready(pid, postmaster_file):
             announce(state_file, socket_folder, pid, os.getpid())

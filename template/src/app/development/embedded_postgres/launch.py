@@ -34,7 +34,7 @@ _SETTINGS = {
     "jit": "off",
     "synchronous_commit": "off",
 }
-_THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+_THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
 def start_keeper(
@@ -48,6 +48,9 @@ def start_keeper(
     """Start the keeper with the server; it writes the state file when the server is ready.
 
     Args:
+        cluster: The files; the data folder exists.
+        installation: Programs that `identity` can run.
+        identity: The server's user.
         keeper_lock: The lock, held. The keeper takes it over; the caller's copy may be closed.
         durable: Whether data must survive a crash of the whole machine.
 

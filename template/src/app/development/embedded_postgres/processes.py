@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _CLUSTER_SETTING = "embedded_postgres.cluster"
+_PROCESSES = Path("/proc")  # Linux
 _LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
@@ -78,14 +78,9 @@ def cluster_mark(data: Path) -> str:
 
 def command_line(pid: int) -> str:
     """The command line of a process, empty when there is no such process."""
-    if sys.platform == "linux":
+    if _PROCESSES.is_dir():
         try:
-            return (
-                Path(f"/proc/{pid}/cmdline")
-                .read_bytes()
-                .replace(b"\0", b" ")
-                .decode("utf-8", "replace")
-            )
+            return (_PROCESSES / f"{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
             return ""
     return run(["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], seconds=10).stdout
@@ -97,6 +92,6 @@ def works_in(pid: int, folder: Path) -> bool:
     In a container without CAP_SYS_PTRACE root may not look at another user's process.
     """
     try:
-        return os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), folder.stat())
+        return os.path.samestat((_PROCESSES / f"{pid}/cwd").stat(), folder.stat())
     except OSError:
         return False

@@ -8,14 +8,21 @@ import hashlib
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from app.development.embedded_postgres.binaries import PROGRAMS, Installation, version_shown
-from app.development.embedded_postgres.errors import EmbeddedPostgresError, full_disk
+from app.development.embedded_postgres.errors import (
+    EmbeddedPostgresError,
+    full_disk,
+    is_full_disk,
+)
+from app.development.embedded_postgres.locks import LockFile
 from app.development.embedded_postgres.processes import Identity
 
+_COPY_SECONDS = 60
 CACHE = Path("/var/cache/embedded-postgres")
 _LEFT_OUT = shutil.ignore_patterns("*.a", "include", "pkgconfig", "pgxs", "man", "doc", "locale")
 
@@ -40,8 +47,7 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
 
 def _runs(identity: Identity, installation: Installation) -> bool:
     return all(
-        "(PostgreSQL)" in version_shown(installation.bin_folder / program, identity=identity)
-        for program in PROGRAMS
+        "(PostgreSQL)" in version_shown(installation.bin_folder / program, identity=identity) for program in PROGRAMS
     )
 
 
@@ -54,7 +60,10 @@ def _copy_of(installation: Installation) -> Path:
         _make_cache()
         target = CACHE / f"{installation.version}-{_fingerprint(prefix)}"
         if not target.is_dir():
-            _copy(prefix, target, place)
+            with LockFile(CACHE / "copying.lock") as lock:
+                lock.acquire(deadline=time.monotonic() + _COPY_SECONDS)
+                if not target.is_dir():  # by now another process may have made it
+                    _copy(prefix, target, place)
     except OSError as err:
         raise _not_copied(err) from err
     except shutil.Error as err:  # the copying of single files failed, perhaps for lack of space
@@ -63,7 +72,7 @@ def _copy_of(installation: Installation) -> Path:
 
 
 def _not_copied(err: OSError) -> EmbeddedPostgresError:
-    if "No space left" in str(err):
+    if is_full_disk(str(err)):
         return full_disk(CACHE)
     return EmbeddedPostgresError(
         f"PostgreSQL does not run as root, and its programs cannot be copied to {CACHE} "
@@ -83,16 +92,17 @@ def _make_cache() -> None:
 
 
 def _fingerprint(prefix: Path) -> str:
-    # Every file by name and size, the server by its content: 15 ms, and the same for all projects
-    # that have the same package.
+    # The server by its content, what it may load by name and size: 10 ms, and the same for all
+    # projects that have the same package.
     digest = hashlib.blake2b((prefix / "bin/postgres").read_bytes(), digest_size=8)
-    for folder in ("bin", "lib", "share"):
-        for path in sorted((prefix / folder).rglob("*")):
-            digest.update(f"{path.relative_to(prefix)}:{path.stat().st_size}\n".encode())
+    for path in sorted((prefix / "lib").rglob("*")):
+        digest.update(f"{path.relative_to(prefix)}:{path.stat().st_size}\n".encode())
     return digest.hexdigest()
 
 
 def _copy(prefix: Path, target: Path, place: Path) -> None:
+    for remains in CACHE.glob("building-*"):  # of a process that was killed
+        shutil.rmtree(remains)
     building = Path(tempfile.mkdtemp(prefix="building-", dir=CACHE))
     try:
         inside = building / place
@@ -112,8 +122,6 @@ def _copy(prefix: Path, target: Path, place: Path) -> None:
         for path in (building, *building.rglob("*")):
             programs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
             path.chmod(0o755 if programs else 0o644)
-        # Two at once: the second rename finds a folder that is not empty, and its copy is dropped.
-        with suppress(FileExistsError):
-            building.rename(target)
+        building.rename(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)

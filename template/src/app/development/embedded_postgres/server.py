@@ -10,7 +10,11 @@ from urllib.parse import quote
 
 from app.development.embedded_postgres.binaries import Installation, find_installation
 from app.development.embedded_postgres.cluster import Cluster
-from app.development.embedded_postgres.errors import EmbeddedPostgresError, full_disk
+from app.development.embedded_postgres.errors import (
+    EmbeddedPostgresError,
+    full_disk,
+    is_full_disk,
+)
 from app.development.embedded_postgres.identity import server_identity
 from app.development.embedded_postgres.launch import PORT, start_keeper
 from app.development.embedded_postgres.leftovers import clear_leftovers
@@ -73,9 +77,7 @@ def embedded_postgres(
     with LockFile(cluster.clients_lock) as presence:
         try:
             socket_folder = _join(cluster, found, identity, presence=presence, durable=durable)
-            yield EmbeddedServer(
-                major=found.major, source=found.source, socket_folder=socket_folder
-            )
+            yield EmbeddedServer(major=found.major, source=found.source, socket_folder=socket_folder)
         finally:
             _leave(cluster, presence)
 
@@ -183,7 +185,7 @@ def _log_tail(cluster: Cluster) -> str:
 
 def _failed_start(cluster: Cluster) -> EmbeddedPostgresError:
     tail = _log_tail(cluster)
-    if "No space left on device" in tail or "Disk quota exceeded" in tail:
+    if is_full_disk(tail):
         return full_disk(cluster.home)
     return EmbeddedPostgresError(
         f"The embedded PostgreSQL server ended while it was starting:\n{tail}",
@@ -197,15 +199,18 @@ def _leave(cluster: Cluster, presence: LockFile) -> None:
         return  # a forked child, which never joined
     presence.release()
     deadline = time.monotonic() + _LEAVE_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and cluster.home.exists():
         with LockFile(cluster.start_lock) as start:
             # Without it, a look at the keeper's lock could be taken for the keeper itself.
             if start.try_acquire():
+                last = presence.try_acquire()
                 with LockFile(cluster.keeper_lock) as keeper:
                     if keeper.try_acquire():
+                        if last:  # for a keeper that was killed; the others still use its server
+                            clear_leftovers(cluster)
                         return
                 # Shared but not exclusive: others are left. Neither: the keeper is stopping.
-                if not presence.try_acquire() and presence.try_acquire(shared=True):
+                if not last and presence.try_acquire(shared=True):
                     return
                 presence.release()
         time.sleep(_STEP)
