@@ -1,0 +1,32 @@
+"""What routes ask for. The names carry the policy; the routes stay sentences."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.core import database, uow
+from app.core.process import ProcessState
+
+WriteSession = Annotated[database.WriteSession, Depends(database.get_db_session, scope="function")]
+
+
+async def get_unit_of_work(session: WriteSession) -> AsyncIterator[uow.UnitOfWork]:
+    """A unit of work that is committed when the route has returned and before its answer is sent."""
+    async with uow.atomic(session) as unit:
+        yield unit
+
+
+# scope="function" is what puts the commit before the answer. With FastAPI's default scope the code after `yield` runs
+# when the answer is on its way, so that a commit that fails would still answer 200.
+UnitOfWork = Annotated[uow.UnitOfWork, Depends(get_unit_of_work, scope="function")]
+ReadSession = Annotated[database.ReadSession, Depends(database.get_read_session, scope="function")]
+
+
+async def get_process(request: Request) -> ProcessState:
+    """What the lifespan has set up for this process."""
+    state: ProcessState = request.app.state.process
+    return state
+
+
+Process = Annotated[ProcessState, Depends(get_process)]

@@ -1,0 +1,128 @@
+"""The only place that knows which error is which status: every error answer is a problem document (RFC 9457)."""
+
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.core.exceptions import (
+    AppException,
+    AuthenticationError,
+    AuthorizationError,
+    BusinessRuleError,
+    ConcurrentUpdateError,
+    DatabaseConnectionError,
+    DatabaseTimeoutError,
+    ExternalServiceError,
+    PaymentError,
+    RateLimitError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    TimeoutError,
+    ValidationError,
+)
+from app.core.logging import current_request_id, get_logger, log_error
+from app.core.redaction import redact
+from app.models.schemas.problem import FieldProblem, Problem
+
+logger = get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+# A class answers for its subclasses until one of them has a line of its own. What has none is a 500.
+STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
+    ResourceNotFoundError: HTTPStatus.NOT_FOUND,
+    ResourceExistsError: HTTPStatus.CONFLICT,
+    ConcurrentUpdateError: HTTPStatus.CONFLICT,
+    BusinessRuleError: HTTPStatus.CONFLICT,
+    ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AuthenticationError: HTTPStatus.UNAUTHORIZED,
+    AuthorizationError: HTTPStatus.FORBIDDEN,
+    PaymentError: HTTPStatus.PAYMENT_REQUIRED,
+    RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+    TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+}
+# Seconds after which a client may well succeed where a part was briefly away.
+_RETRY_AFTER: Final = 1
+
+
+def status_of(error: AppException) -> HTTPStatus:
+    """The status an error is answered with."""
+    return next(
+        (STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer what is raised on purpose with a problem document; `UnexpectedErrorMiddleware` answers the rest."""
+
+    @app.exception_handler(AppException)
+    async def on_app_exception(_request: Request, error: AppException) -> JSONResponse:
+        status = status_of(error)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return unexpected_error(error, debug=app.debug)
+        if status > HTTPStatus.INTERNAL_SERVER_ERROR:
+            log_error(logger, error)
+        problem = Problem.of(status, error.message, error.error_code, current_request_id())
+        if isinstance(error, ValidationError):
+            problem.field = error.field
+        if error.details:
+            problem.details = redact(error.details)
+        return _answer(problem, _headers(error, status))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        problem = Problem.of(status, "The request breaks a rule.", ValidationError.code, current_request_id())
+        # Pydantic's own report holds the input, which may be a password: place and rule are enough.
+        problem.errors = [
+            FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"])) for each in error.errors()
+        ]
+        problem.field = problem.errors[0].field if problem.errors else None
+        return _answer(problem)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        return _answer(Problem.of(status, str(error.detail), status.name, current_request_id()), error.headers)
+
+
+def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
+    """The answer to a bug, or to something nobody foresaw: the caller learns an id, the log everything.
+
+    Args:
+        error: What was raised.
+        debug: Whether the answer carries the traceback.
+    """
+    support_id = current_request_id() or uuid4().hex
+    log_error(logger, error, context={"support_id": support_id})
+    detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
+    problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, AppException.code, support_id)
+    if debug:
+        problem.traceback = traceback.format_exception(error)
+    return _answer(problem)
+
+
+def _headers(error: AppException, status: HTTPStatus) -> dict[str, str] | None:
+    if isinstance(error, RateLimitError):
+        return {"Retry-After": str(error.retry_after)}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(_RETRY_AFTER)}
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    return None
+
+
+def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status_code=problem.status, headers=headers, media_type=MEDIA_TYPE
+    )

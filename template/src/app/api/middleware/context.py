@@ -1,0 +1,45 @@
+"""Every request gets an id, which is on every line logged for it and in its answer."""
+
+import re
+from typing import Final
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.logging import log_context
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+_HEADER: Final = REQUEST_ID_HEADER.lower().encode()
+# What a caller may choose as an id: nothing that could forge a log line or a header.
+_ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+# W3C Trace Context, 3.2: version, trace id (not all zeros), parent id, flags.
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class RequestContextMiddleware:
+    """Takes the caller's `X-Request-ID` if it is well-formed, else makes one; takes the trace id from `traceparent`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id: str | None = None
+        context: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            if name == _HEADER and _ACCEPTABLE.fullmatch(value):
+                request_id = value.decode("ascii")
+            elif name == b"traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
+                context["trace_id"] = trace[1].decode("ascii")
+        context["request_id"] = request_id = request_id or uuid4().hex
+        header = (_HEADER, request_id.encode("ascii"))
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        with log_context(**context):
+            await self.app(scope, receive, send_with_id)

@@ -1,0 +1,52 @@
+"""Headers that tell browsers to trust less (OWASP REST Security Cheat Sheet, "Security headers")."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Header = tuple[bytes, bytes]
+
+_ALWAYS: Final[tuple[Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+# Data is never a page: whatever a browser is tricked into rendering may load and run nothing. The pages of the API
+# documentation are HTML and load their scripts from elsewhere, so they go without.
+_FOR_DATA: Final[tuple[Header, ...]] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class SecurityHeadersMiddleware:
+    """Adds the headers above; a header that a route has set itself stays as it is.
+
+    Args:
+        app: What is inside.
+        hsts_seconds: How long browsers shall insist on TLS; 0 leaves the header out.
+    """
+
+    def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
+        self.app = app
+        hsts = ((b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds),)
+        self._for_pages = _ALWAYS + (hsts if hsts_seconds else ())
+        self._for_data = self._for_pages + _FOR_DATA
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._complete(list(message.get("headers", ())))
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _complete(self, headers: list[Header]) -> list[Header]:
+        present = {name for name, _ in headers}
+        is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+        wanted = self._for_pages if is_page else self._for_data
+        return headers + [header for header in wanted if header[0] not in present]

@@ -1,0 +1,64 @@
+"""Items: the example that shows every layer, from here to the database and back."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+
+from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.openapi import problems
+from app.models.domain.item import Item
+from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate, Sku
+from app.models.schemas.page import Page
+from app.services import items
+
+router = APIRouter(prefix="/api/v1/items", tags=["items"])
+
+ItemId = Annotated[UUID, Path(description="The item's key.")]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, response_model=ItemRead, responses=problems(HTTPStatus.CONFLICT))
+async def create_item(new: ItemCreate, uow: UnitOfWork, response: Response) -> Item:
+    """Make a new item; 409 when its SKU is taken."""
+    item = await items.create_item(uow, new)
+    response.headers["Location"] = f"{router.prefix}/{item.id}"
+    return item
+
+
+@router.get("")
+async def list_items(which: Annotated[ItemQuery, Query()], session: ReadSession) -> Page[ItemRead]:
+    """Items page by page: the best matches of a search first, else the newest."""
+    return await items.list_items(session, which)
+
+
+@router.get("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND))
+async def get_item(item_id: ItemId, session: ReadSession) -> Item:
+    """One item."""
+    return await items.get_item(session, item_id)
+
+
+@router.patch("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def change_item(item_id: ItemId, change: ItemUpdate, uow: UnitOfWork) -> Item:
+    """Change some of an item's values; 409 when somebody else has changed it since `version`."""
+    return await items.change_item(uow, item_id, change)
+
+
+@router.put(
+    "/by-sku/{sku}",
+    response_model=ItemRead,
+    responses={HTTPStatus.CREATED.value: {"model": ItemRead, "description": "There was none; it was made."}},
+)
+async def put_item(sku: Annotated[Sku, Path()], content: ItemContent, uow: UnitOfWork, response: Response) -> Item:
+    """Make or replace the item of this SKU, in one statement and safe to repeat."""
+    item, created = await items.put_item(uow, sku, content)
+    if created:
+        response.status_code = HTTPStatus.CREATED
+        response.headers["Location"] = f"{router.prefix}/{item.id}"
+    return item
+
+
+@router.delete("/{item_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(HTTPStatus.NOT_FOUND))
+async def delete_item(item_id: ItemId, uow: UnitOfWork) -> None:
+    """Delete an item."""
+    await items.delete_item(uow, item_id)

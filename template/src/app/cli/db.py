@@ -1,0 +1,76 @@
+"""`app db`: migrations."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli import migrations
+from app.cli.output import out, working
+from app.cli.settings import command_settings, with_database
+from app.core.exceptions import ConfigurationError
+
+db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
+
+Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]
+
+
+@db.command()
+def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
+    """Apply migrations, all of them unless told otherwise."""
+    with with_database(command_settings()) as settings:
+        url = settings.database.sqlalchemy_url
+        with working("Migrating …"):
+            before, _ = migrations.state(url)
+            migrations.upgrade(url, revision)
+            after, _ = migrations.state(url)
+    out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+def downgrade(revision: Revision) -> None:
+    """Take migrations back."""
+    with with_database(command_settings()) as settings:
+        url = settings.database.sqlalchemy_url
+        with working("Migrating …"):
+            migrations.downgrade(url, revision)
+            now, _ = migrations.state(url)
+    out.print(_named(now))
+
+
+@db.command()
+def revision(message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")]) -> None:
+    """Write a migration from what has changed in the models; brings the database up to date first."""
+    with with_database(command_settings()) as settings:
+        url = settings.database.sqlalchemy_url
+        with working("Comparing …"):
+            migrations.upgrade(url)
+            path = migrations.revise(url, message)
+    out.print(f"wrote {path}" if path else "the models and the database agree: nothing to write")
+
+
+@db.command()
+def current() -> None:
+    """Show where the database is, and whether that is the newest."""
+    with with_database(command_settings()) as settings:
+        now, wanted = migrations.state(settings.database.sqlalchemy_url)
+    out.print(f"{_named(now)}{'' if now == wanted else f' (newest: {_named(wanted)})'}")
+
+
+@db.command()
+def check() -> None:
+    """Fail when migrations are pending, or when the models have changes that no migration makes."""
+    with with_database(command_settings()) as settings:
+        url = settings.database.sqlalchemy_url
+        with working("Comparing …"):
+            migrations.require_current(url)
+            found = migrations.differences(url)
+    if found:
+        raise ConfigurationError(
+            f"The models have changes that no migration makes. {found}",
+            next_step='Write one with `app db revision -m "…"`.',
+        )
+    out.print("the models and the database agree")
+
+
+def _named(revisions: frozenset[str]) -> str:
+    return ", ".join(sorted(revisions)) or "empty"

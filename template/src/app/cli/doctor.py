@@ -1,0 +1,98 @@
+"""`app doctor`: every setting and service checked, a line each."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import typer
+from rich.text import Text
+from sqlalchemy import text
+
+from app.cli import migrations
+from app.cli.output import out, sentences
+from app.cli.settings import command_settings, with_database
+from app.core.config import ApplicationSettings
+from app.core.config.loading import likely_typos
+from app.core.database import close_database, get_connection_info, get_database, init_database
+from app.core.exceptions import AppException
+
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+
+
+class Finding(NamedTuple):
+    """One line: how it is, what was looked at, what was found, and what to do about it."""
+
+    verdict: str
+    subject: str
+    message: str
+    next_step: str | None = None
+
+
+def doctor() -> None:
+    """Check every setting and service; the exit code is 1 when something does not work."""
+    failed = False
+    for finding in _findings():
+        failed = failed or finding.verdict == "failed"
+        line = Text.assemble(
+            (f"{finding.verdict:8}", _STYLES[finding.verdict]), f"{finding.subject}: {finding.message}"
+        )
+        out.print(line)
+        if finding.next_step:
+            out.print(Text(f"{'':8}next: {finding.next_step}"))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    try:
+        settings = command_settings()
+    except AppException as error:
+        yield _failure("settings", error)
+        return
+    yield Finding("ok", "settings", f"{settings.environment}, all valid")
+    for typo in likely_typos():
+        yield Finding("warning", "environment", f"{typo.variable} {typo.rule}", "Correct or unset it.")
+    try:
+        with with_database(settings) as ready:
+            yield asyncio.run(_database(ready))
+            yield from _migrations(ready)
+    except AppException as error:
+        yield _failure("database", error)
+
+
+async def _database(settings: ApplicationSettings) -> Finding:
+    init_database(settings.database, application_name="app doctor")
+    try:
+        async with get_database().engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    text("SELECT current_setting('server_version'), current_setting('max_connections')::int")
+                )
+            ).one()
+        where = get_connection_info()
+        wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow)
+        found = f"PostgreSQL {row[0]}, {where.database} on {where.host}"
+        if wanted > row[1]:
+            return Finding(
+                "warning",
+                "database",
+                f"{found}; its max_connections is {row[1]}, this service may open {wanted}",
+                "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
+            )
+        return Finding("ok", "database", found)
+    finally:
+        await close_database()
+
+
+def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
+    try:
+        migrations.require_current(settings.database.sqlalchemy_url)
+    except AppException as error:
+        yield _failure("migrations", error)
+    else:
+        yield Finding("ok", "migrations", "all applied")
+
+
+def _failure(subject: str, error: AppException) -> Finding:
+    message, next_step = sentences(error)
+    return Finding("failed", subject, message, next_step)

@@ -1,0 +1,5 @@
+"""What every layer may use and what knows none of them: settings, database, errors, logging, health."""
+
+from app.core.logging import get_logger
+
+__all__ = ["get_logger"]

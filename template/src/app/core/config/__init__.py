@@ -1,0 +1,29 @@
+"""Settings: one section per concern, read from the environment and checked once, all problems at a time.
+
+`get_settings()` is the process-wide singleton; `get_settings.cache_clear()` makes the next call read again. Only this
+package touches the environment.
+"""
+
+from app.core.config.api import ApiSettings
+from app.core.config.application import ApplicationSettings
+from app.core.config.auth import AuthSettings
+from app.core.config.database import DatabaseSettings
+from app.core.config.loading import load_settings
+from app.core.config.logging import LoggingSettings
+from app.core.config.section import Environment
+from app.core.config.security import SecuritySettings
+from app.core.singletons import Singleton
+
+get_settings: Singleton[ApplicationSettings] = Singleton(load_settings)
+
+__all__ = [
+    "ApiSettings",
+    "ApplicationSettings",
+    "AuthSettings",
+    "DatabaseSettings",
+    "Environment",
+    "LoggingSettings",
+    "SecuritySettings",
+    "get_settings",
+    "load_settings",
+]

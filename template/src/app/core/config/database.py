@@ -1,0 +1,131 @@
+"""How the database is reached."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy.engine import URL
+
+from app.core.config.database_url import EMBEDDED_MARK, parse_database_url
+from app.core.config.section import Environment, Problem, SettingsSection
+
+
+class SslMode(StrEnum):
+    """The modes of libpq, from no encryption to a verified certificate and host name."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class DatabaseSettings(SettingsSection):
+    """One `DATABASE_URL`, or `POSTGRES_*`; then the pool and the server-side limits of each connection."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_")
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://USER:PASSWORD@HOST:PORT/NAME; postgres:// is accepted, too. Or set POSTGRES_*.",
+    )
+    host: str | None = Field(default=None, validation_alias="POSTGRES_HOST", description="Host name of the server.")
+    port: int = Field(default=5432, ge=1, le=65535, validation_alias="POSTGRES_PORT", description="Port of the server.")
+    user: str = Field(default="postgres", validation_alias="POSTGRES_USER", description="Role to connect as.")
+    password: SecretStr | None = Field(
+        default=None, validation_alias="POSTGRES_PASSWORD", description="Password of the role."
+    )
+    name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
+    ssl_mode: SslMode = Field(
+        default=SslMode.PREFER, description="Encryption of the connection, as libpq's sslmode; also read from the URL."
+    )
+    pool_size: int = Field(
+        default=20,
+        ge=1,
+        le=500,
+        description="Connections each server process keeps. More requests than these wait their turn in order.",
+    )
+    max_overflow: int = Field(
+        default=0, ge=0, le=500, description="Connections beyond the pool, opened and closed on demand: they cost."
+    )
+    pool_timeout_seconds: float = Field(
+        default=10, gt=0, le=300, description="How long a request waits for a connection before it gets a 503."
+    )
+    pool_recycle_seconds: int = Field(
+        default=1800, ge=-1, description="Age at which a connection is replaced; -1: never."
+    )
+    pool_pre_ping: bool = Field(
+        default=False,
+        description="Ask the server before each use of a connection. A closed one is noticed without it; a network "
+        "that drops idle connections silently needs it. Costs a round trip.",
+    )
+    connect_timeout_seconds: float = Field(default=5, gt=0, le=120, description="Limit for opening a connection.")
+    statement_timeout_seconds: float = Field(
+        default=15, ge=0, le=3600, description="Limit the server puts on a statement; 0: none."
+    )
+    lock_timeout_seconds: float = Field(
+        default=5, ge=0, le=3600, description="Limit the server puts on waiting for a lock; 0: none."
+    )
+    idle_in_transaction_timeout_seconds: float = Field(
+        default=30, ge=0, le=3600, description="Idle transactions older than this are ended by the server; 0: never."
+    )
+    embedded_bin_folder: str | None = Field(
+        default=None,
+        validation_alias="POSTGRES_BIN_FOLDER",
+        description="Development only: the `bin` folder of the PostgreSQL to run when no database is configured.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_database_url(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "DatabaseSettings":
+        if self.url is not None and self.host is not None:
+            raise ValueError("set either DATABASE_URL or POSTGRES_HOST and its companions, not both")
+        return self
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the settings say where the database is."""
+        return self.url is not None or self.host is not None
+
+    @property
+    def sqlalchemy_url(self) -> URL:
+        """The address for SQLAlchemy, with the driver this application uses.
+
+        Raises:
+            LookupError: No database is configured.
+        """
+        if self.url is not None:
+            return parse_database_url(self.url.get_secret_value()).url
+        if self.host is None:
+            raise LookupError("no database is configured")
+        password = self.password.get_secret_value() if self.password else None
+        return URL.create(
+            "postgresql+asyncpg",
+            username=self.user,
+            password=password,
+            host=self.host,
+            port=self.port,
+            database=self.name,
+        )
+
+    @property
+    def effective_ssl_mode(self) -> SslMode:
+        """The mode that holds: the URL's own `sslmode` over `DATABASE_SSL_MODE`."""
+        named = parse_database_url(self.url.get_secret_value()).ssl_mode if self.url else None
+        return SslMode(named) if named else self.ssl_mode
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Outside development a database must be named, and it must not be the embedded one."""
+        if environment is Environment.DEVELOPMENT:
+            return
+        if not self.is_configured:
+            yield Problem("DATABASE_URL", f"must be set in {environment}, or POSTGRES_HOST and its companions")
+        elif EMBEDDED_MARK in str(self.sqlalchemy_url.query.get("host", "")):
+            yield Problem("DATABASE_URL", f"names the embedded development database, which {environment} refuses")

@@ -1,0 +1,59 @@
+"""What browsers are told."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from app.core.config.section import Environment, Problem, SettingsSection
+
+_ANY_ORIGIN = "*"
+
+
+class SecuritySettings(SettingsSection):
+    """Cross-origin access and transport security."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose pages may call this API: a list separated by commas, or JSON. Empty: none.",
+    )
+    cors_allow_credentials: bool = Field(
+        default=False, description="Whether those pages may send cookies and Authorization headers."
+    )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Lifetime of Strict-Transport-Security; 0 leaves the header out. Set it once TLS is everywhere.",
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: object) -> object:
+        """Accept `https://a.example,https://b.example` and `["https://a.example"]`."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            try:
+                return json.loads(value)
+            except json.JSONDecodeError:
+                raise ValueError("must be origins separated by commas, or a JSON list of strings") from None
+        return [origin.strip() for origin in value.split(",") if origin.strip()]
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match."""
+        for origin in origins:
+            scheme, _, rest = origin.partition("://")
+            if origin != _ANY_ORIGIN and (scheme not in {"http", "https"} or not rest or "/" in rest):
+                raise ValueError("must hold origins such as https://app.example.com, without a path, or *")
+        return origins
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Any origin together with credentials hands every visitor's session to every page."""
+        if _ANY_ORIGIN in self.cors_origins and self.cors_allow_credentials:
+            yield Problem("CORS_ORIGINS", "must name the origins when CORS_ALLOW_CREDENTIALS is on; * is refused")
+        elif _ANY_ORIGIN in self.cors_origins and environment is Environment.PRODUCTION:
+            yield Problem("CORS_ORIGINS", "must name the origins in production; * is refused")

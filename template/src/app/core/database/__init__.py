@@ -1,0 +1,41 @@
+"""PostgreSQL: one engine per process, sessions from it, and what the health checks ask."""
+
+from app.core.database.base import Base, Timestamps, UuidKey
+from app.core.database.extensions import has_extension
+from app.core.database.lifecycle import (
+    Database,
+    ReadSession,
+    WriteSession,
+    close_database,
+    get_async_session,
+    get_database,
+    get_db_session,
+    get_read_session,
+    init_database,
+)
+from app.core.database.status import (
+    check_database_health,
+    get_connection_info,
+    get_database_stats,
+    test_database_connection,
+)
+
+__all__ = [
+    "Base",
+    "Database",
+    "ReadSession",
+    "Timestamps",
+    "UuidKey",
+    "WriteSession",
+    "check_database_health",
+    "close_database",
+    "get_async_session",
+    "get_connection_info",
+    "get_database",
+    "get_database_stats",
+    "get_db_session",
+    "get_read_session",
+    "has_extension",
+    "init_database",
+    "test_database_connection",
+]

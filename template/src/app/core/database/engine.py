@@ -1,0 +1,93 @@
+"""Making an engine: the mechanism, which knows no settings."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from app.core.database.errors import connect, translate
+
+# How much longer than the server's own limit the client waits for a statement: the server's answer should win, this
+# bound is for a server or a network that no longer answers at all.
+_CLIENT_GRACE_SECONDS = 5.0
+
+
+def create_engine(
+    url: URL,
+    *,
+    application_name: str,
+    ssl_mode: str,
+    pool_size: int,
+    max_overflow: int,
+    pool_timeout_seconds: float,
+    pool_recycle_seconds: int,
+    pool_pre_ping: bool,
+    connect_timeout_seconds: float,
+    statement_timeout_seconds: float,
+    lock_timeout_seconds: float,
+    idle_in_transaction_timeout_seconds: float,
+) -> AsyncEngine:
+    """An engine whose every connection carries its limits; nothing is connected yet.
+
+    The limits are start-up parameters of the connection and so cost no statement. A limit of 0 is none.
+
+    Args:
+        url: Address with the asyncpg driver.
+        application_name: Shown in `pg_stat_activity`.
+        ssl_mode: As libpq's `sslmode`. Sockets in the file system are never encrypted.
+        pool_size: Connections kept open once used.
+        max_overflow: Connections beyond those.
+        pool_timeout_seconds: Wait for a connection.
+        pool_recycle_seconds: Age at which one is replaced; -1: never.
+        pool_pre_ping: Whether the server is asked before each use of a connection.
+        connect_timeout_seconds: Limit for opening one.
+        statement_timeout_seconds: Limit for a statement.
+        lock_timeout_seconds: Limit for the wait for a lock.
+        idle_in_transaction_timeout_seconds: Limit for doing nothing inside a transaction.
+    """
+    connect_args: dict[str, Any] = {
+        "async_creator_fn": connect,
+        "timeout": connect_timeout_seconds,
+        "command_timeout": statement_timeout_seconds + _CLIENT_GRACE_SECONDS if statement_timeout_seconds else None,
+        "server_settings": {
+            "application_name": application_name,
+            "timezone": "UTC",
+            # Compiling a plan costs more than the short statements of a web service take to run.
+            "jit": "off",
+            "statement_timeout": _milliseconds(statement_timeout_seconds),
+            "lock_timeout": _milliseconds(lock_timeout_seconds),
+            "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
+        },
+    }
+    if url.host:
+        connect_args["ssl"] = ssl_mode
+    engine = create_async_engine(
+        url,
+        connect_args=connect_args,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=pool_timeout_seconds,
+        pool_recycle=pool_recycle_seconds,
+        pool_pre_ping=pool_pre_ping,
+        # Values never appear in errors or logs: they are people's data.
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
+    event.listen(engine.sync_engine, "handle_error", translate)
+    return engine
+
+
+def _replace_closed_connection(
+    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server has closed this connection")
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))

@@ -1,0 +1,85 @@
+"""From the driver's errors to the application's: the messages tell callers nothing about the inside."""
+
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from app.core.exceptions import (
+    DatabaseConnectionError,
+    DatabaseException,
+    DatabaseIntegrityError,
+    DatabaseQueryError,
+    DatabaseTimeoutError,
+)
+
+# SQLSTATE codes, PostgreSQL documentation, appendix A: query_canceled (statement_timeout), lock_not_available
+# (lock_timeout), idle_in_transaction_session_timeout, transaction_timeout.
+_TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
+# Connection exceptions, insufficient resources, operator intervention such as a shutdown.
+_UNAVAILABLE: Final = ("08", "53", "57P")
+_UNREACHABLE: Final = "The database cannot be reached."
+
+
+async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN401 — asyncpg's own
+    """Open a connection as asyncpg's `connect` does, failing with a `DatabaseConnectionError` chained to the cause.
+
+    SQLAlchemy passes the operating system's errors on as they are, where nobody could tell them from those of a file
+    or another service.
+    """
+    try:
+        return await asyncpg.connect(*args, **kwargs)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
+        raise DatabaseConnectionError(_UNREACHABLE) from err
+
+
+def translate(context: ExceptionContext) -> DatabaseException | None:
+    """Listener for `handle_error`: what an engine raises instead of the driver's error."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError):
+        return _translated(error, lost=context.is_disconnect)
+    if isinstance(context.original_exception, TimeoutError):
+        return DatabaseConnectionError("The database did not answer in time.")
+    return None
+
+
+def _translated(error: DBAPIError, *, lost: bool) -> DatabaseException:
+    # Present wherever the server answered; absent where the connection broke before it could.
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if state in _TIMEOUTS:
+        return DatabaseTimeoutError("The database took too long.")
+    if lost or state.startswith(_UNAVAILABLE):
+        return DatabaseConnectionError("The connection to the database was lost.")
+    if isinstance(error, IntegrityError):
+        return DatabaseIntegrityError("The change contradicts other data.")
+    return DatabaseQueryError("The database refused a statement.")
+
+
+def explain(error: DatabaseConnectionError) -> tuple[str, str]:
+    """What is wrong and what to do, for the person who set the database up; no password in either.
+
+    Returns:
+        The cause and the next step, a sentence each.
+    """
+    match error.__cause__:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return (
+                "The database server refused the user name or the password.",
+                "Check them in DATABASE_URL, or POSTGRES_USER and POSTGRES_PASSWORD.",
+            )
+        case asyncpg.InvalidCatalogNameError():
+            return (
+                "The database server has no database of that name.",
+                "Create it, or correct the name in DATABASE_URL or POSTGRES_DB.",
+            )
+        case asyncpg.TooManyConnectionsError():
+            return (
+                "The database server has no connection left.",
+                "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
+            )
+        case _:
+            return (
+                "The database server cannot be reached.",
+                "Check that it runs, and the host and port in DATABASE_URL, or POSTGRES_HOST and POSTGRES_PORT.",
+            )

@@ -1,0 +1,155 @@
+"""The process's one engine: opened and closed by the lifespan, borrowed by requests and scripts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NewType
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.core.config import DatabaseSettings
+from app.core.database.engine import create_engine
+from app.core.exceptions import ConfigurationError, DatabaseConnectionError
+
+# What a function may do with its session stands in its signature: one that takes a ReadSession can be given either,
+# one that takes a WriteSession cannot be given a session whose changes nobody would commit.
+ReadSession = NewType("ReadSession", AsyncSession)
+WriteSession = NewType("WriteSession", ReadSession)
+
+
+class Database:
+    """An engine, its sessions, and the queue in front of its pool.
+
+    SQLAlchemy's pool hands a free connection to whoever asks next, not to whoever has waited longest, which starves
+    some requests under load. A semaphore of the pool's size in front of it is first come, first served.
+    """
+
+    def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
+        self.engine: AsyncEngine = create_engine(
+            settings.sqlalchemy_url,
+            application_name=application_name,
+            ssl_mode=settings.effective_ssl_mode,
+            pool_size=settings.pool_size,
+            max_overflow=settings.max_overflow,
+            pool_timeout_seconds=settings.pool_timeout_seconds,
+            pool_recycle_seconds=settings.pool_recycle_seconds,
+            pool_pre_ping=settings.pool_pre_ping,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+            idle_in_transaction_timeout_seconds=settings.idle_in_transaction_timeout_seconds,
+        )
+        self.ssl_mode = settings.effective_ssl_mode
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # The server itself refuses a change in these; it is told so in the statement that begins the transaction.
+        self.read_sessions = async_sessionmaker(
+            self.engine.execution_options(postgresql_readonly=True), expire_on_commit=False
+        )
+        self.extensions: dict[str, bool] = {}
+        self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
+        self._wait_seconds = settings.pool_timeout_seconds
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[WriteSession]:
+        """A session that ends with the block and commits nothing by itself.
+
+        Raises:
+            DatabaseConnectionError: No connection became free within the pool's timeout.
+        """
+        async with self._place(), self.sessions() as session:
+            yield WriteSession(ReadSession(session))
+
+    @asynccontextmanager
+    async def read_session(self) -> AsyncIterator[ReadSession]:
+        """A session whose changes the server refuses.
+
+        Raises:
+            DatabaseConnectionError: No connection became free within the pool's timeout.
+        """
+        async with self._place(), self.read_sessions() as session:
+            yield ReadSession(session)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._places.locked():
+            try:
+                # A timer is armed only for those who wait: it costs more than the semaphore.
+                async with asyncio.timeout(self._wait_seconds):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
+        else:
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self.engine.dispose()
+
+
+_current: Database | None = None
+
+
+def init_database(settings: DatabaseSettings, *, application_name: str = "app") -> Database:
+    """Make the process's engine. Nothing is connected: a server that is still starting delays no start of ours.
+
+    Args:
+        settings: Where the database is, and its limits.
+        application_name: How this process shows up in `pg_stat_activity`.
+
+    Raises:
+        ConfigurationError: No database is configured, or there is an engine already.
+    """
+    global _current
+    if _current is not None:
+        raise ConfigurationError(
+            "The database is initialised already.", next_step="Call close_database() before the next init_database()."
+        )
+    if not settings.is_configured:
+        raise ConfigurationError(
+            "No database is configured.",
+            next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
+        )
+    _current = Database(settings, application_name=application_name)
+    return _current
+
+
+async def close_database() -> None:
+    """Close the process's engine, if there is one."""
+    global _current
+    database, _current = _current, None
+    if database is not None:
+        await database.close()
+
+
+def get_database() -> Database:
+    """The process's engine.
+
+    Raises:
+        ConfigurationError: There is none yet, or no longer.
+    """
+    if _current is None:
+        raise ConfigurationError("The database is not initialised.", next_step="Call init_database(settings) first.")
+    return _current
+
+
+@asynccontextmanager
+async def get_async_session() -> AsyncIterator[WriteSession]:
+    """A session for scripts and jobs; wrap its changes in `atomic()`."""
+    async with get_database().session() as session:
+        yield session
+
+
+async def get_db_session() -> AsyncIterator[WriteSession]:
+    """FastAPI dependency: the session of a request that changes something; `api/dependencies.py` commits it."""
+    async with get_async_session() as session:
+        yield session
+
+
+async def get_read_session() -> AsyncIterator[ReadSession]:
+    """FastAPI dependency: the session of a request that only reads."""
+    async with get_database().read_session() as session:
+        yield session

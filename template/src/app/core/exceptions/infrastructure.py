@@ -1,0 +1,90 @@
+"""Errors of what the application stands on: the database, the cache, other services, its own configuration."""
+
+from typing import Unpack
+
+from app.core.exceptions.base import AppException
+from app.core.exceptions.context import ErrorContext
+
+
+class InfrastructureException(AppException):
+    """Something beneath the application failed; the request itself may have been fine."""
+
+    code = "INFRASTRUCTURE_ERROR"
+
+
+class DatabaseException(InfrastructureException):
+    """The database could not do what it was asked."""
+
+    code = "DATABASE_ERROR"
+
+
+class DatabaseConnectionError(DatabaseException):
+    """There is no connection: unreachable, refused, lost on the way, or none free in time."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseQueryError(DatabaseException):
+    """The server refused a statement."""
+
+    code = "DATABASE_QUERY_FAILED"
+
+
+class DatabaseTimeoutError(DatabaseException):
+    """A statement, or the wait for a lock, took longer than its setting allows."""
+
+    code = "DATABASE_TIMEOUT"
+
+
+class DatabaseIntegrityError(DatabaseException):
+    """A constraint refused a change that no service had foreseen."""
+
+    code = "DATABASE_INTEGRITY"
+
+
+class CacheException(InfrastructureException):
+    """The cache cannot hold what it was given; a cache that is merely down raises nothing."""
+
+    code = "CACHE_ERROR"
+
+
+class ExternalServiceError(InfrastructureException):
+    """Another service failed or refused.
+
+    Args:
+        service: Its name, such as "billing".
+        message: What happened, without URLs or credentials.
+    """
+
+    code = "EXTERNAL_SERVICE_ERROR"
+
+    def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(f"{service}: {message}", **context)
+        self.service = service
+
+
+class TimeoutError(InfrastructureException):
+    """Something took longer than it was given."""
+
+    code = "TIMEOUT"
+
+
+class MonitoringException(InfrastructureException):
+    """The monitor is set up wrongly; one that is merely unreachable raises nothing."""
+
+    code = "MONITORING_ERROR"
+
+
+class ConfigurationError(AppException):
+    """The application cannot start as it is set up.
+
+    Args:
+        message: The cause, naming settings and rules but never a value.
+        next_step: What to do about it, as a sentence.
+    """
+
+    code = "CONFIGURATION_ERROR"
+
+    def __init__(self, message: str, *, next_step: str | None = None, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.next_step = next_step

@@ -1,0 +1,1 @@
+"""What things look like: `domain` in the database, `schemas` on the wire."""

@@ -1,0 +1,106 @@
+"""Items on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, Json, StringConstraints
+from pydantic.config import JsonDict
+
+from app.models.schemas.page import CursorText, PageSize
+from app.models.schemas.types import JsonObject, Line, LongText
+
+# The largest value of the column's type, PostgreSQL's integer.
+_MAX_VERSION = 2_147_483_647
+
+Sku = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    Field(description="The key people know it by; unique.", examples=["CHAIR-042"]),
+]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"), Field(examples=["wood"])]
+Tags = Annotated[list[Tag], Field(max_length=32, examples=[["wood", "garden"]])]
+Metadata = Annotated[JsonObject, Field(examples=[{"color": "green", "legs": 4}])]
+
+_EXAMPLE: JsonDict = {
+    "sku": "CHAIR-042",
+    "name": "Garden chair",
+    "description": "Folds flat.",
+    "tags": ["garden", "wood"],
+    "metadata": {"color": "green", "legs": 4},
+}
+
+
+class ItemContent(BaseModel):
+    """What an item says about itself."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    name: Line = Field(examples=["Garden chair"])
+    description: LongText | None = Field(default=None, examples=["Folds flat."])
+    tags: Tags = Field(default_factory=list)
+    attributes: Metadata = Field(default_factory=dict, alias="metadata")
+
+
+class ItemCreate(ItemContent):
+    """A new item."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    sku: Sku
+
+
+class ItemUpdate(BaseModel):
+    """A change to an item: what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]},
+    )
+
+    version: int = Field(ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1])
+    name: Line = Field(default="", validate_default=False, examples=["Garden chair, green"])
+    description: LongText | None = None
+    tags: Tags = Field(default_factory=list)
+    attributes: Metadata = Field(default_factory=dict, alias="metadata")
+
+    def changes(self) -> dict[str, object]:
+        """The values the caller named, by the model's attributes."""
+        return self.model_dump(exclude_unset=True, exclude={"version"})
+
+
+class ItemRead(BaseModel):
+    """An item as it is."""
+
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+
+    id: UUID
+    sku: Sku
+    name: str = Field(examples=["Garden chair"])
+    description: str | None = Field(examples=["Folds flat."])
+    tags: Tags
+    attributes: Metadata = Field(alias="metadata")
+    version: int = Field(ge=1, examples=[1])
+    created_at: datetime
+    updated_at: datetime
+
+
+class ItemQuery(BaseModel):
+    """Which items to list. All conditions hold together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Tags = Field(default_factory=list, description="Items that have all of these.")
+    metadata: Json[JsonObject] | None = Field(
+        default=None,
+        description="Items whose metadata contains this JSON object.",
+        examples=['{"color": "green"}'],
+    )
+    search: Line | None = Field(
+        default=None,
+        description="Words from the name, best match first. Forgives typing errors where the server has pg_trgm.",
+        examples=["garden chair"],
+    )
+    cursor: CursorText | None = None
+    limit: PageSize = 20

@@ -1,0 +1,66 @@
+"""Keyset pagination: a page says where the next one begins, so that it costs the same however far one reads."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ValidationError as PydanticValidationError
+
+from app.core.exceptions import ValidationError
+
+T = TypeVar("T")
+
+MAX_PAGE_SIZE = 100
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many to return at most.")]
+CursorText = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), Field(description="`next_cursor` of the page before.")
+]
+
+
+class Cursor(BaseModel):
+    """The last row of a page: its place in the order, then its key, which decides between equals.
+
+    Attributes:
+        rank: How well the row matched a search; 0 where nothing was searched.
+        id: The row's key.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rank: Annotated[float, Field(ge=0, le=1)] = 0.0
+    id: UUID
+
+    def encode(self) -> str:
+        """The cursor as text for a URL. It is opaque to clients, not secret."""
+        return base64.urlsafe_b64encode(json.dumps([self.rank, self.id.hex]).encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor":
+        """Read what `encode` wrote.
+
+        Raises:
+            ValidationError: Nobody was ever given this text.
+        """
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            rank, key = _PAIR.validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
+            return cls(rank=rank, id=key)
+        except (PydanticValidationError, binascii.Error, ValueError):
+            raise ValidationError("cursor", "must be the next_cursor of an earlier page, unchanged") from None
+
+
+_PAIR: TypeAdapter[tuple[float, UUID]] = TypeAdapter(tuple[float, UUID])
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of many."""
+
+    items: Sequence[T]
+    next_cursor: str | None = Field(
+        description="Pass as `cursor` to get the next page; null on the last one.",
+        examples=["WzAuMCwgIjAxOTNiMC4uLiJd"],
+    )

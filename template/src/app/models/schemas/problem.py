@@ -1,0 +1,51 @@
+"""Error answers: problem documents of RFC 9457."""
+
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FieldProblem(BaseModel):
+    """One rule that one value breaks."""
+
+    field: str = Field(examples=["body.name"])
+    message: str = Field(examples=["String should have at least 1 character"])
+
+
+class Problem(BaseModel):
+    """What went wrong, for people (`title`, `detail`) and for programs (`error_code`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "Item 019a8f3e-5f0c-7c3a-9d55-0b8f6f0f2a11 does not exist.",
+                    "error_code": "NOT_FOUND",
+                    "request_id": "0d9f7b6c3e2a4f18",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(
+        default="about:blank", description="RFC 9457, 4.2.1: the status says it all; `error_code` tells cases apart."
+    )
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The status of the answer.")
+    detail: str = Field(description="What happened, as a sentence.")
+    error_code: str = Field(description="Stable: programs may rely on it.")
+    request_id: str | None = Field(default=None, description="Finds this request in the log; quote it in a report.")
+    field: str | None = Field(default=None, description="The value that breaks a rule.")
+    errors: list[FieldProblem] | None = Field(default=None, description="All values that break rules.")
+    details: object = Field(default=None, description="Facts about this case.")
+    traceback: list[str] | None = Field(default=None, description="Where it happened; only with DEBUG on.")
+
+    @classmethod
+    def of(cls, status: HTTPStatus, detail: str, error_code: str, request_id: str | None) -> "Problem":
+        """A problem document for a status."""
+        return cls(
+            title=status.phrase, status=status.value, detail=detail, error_code=error_code, request_id=request_id
+        )

@@ -1,0 +1,36 @@
+"""Building blocks for schemas: what PostgreSQL cannot store is refused at the edge, with the rule."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, JsonValue, StringConstraints
+
+# PostgreSQL text and jsonb hold every character but this one (documentation, 8.3 and 8.14).
+_NUL = "\x00"
+
+
+def _storable(text: str) -> str:
+    if _NUL in text:
+        raise ValueError("must not contain the NUL character")
+    return text
+
+
+def _storable_json(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    pending: list[Any] = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                _storable(text)
+            case float() as number if not math.isfinite(number):
+                raise ValueError("must not contain NaN or infinity, which JSON does not have")
+            case list() as values:
+                pending.extend(values)
+            case dict() as members:
+                pending.extend(members)
+                pending.extend(members.values())
+    return value
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_storable)]
+LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_storable_json)]

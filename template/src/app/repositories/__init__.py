@@ -1,0 +1,1 @@
+"""Queries: one function, one statement. Repositories neither flush nor commit."""

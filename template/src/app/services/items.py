@@ -1,0 +1,82 @@
+"""What can be done with items."""
+
+from uuid import UUID
+
+from app.core.database import ReadSession, has_extension
+from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
+from app.core.uow import UnitOfWork
+from app.models.domain.item import Item
+from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
+from app.models.schemas.page import Cursor, Page
+from app.repositories import items
+
+
+async def get_item(session: ReadSession, item_id: UUID) -> Item:
+    """The item of this key.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+    """
+    item = await items.find_item(session, item_id)
+    if item is None:
+        raise ResourceNotFoundError("Item", item_id)
+    return item
+
+
+async def create_item(uow: UnitOfWork, new: ItemCreate) -> Item:
+    """A new item.
+
+    Raises:
+        ResourceExistsError: Its SKU is taken.
+    """
+    item = await items.insert_item(uow.session, new.model_dump())
+    if item is None:
+        raise ResourceExistsError("Item", new.sku)
+    return item
+
+
+async def put_item(uow: UnitOfWork, sku: str, content: ItemContent) -> tuple[Item, bool]:
+    """The item of this SKU, made or replaced, and whether it was made. Safe to repeat."""
+    return await items.upsert_item(uow.session, {"sku": sku, **content.model_dump()})
+
+
+async def change_item(uow: UnitOfWork, item_id: UUID, change: ItemUpdate) -> Item:
+    """The item with some of its values changed.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+        ConcurrentUpdateError: It has changed since the caller read it.
+    """
+    item = await items.update_item(uow.session, item_id, version=change.version, changes=change.changes())
+    if item is None:
+        # Only now, to tell the two reasons apart: the usual change is one statement.
+        await get_item(uow.session, item_id)
+        raise ConcurrentUpdateError("Item", item_id)
+    return item
+
+
+async def delete_item(uow: UnitOfWork, item_id: UUID) -> None:
+    """Delete the item.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+    """
+    if not await items.delete_item(uow.session, item_id):
+        raise ResourceNotFoundError("Item", item_id)
+
+
+async def list_items(session: ReadSession, which: ItemQuery) -> Page[ItemRead]:
+    """A page of items: the best matches of a search first, else the newest.
+
+    Raises:
+        ValidationError: The cursor is none of ours.
+    """
+    after = Cursor.decode(which.cursor) if which.cursor else None
+    fuzzy = which.search is not None and await has_extension(session, "pg_trgm")
+    found = await items.list_items(session, which, after=after, fuzzy=fuzzy)
+    page = found[: which.limit]
+    more = len(found) > which.limit
+    return Page(
+        items=[ItemRead.model_validate(ranked.item) for ranked in page],
+        next_cursor=Cursor(rank=page[-1].rank, id=page[-1].item.id).encode() if more else None,
+    )
