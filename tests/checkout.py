@@ -12,6 +12,8 @@ TEMPLATE = ROOT / "template"
 
 SNAPSHOT_VERSION = "0.1.0"
 
+LISTED = ("--cached", "--others", "--exclude-standard")
+
 # No identity, signature, hook or alias of whoever runs the tests takes part in them.
 GIT_ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "Test",
@@ -43,13 +45,14 @@ def tracked_files() -> list[Path]:
     """Return every file of the work tree that git has or would take, relative to the root."""
     listed = subprocess.run(
         # The checkout may belong to somebody else: CI's containers run as root.
-        ["git", "-c", "safe.directory=*", "ls-files", "-z"]
-        + ["--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", *LISTED],
         cwd=ROOT,
         capture_output=True,
         check=True,
     ).stdout.decode()
-    return sorted(Path(name) for name in set(listed.split("\0")) if name and (ROOT / name).is_file())
+    return sorted(
+        Path(name) for name in set(listed.split("\0")) if name and (ROOT / name).is_file()
+    )
 
 
 def template_files() -> list[Path]:

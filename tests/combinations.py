@@ -84,12 +84,3 @@ COMBINATIONS = (
 
 # The combination with everything on, where a test needs one that has every file.
 FULL = COMBINATIONS[0]
-
-
-def combination(id: str) -> Combination:
-    """Return the combination called `id`.
-
-    Raises:
-        KeyError: No combination is called so.
-    """
-    return {each.id: each for each in COMBINATIONS}[id]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import GIT_ENVIRONMENT
-from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS
+from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS, Combination
 from tests.projects import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a session choose what it checks and where it keeps and reports it."""
     group = parser.getgroup("ashlar")
     group.addoption(
         "--combination",
@@ -32,10 +33,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep snapshots and rendered projects here, and take them from here if they are there",
     )
 
+    group.addoption(
+        "--reports", type=Path, help="write the reports of rendered projects' own tests here"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the combinations that are not asked for."""
+    chosen: list[str] | None = config.getoption("--combination")
+    if chosen is None:
+        return
+    for item in list(items):
+        callspec = getattr(item, "callspec", None)
+        combination = callspec.params.get("combination") if callspec else None
+        if isinstance(combination, Combination) and combination.id not in chosen:
+            items.remove(item)
+            config.hook.pytest_deselected(items=[item])
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep this machine's settings of Copier and git out: Copier's override even computed answers."""
+    """Keep this machine's settings out: Copier's override even computed answers."""
     settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     settings.write_text("{}\n")
     os.environ["COPIER_SETTINGS_PATH"] = str(settings)

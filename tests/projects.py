@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ class Run:
         target = self.folder / "rendered" / combination.id
         with self._once(target) as missing:
             if missing:
-                render(template, target, **combination.answers)
+                render(template, target, combination.answers)
         return target
 
     def project(self, combination: Combination, version: str = OLDEST_PYTHON) -> Project:
@@ -151,11 +151,9 @@ class Run:
             mark.touch()
 
 
-def render(template: Path, target: Path, /, *, vcs_ref: str | None = None, **answers: Any) -> None:
+def render(template: Path, target: Path, answers: Mapping[str, Any] | None = None) -> None:
     """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out."""
-    copier.run_copy(
-        str(template), target, data=answers, defaults=True, quiet=True, vcs_ref=vcs_ref
-    )
+    copier.run_copy(str(template), target, data=dict(answers or {}), defaults=True, quiet=True)
 
 
 def keep_in_git(project: Path) -> None:

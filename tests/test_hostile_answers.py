@@ -1,4 +1,4 @@
-"""Answers that break templates: each arrives intact everywhere, or is refused and nothing is there."""
+"""Answers that break templates: each arrives intact everywhere, or nothing is rendered."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ INTACT = (
     "test",
     "app",
     "fastapi",
+    "Сервис ‘a’ – b",
     "typing extensions",
     "x" * 40,
     "a" + "🚀" * 39,
@@ -84,7 +85,9 @@ SLUG = re.compile(r"[a-z]([a-z0-9-]{0,46}[a-z0-9])?")
 def shown(markdown: str) -> list[str]:
     """Return what a reader sees of each heading and paragraph of `markdown`."""
     return [
-        "".join(part.content for part in token.children or [] if part.type in {"text", "text_special"})
+        "".join(
+            part.content for part in token.children or [] if part.type in {"text", "text_special"}
+        )
         for token in MarkdownIt("commonmark").parse(markdown)
         if token.type == "inline"
     ]
@@ -105,9 +108,7 @@ def test_an_answer_arrives_intact(template: Path, copie: Copie, answer: str) -> 
     assert SLUG.fullmatch(metadata["name"])
 
     wiring = ast.parse((project / "src/app/wiring.py").read_text(encoding="utf-8"))
-    constants = {
-        node.value for node in ast.walk(wiring) if isinstance(node, ast.Constant)
-    }
+    constants = {node.value for node in ast.walk(wiring) if isinstance(node, ast.Constant)}
     assert answer in constants
 
     stored = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
@@ -116,7 +117,9 @@ def test_an_answer_arrives_intact(template: Path, copie: Copie, answer: str) -> 
     seen = shown((project / "README.md").read_text(encoding="utf-8"))
     assert seen[0] == answer
     assert answer in seen[1:]
-    assert f"Copyright (c) {author}" in (project / "LICENSE").read_text(encoding="utf-8").splitlines()
+    assert (
+        f"Copyright (c) {author}" in (project / "LICENSE").read_text(encoding="utf-8").splitlines()
+    )
 
     for path in [*project.rglob("*.yml"), *project.rglob("*.yaml")]:
         assert list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
@@ -153,7 +156,7 @@ def test_an_address_is_refused(template: Path, copie: Copie, address: str) -> No
     assert list(copie.test_dir.rglob("*")) == [copie.test_dir / "copie000"]
 
 
-@pytest.mark.parametrize("address", ["ana@example.org", "a.b+c{d}'@mail.example.co.uk".replace("'", "")])
+@pytest.mark.parametrize("address", ["ana@example.org", "a.b+c{d}@mail.example.co.uk"])
 def test_an_address_arrives_intact(template: Path, copie: Copie, address: str) -> None:
     project = copie.copy({"author_email": address}, template_dir=template).project_dir
     assert project is not None

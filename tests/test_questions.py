@@ -54,12 +54,12 @@ def test_enter_through_everything_equals_the_defaults(
 
 
 def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: PipeInput) -> None:
-    for typed in ("Café \"Zoë\"", "It's {{ here }}", "Ana Ruiz", "ana@example.org"):
+    for typed in ('Café "Zoë"', "It's {{ here }}", "Ana Ruiz", "ana@example.org"):
         keys.send_text(CLEAR_LINE + typed + ENTER)
     keys.send_text(DOWN * 2 + ENTER + "n")
     copier.run_copy(str(template), tmp_path / "project", quiet=True)
     assert answers(tmp_path / "project") == {
-        "project_name": "Café \"Zoë\"",
+        "project_name": 'Café "Zoë"',
         "description": "It's {{ here }}",
         "author_name": "Ana Ruiz",
         "author_email": "ana@example.org",

@@ -21,9 +21,7 @@ PLAIN = [path for path in FILES if path.suffix != ".jinja"]
 ANSWERS_FILE = Path("{{_copier_conf.answers_file}}.jinja")
 
 QUESTIONS = {
-    name
-    for name in yaml.safe_load((ROOT / "copier.yml").read_text())
-    if not name.startswith("_")
+    name for name in yaml.safe_load((ROOT / "copier.yml").read_text()) if not name.startswith("_")
 }
 # What only copier.yml itself needs.
 PRIVATE = {"folder_is_free", "forbidden_characters"}
@@ -125,7 +123,9 @@ def test_nothing_belongs_to_one_machine() -> None:
         for match in [*index.finditer(_read(path)), *machine.finditer(_read(path))]
     ]
     assert found == []
-    locks = [path for path in tracked_files() if re.search(r"\.lock$|-lock\.(json|yaml)$", path.name)]
+    locks = [
+        path for path in tracked_files() if re.search(r"\.lock$|-lock\.(json|yaml)$", path.name)
+    ]
     assert locks == []
 
 

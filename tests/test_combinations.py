@@ -1,0 +1,174 @@
+"""Each rendered combination, checked with its own tools and by its own tests.
+
+`tests/combinations.py` says how deeply. The marker `proves` names the column of the table that the
+noxfile prints at the end of a run.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.combinations import COMBINATIONS, Combination, Depth
+from tests.projects import Project, Run
+
+pytestmark = pytest.mark.rendered
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yaml": lambda text: list(yaml.safe_load_all(text)),
+    ".yml": lambda text: list(yaml.safe_load_all(text)),
+    ".json": json.loads,
+}
+
+# Copier's own record says which answers were no.
+ANSWERS_FILE = ".copier-answers.yml"
+
+
+def combinations(depth: Depth) -> pytest.MarkDecorator:
+    """Parametrize a test over the combinations that are taken at least to `depth`."""
+    deep = [each for each in COMBINATIONS if each.depth >= depth]
+    return pytest.mark.parametrize("combination", deep, ids=lambda each: each.id)
+
+
+@pytest.fixture(autouse=True)
+def _noted(
+    request: pytest.FixtureRequest,
+    combination: Combination,
+    python: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Note in the report what the test proves, for the table at the end of the run."""
+    proves = request.node.get_closest_marker("proves")
+    assert proves, "every test of a combination fills a column of the table"
+    record_property("combination", combination.id)
+    record_property("python", python)
+    record_property("proves", proves.args[0])
+
+
+@pytest.fixture
+def project(run: Run, combination: Combination, python: str) -> Project:
+    """The rendered project with its dependencies installed."""
+    return run.project(combination, python)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """Return the rendered text files by path.
+
+    Raises:
+        UnicodeDecodeError: One of them is not UTF-8.
+    """
+    return {
+        str(path.relative_to(folder)): path.read_bytes().decode("utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def processes() -> set[str]:
+    """Return what runs on this machine: process ids with command lines and working folders."""
+    running = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = [str(process.pid), *process.cmdline(), process.cwd()]
+            running.add(" ".join([*words, process.environ().get("TMPDIR", "")]))
+    return running
+
+
+@combinations(Depth.RENDERED)
+@pytest.mark.proves("rendered")
+def test_every_file_parses(run: Run, combination: Combination) -> None:
+    parsed = 0
+    for path, text in texts(run.rendered(combination)).items():
+        if parse := PARSERS.get(Path(path).suffix):
+            parse(text)
+            parsed += 1
+    assert parsed > 10
+
+
+@combinations(Depth.RENDERED)
+@pytest.mark.proves("rendered")
+def test_no_file_shows_that_it_was_a_template(run: Run, combination: Combination) -> None:
+    for path, text in texts(run.rendered(combination)).items():
+        assert not path.endswith(".jinja")
+        assert "\r" not in text, path
+        assert not re.search(r"(?<!\$)\{\{ ?\w|\{% ", text), path
+        assert text == "" or text.endswith("\n"), path
+        assert not text.startswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert [line for line in text.splitlines() if line != line.rstrip()] == [], path
+        # PEP 8 has two blank lines between definitions; a licence is laid out by its authors.
+        most = {".py": 2, "": 9}.get(Path(path).suffix, 1)
+        assert "\n" * (most + 2) not in text, f"{path} has more than {most} blank lines in a row"
+
+
+@combinations(Depth.RENDERED)
+@pytest.mark.proves("rendered")
+def test_what_is_off_leaves_no_trace(run: Run, combination: Combination) -> None:
+    traces = [re.compile(trace, re.IGNORECASE) for trace in combination.traces]
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts(run.rendered(combination)).items()
+        if path != ANSWERS_FILE
+        for number, line in enumerate([path, *text.splitlines()])
+        if any(trace.search(line) for trace in traces)
+    ]
+    assert found == []
+
+
+@combinations(Depth.LINTED)
+@pytest.mark.proves("linted")
+@pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "lint-imports"])
+def test_its_linters_are_content(project: Project, check: str) -> None:
+    finished = project.tool(*check.split())
+    assert finished.code == 0, finished
+
+
+@combinations(Depth.TYPED)
+@pytest.mark.proves("typed")
+def test_its_types_hold(project: Project) -> None:
+    finished = project.tool("mypy")
+    assert finished.code == 0, finished
+    assert "Success" in finished.output
+
+
+@combinations(Depth.SUITE)
+@pytest.mark.proves("suite")
+def test_its_own_tests_pass_and_leave_nothing(
+    request: pytest.FixtureRequest, project: Project
+) -> None:
+    """The suite's own report goes beside this run's, where the noxfile adds it to the total."""
+    reports: Path = request.config.getoption("--reports") or project.temporary_folder
+    before = processes()
+    report = reports.resolve() / f"suite-{project.folder.name}.xml"
+    finished = project.tool("pytest", "-n", "auto", "-q", f"--junitxml={report}")
+    assert finished.code == 0, finished
+    assert re.search(r"\d+ passed", finished.output), finished
+    changed = project.run("git", "status", "--porcelain")
+    assert changed.output == "", "the suite changed the project"
+    left = [path.name for path in project.temporary_folder.iterdir() if path != report]
+    # pytest keeps the temporary folders of its last three runs.
+    assert [name for name in left if not name.startswith("pytest-of-")] == []
+    ours = (str(project.folder), str(project.temporary_folder))
+    assert [each for each in processes() - before if any(path in each for path in ours)] == []
+
+
+@combinations(Depth.SUITE)
+@pytest.mark.proves("suite")
+def test_its_models_and_its_migration_agree(project: Project) -> None:
+    """`app db check` is `alembic check` on a database that the migrations have just built."""
+    upgraded = project.tool("app", "db", "upgrade")
+    assert upgraded.code == 0, upgraded
+    checked = project.tool("app", "db", "check")
+    assert checked.code == 0, checked

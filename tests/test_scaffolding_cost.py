@@ -1,0 +1,45 @@
+"""What a copy costs beside a copy of plain files: the budget that keeps `.jinja` files few."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from pathlib import Path
+
+import copier
+
+from tests.checkout import commit, git
+from tests.projects import tree
+
+MAX_RATIO = 1.5
+ROUNDS = 5
+
+
+def seconds_to_copy(template: Path, target: Path) -> float:
+    """Return the processor's seconds, those of the git that Copier starts included."""
+    before = sum(os.times()[:4])
+    copier.run_copy(str(template), target, defaults=True, quiet=True)
+    return sum(os.times()[:4]) - before
+
+
+def test_a_copy_costs_little_more_than_plain_files(template: Path, tmp_path: Path) -> None:
+    """Interleaved, and the median of the ratios: what slows the machine slows both.
+
+    The time is the processor's, which neither a neighbour's load nor the disk's changes.
+    """
+    copier.run_copy(str(template), tmp_path / "first", defaults=True, quiet=True)
+    plain = tmp_path / "plain"
+    for path, content in tree(tmp_path / "first").items():
+        file = plain / "template" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    (plain / "copier.yml").write_text("_subdirectory: template\n")
+    git(plain, "init", "--quiet", "--initial-branch=main")
+    commit(plain, "Plain", tag="0.1.0")
+
+    ratios = [
+        seconds_to_copy(template, tmp_path / f"template{number}")
+        / seconds_to_copy(plain, tmp_path / f"plain{number}")
+        for number in range(ROUNDS)
+    ]
+    assert statistics.median(ratios) <= MAX_RATIO, ratios
