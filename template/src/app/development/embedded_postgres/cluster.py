@@ -16,7 +16,7 @@ from app.development.embedded_postgres.errors import (
     full_disk,
     is_full_disk,
 )
-from app.development.embedded_postgres.processes import Identity, run
+from app.development.embedded_postgres.processes import KEEPER, Identity, run
 
 # Bytes. A new cluster of PostgreSQL 18 takes 39 MB and its first write-ahead logs 32 MB more.
 SPACE_FOR_NEW = 128 * 1024**2
@@ -165,8 +165,11 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
         with reachable(data) as (path, descriptors):
             options = ("-D", path, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
             done = run(
-                [installation.initdb, *options, f"--locale={locale}", "--no-instructions"],
-                identity=identity,
+                [
+                    # Through the keeper's script, so that a killed client takes initdb with it.
+                    *(*KEEPER, "become", *identity.arguments, str(os.getpid())),
+                    *(installation.initdb, *options, f"--locale={locale}", "--no-instructions"),
+                ],
                 descriptors=descriptors,
                 seconds=_INITDB_SECONDS,
             )

@@ -1,4 +1,4 @@
-"""Keeps one PostgreSQL server for as long as anybody uses it. A script, run by `launch.py`.
+"""Keeps one PostgreSQL server for as long as anybody uses it. A script.
 
 It is the server's parent, so it knows when the server ends, and it waits for the exclusive lock on
 a file that every user of the server holds a shared lock on. The kernel releases those locks however
@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import NoReturn
 
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
 # Fast shutdown, immediate shutdown, the end; seconds each is given before the next.
@@ -24,16 +26,8 @@ READY_STEP = 0.005  # seconds between two looks at postmaster.pid
 READY_LINE = 7  # the line of postmaster.pid that holds the status (PostgreSQL 10 and later)
 
 
-def start_server(command: list[str], uid: int, gid: int) -> int:
-    """Start the server as a child that stops when this process is killed; return its PID."""
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    keeper = os.getpid()
-    if libc:
-        # Backends whose postmaster was killed become children of this process, which ends them.
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    pid = os.fork()
-    if pid:
-        return pid
+def become(command: list[str], uid: int, gid: int, parent: int) -> NoReturn:
+    """Turn this process into a program that runs as `uid` and is interrupted when `parent` ends."""
     try:
         if uid >= 0:
             os.setgroups([])
@@ -42,16 +36,27 @@ def start_server(command: list[str], uid: int, gid: int) -> int:
         os.umask(0o077)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps that
             signal.signal(number, signal.SIG_DFL)
-        if libc:
-            # After setuid, which clears it. The keeper may be gone already: then nobody will tell.
-            libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-            if os.getppid() != keeper:
-                os._exit(1)
+        if LIBC:
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)  # after setuid, which clears it
+            if os.getppid() != parent:
+                os._exit(1)  # too late: the parent ended before
         os.execve(command[0], command, os.environ)
     except OSError as err:
         os.write(2, f"{command[0]} cannot be executed: {err.strerror}\n".encode())
     finally:
         os._exit(1)
+
+
+def start_server(command: list[str], uid: int, gid: int) -> int:
+    """Start the server as a child that stops when this process is killed; return its PID."""
+    keeper = os.getpid()
+    if LIBC:
+        # Backends whose postmaster was killed become children of this process, which ends them.
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    pid = os.fork()
+    if not pid:
+        become(command, uid, gid, keeper)
+    return pid
 
 
 def stop_server(pid: int, ended: threading.Event) -> None:
@@ -111,11 +116,11 @@ def remove_folder(folder: str) -> None:
         os.rmdir(folder)
 
 
-def main() -> None:
-    """Run the server that the command line describes until it ends (see `launch.py`)."""
+def keep(arguments: list[str]) -> None:
+    """Run the server that the arguments describe until it ends (see `launch.py`)."""
     if os.fork():
         os._exit(0)  # the client waits for this one, and is the parent of nothing that outlives it
-    lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = sys.argv[1:]
+    lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = arguments
     fcntl.fcntl(int(lock), fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # ours to the end, not the server's
     announce(state_file, socket_folder)  # first, so that it is found and removed if we are killed
     os.mkdir(socket_folder, 0o700)
@@ -144,4 +149,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    task, *rest = sys.argv[1:]
+    if task == "become":
+        become(rest[3:], uid=int(rest[0]), gid=int(rest[1]), parent=int(rest[2]))
+    keep(rest)

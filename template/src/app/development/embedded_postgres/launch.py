@@ -3,7 +3,6 @@
 import os
 import secrets
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from app.development.embedded_postgres.binaries import Installation
 from app.development.embedded_postgres.cluster import Cluster, reachable
 from app.development.embedded_postgres.leftovers import SOCKET_FOLDER_PREFIX
 from app.development.embedded_postgres.locks import LockFile
-from app.development.embedded_postgres.processes import Identity, clean_environment, cluster_mark
+from app.development.embedded_postgres.processes import KEEPER, Identity, clean_environment, cluster_mark
 
 PORT = 5432  # a part of the socket's file name; nothing listens on TCP
-_KEEPER = Path(__file__).with_name("keeper.py").absolute()
 _FORK_SECONDS = 30  # for Python to start and fork; a busy machine may take a while
 _SHORT_FOLDER = Path("/tmp")
 _SETTINGS = {
@@ -68,9 +66,9 @@ def start_keeper(
         command += ["-c", cluster_mark(cluster.data)]
         subprocess.run(
             [
-                *(sys.executable, "-I", "-S", _KEEPER, str(keeper_lock.fileno())),
+                *(*KEEPER, "keep", str(keeper_lock.fileno())),
                 *(cluster.clients_lock, cluster.postmaster_file, cluster.state, socket_folder),
-                *((str(identity.uid), str(identity.gid)) if identity.switched else ("-1", "-1")),
+                *identity.arguments,
                 *command,
             ],
             cwd="/",

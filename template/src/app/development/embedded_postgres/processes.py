@@ -2,10 +2,13 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# Isolated and without site-packages, for speed: it imports the standard library alone.
+KEEPER = (sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py").absolute())
 _CLUSTER_SETTING = "embedded_postgres.cluster"
 _PROCESSES = Path("/proc")  # Linux
 _LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -24,6 +27,11 @@ class Identity:
     uid: int
     gid: int
     switched: bool
+
+    @property
+    def arguments(self) -> tuple[str, str]:
+        """How `keeper.py` is told: the two numbers, or -1 to stay who one is."""
+        return (str(self.uid), str(self.gid)) if self.switched else ("-1", "-1")
 
 
 def clean_environment() -> dict[str, str]:
