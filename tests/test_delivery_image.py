@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,9 @@ import pathlib, sys
 from app.development.embedded_postgres import embedded_postgres
 folder = pathlib.Path(sys.argv[1])
 with embedded_postgres(folder / "data", durable=False) as server:
-    address, socket_folder = server.url.split("?host=")
-    (folder / "pg").symlink_to(socket_folder)
-    print(f"{address}?host={folder / 'pg'}", flush=True)
+    link = folder / "pg"
+    link.symlink_to(server.socket_folder)
+    print(server.url.replace(str(server.socket_folder), str(link)), flush=True)
     sys.stdin.read()
 """
 
@@ -147,13 +148,14 @@ def test_image_migrates_serves_and_stops(image: Image, database_url: str) -> Non
     with subprocess.Popen(image.stage.command, cwd=app, env=environment) as server:
         try:
             wait_until_healthy(image.stage.probe, environment, server)
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/api/v1/health/ready")
-            assert connection.getresponse().status == 200
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", "/api/v1/health/ready")
+                assert connection.getresponse().status == 200
         finally:
             server.send_signal(signal.SIGTERM)
             code = server.wait(timeout=30)
-    assert code == 0
+    # uvicorn stops in order and then lets the signal end the process, which process 1 ignores.
+    assert code in {0, -signal.SIGTERM}
     assert subprocess.run(image.stage.probe, env=environment, capture_output=True).returncode
     assert tree(app) == before
 
