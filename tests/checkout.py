@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,19 +63,27 @@ def template_files() -> list[Path]:
     ]
 
 
-def take_snapshot(folder: Path) -> None:
+def take_snapshot(folder: Path, *, of: Callable[[Path], bool] = lambda _: True) -> None:
     """Commit and tag the work tree as it stands in a new repository at `folder`.
 
     Copier can neither update a project that came from a dirty tree nor copy one without a warning.
+
+    Args:
+        folder: Where to; made here.
+        of: Which files, by their path relative to the root.
     """
     folder.mkdir(parents=True)
-    for path in tracked_files():
-        if path.is_relative_to("template") or path.name == "copier.yml":
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, target)
+    for path in filter(of, tracked_files()):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, target)
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "Snapshot", tag=SNAPSHOT_VERSION)
+
+
+def is_rendered(path: Path) -> bool:
+    """Whether Copier reads the file, rather than the factory."""
+    return path.is_relative_to("template") or path == Path("copier.yml")
 
 
 def commit(folder: Path, message: str, *, tag: str | None = None) -> None:

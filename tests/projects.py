@@ -14,7 +14,7 @@ from typing import Any
 import copier
 from filelock import FileLock
 
-from tests.checkout import commit, git, take_snapshot
+from tests.checkout import commit, git, is_rendered, take_snapshot
 from tests.combinations import OLDEST_PYTHON, Combination
 from tests.interpreters import find_interpreter
 
@@ -32,6 +32,11 @@ class Finished:
 
     def __str__(self) -> str:
         return f"`{self.command}` ended with {self.code}:\n{self.output}"
+
+    def must_succeed(self) -> None:
+        """Raise an AssertionError with the whole output unless the command ended with 0."""
+        if self.code:
+            raise AssertionError(str(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,7 @@ class Run:
         target = self.folder / "template"
         with self._once(target) as missing:
             if missing:
-                take_snapshot(target)
+                take_snapshot(target, of=is_rendered)
         return target
 
     def rendered(self, combination: Combination) -> Path:

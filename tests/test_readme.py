@@ -1,0 +1,121 @@
+"""What the README says is done, word by word."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.checkout import ROOT
+from tests.readme import Machine, fenced_blocks, machine
+
+# Packages are downloaded in it when the caches are cold.
+FIRST_START_SECONDS = 240
+START_SECONDS = 30
+STOP_SECONDS = 15
+
+
+def ask(computer: Machine, method: str, path: str, body: object = None) -> Any:
+    """Return what the API answers, decoded; None for an empty answer.
+
+    Raises:
+        urllib.error.HTTPError: It answered with an error.
+    """
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{computer.port}/api/v1{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        content = answer.read()
+    return json.loads(content) if content else None
+
+
+@pytest.mark.e2e
+def test_the_first_block_ends_in_a_server_that_keeps_its_data(tmp_path: Path) -> None:
+    with machine(tmp_path, cold="ASHLAR_COLD" in os.environ) as computer:
+        first = computer.type(fenced_blocks()[0])
+        computer.wait_until_ready(first, seconds=FIRST_START_SECONDS)
+
+        chair = ask(computer, "POST", "/items", {"sku": "CHAIR-1", "name": "Garden chair"})
+        ask(
+            computer,
+            "POST",
+            "/items",
+            {"sku": "TABLE-1", "name": "Kitchen table", "tags": ["wood"]},
+        )
+        assert ask(computer, "GET", f"/items/{chair['id']}")["name"] == "Garden chair"
+        assert [each["sku"] for each in ask(computer, "GET", "/items?tag=wood")["items"]] == [
+            "TABLE-1"
+        ]
+        found = ask(computer, "GET", "/items?search=garden")["items"]
+        assert [each["sku"] for each in found] == ["CHAIR-1"]
+        change = {"version": chair["version"], "name": "Garden chair, green"}
+        ask(computer, "PATCH", f"/items/{chair['id']}", change)
+
+        first.sendintr()
+        computer.must_become_quiet(seconds=STOP_SECONDS)
+
+        project = computer.folder / "my-service"
+        again = computer.type("uv run app dev", folder=project)
+        computer.wait_until_ready(again, seconds=START_SECONDS)
+        assert ask(computer, "GET", f"/items/{chair['id']}")["name"] == "Garden chair, green"
+        assert ask(computer, "DELETE", f"/items/{chair['id']}") is None
+        assert len(ask(computer, "GET", "/items")["items"]) == 1
+
+        command = next(
+            process
+            for process in psutil.Process(again.pid).children(recursive=True)
+            if process.cmdline()[-2:-1] and process.cmdline()[-2].endswith("/bin/app")
+        )
+        command.send_signal(signal.SIGKILL)
+        computer.must_become_quiet(seconds=STOP_SECONDS)
+
+
+@pytest.mark.e2e
+def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
+    """The copy is by an absolute path, as an update needs it; a relative one cannot be updated."""
+    with machine(tmp_path) as computer:
+        copy = fenced_blocks()[0].replace("uv run app dev", "true")
+        assert copy != fenced_blocks()[0]
+        subprocess.run(
+            ["/bin/bash", "-ec", copy], cwd=computer.clone, env=computer.environment, check=True
+        )
+        project = computer.folder / "my-service"
+        for command in (
+            "git init --quiet",
+            "git add --all",
+            "git commit --quiet --message=Rendered",
+        ):
+            subprocess.run(command.split(), cwd=project, env=computer.environment, check=True)
+        subprocess.run(["git", "tag", "0.1.0"], cwd=computer.clone, check=True)
+        subprocess.run(
+            ["uvx", "copier", "update", "--defaults", "--data", "include_example=false"],
+            cwd=project, env=computer.environment, check=True,
+        )  # fmt: skip
+        assert not (project / "src/app/services/items.py").exists()
+
+
+def test_ci_runs_the_second_block(tmp_path: Path) -> None:
+    """`.ci/run` takes it out of the README; a stand-in for bash and uvx shows what it would run."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    uvx = programs / "uvx"
+    uvx.write_text('#!/bin/sh\necho "uvx $*"\n')
+    uvx.chmod(0o755)
+    ran = subprocess.run(
+        [ROOT / ".ci/run"],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines() == [f"+ {fenced_blocks()[1]}", fenced_blocks()[1]]
