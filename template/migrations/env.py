@@ -19,6 +19,8 @@ MIGRATION_LOCK = 4_206_931
 def run(connection: Connection) -> None:
     """Run the migrations that Alembic has been asked for."""
     extensions = set(connection.scalars(text("SELECT extname FROM pg_extension")))
+    # Ends the transaction of that question: each migration begins its own.
+    connection.rollback()
 
     def include_object(item: Any, _name: str | None, _kind: str, _reflected: bool, _other: Any) -> bool:
         """Leave out what needs an extension that this server does not have."""

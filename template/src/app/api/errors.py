@@ -51,6 +51,8 @@ STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
     TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }
+# Errors of the framework's own have codes, too: the status's name, save where Python's versions disagree on it.
+_CODE_OF_STATUS: Final = {413: "BODY_TOO_LARGE", 422: ValidationError.code}
 # Seconds after which a client may well succeed where a part was briefly away.
 _RETRY_AFTER: Final = 1
 
@@ -85,7 +87,8 @@ def install_error_handlers(app: FastAPI) -> None:
         problem = Problem.of(status, "The request breaks a rule.", ValidationError.code, current_request_id())
         # Pydantic's own report holds the input, which may be a password: place and rule are enough.
         problem.errors = [
-            FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"])) for each in error.errors()
+            FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"]).removeprefix("Value error, "))
+            for each in error.errors()
         ]
         problem.field = problem.errors[0].field if problem.errors else None
         return _answer(problem)
@@ -93,7 +96,8 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        return _answer(Problem.of(status, str(error.detail), status.name, current_request_id()), error.headers)
+        code = _CODE_OF_STATUS.get(status, status.name)
+        return _answer(Problem.of(status, str(error.detail), code, current_request_id()), error.headers)
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:

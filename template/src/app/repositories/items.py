@@ -56,8 +56,8 @@ async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tu
         },
         # A row that this statement inserted has never been locked or deleted: its xmax is 0.
     ).returning(Item, literal_column("(items.xmax = 0)", Boolean))
-    row = (await session.execute(upsert, execution_options={"populate_existing": True})).one()
-    return row[0], row[1]
+    item, created = (await session.execute(upsert, execution_options={"populate_existing": True})).one()
+    return item, created
 
 
 async def update_item(
@@ -108,4 +108,4 @@ async def list_items(
         # The rank came from the server as a real and goes back as one, so that equality holds.
         conditions.append(tuple_(rank, Item.id) < tuple_(cast(after.rank, REAL), after.id))
     statement = select(Item, rank).where(*conditions).order_by(rank.desc(), Item.id.desc()).limit(which.limit + 1)
-    return [RankedItem(item, value) for item, value in (await session.execute(statement)).tuples()]
+    return [RankedItem(item, value) for item, value in await session.execute(statement)]

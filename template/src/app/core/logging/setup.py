@@ -15,7 +15,9 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from app.core.redaction import REDACTED, is_sensitive, redact
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
-_FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+# Writes a second line per request, without its id.
+_SILENT_LOGGER: Final = "uvicorn.access"
 
 
 # The event is a constant sentence; what varies goes into keywords, or into `extra={...}`.
@@ -58,7 +60,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _name_logger, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _name_logger],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
@@ -69,6 +71,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
         foreign = logging.getLogger(name)
         foreign.handlers.clear()
         foreign.propagate = True
+    logging.getLogger(_SILENT_LOGGER).propagate = False
 
 
 def _flatten_extra(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
@@ -83,6 +86,8 @@ def _name_logger(_logger: WrappedLogger, _method: str, event_dict: EventDict) ->
     record: logging.LogRecord | None = event_dict.get("_record")
     if record is not None:
         event_dict["logger"] = record.name
+        # uvicorn's second copy of the message, with colours in it.
+        event_dict.pop("color_message", None)
     return event_dict
 
 

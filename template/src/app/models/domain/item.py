@@ -1,8 +1,8 @@
 """The `items` table."""
 
 from pydantic import JsonValue
-from sqlalchemy import ARRAY, Index, String, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Timestamps, UuidKey

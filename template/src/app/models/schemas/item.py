@@ -73,14 +73,14 @@ class ItemUpdate(BaseModel):
 class ItemRead(BaseModel):
     """An item as it is."""
 
-    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     sku: Sku
     name: str = Field(examples=["Garden chair"])
     description: str | None = Field(examples=["Folds flat."])
     tags: Tags
-    attributes: Metadata = Field(alias="metadata")
+    attributes: Metadata = Field(serialization_alias="metadata")
     version: int = Field(ge=1, examples=[1])
     created_at: datetime
     updated_at: datetime

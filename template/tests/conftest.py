@@ -1,0 +1,125 @@
+"""What every test stands on: a real PostgreSQL, this application's migrations, and one transaction per test.
+
+The process that starts the run brings a server up and migrates a template database, once. Each worker clones it, and
+each test runs inside a transaction that is rolled back: what the application commits is a savepoint in there.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.cli import migrations
+from app.core.config import ApplicationSettings
+from app.core.config.loading import known_variables
+from app.core.database import Database, get_database
+from app.main import create_app
+from tests.databases import DatabaseServer, running_server
+from tests.factories import make_settings
+
+# No test may depend on a developer's shell; what it needs of the environment, it sets.
+for _name in known_variables():
+    os.environ.pop(_name, None)
+
+_SERVER = pytest.StashKey[DatabaseServer]()
+_RESOURCES = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bring the server up before any worker starts; a worker only learns where it is."""
+    if hasattr(config, "workerinput"):
+        config.stash[_SERVER] = DatabaseServer(**config.workerinput["server"])
+        return
+    config.stash[_RESOURCES] = resources = ExitStack()
+    config.stash[_SERVER] = server = resources.enter_context(running_server())
+    migrations.upgrade(server.url(server.template))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    """Tell a worker of pytest-xdist where the server is."""
+    node.workerinput["server"] = node.config.stash[_SERVER]._asdict()  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    if resources := config.stash.get(_RESOURCES, None):
+        resources.close()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> DatabaseServer:
+    return request.config.stash[_SERVER]
+
+
+@pytest.fixture(scope="session")
+def settings(server: DatabaseServer, worker_id: str) -> Iterator[ApplicationSettings]:
+    """Settings with a database of this worker's own."""
+    with server.clone(worker_id) as url:
+        yield make_settings(database_url=url)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: ApplicationSettings) -> AsyncIterator[FastAPI]:
+    """The application, started once per worker."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def transaction(app: FastAPI) -> AsyncIterator[AsyncConnection]:
+    """The transaction this test runs in; sessions of the application join it, and it is rolled back at the end."""
+    engine = get_database().engine
+    async with engine.connect() as connection, connection.begin() as outer:
+        _bind_sessions(connection, "create_savepoint")
+        yield connection
+        _bind_sessions(engine)
+        await outer.rollback()
+
+
+@pytest.fixture
+async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
+    """A client of the application whose changes vanish with the test."""
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture
+def scratch_url(server: DatabaseServer, worker_id: str) -> Iterator[str]:
+    """A database for one test alone, for what a transaction that is never committed cannot show."""
+    with server.clone(f"{worker_id}_scratch") as url:
+        yield url
+
+
+@pytest.fixture
+async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncEngine]:
+    """The application on that database: what it commits here is committed."""
+    database = Database(settings.with_database_url(scratch_url).database)
+    usual = get_database().engine
+    _bind_sessions(database.engine)
+    yield database.engine
+    _bind_sessions(usual)
+    await database.close()
+
+
+@pytest.fixture
+async def scratch_client(app: FastAPI, scratch: AsyncEngine) -> AsyncIterator[AsyncClient]:
+    """A client whose changes are committed, to a database that vanishes with the test."""
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+def _bind_sessions(bind: AsyncConnection | AsyncEngine, join_transaction_mode: str = "conditional_savepoint") -> None:
+    database = get_database()
+    for sessions in (database.sessions, database.read_sessions):
+        sessions.configure(bind=bind, join_transaction_mode=join_transaction_mode)
