@@ -103,6 +103,20 @@ class Machine:
             }
         )
 
+    def install_uv(self) -> None:
+        """Have uv, without pip's taking its time to install it."""
+        where = ["--python", str(self._python), "uv"]
+        subprocess.run(["uv", "pip", "install", "--quiet", *where], check=True)
+
+    def run(self, command: str, *, folder: Path | None = None) -> None:
+        """Run `command` to its end in `folder`, the clone unless told otherwise.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        shell = ["/bin/bash", "-c", command]
+        subprocess.run(shell, cwd=folder or self.clone, env=self.environment, check=True)
+
     def type(self, command: str, *, folder: Path | None = None) -> pexpect.spawn[str]:
         """Type `command` into a terminal in `folder`, the clone unless told otherwise."""
         terminal = pexpect.spawn(

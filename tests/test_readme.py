@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.request
@@ -83,24 +84,15 @@ def test_the_first_block_ends_in_a_server_that_keeps_its_data(tmp_path: Path) ->
 @pytest.mark.e2e
 def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
     """The copy is by an absolute path, as an update needs it; a relative one cannot be updated."""
+    copy = re.search(r"uvx copier copy [^&]+", fenced_blocks()[0])
+    assert copy
     with machine(tmp_path) as computer:
-        copy = fenced_blocks()[0].replace("uv run app dev", "true")
-        assert copy != fenced_blocks()[0]
-        subprocess.run(
-            ["/bin/bash", "-ec", copy], cwd=computer.clone, env=computer.environment, check=True
-        )
+        computer.install_uv()
+        computer.run(copy.group())
         project = computer.folder / "my-service"
-        for command in (
-            "git init --quiet",
-            "git add --all",
-            "git commit --quiet --message=Rendered",
-        ):
-            subprocess.run(command.split(), cwd=project, env=computer.environment, check=True)
-        subprocess.run(["git", "tag", "0.1.0"], cwd=computer.clone, check=True)
-        subprocess.run(
-            ["uvx", "copier", "update", "--defaults", "--data", "include_example=false"],
-            cwd=project, env=computer.environment, check=True,
-        )  # fmt: skip
+        computer.run("git init -q && git add -A && git commit -qm Rendered", folder=project)
+        computer.run("git tag 0.1.0")
+        computer.run("uvx copier update --defaults --data include_example=false", folder=project)
         assert not (project / "src/app/services/items.py").exists()
 
 
