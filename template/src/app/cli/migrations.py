@@ -71,14 +71,21 @@ def differences(url: URL) -> str | None:
     return None
 
 
-def require_current(url: URL) -> None:
-    """Fail unless every migration is applied.
+def require_current(url: URL, *, or_newer: bool = False) -> None:
+    """Fail unless every migration of this code is applied.
+
+    Args:
+        url: The database.
+        or_newer: Accept a revision that this code does not know: during a roll-out, and after code has been rolled
+            back, the database is ahead of processes that must go on starting.
 
     Raises:
         ConfigurationError: Some are not.
         DatabaseConnectionError: The server cannot be reached.
     """
     now, wanted = state(url)
+    if or_newer and now and not now & _known(url):
+        return
     if now != wanted:
         raise ConfigurationError(
             f"The database is at revision {', '.join(sorted(now)) or '(none)'}, "
@@ -97,6 +104,11 @@ def state(url: URL) -> tuple[frozenset[str], frozenset[str]]:
     with _config(url) as config:
         wanted = frozenset(ScriptDirectory.from_config(config).get_heads())
         return asyncio.run(_current(url)), wanted
+
+
+def _known(url: URL) -> frozenset[str]:
+    with _config(url) as config:
+        return frozenset(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 
 async def _current(url: URL) -> frozenset[str]:
