@@ -25,8 +25,13 @@ def variables(source: str) -> set[str]:
     return meta.find_undeclared_variables(_JINJA.parse(source))
 
 
-def problems(source: str) -> Iterator[str]:
-    """Yield one sentence for each rule that `source` breaks."""
+def problems(source: str, *, merged: bool = True) -> Iterator[str]:
+    """Yield one sentence for each rule that `source` breaks.
+
+    Args:
+        source: The text of a `.jinja` file.
+        merged: Whether updates merge it with the user's edits, so that lines must keep apart.
+    """
     parsed = _JINJA.parse(source)
     for condition in parsed.find_all(nodes.If):
         if condition.else_ or condition.elif_:
@@ -45,5 +50,5 @@ def problems(source: str) -> Iterator[str]:
         if options != sorted(options, key=ORDER.index):
             yield f"{', '.join(options)}: the order is {', '.join(ORDER)}"
         # A user's line beside a conditional one conflicts on update; beside a constant it merges.
-        if options and not following.strip():
+        if merged and options and not following.strip():
             yield f"{options[-1]}: no constant line follows"

@@ -89,12 +89,14 @@ def test_without_the_guard_copier_would_stop_half_way(template: Path, tmp_path: 
     configuration = yaml.safe_load((template / "copier.yml").read_text())
     del configuration["folder_is_free"]
     (unguarded / "copier.yml").write_text(yaml.safe_dump(configuration))
+    # Copier walks the folder in the file system's own order.
+    files = [path.name for path in (unguarded / "template").iterdir() if path.is_file()]
+    last = [name.removesuffix(".jinja") for name in files if "{" not in name][-1]
     (tmp_path / "project").mkdir()
-    (tmp_path / "project/compose.yaml").write_text("mine\n")
-    (tmp_path / "project/LICENSE").write_text("mine\n")
+    (tmp_path / "project" / last).write_text("mine\n")
     stopped = copy(unguarded, "--defaults", "project", cwd=tmp_path)
     assert stopped.returncode != 0
-    assert len(tree(tmp_path / "project")) > 2
+    assert len(tree(tmp_path / "project")) > 1
 
 
 def test_the_guard_is_one_sentence_for_programs_too(template: Path, tmp_path: Path) -> None:
