@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
@@ -83,12 +83,6 @@ class DatabaseSettings(SettingsSection):
             parse_database_url(value.get_secret_value())
         return value
 
-    @model_validator(mode="after")
-    def _one_way(self) -> "DatabaseSettings":
-        if self.url is not None and self.host is not None:
-            raise ValueError("set either DATABASE_URL or POSTGRES_HOST and its companions, not both")
-        return self
-
     @property
     def is_configured(self) -> bool:
         """Whether the settings say where the database is."""
@@ -122,10 +116,18 @@ class DatabaseSettings(SettingsSection):
         return SslMode(named) if named else self.ssl_mode
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Outside development a database must be named, and it must not be the embedded one."""
+        """One database is named in one way; outside development there is one, and it is not the embedded one."""
+        if self.url is not None and self.host is not None:
+            yield Problem("POSTGRES_HOST", "must not be set together with DATABASE_URL: choose one of them")
+        # Without this, a forgotten host would start the embedded server in silence. POSTGRES_PASSWORD may stand alone:
+        # compose.yaml takes it from the same file.
+        if not self.is_configured and (lonely := self.model_fields_set & {"port", "user", "name"}):
+            names = ", ".join(sorted(self.variable(field) for field in lonely))
+            yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
         if environment is Environment.DEVELOPMENT:
             return
         if not self.is_configured:
             yield Problem("DATABASE_URL", f"must be set in {environment}, or POSTGRES_HOST and its companions")
-        elif EMBEDDED_MARK in str(self.sqlalchemy_url.query.get("host", "")):
-            yield Problem("DATABASE_URL", f"names the embedded development database, which {environment} refuses")
+        elif EMBEDDED_MARK in (self.host or str(self.sqlalchemy_url.query.get("host", ""))):
+            variable = "POSTGRES_HOST" if self.host else "DATABASE_URL"
+            yield Problem(variable, f"names the embedded development database, which {environment} refuses")

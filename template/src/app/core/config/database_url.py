@@ -10,6 +10,10 @@ _ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
 _SSL_MODES: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
 # Options for libpq that asyncpg has no use for; hosts put them into the URLs they hand out.
 _LIBPQ_ONLY: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode", "target_session_attrs"})
+_SHAPE: Final = (
+    "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters percent-encoded "
+    "and a port from 1 to 65535"
+)
 # Part of the name of the folder that holds the embedded server's socket.
 EMBEDDED_MARK: Final = "embedded-postgres"
 
@@ -30,9 +34,9 @@ def parse_database_url(text: str) -> DatabaseUrl:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError(
-            "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters percent-encoded"
-        ) from None
+        raise ValueError(_SHAPE) from None
+    if not all(_is_port(port) for port in (url.port, url.query.get("port")) if port is not None):
+        raise ValueError(_SHAPE)
     if url.drivername not in _ACCEPTED_SCHEMES:
         raise ValueError("must begin with postgresql://, postgres:// or postgresql+asyncpg://")
     if not url.database:
@@ -47,3 +51,8 @@ def parse_database_url(text: str) -> DatabaseUrl:
     if not url.host and "host" not in query:
         raise ValueError("must name a host, or a socket folder as ?host=/folder")
     return DatabaseUrl(url.set(drivername=_DRIVER, query=query), str(ssl_mode) if ssl_mode else None)
+
+
+def _is_port(port: object) -> bool:
+    digits = str(port)
+    return digits.isdecimal() and 1 <= int(digits) <= 65535  # noqa: PLR2004 — the ports that TCP has

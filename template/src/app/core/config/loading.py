@@ -1,12 +1,13 @@
 """From the environment to checked settings: the one way in."""
 
 import difflib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import ValidationError
 
 from app.core.config.application import ApplicationSettings
@@ -31,7 +32,7 @@ def load_settings() -> ApplicationSettings:
     """
     environment = current_stage()
     env_file = project_folder() / env_file_name(environment)
-    found = list(_file_problems(env_file, environment)) if env_file.is_file() else []
+    found = list(_file_problems(env_file, environment)) if env_file.exists() else []
 
     sections: dict[str, SettingsSection] = {}
     for name, section in ApplicationSettings.sections().items():
@@ -94,20 +95,30 @@ def known_variables() -> set[str]:
 def _file_problems(env_file: Path, environment: Environment) -> Iterator[Problem]:
     """A file of settings is ours alone, so that every name in it must be known."""
     try:
-        values = dotenv_values(env_file, encoding="utf-8")
+        bindings = list(parse_stream(io.StringIO(env_file.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(
             f"{env_file.name} cannot be read.",
             next_step="Make it a readable text file in UTF-8, one NAME=value a line.",
         ) from None
+    # The parser, and pydantic after it, drop in silence what they cannot read.
+    broken = [_line(binding) for binding in bindings if binding.error or (binding.key and binding.value is None)]
+    if broken:
+        yield Problem(env_file.name, f"cannot be understood in line {', '.join(broken)}; write NAME=value")
     known = known_variables()
-    for name, value in values.items():
+    for name, value in {binding.key: binding.value for binding in bindings if binding.key}.items():
         if name == _STAGE and value and value != environment:
             yield Problem(_STAGE, f"in {env_file.name} must be {environment}: set other stages in the environment")
         elif name not in known:
             match = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {match[0]}?" if match else "; remove it, or add it to a section of the settings"
             yield Problem(name, f"is no setting of this application{hint}")
+
+
+def _line(binding: Binding) -> str:
+    """Where it begins; the parser counts blank lines before it as its own."""
+    text = binding.original.string
+    return str(binding.original.line + text[: len(text) - len(text.lstrip())].count("\n"))
 
 
 def _problems_of(section: type[SettingsSection], err: ValidationError) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """What browsers are told."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic_settings import NoDecode
 from app.core.config.section import Environment, Problem, SettingsSection
 
 _ANY_ORIGIN = "*"
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 
 class SecuritySettings(SettingsSection):
@@ -46,8 +48,7 @@ class SecuritySettings(SettingsSection):
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match."""
         for origin in origins:
-            scheme, _, rest = origin.partition("://")
-            if origin != _ANY_ORIGIN and (scheme not in {"http", "https"} or not rest or "/" in rest):
+            if origin != _ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
                 raise ValueError("must hold origins such as https://app.example.com, without a path, or *")
         return origins
 
