@@ -21,9 +21,10 @@ from app.development.embedded_postgres.identity import server_identity
 from app.development.embedded_postgres.processes import cluster_mark
 
 CLIENT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from app.development.embedded_postgres import embedded_postgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored when the tests run in the background
 with embedded_postgres(Path(sys.argv[1]), durable=False) as server:
     if "fork" in sys.argv and not os.fork():
         time.sleep(60)
@@ -159,6 +160,9 @@ def test_the_address_works_whatever_the_environment_says(data_folder: Path, monk
         assert server.database_url("a b/c").startswith("postgresql+asyncpg://postgres@/a%20b%2Fc?host=/")
         assert "port=5432" in server.url
         assert query(server, "SELECT current_user") == "postgres"
+        if sys.platform == "linux":  # nor does the server learn what else is in it
+            _, keeper = processes(data_folder)
+            assert b"PG" not in Path(f"/proc/{keeper}/environ").read_bytes()
 
 
 def test_a_relative_or_linked_folder_is_the_same_server(
@@ -222,15 +226,37 @@ def test_a_killed_keeper_takes_the_server_with_it(data_folder: Path) -> None:
 
 
 def test_a_killed_server_ends_its_keeper_and_is_recovered(data_folder: Path) -> None:
+    async def kill_while_busy() -> None:
+        connection = await asyncpg.connect(host=str(server.socket_folder), port=5432, user="postgres")
+        many = "generate_series(1, 50000)"
+        busy = asyncio.ensure_future(connection.fetchval(f"SELECT count(*) FROM {many} a, {many} b"))
+        await asyncio.sleep(0.1)  # a backend that computes does not notice its postmaster's end
+        os.kill(postmaster, signal.SIGKILL)
+        with pytest.raises(asyncpg.PostgresConnectionError):
+            await asyncio.wait_for(busy, timeout=5)
+
     with embedded_postgres(data_folder) as server:
         keep(server, 45)
         query(server, "CHECKPOINT")
         postmaster, keeper = processes(data_folder)
-        os.kill(postmaster, signal.SIGKILL)
+        asyncio.run(kill_while_busy())
         wait_for(lambda: ended(keeper))
         assert not server.socket_folder.exists()
         # The first client is still there; whoever comes gets a new server at once.
         assert kept(data_folder) == 45
+
+
+def test_a_server_that_has_just_been_killed_is_not_joined(data_folder: Path) -> None:
+    with embedded_postgres(data_folder) as server:
+        keep(server, 48)
+        query(server, "CHECKPOINT")
+        postmaster, keeper = processes(data_folder)
+        os.kill(keeper, signal.SIGSTOP)  # too slow to take its announcement back
+        os.kill(postmaster, signal.SIGKILL)
+        wake = threading.Timer(0.2, os.kill, (keeper, signal.SIGCONT))
+        wake.start()
+        assert kept(data_folder) == 48
+        wake.join()
 
 
 def test_server_and_keeper_killed_together(data_folder: Path) -> None:

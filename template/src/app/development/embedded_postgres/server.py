@@ -99,8 +99,9 @@ def embedded_postgres(
 # - A starter killed half-way: its keeper gets `clients` and ends; or, if another client came first,
 #   that one finds the keeper's lock held and waits for its state file as the starter did.
 # - A state file is believed only while the keeper's lock is held, and the starter removes the old
-#   one before it starts a keeper, so that what is there was written by the keeper that is alive.
-#   The keeper of a crashed server may not have removed it yet: a connection must succeed, too.
+#   one before it starts a keeper. `start` makes the two one step for everybody else, who could
+#   otherwise connect to the dying server of a killed keeper. The keeper of a crashed server may
+#   not have removed its state file yet: a connection must succeed, too.
 # - A killed keeper: on Linux the kernel stops the server; elsewhere it becomes an orphan. Either
 #   way the next starter, who gets the keeper's lock, ends that server first (`leftovers.py`).
 def _join(
