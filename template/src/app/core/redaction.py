@@ -4,6 +4,7 @@ Two nets, since either alone has holes: values under a telling key are replaced 
 searched for the shapes that credentials have (URLs with a password, bearer tokens, JSON Web Tokens, provider keys).
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -14,18 +15,36 @@ REDACTED: Final = "[redacted]"
 _MAX_DEPTH: Final = 8
 
 _SENSITIVE_KEY: Final = re.compile(
-    r"pass(word|wd|phrase)|secret|token(?!_type|s_used)|api_?key|private_?key|authori[sz]ation|cookie|credential"
-    r"|\bdsn\b|_dsn|signature|database_url|redis_url",
+    r"pass(?:word|wd|phrase)|pwd|secret(?!ar)|token|(?:api|private|access|signing|encryption)[_-]?key"
+    r"|authori[sz]ation|cookie|credential|dsn(?![a-z])|signature|(?:database|redis)_url",
+    re.IGNORECASE,
+)
+# Names that say "token" and mean a number or a kind.
+_NO_SECRET: Final = re.compile(
+    r"(?:max|min|total|prompt|completion|input|output|cached|reasoning)[_-]?tokens"
+    r"|tokens?[_-]?(?:type|used|count|limit|expire)",
     re.IGNORECASE,
 )
 
+# Every repetition ends at a character that cannot begin it again, or is bounded: no text makes the search slow.
 _SENSITIVE_TEXT: Final = re.compile(
     r"""
-      (?P<url>[a-z][a-z0-9+.-]*://)[^\s/?\#@"']+@                          # credentials in a URL, DSNs included
-    | (?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}                 # an Authorization header's value
-    | \beyJ[a-z0-9_-]+\.[a-z0-9_-]+(?:\.[a-z0-9_-]*)?                      # a JSON Web Token
-    | \b(?:sk|rk|pk|whsec|ghp|gho|xox[abp])[-_][a-z0-9_-]{8,}              # keys that carry their provider's prefix
-    | (?P<assignment>(?:pass(?:word|wd|phrase)|secret(?:_?key)?|token|api_?key)["']?\s*[=:]\s*["']?)[^\s"'&,;)}\]]+
+      # Credentials in a URL, DSNs included. The second form is a password with an unescaped / or ?; a number before
+      # the slash is a port.
+      (?P<url>://)(?:[^\s/?\#"']{1,300}|[^\s:/?\#@"']{0,100}:(?!\d+[/?\#])[^\s"']{1,300})@
+      # What is assigned to a telling name, in settings, headers, JSON, queries and the text forms of objects.
+    | (?P<assignment>(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|authorization
+        |(?:api|private|access|signing|encryption)[_-]?key)\\?["']?\s*[=:]\s*(?:\\?["'])?+)(?!\[redacted\])
+        (?:(?<=")(?:[^"\\\n]|\\.){1,2000}(?=")|(?<=')(?:[^'\\\n]|\\.){1,2000}(?=')
+        |(?:(?:bearer|basic|token|digest)\s+)?[^\s"'&,;)}\]]+)
+      # An Authorization header's value. One base64 letter in the usual mixture tells it from "basic authentication".
+    | (?P<scheme>\bbearer\s+)[a-z0-9._~+/=-]{8,}
+    | (?P<basic>\bbasic\s+)(?=(?-i:[a-z]*[A-Z0-9+/=]))[a-z0-9+/=_-]{8,}
+      # JSON Web Tokens, and keys that carry their provider's prefix.
+    | (?<![\w-])eyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)*
+    | \b(?:[rs]k_(?:live|test)_|whsec_|gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-)[\w-]{8,}
+    | \bsk-[\w-]{20,}
+    | (?-i:\bAKIA[0-9A-Z]{16})
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -33,37 +52,49 @@ _SENSITIVE_TEXT: Final = re.compile(
 
 def is_sensitive(key: str) -> bool:
     """Whether a value under this name is a secret by its name alone."""
-    return _SENSITIVE_KEY.search(key) is not None
+    return _SENSITIVE_KEY.search(key) is not None and _SENSITIVE_KEY.search(_NO_SECRET.sub("", key)) is not None
 
 
 def redact_text(text: str) -> str:
-    """The text with everything that has the shape of a credential replaced; what precedes it stays readable."""
+    """The text with everything that has the shape of a credential replaced; what precedes it stays readable.
+
+    Halves of characters, which JSON can spell and UTF-8 cannot, become escapes: the text can be written anywhere.
+    """
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
     return _SENSITIVE_TEXT.sub(_replacement, text)
 
 
 def redact(value: object, *, depth: int = 0) -> object:
     """A copy of a structure of dicts, lists and scalars that is safe to show; other objects become redacted text.
 
-    Numbers, booleans and None are kept as they are unless their key is telling. Structures nested deeper than
-    eight levels are replaced by "…".
+    Numbers, booleans and None are kept as they are unless their key is telling; infinities and NaN, which JSON does
+    not have, become text. Structures nested deeper than eight levels are replaced by "…".
     """
     if isinstance(value, str):
         return redact_text(value)
     if value is None or isinstance(value, bool | int | float):
-        return value
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
     if depth >= _MAX_DEPTH:
         return "…"
     if isinstance(value, Mapping):
         return {
-            str(key): REDACTED if item is not None and is_sensitive(str(key)) else redact(item, depth=depth + 1)
-            for key, item in value.items()
+            key: REDACTED if item is not None and is_sensitive(key) else redact(item, depth=depth + 1)
+            for key, item in ((redact_text(_text(key)), item) for key, item in value.items())
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item, depth=depth + 1) for item in value]
-    return redact_text(str(value))
+    return redact_text(_text(value))
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 — whatever is wrong with it, a log line must not fail for it
+        return f"<{type(value).__name__}>"
 
 
 def _replacement(match: re.Match[str]) -> str:
     if match["url"]:
         return f"{match['url']}{REDACTED}@"
-    return f"{match['scheme'] or match['assignment'] or ''}{REDACTED}"
+    return f"{match['assignment'] or match['scheme'] or match['basic'] or ''}{REDACTED}"

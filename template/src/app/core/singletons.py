@@ -16,7 +16,8 @@ class Singleton(Generic[T]):
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory
-        self._lock = threading.Lock()
+        # Reentrant: a factory that asks for its own object ends in a RecursionError instead of waiting for itself.
+        self._lock = threading.RLock()
         # A one-element tuple instead of a bare value: None is a value a factory may return.
         self._made: tuple[T] | None = None
 
