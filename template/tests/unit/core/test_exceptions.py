@@ -1,0 +1,130 @@
+"""Errors as values: codes, sentences, and what they give away."""
+
+import inspect
+from datetime import UTC, datetime
+
+import pytest
+from dirty_equals import IsStr
+
+from app.core import exceptions
+from app.core.exceptions import (
+    AppException,
+    AuthenticationError,
+    AuthorizationError,
+    BusinessRuleError,
+    CacheException,
+    ConcurrentUpdateError,
+    ConfigurationError,
+    DatabaseConnectionError,
+    DatabaseException,
+    DatabaseIntegrityError,
+    DatabaseQueryError,
+    DatabaseTimeoutError,
+    ExternalServiceError,
+    InfrastructureException,
+    MonitoringException,
+    PaymentError,
+    RateLimitError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    TimeoutError,
+    ValidationError,
+)
+
+EVERY_ERROR = [
+    (AppException("m"), "INTERNAL_ERROR", "m"),
+    (ResourceNotFoundError("Item", 7), "NOT_FOUND", "Item 7 does not exist."),
+    (ResourceExistsError("Item", "A-1"), "ALREADY_EXISTS", "Item A-1 exists already."),
+    (
+        ConcurrentUpdateError("Item", 7),
+        "CONCURRENT_UPDATE",
+        "Item 7 has changed since it was read: read it again, then repeat the change.",
+    ),
+    (ValidationError("name", "m"), "VALIDATION_ERROR", "m"),
+    (BusinessRuleError("m"), "BUSINESS_RULE_VIOLATED", "m"),
+    (AuthenticationError("m"), "AUTHENTICATION_FAILED", "m"),
+    (AuthorizationError("m"), "PERMISSION_DENIED", "m"),
+    (RateLimitError(30), "RATE_LIMITED", "Too many requests: try again in 30 s."),
+    (PaymentError("m"), "PAYMENT_FAILED", "m"),
+    (InfrastructureException("m"), "INFRASTRUCTURE_ERROR", "m"),
+    (DatabaseException("m"), "DATABASE_ERROR", "m"),
+    (DatabaseConnectionError("m"), "DATABASE_UNAVAILABLE", "m"),
+    (DatabaseQueryError("m"), "DATABASE_QUERY_FAILED", "m"),
+    (DatabaseTimeoutError("m"), "DATABASE_TIMEOUT", "m"),
+    (DatabaseIntegrityError("m"), "DATABASE_INTEGRITY", "m"),
+    (CacheException("m"), "CACHE_ERROR", "m"),
+    (ExternalServiceError("billing", "m"), "EXTERNAL_SERVICE_ERROR", "billing: m"),
+    (TimeoutError("m"), "TIMEOUT", "m"),
+    (MonitoringException("m"), "MONITORING_ERROR", "m"),
+    (ConfigurationError("m", next_step="n"), "CONFIGURATION_ERROR", "m"),
+]
+
+
+def test_no_error_is_forgotten_here() -> None:
+    public = {getattr(exceptions, name) for name in exceptions.__all__}
+
+    assert {type(error) for error, _, _ in EVERY_ERROR} == public
+    assert all(issubclass(error, AppException) and inspect.getdoc(error) for error in public)
+    assert len({error.code for error in public}) == len(public)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"), EVERY_ERROR, ids=[type(each[0]).__name__ for each in EVERY_ERROR]
+)
+def test_every_error_has_its_code_and_sentence(error: AppException, code: str, message: str) -> None:
+    assert error.error_code == code
+    assert error.message == str(error) == message
+    assert error.to_dict() == {
+        "error": type(error).__name__,
+        "error_code": code,
+        "message": message,
+        "details": {},
+        "operation": None,
+        "hostname": IsStr(min_length=1),
+        "timestamp": error.timestamp.isoformat(),
+    }
+    assert error.timestamp.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "error", [DatabaseConnectionError, DatabaseQueryError, DatabaseTimeoutError, DatabaseIntegrityError]
+)
+def test_every_error_of_the_database_is_caught_as_one(error: type[AppException]) -> None:
+    assert issubclass(error, DatabaseException)
+    assert issubclass(error, InfrastructureException)
+
+
+def test_what_is_known_about_a_case_is_kept() -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    details = {"limit": 3}
+
+    error = ResourceNotFoundError(
+        "Item", 7, error_code="ITEM_GONE", details=details, operation="items.get", hostname="web-1", timestamp=now
+    )
+    details["limit"] = 4
+
+    assert error.to_dict() == {
+        "error": "ResourceNotFoundError",
+        "error_code": "ITEM_GONE",
+        "message": "Item 7 does not exist.",
+        "details": {"limit": 3},
+        "operation": "items.get",
+        "hostname": "web-1",
+        "timestamp": "2026-11-20T00:00:00+00:00",
+    }
+    assert (error.resource_type, error.resource_id) == ("Item", 7)
+
+
+def test_secrets_do_not_leave_with_an_error() -> None:
+    error = ExternalServiceError(
+        "billing",
+        "GET https://me:Xq7planted@billing.example.org failed",
+        details={"api_key": "Xq7planted", "headers": [{"Authorization": "Xq7planted"}], "note": "Bearer Xq7planted"},
+    )
+
+    assert "planted" not in str(error.to_dict())
+    assert "billing.example.org" in str(error.to_dict())
+
+
+def test_the_own_timeout_is_not_the_builtin_one() -> None:
+    assert not issubclass(TimeoutError, OSError)

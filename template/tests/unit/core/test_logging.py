@@ -1,0 +1,326 @@
+"""What is written, by whomever, in both formats: the request, the facts, no secret."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from dirty_equals import IsDatetime, IsStr
+
+from app.core.exceptions import ExternalServiceError
+from app.core.logging import (
+    configure_logging,
+    current_request_id,
+    get_logger,
+    log_context,
+    log_db_query,
+    log_error,
+    log_request,
+)
+
+SECRET = "Xq7planted"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJYcTdwbGFudGVkIn0.c2lnWHE3cGxhbnRlZA"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Whatever a test sets up ends with it."""
+    config = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**config)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class Log:
+    """What was logged so far."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line, parse_constant=pytest.fail) for line in self.text.split("\n") if line]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        (line,) = self.lines
+        return line
+
+
+@pytest.fixture
+def log() -> Log:
+    """The log as machines read it."""
+    log = Log()
+    configure_logging(level="INFO", json_lines=True, stream=log.stream)
+    return log
+
+
+@pytest.fixture
+def console() -> Log:
+    """The log as people read it."""
+    log = Log()
+    configure_logging(level="INFO", json_lines=False, stream=log.stream)
+    return log
+
+
+def test_a_line_has_time_level_logger_and_facts(log: Log) -> None:
+    get_logger("app.services.items").info("item created", sku="CHAIR-042", extra={"count": 3, "sku": "hidden"})
+
+    assert log.line == {
+        "event": "item created",
+        "level": "info",
+        "logger": "app.services.items",
+        "timestamp": IsDatetime(iso_string=True),
+        "sku": "CHAIR-042",
+        "count": 3,
+    }
+    assert log.line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("name", ["app.other", "sqlalchemy.engine", "uvicorn", "uvicorn.error", "uvicorn.asgi"])
+def test_lines_of_the_standard_library_look_the_same(log: Log, name: str) -> None:
+    with log_context(request_id="r-12345678"):
+        logging.getLogger(name).warning("%s of %d", "one", 2, extra={"sku": "CHAIR-042", "color_message": "\x1b[1m"})
+
+    assert log.line == {
+        "event": "one of 2",
+        "level": "warning",
+        "logger": name,
+        "timestamp": IsDatetime(iso_string=True),
+        "request_id": "r-12345678",
+        "sku": "CHAIR-042",
+    }
+
+
+def test_uvicorn_s_own_access_log_is_silent(log: Log) -> None:
+    logging.getLogger("uvicorn.access").info("GET /")
+
+    assert log.text == ""
+
+
+def test_the_console_shows_the_same_facts(console: Log) -> None:
+    with log_context(request_id="r-12345678"):
+        get_logger("app.a").info("item created", sku="CHAIR-042")
+        logging.getLogger("app.b").warning("careful")
+
+    first, second = console.text.splitlines()
+    for part in ("item created", "sku=CHAIR-042", "app.a", "request_id=r-12345678", "info"):
+        assert part in first
+    for part in ("careful", "app.b", "request_id=r-12345678", "warning"):
+        assert part in second
+    assert "\x1b" not in console.text
+
+
+def test_the_context_is_on_every_line_inside_and_on_none_outside(log: Log) -> None:
+    logger = get_logger("app")
+
+    with log_context(request_id="outer-000", user_id="u1"):
+        with log_context(request_id="inner-000"):
+            logger.info("inside")
+            assert current_request_id() == "inner-000"
+        logger.info("between")
+    logger.info("outside")
+
+    inside, between, outside = log.lines
+    assert (inside["request_id"], inside["user_id"]) == ("inner-000", "u1")
+    assert (between["request_id"], between["user_id"]) == ("outer-000", "u1")
+    assert "request_id" not in outside
+    assert current_request_id() is None
+
+
+def test_the_level_holds_for_everybody(log: Log) -> None:
+    get_logger("app").debug("quiet")
+    logging.getLogger("other").debug("quiet")
+    get_logger("app").info("loud")
+    logging.getLogger("other").info("loud")
+    assert [line["event"] for line in log.lines] == ["loud", "loud"]
+
+    configure_logging(level="ERROR", json_lines=True, stream=log.stream)
+    get_logger("app").warning("quiet")
+    logging.getLogger("other").warning("quiet")
+    assert len(log.lines) == 2
+
+
+def test_setting_up_again_replaces_the_former_set_up(log: Log) -> None:
+    early = get_logger("app")
+    early.info("first")
+    second = Log()
+
+    configure_logging(level="INFO", json_lines=True, stream=second.stream)
+    early.info("second")
+    logging.getLogger("other").info("second")
+
+    assert [line["event"] for line in log.lines] == ["first"]
+    assert [line["event"] for line in second.lines] == ["second", "second"]
+
+
+def test_without_a_stream_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", json_lines=True)
+
+    get_logger("app").info("here")
+
+    assert json.loads(capsys.readouterr().out)["event"] == "here"
+
+
+def _with_context() -> None:
+    with log_context(session_token=SECRET):
+        get_logger("a").info("e")
+
+
+def _with_exception(write: Callable[[str], Any]) -> None:
+    try:
+        _fail()
+    except RuntimeError:
+        write("failed")
+
+
+def _fail() -> None:
+    try:
+        int(f"postgres://u:{SECRET}@h/db")
+    except ValueError as err:
+        raise RuntimeError(f"api_key={SECRET}") from err
+
+
+Write = Callable[[], Any]
+LEAKS: dict[str, Write] = {
+    "context": _with_context,
+    "keyword": lambda: get_logger("a").info("e", password=SECRET),
+    "extra": lambda: get_logger("a").info("e", extra={"api_key": SECRET}),
+    "nested": lambda: get_logger("a").info("e", user={"profile": [{"access_token": SECRET}]}),
+    "event": lambda: get_logger("a").info(f"connecting to postgres://u:{SECRET}@h/db"),
+    "arguments": lambda: get_logger("a").info("header %s", f"Bearer {SECRET}"),
+    "jwt": lambda: get_logger("a").info("e", header=JWT),
+    "list": lambda: get_logger("a").info("e", urls=[f"redis://:{SECRET}@h"]),
+    "object": lambda: get_logger("a").info("e", error=ValueError(f"password={SECRET}")),
+    "exception": lambda: _with_exception(get_logger("a").exception),
+    "standard message": lambda: logging.getLogger("a").info(f"password={SECRET}"),
+    "standard arguments": lambda: logging.getLogger("a").info("token=%s", SECRET),
+    "standard named arguments": lambda: logging.getLogger("a").info("at %(url)s", {"url": f"https://{SECRET}@h"}),
+    "standard extra": lambda: logging.getLogger("a").info("e", extra={"client_secret": SECRET}),
+    "standard exception": lambda: _with_exception(logging.getLogger("a").exception),
+    "uvicorn": lambda: logging.getLogger("uvicorn.error").error("dsn https://%s@sentry.example.org/1", SECRET),
+    "log_error": lambda: log_error(
+        get_logger("a"),
+        ExternalServiceError("billing", f"GET https://u:{SECRET}@h", details={"token": SECRET}),
+        context={"password": SECRET, "note": f"Bearer {SECRET}"},
+    ),
+    "log_request": lambda: log_request(get_logger("a"), "GET", f"/a?token={SECRET}", 200, duration_ms=1),
+}
+
+
+@pytest.mark.parametrize("json_lines", [True, False], ids=["json", "console"])
+@pytest.mark.parametrize("leak", LEAKS)
+def test_no_secret_is_ever_written(leak: str, json_lines: bool) -> None:  # noqa: FBT001 — a parameter of the test
+    log = Log()
+    configure_logging(level="INFO", json_lines=json_lines, stream=log.stream)
+
+    LEAKS[leak]()
+
+    assert "planted" not in log.text
+    assert JWT not in log.text
+    assert "[redacted]" in log.text
+
+
+@pytest.mark.parametrize("write", ["ours", "standard"])
+def test_an_exception_has_its_whole_story(log: Log, write: str) -> None:
+    _with_exception(get_logger("a").exception if write == "ours" else logging.getLogger("a").exception)
+
+    assert log.line["level"] == "error"
+    assert "Traceback" in log.line["exception"]
+    assert "ValueError" in log.line["exception"]
+    assert "direct cause" in log.line["exception"]
+
+
+def test_a_line_of_the_log_cannot_be_forged(log: Log) -> None:
+    get_logger("app").info('a\n{"event": "forged"}', name="b\r\nc\u2028d")
+
+    assert log.line["event"] == 'a\n{"event": "forged"}'
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Unprintable(), float("nan"), "\ud800", {Unprintable(): 1}, b"\xff", object()],
+    ids=lambda each: str(type(each)),
+)
+@pytest.mark.parametrize("json_lines", [True, False], ids=["json", "console"])
+def test_logging_never_fails(value: object, json_lines: bool) -> None:  # noqa: FBT001 — a parameter of the test
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    configure_logging(level="INFO", json_lines=json_lines, stream=stream)
+
+    get_logger("app").info("odd", value=value)
+    logging.getLogger("app").info("odd", extra={"value": value})
+
+    lines = raw.getvalue().decode().splitlines()
+    assert len(lines) == 2
+    if json_lines:
+        assert all(json.loads(line, parse_constant=pytest.fail)["event"] == "odd" for line in lines)
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "info"), (404, "info"), (499, "info"), (500, "warning")])
+def test_a_request_is_a_line(log: Log, status: int, level: str) -> None:
+    log_request(get_logger("app.access"), "GET", "/api/v1/x", status, duration_ms=1.23456)
+
+    assert log.line == {
+        "event": "request",
+        "level": level,
+        "logger": "app.access",
+        "timestamp": IsStr(),
+        "method": "GET",
+        "path": "/api/v1/x",
+        "status": status,
+        "duration_ms": 1.23,
+    }
+
+
+def test_a_query_is_a_line_when_asked_for(log: Log) -> None:
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM items", duration_ms=1.23456, rows=3)
+    assert log.text == ""
+
+    configure_logging(level="DEBUG", json_lines=True, stream=log.stream)
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM items", duration_ms=1.23456, rows=3)
+    assert {
+        "event": "query",
+        "statement": "SELECT 1 FROM items",
+        "duration_ms": 1.23,
+        "rows": 3,
+    }.items() <= log.line.items()
+
+
+def test_an_error_is_a_line_with_its_facts(log: Log) -> None:
+    error = ExternalServiceError("billing", "refused", operation="orders.pay", details={"attempts": 3})
+
+    log_error(get_logger("app"), error, context={"order": 7})
+
+    expected = {
+        "error_code": "EXTERNAL_SERVICE_ERROR",
+        "operation": "orders.pay",
+        "order": 7,
+        "details": {"attempts": 3},
+    }
+    assert expected.items() <= log.line.items()
+    assert "ExternalServiceError: billing: refused" in log.line["exception"]
+
+
+def test_a_foreign_error_is_a_line_with_its_name(log: Log) -> None:
+    log_error(get_logger("app"), KeyError("missing"))
+
+    assert (log.line["error"], log.line["message"]) == ("KeyError", "'missing'")
+    assert "KeyError" in log.line["exception"]
