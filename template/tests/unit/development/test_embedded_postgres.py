@@ -16,10 +16,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.development.embedded_postgres import EmbeddedServer, embedded_postgres
+from app.development.embedded_postgres import EmbeddedPostgresError, EmbeddedServer, embedded_postgres
 from app.development.embedded_postgres.identity import server_identity
 from app.development.embedded_postgres.processes import cluster_mark
 
+LINUX = Path("/proc/self").is_dir()
 CLIENT = """
 import os, signal, sys, time
 from pathlib import Path
@@ -71,7 +72,7 @@ def processes(data_folder: Path) -> tuple[int, int]:
 
 def ended(pid: int) -> bool:
     """Whether a process is gone, or waits only for PID 1 to take notice."""
-    if sys.platform == "linux":
+    if LINUX:
         try:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except (FileNotFoundError, ProcessLookupError):
@@ -160,7 +161,7 @@ def test_the_address_works_whatever_the_environment_says(data_folder: Path, monk
         assert server.database_url("a b/c").startswith("postgresql+asyncpg://postgres@/a%20b%2Fc?host=/")
         assert "port=5432" in server.url
         assert query(server, "SELECT current_user") == "postgres"
-        if sys.platform == "linux":  # nor does the server learn what else is in it
+        if LINUX:  # nor does the server learn what else is in it
             _, keeper = processes(data_folder)
             assert b"PG" not in Path(f"/proc/{keeper}/environ").read_bytes()
 
@@ -218,7 +219,7 @@ def test_a_killed_keeper_takes_the_server_with_it(data_folder: Path) -> None:
         keep(server, 44)
         postmaster, keeper = processes(data_folder)
         os.kill(keeper, signal.SIGKILL)
-        if sys.platform == "linux":
+        if LINUX:
             wait_for(lambda: ended(postmaster))
     assert ended(postmaster)
     assert not server.socket_folder.exists()
@@ -278,6 +279,18 @@ def test_an_orphaned_server_is_stopped_first(data_folder: Path) -> None:
         (home(data_folder) / "data" / "postmaster.pid").write_text(f"{orphan.pid}\n")
         assert kept(data_folder) == 47
         assert orphan.wait(timeout=10) != 0
+
+
+@pytest.mark.skipif(not LINUX, reason="elsewhere nobody can tell where a process works")
+def test_a_server_that_somebody_else_started_is_left_alone(data_folder: Path) -> None:
+    data = home(data_folder) / "data"
+    with subprocess.Popen([sys.executable, "-c", "input()", "postgres"], cwd=data, stdin=subprocess.PIPE) as other:
+        (data / "postmaster.pid").write_text(f"{other.pid}\n")
+        with pytest.raises(EmbeddedPostgresError, match=str(other.pid)), embedded_postgres(data_folder):
+            pass
+        assert other.poll() is None
+        other.kill()
+    assert kept(data_folder) is not None
 
 
 def test_files_left_by_a_reboot_are_ignored(data_folder: Path, tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     assert "cannot be used" in refusal(tmp_path / "data")
 
 
+def test_a_user_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert "uid 54321" in refusal(tmp_path)
+
+
 @as_root
 def test_a_folder_of_another_user(tmp_path: Path) -> None:
     major = find_installation(None).major
