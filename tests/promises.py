@@ -16,7 +16,7 @@ class Promise:
     Attributes:
         name: What is promised, in a few words; the id of the test here.
         file: The file to change.
-        old: A text that is in it exactly once.
+        old: A text that is in it; every occurrence is replaced.
         new: What replaces it.
         test: The node of the rendered suite that passes before and fails after.
     """
@@ -34,6 +34,6 @@ PROMISES = (
         "src/app/api/dependencies.py",
         'scope="function"',
         'scope="request"',
-        "tests/integration/test_commit_before_response.py",
+        "tests/integration/api/test_commit_before_response.py",
     ),
 )
