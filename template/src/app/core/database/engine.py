@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -14,6 +14,8 @@ from app.core.database.errors import connect, translate
 # How much longer than the server's own limit the client waits for a statement: the server's answer should win, this
 # bound is for a server or a network that no longer answers at all.
 _CLIENT_GRACE_SECONDS = 5.0
+# Marks a connection on which a statement has failed since its last commit.
+_FAILED = "statement_failed"
 
 
 def create_engine(
@@ -78,6 +80,8 @@ def create_engine(
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
     event.listen(engine.sync_engine, "handle_error", translate)
+    event.listen(engine.sync_engine, "handle_error", _note_failure)
+    event.listen(engine.sync_engine, "commit", _refuse_failed_transaction)
     return engine
 
 
@@ -87,6 +91,20 @@ def _replace_closed_connection(
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
+
+
+def _note_failure(context: ExceptionContext) -> None:
+    if context.connection is not None and not context.is_disconnect:
+        context.connection.info[_FAILED] = True
+
+
+def _refuse_failed_transaction(connection: Connection) -> None:
+    """Raise where a failed statement was swallowed: PostgreSQL answers COMMIT with a silent ROLLBACK then.
+
+    Only the server knows whether a savepoint has healed the transaction; it is asked after a failure, not else.
+    """
+    if connection.info.pop(_FAILED, False):
+        connection.exec_driver_sql("SELECT 1")
 
 
 def _milliseconds(seconds: float) -> str:
