@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from dirty_equals import IsDatetime, IsStr
 
 from app.core.exceptions import ExternalServiceError
@@ -20,57 +19,30 @@ from app.core.logging import (
     log_error,
     log_request,
 )
+from tests.logs import Log, captured_log, logging_as_it_was
 
 SECRET = "Xq7planted"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJYcTdwbGFudGVkIn0.c2lnWHE3cGxhbnRlZA"
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Whatever a test sets up ends with it."""
-    config = structlog.get_config()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.configure(**config)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-class Log:
-    """What was logged so far."""
-
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line, parse_constant=pytest.fail) for line in self.text.split("\n") if line]
-
-    @property
-    def line(self) -> dict[str, Any]:
-        (line,) = self.lines
-        return line
+def _logging_as_it_was() -> Iterator[None]:
+    with logging_as_it_was():
+        yield
 
 
 @pytest.fixture
-def log() -> Log:
+def log() -> Iterator[Log]:
     """The log as machines read it."""
-    log = Log()
-    configure_logging(level="INFO", json_lines=True, stream=log.stream)
-    return log
+    with captured_log() as log:
+        yield log
 
 
 @pytest.fixture
-def console() -> Log:
+def console() -> Iterator[Log]:
     """The log as people read it."""
-    log = Log()
-    configure_logging(level="INFO", json_lines=False, stream=log.stream)
-    return log
+    with captured_log(json_lines=False) as log:
+        yield log
 
 
 def test_a_line_has_time_level_logger_and_facts(log: Log) -> None:

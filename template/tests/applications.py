@@ -1,0 +1,28 @@
+"""Applications of a test's own, beside the one that all tests share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import APIRouter
+from httpx import ASGITransport, AsyncClient
+
+from app.core.config import ApplicationSettings
+from app.core.database import lifecycle
+from app.main import create_app
+from tests.logs import logging_as_it_was
+
+
+@asynccontextmanager
+async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
+    """A client of an application with these routes besides its own, which has a database engine of its own."""
+    with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
+        patch.setattr(lifecycle, "_current", None)
+        app = create_app(settings)
+        for router in routers:
+            app.include_router(router)
+        async with (
+            app.router.lifespan_context(app),
+            AsyncClient(transport=ASGITransport(app), base_url="http://test") as client,
+        ):
+            yield client

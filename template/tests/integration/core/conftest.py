@@ -1,0 +1,41 @@
+"""A database of each module's own, where what is committed stays until the next test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import text
+
+from app.core.database import Database, WriteSession
+from tests.databases import DatabaseServer
+from tests.factories import make_settings
+
+
+@pytest.fixture(scope="module")
+def database_url(server: DatabaseServer, worker_id: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    with server.clone(f"{worker_id}_{request.module.__name__.rpartition('.')[2]}") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def module_database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(make_settings(database_url=database_url).database, application_name="tests")
+    async with database.engine.begin() as connection:
+        await connection.execute(
+            text("CREATE TABLE notes (word text CONSTRAINT uq_notes_word UNIQUE DEFERRABLE INITIALLY IMMEDIATE)")
+        )
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def database(module_database: Database) -> Database:
+    """The module's database with an empty table of words, no word twice."""
+    async with module_database.engine.begin() as connection:
+        await connection.execute(text("TRUNCATE notes"))
+    return module_database
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[WriteSession]:
+    async with database.session() as session:
+        yield session

@@ -1,0 +1,62 @@
+"""Reading what was logged."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import structlog
+
+from app.core.logging import configure_logging
+
+
+class Log:
+    """What was logged so far."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """One object for each line; what JSON does not have, such as NaN, fails the test."""
+        return [json.loads(line, parse_constant=pytest.fail) for line in self.text.split("\n") if line]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The only line."""
+        (line,) = self.lines
+        return line
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """The lines that say this."""
+        return [line for line in self.lines if line["event"] == event]
+
+
+@contextmanager
+def logging_as_it_was() -> Iterator[None]:
+    """Whatever is set up inside ends with the block."""
+    config = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        structlog.configure(**config)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@contextmanager
+def captured_log(*, level: str = "INFO", json_lines: bool = True) -> Iterator[Log]:
+    """What is logged inside the block."""
+    log = Log()
+    with logging_as_it_was():
+        configure_logging(level=level, json_lines=json_lines, stream=log.stream)
+        yield log
