@@ -42,6 +42,8 @@ RENDERED = [(each.id, python) for each in COMBINATIONS for python in each.interp
 def run_folder() -> Path:
     """Return the folder that the sessions of this run share; the run's end clears and counts."""
     folder = Path(tempfile.mkdtemp(prefix="ashlar-")).resolve()
+    # Tests of the embedded server become other users, to whom a temporary folder is open.
+    folder.chmod(0o755)
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir()
     atexit.register(_end, folder)

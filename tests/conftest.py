@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from tests.checkout import GIT_ENVIRONMENT
 from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS, Combination
 from tests.projects import Run
+
+RUN_FOLDER = pytest.StashKey[Path]()
+RUN_FOLDER_VARIABLE = "ASHLAR_RUN_FOLDER"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +43,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a folder for the run; what xdist starts finds it in the environment.
+
+    It is open to other users, unlike pytest's own: the embedded server's tests become some.
+    """
+    given: Path | None = config.getoption("--run-folder")
+    told = os.environ.get(RUN_FOLDER_VARIABLE)
+    if given is None and told is None:
+        made = Path(tempfile.mkdtemp(prefix="ashlar-"))
+        made.chmod(0o755)
+        os.environ[RUN_FOLDER_VARIABLE] = told = str(made)
+        config.add_cleanup(lambda: shutil.rmtree(made, ignore_errors=True))
+    config.stash[RUN_FOLDER] = Path(given or told or "").resolve()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the combinations that are not asked for."""
     chosen: list[str] | None = config.getoption("--combination")
@@ -61,14 +81,9 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(pytestconfig: pytest.Config) -> Run:
     """The folder that all processes of this run share."""
-    folder: Path | None = request.config.getoption("--run-folder")
-    if folder is None:
-        folder = tmp_path_factory.getbasetemp()
-        if "PYTEST_XDIST_WORKER" in os.environ:
-            folder = folder.parent
-    return Run(folder.resolve())
+    return Run(pytestconfig.stash[RUN_FOLDER])
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def find_interpreter(version: str) -> Path | None:
 
 def _candidates(version: str) -> Iterator[Path]:
     found = subprocess.run(
-        ["uv", "python", "find", "--no-project", "--no-python-downloads", version],
+        ["uv", "python", "find", "--system", "--no-project", "--no-python-downloads", version],
         capture_output=True,
         text=True,
         check=False,

@@ -19,7 +19,16 @@ from tests.combinations import OLDEST_PYTHON, Combination
 from tests.interpreters import find_interpreter
 
 # What this process was started with must not reach the tools of a rendered project.
-_FOREIGN = ("VIRTUAL_ENV", "PYTHON", "UV_PROJECT", "UV_PYTHON", "PYTEST_", "NOX_", "COV_")
+_FOREIGN = (
+    "VIRTUAL_ENV",
+    "PYTHON",
+    "UV_PROJECT",
+    "UV_PYTHON",
+    "PYTEST_",
+    "NOX_",
+    "COV_",
+    "ASHLAR_",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +143,7 @@ class Run:
         with self._once(target) as missing:
             if missing:
                 temporary.mkdir(parents=True, exist_ok=True)
+                temporary.chmod(0o1777)
                 shutil.copytree(rendered, target)
                 git(target, "init", "--quiet", "--initial-branch=main")
                 installed = project.run("uv", "sync")
