@@ -28,7 +28,7 @@ from app.core.exceptions import (
     ValidationError,
 )
 from app.core.logging import current_request_id, get_logger, log_error
-from app.core.redaction import redact
+from app.core.redaction import redact, redact_text
 from app.models.schemas.problem import FieldProblem, Problem
 
 logger = get_logger(__name__)
@@ -52,7 +52,12 @@ STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 # Errors of the framework's own have codes, too: the status's name, save where Python's versions disagree on it.
-_CODE_OF_STATUS: Final = {413: "BODY_TOO_LARGE", 422: ValidationError.code}
+_CODE_OF_STATUS: Final = {
+    413: "BODY_TOO_LARGE",
+    414: "URI_TOO_LONG",
+    416: "RANGE_NOT_SATISFIABLE",
+    422: ValidationError.code,
+}
 # Seconds after which a client may well succeed where a part was briefly away.
 _RETRY_AFTER: Final = 1
 
@@ -74,7 +79,7 @@ def install_error_handlers(app: FastAPI) -> None:
             return unexpected_error(error, debug=app.debug)
         if status > HTTPStatus.INTERNAL_SERVER_ERROR:
             log_error(logger, error)
-        problem = Problem.of(status, error.message, error.error_code, current_request_id())
+        problem = Problem.of(status, redact_text(error.message), error.error_code, current_request_id())
         if isinstance(error, ValidationError):
             problem.field = error.field
         if error.details:
@@ -95,9 +100,16 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
-        status = HTTPStatus(error.status_code)
-        code = _CODE_OF_STATUS.get(status, status.name)
-        return _answer(Problem.of(status, str(error.detail), code, current_request_id()), error.headers)
+        # A route may choose a number that has no name.
+        named = next((status for status in HTTPStatus if status == error.status_code), None)
+        problem = Problem(
+            title=named.phrase if named else "Error",
+            status=error.status_code,
+            detail=redact_text(str(error.detail)),
+            error_code=_CODE_OF_STATUS.get(error.status_code) or (named.name if named else f"HTTP_{error.status_code}"),
+            request_id=current_request_id(),
+        )
+        return _answer(problem, error.headers)
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
@@ -112,7 +124,7 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
     problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, AppException.code, support_id)
     if debug:
-        problem.traceback = traceback.format_exception(error)
+        problem.traceback = [redact_text(lines) for lines in traceback.format_exception(error)]
     return _answer(problem)
 
 

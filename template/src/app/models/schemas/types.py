@@ -12,6 +12,8 @@ _NUL = "\x00"
 def _storable(text: str) -> str:
     if _NUL in text:
         raise ValueError("must not contain the NUL character")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half a character (an unpaired surrogate), which UTF-8 does not have")
     return text
 
 
