@@ -1,21 +1,67 @@
 """A commit that fails is an error answer: the unit of work ends before the answer begins."""
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import anyio.to_thread
 import pytest
+from fastapi import APIRouter
 from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.api.dependencies import ReadSession, UnitOfWork
+from app.core.config import ApplicationSettings
+from app.core.database import get_database
+from app.core.exceptions import DatabaseException
+from tests.applications import running
 from tests.databases import DatabaseServer
 
 pytestmark = pytest.mark.anyio
 
-ITEMS = "/api/v1/items"
-ITEM = {"sku": "CHAIR-042", "name": "Chair"}
+NOTES = "/notes"
+
+router = APIRouter()
+
+
+@router.post(NOTES)
+async def write_note(word: str, uow: UnitOfWork) -> dict[str, str]:
+    await uow.session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    return {"word": word}
+
+
+@router.post(f"{NOTES}/swallowed")
+async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
+    await uow.session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    try:
+        await uow.session.execute(text("SELECT 1 / 0"))
+    except DatabaseException:
+        return {"word": "chair"}
+    raise AssertionError
+
+
+@router.get(NOTES)
+async def read_notes(session: ReadSession) -> list[str]:
+    return list(await session.scalars(text("SELECT word FROM notes")))
+
+
+@router.get(f"{NOTES}/sneaky")
+async def write_where_only_reading_is_meant(session: ReadSession) -> None:
+    await session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    await session.commit()
+
+
+@pytest.fixture
+async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncClient]:
+    """A client of an application with a table of its own, where what is committed stays."""
+    async with running(settings.with_database_url(scratch_url), router) as client:
+        async with get_database().engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE notes (word text)"))
+        yield client
 
 
 async def at_commit(engine: AsyncEngine, statement: str) -> None:
-    """Have the server run a statement whenever a transaction that inserted an item commits."""
+    """Have the server run a statement whenever a transaction that wrote a note commits."""
     async with engine.begin() as connection:
         await connection.execute(
             text(
@@ -25,49 +71,68 @@ async def at_commit(engine: AsyncEngine, statement: str) -> None:
         )
         await connection.execute(
             text(
-                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED "
+                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
                 "FOR EACH ROW EXECUTE FUNCTION at_commit()"
             )
         )
 
 
-async def test_a_deferred_constraint_that_fails_at_commit_answers_500(
-    scratch: AsyncEngine, scratch_client: AsyncClient
-) -> None:
-    await at_commit(scratch, "RAISE 'at most one chair' USING ERRCODE = 'check_violation'")
-
-    answer = await scratch_client.post(ITEMS, json=ITEM)
-
-    assert answer.status_code == 500
+def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["error_code"] == "INTERNAL_ERROR"
-    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    found: dict[str, Any] = answer.json()
+    assert found["error_code"] == code
+    assert found["request_id"] == answer.headers["X-Request-ID"]
     assert "chair" not in answer.text
-    assert (await scratch_client.get(ITEMS)).json()["items"] == []
+    return found
 
 
-async def test_a_connection_that_is_lost_at_commit_answers_503_and_is_replaced(
-    scratch: AsyncEngine, scratch_client: AsyncClient
-) -> None:
-    await at_commit(scratch, "PERFORM pg_terminate_backend(pg_backend_pid())")
+async def test_what_is_answered_is_committed(notes: AsyncClient) -> None:
+    assert (await notes.post(NOTES, params={"word": "chair"})).json() == {"word": "chair"}
 
-    answer = await scratch_client.post(ITEMS, json=ITEM)
+    assert (await notes.get(NOTES)).json() == ["chair"]
 
-    assert answer.status_code == 503
-    assert answer.headers["Content-Type"] == "application/problem+json"
+
+async def test_a_deferred_constraint_that_fails_at_commit_answers_500(notes: AsyncClient) -> None:
+    await at_commit(get_database().engine, "RAISE 'at most one chair' USING ERRCODE = 'check_violation'")
+
+    answer = await notes.post(NOTES, params={"word": "chair"})
+
+    problem(answer, 500, "INTERNAL_ERROR")
+    assert (await notes.get(NOTES)).json() == []
+
+
+async def test_a_connection_that_is_lost_at_commit_answers_503_and_is_replaced(notes: AsyncClient) -> None:
+    await at_commit(get_database().engine, "PERFORM pg_terminate_backend(pg_backend_pid())")
+
+    answer = await notes.post(NOTES, params={"word": "chair"})
+
+    problem(answer, 503, "DATABASE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "1"
-    assert answer.json()["error_code"] == "DATABASE_UNAVAILABLE"
-    after = await scratch_client.get(ITEMS)
+    after = await notes.get(NOTES)
     assert after.status_code == 200
-    assert after.json()["items"] == []
+    assert after.json() == []
+
+
+async def test_a_failed_statement_that_the_route_swallowed_answers_500(notes: AsyncClient) -> None:
+    answer = await notes.post(f"{NOTES}/swallowed")
+
+    problem(answer, 500, "INTERNAL_ERROR")
+    assert (await notes.get(NOTES)).json() == []
+
+
+async def test_a_session_for_reading_refuses_to_write(notes: AsyncClient) -> None:
+    answer = await notes.get(f"{NOTES}/sneaky")
+
+    problem(answer, 500, "INTERNAL_ERROR")
+    assert (await notes.get(NOTES)).json() == []
 
 
 async def test_connections_closed_while_idle_are_replaced_unnoticed(
-    server: DatabaseServer, scratch: AsyncEngine, scratch_client: AsyncClient
+    server: DatabaseServer, scratch_url: str, notes: AsyncClient
 ) -> None:
-    assert (await scratch_client.get(ITEMS)).status_code == 200
+    assert (await notes.get(NOTES)).status_code == 200
 
-    await anyio.to_thread.run_sync(server.disconnect, str(scratch.url.database))
+    await anyio.to_thread.run_sync(server.disconnect, str(get_database().engine.url.database))
 
-    assert (await scratch_client.get(ITEMS)).status_code == 200
+    assert (await notes.get(NOTES)).status_code == 200
