@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from app.api.errors import MEDIA_TYPE
 from app.models.schemas.problem import Problem
 
+_PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -26,9 +28,9 @@ def install_openapi(app: FastAPI) -> None:
         if fresh:
             for path in document["paths"].values():
                 for operation in path.values():
-                    for status, response in operation["responses"].items():
+                    for response in operation["responses"].values():
                         content = response.get("content", {})
-                        if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in content:
+                        if content.get("application/json", {}).get("schema") == _PROBLEM:
                             content[MEDIA_TYPE] = content.pop("application/json")
         return document
 

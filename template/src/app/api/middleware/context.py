@@ -12,8 +12,8 @@ REQUEST_ID_HEADER: Final = "X-Request-ID"
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
 # What a caller may choose as an id: nothing that could forge a log line or a header.
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
-# W3C Trace Context, 3.2: version, trace id (not all zeros), parent id, flags.
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context, 3.2: version (not ff), trace id and parent id (neither all zeros), flags.
+_TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RequestContextMiddleware:

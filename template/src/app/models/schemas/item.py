@@ -102,5 +102,5 @@ class ItemQuery(BaseModel):
         description="Words from the name, best match first. Forgives typing errors where the server has pg_trgm.",
         examples=["garden chair"],
     )
-    cursor: CursorText | None = None
+    cursor: CursorText | None = Field(default=None, description="`next_cursor` of the page before.")
     limit: PageSize = 20

@@ -16,9 +16,7 @@ T = TypeVar("T")
 
 MAX_PAGE_SIZE = 100
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many to return at most.")]
-CursorText = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), Field(description="`next_cursor` of the page before.")
-]
+CursorText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Cursor(BaseModel):
