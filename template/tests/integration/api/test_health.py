@@ -1,0 +1,139 @@
+"""Probes: what they answer, how fast, and what they keep to themselves."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from dirty_equals import IsPositiveFloat
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from pydantic import SecretStr
+
+from app.core.config import ApplicationSettings, DatabaseSettings
+from app.core.health import HealthCheck
+from app.core.process import ProcessState
+from tests.applications import running
+from tests.logs import Log, captured_log
+
+pytestmark = pytest.mark.anyio
+
+HEALTH = "/api/v1/health"
+
+
+async def works() -> None:
+    await asyncio.sleep(0)
+
+
+async def fails() -> None:
+    raise RuntimeError("at postgres://app:Xq7planted@db.internal/app")
+
+
+async def hangs() -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    with captured_log() as log:
+        yield log
+
+
+Checks = dict[str, tuple[Callable[[], Awaitable[object]], bool]]
+
+
+@asynccontextmanager
+async def depending_on(app: FastAPI, checks: Checks) -> AsyncIterator[AsyncClient]:
+    """A client of the application while it depends on these parts, each required or not."""
+    usual = app.state.process
+    app.state.process = ProcessState(
+        version="1.2.3",
+        health_checks=[
+            HealthCheck(name, check, required=required, timeout_seconds=0.1)
+            for name, (check, required) in checks.items()
+        ],
+    )
+    try:
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+            yield client
+    finally:
+        app.state.process = usual
+
+
+async def test_the_application_is_ready_with_its_database(app: FastAPI) -> None:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get(f"{HEALTH}/ready")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "healthy",
+        "components": {"database": {"status": "healthy", "required": True, "duration_ms": IsPositiveFloat()}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("checks", "status", "verdict", "unhealthy"),
+    [
+        ({}, 200, "healthy", set()),
+        ({"a": (works, True), "b": (works, False)}, 200, "healthy", set()),
+        ({"a": (works, True), "b": (fails, False)}, 200, "degraded", {"b"}),
+        ({"a": (fails, True), "b": (works, False)}, 503, "unhealthy", {"a"}),
+        ({"a": (fails, True), "b": (fails, False)}, 503, "unhealthy", {"a", "b"}),
+        ({"a": (hangs, True), "b": (works, True)}, 503, "unhealthy", {"a"}),
+        ({"a": (works, True), "b": (hangs, False)}, 200, "degraded", {"b"}),
+    ],
+)
+async def test_readiness_tells_by_its_status(
+    checks: Checks, status: int, verdict: str, unhealthy: set[str], app: FastAPI
+) -> None:
+    async with depending_on(app, checks) as client:
+        with captured_log() as log:
+            ready = await client.get(f"{HEALTH}/ready")
+            overview = await client.get(f"{HEALTH}/")
+
+    assert (ready.status_code, overview.status_code) == (status, 200)
+    for answer in (ready, overview):
+        found = answer.json()
+        assert found["status"] == verdict
+        assert found["components"].keys() == checks.keys()
+        assert {name for name, part in found["components"].items() if part["status"] == "unhealthy"} == unhealthy
+        for secret in ("planted", "db.internal", "RuntimeError", "TimeoutError"):
+            assert secret not in answer.text
+    assert overview.json()["version"] == "1.2.3"
+    assert overview.json()["uptime_seconds"] >= 0
+    assert {line["component"] for line in log.events("health check failed")} == unhealthy
+    assert "planted" not in log.text
+
+
+async def test_hung_parts_are_waited_for_at_the_same_time_and_not_for_long(app: FastAPI, log: Log) -> None:
+    async with depending_on(app, {str(number): (hangs, True) for number in range(10)}) as client:
+        began = time.monotonic()
+        answer = await client.get(f"{HEALTH}/ready")
+
+    assert answer.status_code == 503
+    assert time.monotonic() - began < 0.5
+
+
+async def test_a_process_without_its_database_lives_and_is_not_ready(settings: ApplicationSettings, log: Log) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        database = DatabaseSettings(url=SecretStr(f"postgresql://127.0.0.1:{taken.getsockname()[1]}/app"))
+    async with running(settings.model_copy(update={"database": database})) as client:
+        live = await client.get(f"{HEALTH}/live")
+        ready = await client.get(f"{HEALTH}/ready")
+        overview = await client.get(f"{HEALTH}/")
+
+    assert (live.status_code, live.json()) == (200, {"status": "healthy"})
+    assert ready.status_code == 503
+    assert ready.json()["components"]["database"]["status"] == "unhealthy"
+    assert "127.0.0.1" not in ready.text
+    assert (overview.status_code, overview.json()["status"]) == (200, "unhealthy")
+
+
+async def test_liveness_asks_nobody(app: FastAPI) -> None:
+    async with depending_on(app, {"a": (hangs, True), "b": (fails, True)}) as client:
+        answer = await client.get(f"{HEALTH}/live")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})

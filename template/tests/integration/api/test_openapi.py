@@ -1,0 +1,111 @@
+"""The document that describes the interface."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+
+from app.core.config import ApiSettings, ApplicationSettings
+from tests.applications import running
+
+pytestmark = pytest.mark.anyio
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+async def document(app: FastAPI) -> dict[str, Any]:
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        first, second = await client.get("/openapi.json"), await client.get("/openapi.json")
+    assert first.status_code == 200
+    assert first.json() == second.json()
+    found: dict[str, Any] = first.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert method in METHODS
+            yield f"{method} {path}", operation
+
+
+def references(node: object) -> Iterator[str]:
+    match node:
+        case dict():
+            for key, value in node.items():
+                if key == "$ref":
+                    yield value
+                else:
+                    yield from references(value)
+        case list():
+            for value in node:
+                yield from references(value)
+
+
+async def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict[str, Any]) -> None:
+    used = set(references(document))
+
+    assert used == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+async def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    seen = dict(operations(document))
+
+    assert "get /api/v1/health/live" in seen
+    for name, operation in seen.items():
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert operation["tags"], name
+        assert all("description" in parameter for parameter in operation.get("parameters", ())), name
+    assert len({operation["operationId"] for operation in seen.values()}) == len(seen)
+
+
+async def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and "health" not in name:
+                assert answer["content"] == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }, f"{name} {status}"
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_readiness_that_fails_is_documented_as_what_it_is(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/api/v1/health/ready"]["get"]["responses"]["503"]
+
+    assert answer["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/Readiness"}}}
+
+
+async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    def has_example(schema: dict[str, Any]) -> bool:
+        if "$ref" in schema:
+            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        if schema.keys() & {"example", "examples", "enum", "const", "default"} or schema.get("type") in {
+            "boolean",
+            "null",
+        }:
+            return True
+        if "anyOf" in schema:
+            return all(map(has_example, schema["anyOf"]))
+        if "additionalProperties" in schema and "properties" not in schema:
+            return has_example(schema["additionalProperties"])
+        if "properties" in schema:
+            return all(map(has_example, schema["properties"].values()))
+        return has_example(schema["items"]) if "items" in schema else schema.get("format") in {"uuid", "date-time"}
+
+    for name, operation in operations(document):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for content in (each.get("content", {}) for each in [*bodies, *operation["responses"].values()]):
+            assert all(has_example(media["schema"]) for media in content.values()), name
+
+
+async def test_the_documentation_can_be_switched_off(settings: ApplicationSettings) -> None:
+    async with running(settings.model_copy(update={"api": ApiSettings(docs_enabled=False)})) as client:
+        answers = [await client.get(path) for path in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
