@@ -5,11 +5,9 @@ from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from app.core.config import get_settings
-from app.core.database.errors import connect
+from app.core.database import migration_engine
 from app.models.domain import load_metadata
 
 # Any number that nothing else in this database uses: replicas that start at the same moment take turns.
@@ -40,8 +38,7 @@ def run(connection: Connection) -> None:
 
 async def run_online() -> None:
     """Connect without the limits that requests have: building an index may take as long as it takes."""
-    url = context.config.attributes.get("url") or get_settings().database.sqlalchemy_url
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"async_creator_fn": connect})
+    engine = migration_engine(context.config.attributes.get("database") or get_settings().database)
     async with engine.connect() as connection:
         # A session lock, since each migration has a transaction of its own; closing the connection releases it.
         await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})

@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.stash[_RESOURCES] = resources = ExitStack()
     config.stash[_SERVER] = server = resources.enter_context(running_server())
-    migrations.upgrade(server.url(server.template))
+    template = server.url(server.template).render_as_string(hide_password=False)
+    migrations.upgrade(make_settings(database_url=template).database)
 
 
 @pytest.hookimpl(optionalhook=True)

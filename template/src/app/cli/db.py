@@ -18,11 +18,11 @@ Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
     with with_database(command_settings()) as settings:
-        url = settings.database.sqlalchemy_url
+        database = settings.database
         with working("Migrating …"):
-            before, _ = migrations.state(url)
-            migrations.upgrade(url, revision)
-            after, _ = migrations.state(url)
+            before, _ = migrations.state(database)
+            migrations.upgrade(database, revision)
+            after, _ = migrations.state(database)
     out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
 
 
@@ -30,10 +30,10 @@ def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step 
 def downgrade(revision: Revision) -> None:
     """Take migrations back."""
     with with_database(command_settings()) as settings:
-        url = settings.database.sqlalchemy_url
+        database = settings.database
         with working("Migrating …"):
-            migrations.downgrade(url, revision)
-            now, _ = migrations.state(url)
+            migrations.downgrade(database, revision)
+            now, _ = migrations.state(database)
     out.print(_named(now))
 
 
@@ -41,10 +41,10 @@ def downgrade(revision: Revision) -> None:
 def revision(message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")]) -> None:
     """Write a migration from what has changed in the models; brings the database up to date first."""
     with with_database(command_settings()) as settings:
-        url = settings.database.sqlalchemy_url
+        database = settings.database
         with working("Comparing …"):
-            migrations.upgrade(url)
-            path = migrations.revise(url, message)
+            migrations.upgrade(database)
+            path = migrations.revise(database, message)
     out.print(f"wrote {path}" if path else "the models and the database agree: nothing to write")
 
 
@@ -52,7 +52,7 @@ def revision(message: Annotated[str, typer.Option("--message", "-m", help="What 
 def current() -> None:
     """Show where the database is, and whether that is the newest."""
     with with_database(command_settings()) as settings:
-        now, wanted = migrations.state(settings.database.sqlalchemy_url)
+        now, wanted = migrations.state(settings.database)
     out.print(f"{_named(now)}{'' if now == wanted else f' (newest: {_named(wanted)})'}")
 
 
@@ -60,10 +60,10 @@ def current() -> None:
 def check() -> None:
     """Fail when migrations are pending, or when the models have changes that no migration makes."""
     with with_database(command_settings()) as settings:
-        url = settings.database.sqlalchemy_url
+        database = settings.database
         with working("Comparing …"):
-            migrations.require_current(url)
-            found = migrations.differences(url)
+            migrations.require_current(database)
+            found = migrations.differences(database)
     if found:
         raise ConfigurationError(
             f"The models have changes that no migration makes. {found}",

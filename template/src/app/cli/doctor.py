@@ -86,7 +86,7 @@ async def _database(settings: ApplicationSettings) -> Finding:
 
 def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
     try:
-        migrations.require_current(settings.database.sqlalchemy_url)
+        migrations.require_current(settings.database)
     except AppException as error:
         yield _failure("migrations", error)
     else:

@@ -31,7 +31,7 @@ def serve(
         )
     address = host or settings.api.host, port or settings.api.port
     require_free(*address)
-    migrations.require_current(settings.database.sqlalchemy_url, or_newer=True)
+    migrations.require_current(settings.database, or_newer=True)
     run_server(
         settings,
         factory="app.main:create_app",

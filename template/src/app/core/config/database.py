@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -39,6 +40,10 @@ class DatabaseSettings(SettingsSection):
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
     ssl_mode: SslMode = Field(
         default=SslMode.PREFER, description="Encryption of the connection, as libpq's sslmode; also read from the URL."
+    )
+    ssl_root_cert: Path | None = Field(
+        default=None,
+        description="File of the authorities that verify-ca and verify-full trust; the system's unless set.",
     )
     pool_size: int = Field(
         default=20,
@@ -124,6 +129,8 @@ class DatabaseSettings(SettingsSection):
         if not self.is_configured and (lonely := self.model_fields_set & {"port", "user", "name"}):
             names = ", ".join(sorted(self.variable(field) for field in lonely))
             yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
+        if self.ssl_root_cert is not None and not self.ssl_root_cert.is_file():
+            yield Problem("DATABASE_SSL_ROOT_CERT", "must name a file that is there")
         if environment is Environment.DEVELOPMENT:
             return
         if not self.is_configured:

@@ -12,6 +12,7 @@ from app.core.database.lifecycle import (
     get_db_session,
     get_read_session,
     init_database,
+    migration_engine,
 )
 from app.core.database.status import (
     check_database_health,
@@ -37,5 +38,6 @@ __all__ = [
     "get_read_session",
     "has_extension",
     "init_database",
+    "migration_engine",
     "test_database_connection",
 ]

@@ -1,5 +1,7 @@
 """Making an engine: the mechanism, which knows no settings."""
 
+import ssl
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
@@ -7,7 +9,7 @@ from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from app.core.database.errors import connect, translate
 
@@ -23,6 +25,7 @@ def create_engine(
     *,
     application_name: str,
     ssl_mode: str,
+    ssl_root_cert: Path | None,
     pool_size: int,
     max_overflow: int,
     pool_timeout_seconds: float,
@@ -41,6 +44,7 @@ def create_engine(
         url: Address with the asyncpg driver.
         application_name: Shown in `pg_stat_activity`.
         ssl_mode: As libpq's `sslmode`. Sockets in the file system are never encrypted.
+        ssl_root_cert: File of the authorities to trust; the system's unless given.
         pool_size: Connections kept open once used.
         max_overflow: Connections beyond those.
         pool_timeout_seconds: Wait for a connection.
@@ -65,11 +69,9 @@ def create_engine(
             "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
         },
     }
-    if url.host:
-        connect_args["ssl"] = ssl_mode
     engine = create_async_engine(
         url,
-        connect_args=connect_args,
+        connect_args=connect_args | _encryption(url, ssl_mode, ssl_root_cert),
         pool_size=pool_size,
         max_overflow=max_overflow,
         pool_timeout=pool_timeout_seconds,
@@ -83,6 +85,36 @@ def create_engine(
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     event.listen(engine.sync_engine, "commit", _refuse_failed_transaction)
     return engine
+
+
+def create_unlimited_engine(
+    url: URL, *, ssl_mode: str, ssl_root_cert: Path | None, connect_timeout_seconds: float
+) -> AsyncEngine:
+    """An engine for migrations: a connection for each use, and no limit on what is done with it.
+
+    Args:
+        url: Address with the asyncpg driver.
+        ssl_mode: As libpq's `sslmode`.
+        ssl_root_cert: File of the authorities to trust; the system's unless given.
+        connect_timeout_seconds: Limit for opening a connection.
+    """
+    connect_args = {
+        "async_creator_fn": connect,
+        "timeout": connect_timeout_seconds,
+        **_encryption(url, ssl_mode, ssl_root_cert),
+    }
+    return create_async_engine(url, connect_args=connect_args, poolclass=NullPool, hide_parameters=True)
+
+
+def _encryption(url: URL, ssl_mode: str, ssl_root_cert: Path | None) -> dict[str, str | ssl.SSLContext]:
+    if not url.host:
+        return {}
+    if ssl_mode not in {"verify-ca", "verify-full"}:
+        return {"ssl": ssl_mode}
+    # Given the mode alone, asyncpg trusts ~/.postgresql/root.crt or nobody; a container has neither file nor home.
+    context = ssl.create_default_context(cafile=ssl_root_cert)
+    context.check_hostname = ssl_mode == "verify-full"
+    return {"ssl": context}
 
 
 def _replace_closed_connection(

@@ -1,5 +1,6 @@
 """From the driver's errors to the application's: the messages tell callers nothing about the inside."""
 
+import ssl
 from typing import Any, Final
 
 import asyncpg
@@ -30,7 +31,8 @@ async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN
     """
     try:
         return await asyncpg.connect(*args, **kwargs)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
+    # ValueError: what the host's name or the server's answer cannot be read as.
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as err:
         raise DatabaseConnectionError(_UNREACHABLE) from err
 
 
@@ -77,6 +79,16 @@ def explain(error: DatabaseConnectionError) -> tuple[str, str]:
             return (
                 "The database server has no connection left.",
                 "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
+            )
+        case ssl.SSLError() as cause:
+            return (
+                f"The database server's encryption cannot be trusted: {cause.reason or 'no common protocol'}.",
+                "Check DATABASE_SSL_MODE, and DATABASE_SSL_ROOT_CERT, which names the authorities to trust.",
+            )
+        case ConnectionError() as cause if "SSL" in str(cause):
+            return (
+                "The database server does not offer encryption.",
+                "Switch it on there, or choose another DATABASE_SSL_MODE (prefer and disable go without).",
             )
         case _:
             return (

@@ -8,7 +8,7 @@ from typing import NewType
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.core.config import DatabaseSettings
-from app.core.database.engine import create_engine
+from app.core.database.engine import create_engine, create_unlimited_engine
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 
 # What a function may do with its session stands in its signature: one that takes a ReadSession can be given either,
@@ -29,6 +29,7 @@ class Database:
             settings.sqlalchemy_url,
             application_name=application_name,
             ssl_mode=settings.effective_ssl_mode,
+            ssl_root_cert=settings.ssl_root_cert,
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
             pool_timeout_seconds=settings.pool_timeout_seconds,
@@ -88,6 +89,16 @@ class Database:
     async def close(self) -> None:
         """Close every connection of the pool."""
         await self.engine.dispose()
+
+
+def migration_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """An engine for migrations, which may take as long as building an index takes."""
+    return create_unlimited_engine(
+        settings.sqlalchemy_url,
+        ssl_mode=settings.effective_ssl_mode,
+        ssl_root_cert=settings.ssl_root_cert,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+    )
 
 
 _current: Database | None = None

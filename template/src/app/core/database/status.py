@@ -4,10 +4,11 @@ import time
 from typing import NamedTuple, cast
 
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from app.core.database.lifecycle import get_database
-from app.core.exceptions import DatabaseException
+from app.core.exceptions import DatabaseConnectionError, DatabaseException
 
 
 class DatabaseHealth(NamedTuple):
@@ -42,8 +43,11 @@ async def test_database_connection() -> None:
     Raises:
         DatabaseException: The server cannot be reached, refuses, or takes too long.
     """
-    async with get_database().engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+    try:
+        async with get_database().engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except PoolTimeoutError as err:
+        raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
 
 
 # Its name is prescribed and begins like a test's; pytest must not collect it where it is imported.
