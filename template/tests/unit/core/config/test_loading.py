@@ -320,6 +320,7 @@ def test_no_stage_takes_a_short_key(length: int, project: Path, monkeypatch: pyt
     ("variables", "refused"),
     [
         ({"DEBUG": "true"}, "DEBUG"),
+        ({"DATABASE_SSL_ROOT_CERT": "/no/such/file.pem"}, "DATABASE_SSL_ROOT_CERT"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
         ({"CORS_ORIGINS": "https://a.example,*", "CORS_ALLOW_CREDENTIALS": "true"}, "CORS_ORIGINS"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
