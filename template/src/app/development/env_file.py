@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from app.core.config.loading import current_stage
+from app.core.config.loading import current_stage, is_set
 from app.core.config.section import Environment
 from app.core.exceptions import ConfigurationError
 
@@ -15,7 +15,7 @@ SECRET_KEY={secret_key}
 
 
 def ensure_env_file(folder: Path) -> bool:
-    """Write a `.env` with fresh secrets if this is development and there is none yet.
+    """Write a `.env` with fresh secrets if this is development and there is neither a file nor a key yet.
 
     Args:
         folder: The project's folder.
@@ -27,7 +27,7 @@ def ensure_env_file(folder: Path) -> bool:
         ConfigurationError: It cannot be written.
     """
     path = folder / ".env"
-    if current_stage() != Environment.DEVELOPMENT or path.exists():
+    if current_stage() != Environment.DEVELOPMENT or path.exists() or is_set("SECRET_KEY"):
         return False
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.
@@ -35,10 +35,19 @@ def ensure_env_file(folder: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise ConfigurationError(
-            f".env cannot be written to {folder} ({error.strerror}).",
-            next_step="Make the folder writable, or set SECRET_KEY in the environment.",
-        ) from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48)))
+        raise _unwritable(folder, error) from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48)))
+    except OSError as error:
+        # Half a file would count as one that is there.
+        path.unlink()
+        raise _unwritable(folder, error) from error
     return True
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f".env cannot be written to {folder} ({error.strerror}).",
+        next_step="Make room there and the folder writable, or set SECRET_KEY in the environment.",
+    )

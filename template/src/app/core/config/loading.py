@@ -71,6 +71,11 @@ def project_folder() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_MARK).is_file()), here)
 
 
+def is_set(variable: str) -> bool:
+    """Whether the process environment gives a setting, which wins over every file."""
+    return bool(os.environ.get(variable))
+
+
 def export_database_url(url: str) -> None:
     """Let the processes started from this one use a database that was found rather than configured."""
     os.environ["DATABASE_URL"] = url
