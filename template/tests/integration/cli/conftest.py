@@ -1,0 +1,88 @@
+"""The command line in a copy of the project, on a database of its own."""
+
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from app.cli import run
+from app.core.config import get_settings
+from app.core.config.loading import known_variables
+from app.core.database import lifecycle
+from tests.databases import DatabaseServer
+
+PROJECT = Path(__file__).parents[3]
+
+
+class Result(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What of the project commands work on, as the working directory; nothing is configured but a key."""
+    for name in known_variables():
+        # Set and then deleted: what a command sets by itself ends with the test, too.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name in ("alembic.ini", "pyproject.toml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    shutil.copytree(PROJECT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
+    monkeypatch.setattr(lifecycle, "_current", None)
+    get_settings.cache_clear()
+    yield tmp_path
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def app_command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the console script in this process."""
+
+    def command(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["app", *arguments])
+        get_settings.cache_clear()
+        with pytest.raises(SystemExit) as ended:
+            run()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def empty_url(server: DatabaseServer, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database without a single table."""
+    name = f"test_{server.run}_{worker_id}_empty"
+    url = server.create(name)
+    try:
+        yield url.render_as_string(hide_password=False)
+    finally:
+        server.drop(name)
+
+
+@pytest.fixture
+def on_empty(project: Path, empty_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have commands work on a database without a single table."""
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def on_migrated(project: Path, scratch_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have commands work on a database with every migration applied."""
+    monkeypatch.setenv("DATABASE_URL", scratch_url)
+    return scratch_url

@@ -1,0 +1,108 @@
+"""`app dev` and `app serve` as processes: they serve, and when they have ended nothing of theirs is left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.core.listeners import closed_port
+
+APP = [sys.executable, "-c", "from app.cli import run; run()"]
+# Generous: two cores may be busy with other tests. Nothing waits this long on purpose.
+LIMIT_SECONDS = 30.0
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+
+
+def until(found: Callable[[], object]) -> Any:
+    """What is found, as soon as it is."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def get(port: int, path: str) -> dict[str, Any] | None:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+    return None
+
+
+def processes(project: Path) -> set[int]:
+    """Every process that works on the project: by its command, its folder or its environment."""
+    mark = str(project).encode()
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            # A zombie has neither; it waits for its parent only.
+            if mark in told and int(folder.name) != os.getpid():
+                found.add(int(folder.name))
+    return found
+
+
+def start(project: Path, *arguments: str) -> tuple["subprocess.Popen[str]", int]:
+    with closed_port() as port:
+        pass
+    process = subprocess.Popen(
+        [*APP, *arguments, "--port", str(port)],
+        env={**os.environ, "PROJECT_UNDER_TEST": str(project)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return process, port
+
+
+def test_development_serves_on_a_database_of_its_own_and_leaves_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECRET_KEY")
+    # Ended politely, then, on the data that is there by then, without any chance to clean up.
+    for ending in (signal.SIGINT, signal.SIGKILL):
+        process, port = start(project, "dev")
+        try:
+            ready = until(partial(get, port, "/api/v1/health/ready"))
+            assert ready["components"]["database"]["status"] == "healthy"
+            assert len(processes(project)) >= 3
+
+            process.send_signal(ending)
+            _, said = process.communicate(timeout=LIMIT_SECONDS)
+            until(lambda: not processes(project))
+        finally:
+            for pid in processes(project):
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+        assert get(port, "/api/v1/health/live") is None
+        assert "Traceback" not in said
+        assert f"http://127.0.0.1:{port}/docs" in said
+        assert (project / ".env").is_file()
+        assert list((project / ".data").glob("postgres-*"))
+
+
+def test_production_stops_when_it_has_answered(on_migrated: str, project: Path) -> None:
+    process, port = start(project, "serve")
+    try:
+        assert until(lambda: get(port, "/api/v1/health/ready"))["status"] == "healthy"
+
+        process.terminate()
+        _, said = process.communicate(timeout=LIMIT_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode in {0, -signal.SIGTERM}
+    assert "Traceback" not in said
+    assert not processes(project)
