@@ -152,7 +152,7 @@ def test_its_own_tests_pass_and_leave_nothing(
 ) -> None:
     """The suite's own report goes beside this run's, where the noxfile adds it to the total."""
     reports: Path = request.config.getoption("--reports") or project.temporary_folder
-    before = processes()
+    before, files_before = processes(), set(project.temporary_folder.iterdir())
     report = reports.resolve() / f"suite-{project.folder.name}.xml"
     finished = project.tool("pytest", "-n", "auto", "-q", f"--junitxml={report}")
     finished.must_succeed()
@@ -161,7 +161,7 @@ def test_its_own_tests_pass_and_leave_nothing(
     assert changed.output == "", "the suite changed the project"
     # uv keeps its locks, and pytest the temporary folders of its last three runs.
     kept = ("uv-*.lock", "pytest-of-*", report.name)
-    left = [path.name for path in project.temporary_folder.iterdir()]
+    left = [path.name for path in set(project.temporary_folder.iterdir()) - files_before]
     assert [name for name in left if not any(fnmatch(name, each) for each in kept)] == []
     ours = (str(project.folder), str(project.temporary_folder))
     assert [each for each in processes() - before if any(path in each for path in ours)] == []
