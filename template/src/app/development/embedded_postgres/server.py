@@ -25,6 +25,9 @@ from app.development.embedded_postgres.readable import runnable_by
 _START_SECONDS = 60.0  # for an initdb, a crash recovery, or another client's start to end
 _LEAVE_SECONDS = 20.0
 _STEP = 0.002
+_ANSWER_SECONDS = 5.0
+# The shortest question of the protocol (PostgreSQL documentation, 54.7, SSLRequest); "no" is an answer, too.
+_SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,19 @@ def _ready_socket_folder(cluster: Cluster) -> Path | None:
         return None
     if not processes:
         return None  # the keeper lives, the server is still starting
+    return Path(socket_folder) if _answers(f"{socket_folder}/.s.PGSQL.{PORT}") else None
+
+
+def _answers(path: str) -> bool:
+    """Whether a server answers there; one that was killed accepts connections until its last breath."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(f"{socket_folder}/.s.PGSQL.{PORT}")
+            probe.settimeout(_ANSWER_SECONDS)
+            probe.connect(path)
+            probe.sendall(_SSL_REQUEST)
+            return probe.recv(1) != b""
     except OSError:
-        return None  # it crashed, and its keeper is about to end
-    return Path(socket_folder)
+        return False  # it crashed, and its keeper is about to end
 
 
 def _old_backends_run(cluster: Cluster) -> bool:
