@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.state import ProcessState
 from app.core import database, uow
-from app.core.process import ProcessState
 
 WriteSession = Annotated[database.WriteSession, Depends(database.get_db_session, scope="function")]
 

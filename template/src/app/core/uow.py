@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from app.core.database.lifecycle import WriteSession
+from app.core.database.lifecycle import WriteSession, get_async_session
 from app.core.events import BaseEvent
+from app.core.exceptions import AppException
 from app.core.logging import get_logger
 
 Publish = Callable[[Sequence[BaseEvent]], Awaitable[None]]
@@ -30,6 +31,8 @@ class UnitOfWork:
     def __init__(self, session: WriteSession) -> None:
         self.session = session
         self._events: list[BaseEvent] = []
+        self._actions: list[Callable[[], None]] = []
+        self._commits_with: BaseException | None = None
 
     async def flush(self) -> None:
         """Send pending changes to the database without committing them, to learn keys or meet constraints."""
@@ -38,6 +41,50 @@ class UnitOfWork:
     def record(self, event: BaseEvent) -> None:
         """Have an event published once the changes are committed."""
         self._events.append(event)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done in this process once the changes are committed, and not at all if they are not."""
+        self._actions.append(action)
+
+    def committing(self, error: AppException) -> AppException:
+        """Let the changes be committed although this error is about to be raised.
+
+        For refusals with consequences, such as a stolen credential that is refused and revoked. Write
+        `raise uow.committing(SomeError(...))`, in the outermost block.
+        """
+        self._commits_with = error
+        return error
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if error is not self._commits_with:
+                await self.session.rollback()
+                raise
+            await self._commit()
+            raise
+        await self._commit()
+
+    async def _commit(self) -> None:
+        try:
+            await self.session.commit()
+        except BaseException:
+            await self.session.rollback()
+            raise
+        for action in self._actions:
+            action()
+
+    def _take_over(self, inner: "UnitOfWork") -> None:
+        self._events.extend(inner._events)
+        self._actions.extend(inner._actions)
+
+    async def _publish(self, publish: Publish) -> None:
+        try:
+            await publish(self._events)
+        except Exception:
+            logger.exception("publishing events failed", events=[type(event).__name__ for event in self._events])
 
 
 @asynccontextmanager
@@ -56,25 +103,18 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
     uow = UnitOfWork(session)
     session.info[_CURRENT] = uow
     try:
-        if outer is not None:
-            async with session.begin_nested():
-                yield uow
-            outer._events.extend(uow._events)  # noqa: SLF001 — of the same class
-            return
-        try:
+        async with uow._transaction() if outer is None else session.begin_nested():  # noqa: SLF001 — of this module
             yield uow
-            await session.commit()
-        except BaseException:
-            await session.rollback()
-            raise
     finally:
         session.info[_CURRENT] = outer
-    if publish is not None and uow._events:  # noqa: SLF001
-        await _publish(publish, uow._events)  # noqa: SLF001
+    if outer is not None:
+        outer._take_over(uow)  # noqa: SLF001
+    elif publish is not None and uow._events:  # noqa: SLF001
+        await uow._publish(publish)  # noqa: SLF001
 
 
-async def _publish(publish: Publish, events: Sequence[BaseEvent]) -> None:
-    try:
-        await publish(events)
-    except Exception:
-        logger.exception("publishing events failed", events=[type(event).__name__ for event in events])
+@asynccontextmanager
+async def unit_of_work(*, publish: Publish | None = None) -> AsyncIterator[UnitOfWork]:
+    """A unit of work with a session of its own: for commands and jobs, and where a request's would last too long."""
+    async with get_async_session() as session, atomic(session, publish=publish) as uow:
+        yield uow

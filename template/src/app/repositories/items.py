@@ -32,23 +32,23 @@ class RankedItem(NamedTuple):
     rank: float
 
 
-async def find_item(session: ReadSession, item_id: UUID) -> Item | None:
-    """The item of this key."""
-    return await session.get(Item, item_id)
+async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item | None:
+    """The owner's item of this key."""
+    return (await session.scalars(select(Item).where(Item.id == item_id, Item.owner_id == owner_id))).one_or_none()
 
 
 async def insert_item(session: WriteSession, values: Mapping[str, object]) -> Item | None:
     """A new item; None when its SKU is taken, which the statement itself finds out."""
-    statement = insert(Item).values(dict(values)).on_conflict_do_nothing(index_elements=[Item.sku]).returning(Item)
+    statement = insert(Item).values(dict(values)).on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku]).returning(Item)
     return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tuple[Item, bool]:
-    """The item of this SKU with these values, and whether it is new."""
+    """The owner's item of this SKU with these values, and whether it is new."""
     statement = insert(Item).values(dict(values))
-    columns = [Item.__mapper__.columns[name].name for name in values if name != "sku"]
+    columns = [Item.__mapper__.columns[name].name for name in values if name not in {"owner_id", "sku"}]
     upsert: ReturningInsert[Item, bool] = statement.on_conflict_do_update(
-        index_elements=[Item.sku],
+        index_elements=[Item.owner_id, Item.sku],
         set_={
             **{name: statement.excluded[name] for name in columns},
             "version": Item.version + 1,
@@ -61,12 +61,12 @@ async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tu
 
 
 async def update_item(
-    session: WriteSession, item_id: UUID, *, version: int, changes: Mapping[str, object]
+    session: WriteSession, owner_id: UUID, item_id: UUID, *, version: int, changes: Mapping[str, object]
 ) -> Item | None:
     """The changed item; None when there is none of this key and version."""
     statement = (
         update(Item)
-        .where(Item.id == item_id, Item.version == version)
+        .where(Item.id == item_id, Item.owner_id == owner_id, Item.version == version)
         .values({**changes, "version": Item.version + 1})
         .returning(Item)
         .execution_options(synchronize_session=False, populate_existing=True)
@@ -74,25 +74,26 @@ async def update_item(
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def delete_item(session: WriteSession, item_id: UUID) -> bool:
+async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> bool:
     """Whether there was one to delete."""
-    statement = delete(Item).where(Item.id == item_id).returning(Item.id)
+    statement = delete(Item).where(Item.id == item_id, Item.owner_id == owner_id).returning(Item.id)
     return (await session.execute(statement)).scalar_one_or_none() is not None
 
 
 async def list_items(
-    session: ReadSession, which: ItemQuery, *, after: Cursor | None, fuzzy: bool
+    session: ReadSession, owner_id: UUID, which: ItemQuery, *, after: Cursor | None, fuzzy: bool
 ) -> Sequence[RankedItem]:
-    """Items from the best match down, newest first among equals; one more than asked for, if there are more.
+    """The owner's items from the best match down, newest first among equals; one more than asked for, if there are more.
 
     Args:
         session: Reads.
+        owner_id: Whose.
         which: Conditions that hold together.
         after: Begin after this row.
         fuzzy: Search by similarity (needs pg_trgm), else by substring.
     """
     rank: ColumnElement[float] = literal(0.0, REAL)
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [Item.owner_id == owner_id]
     if which.tag:
         conditions.append(Item.tags.contains(which.tag))
     if which.metadata:

@@ -1,4 +1,4 @@
-"""What can be done with items."""
+"""What can be done with items; everybody has their own, and does not learn of others'."""
 
 from uuid import UUID
 
@@ -11,61 +11,61 @@ from app.models.schemas.page import Cursor, Page
 from app.repositories import items
 
 
-async def get_item(session: ReadSession, item_id: UUID) -> Item:
-    """The item of this key.
+async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item:
+    """The owner's item of this key.
 
     Raises:
         ResourceNotFoundError: There is none.
     """
-    item = await items.find_item(session, item_id)
+    item = await items.find_item(session, owner_id, item_id)
     if item is None:
         raise ResourceNotFoundError("Item", item_id)
     return item
 
 
-async def create_item(uow: UnitOfWork, new: ItemCreate) -> Item:
+async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
     """A new item.
 
     Raises:
         ResourceExistsError: Its SKU is taken.
     """
-    item = await items.insert_item(uow.session, new.model_dump())
+    item = await items.insert_item(uow.session, {"owner_id": owner_id, **new.model_dump()})
     if item is None:
         raise ResourceExistsError("Item", new.sku)
     return item
 
 
-async def put_item(uow: UnitOfWork, sku: str, content: ItemContent) -> tuple[Item, bool]:
+async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemContent) -> tuple[Item, bool]:
     """The item of this SKU, made or replaced, and whether it was made. Safe to repeat."""
-    return await items.upsert_item(uow.session, {"sku": sku, **content.model_dump()})
+    return await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **content.model_dump()})
 
 
-async def change_item(uow: UnitOfWork, item_id: UUID, change: ItemUpdate) -> Item:
+async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: ItemUpdate) -> Item:
     """The item with some of its values changed.
 
     Raises:
         ResourceNotFoundError: There is none.
         ConcurrentUpdateError: It has changed since the caller read it.
     """
-    item = await items.update_item(uow.session, item_id, version=change.version, changes=change.changes())
+    item = await items.update_item(uow.session, owner_id, item_id, version=change.version, changes=change.changes())
     if item is None:
         # Only now, to tell the two reasons apart: the usual change is one statement.
-        await get_item(uow.session, item_id)
+        await get_item(uow.session, owner_id, item_id)
         raise ConcurrentUpdateError("Item", item_id)
     return item
 
 
-async def delete_item(uow: UnitOfWork, item_id: UUID) -> None:
+async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
     """Delete the item.
 
     Raises:
         ResourceNotFoundError: There is none.
     """
-    if not await items.delete_item(uow.session, item_id):
+    if not await items.delete_item(uow.session, owner_id, item_id):
         raise ResourceNotFoundError("Item", item_id)
 
 
-async def list_items(session: ReadSession, which: ItemQuery) -> Page[ItemRead]:
+async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:
     """A page of items: the best matches of a search first, else the newest.
 
     Raises:
@@ -73,7 +73,7 @@ async def list_items(session: ReadSession, which: ItemQuery) -> Page[ItemRead]:
     """
     after = Cursor.decode(which.cursor) if which.cursor else None
     fuzzy = which.search is not None and await has_extension(session, "pg_trgm")
-    found = await items.list_items(session, which, after=after, fuzzy=fuzzy)
+    found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
     page = found[: which.limit]
     more = len(found) > which.limit
     return Page(

@@ -4,44 +4,50 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.identity import caller_with
 from app.api.openapi import problems
+from app.core.security import Principal
 from app.models.domain.item import Item
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate, Sku
 from app.models.schemas.page import Page
 from app.services import items
 
-router = APIRouter(prefix="/api/v1/items", tags=["items"])
+router = APIRouter(
+    prefix="/api/v1/items", tags=["items"], responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+)
 
+Reader = Annotated[Principal, Depends(caller_with("items:read"))]
+Writer = Annotated[Principal, Depends(caller_with("items:write"))]
 ItemId = Annotated[UUID, Path(description="The item's key.")]
 
 
 @router.post("", status_code=HTTPStatus.CREATED, response_model=ItemRead, responses=problems(HTTPStatus.CONFLICT))
-async def create_item(new: ItemCreate, uow: UnitOfWork, response: Response) -> Item:
+async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
     """Make a new item; 409 when its SKU is taken."""
-    item = await items.create_item(uow, new)
+    item = await items.create_item(uow, caller.user_id, new)
     response.headers["Location"] = f"{router.prefix}/{item.id}"
     return item
 
 
 @router.get("")
-async def list_items(which: Annotated[ItemQuery, Query()], session: ReadSession) -> Page[ItemRead]:
+async def list_items(which: Annotated[ItemQuery, Query()], caller: Reader, session: ReadSession) -> Page[ItemRead]:
     """Items page by page: the best matches of a search first, else the newest."""
-    return await items.list_items(session, which)
+    return await items.list_items(session, caller.user_id, which)
 
 
 @router.get("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND))
-async def get_item(item_id: ItemId, session: ReadSession) -> Item:
+async def get_item(item_id: ItemId, caller: Reader, session: ReadSession) -> Item:
     """One item."""
-    return await items.get_item(session, item_id)
+    return await items.get_item(session, caller.user_id, item_id)
 
 
 @router.patch("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
-async def change_item(item_id: ItemId, change: ItemUpdate, uow: UnitOfWork) -> Item:
+async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: UnitOfWork) -> Item:
     """Change some of an item's values; 409 when somebody else has changed it since `version`."""
-    return await items.change_item(uow, item_id, change)
+    return await items.change_item(uow, caller.user_id, item_id, change)
 
 
 @router.put(
@@ -49,9 +55,9 @@ async def change_item(item_id: ItemId, change: ItemUpdate, uow: UnitOfWork) -> I
     response_model=ItemRead,
     responses={HTTPStatus.CREATED.value: {"model": ItemRead, "description": "There was none; it was made."}},
 )
-async def put_item(sku: Annotated[Sku, Path()], content: ItemContent, uow: UnitOfWork, response: Response) -> Item:
+async def put_item(sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
     """Make or replace the item of this SKU, in one statement and safe to repeat."""
-    item, created = await items.put_item(uow, sku, content)
+    item, created = await items.put_item(uow, caller.user_id, sku, content)
     if created:
         response.status_code = HTTPStatus.CREATED
         response.headers["Location"] = f"{router.prefix}/{item.id}"
@@ -59,6 +65,6 @@ async def put_item(sku: Annotated[Sku, Path()], content: ItemContent, uow: UnitO
 
 
 @router.delete("/{item_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(HTTPStatus.NOT_FOUND))
-async def delete_item(item_id: ItemId, uow: UnitOfWork) -> None:
+async def delete_item(item_id: ItemId, caller: Writer, uow: UnitOfWork) -> None:
     """Delete an item."""
-    await items.delete_item(uow, item_id)
+    await items.delete_item(uow, caller.user_id, item_id)

@@ -1,6 +1,7 @@
 """What identity rests on."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 from pydantic import Field, SecretStr
 
@@ -12,20 +13,81 @@ MIN_SECRET_BYTES = 32
 _EXAMPLE_WORDS = ("change", "example", "secret", "password", "insecure", "replace", "your-")
 # 32 random hex digits hold fewer than eight different characters once in a hundred million times.
 _MIN_DISTINCT_CHARACTERS = 8
+# OWASP Password Storage Cheat Sheet, "Argon2id": the least that is recommended.
+_MIN_ARGON2_MEMORY_KIB = 19_456
+_MIN_ARGON2_TIME_COST = 2
+
+
+class SignUp(StrEnum):
+    """Who may make a user."""
+
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class AuthSettings(SettingsSection):
-    """The key everything is signed with."""
+    """Sign-up, passwords, tokens and the key they are signed with."""
 
     secret_key: SecretStr = Field(
         min_length=MIN_SECRET_BYTES,
         description="Signs what this service hands out. At least 32 random characters: `openssl rand -base64 48`.",
     )
+    sign_up: SignUp = Field(
+        default=SignUp.OPEN,
+        validation_alias="AUTH_SIGN_UP",
+        description="`open`: anybody may register. `closed`: only `app users create` makes users.",
+    )
+    access_token_expire_minutes: int = Field(
+        default=15, ge=1, le=1440, description="Lifetime of an access token, which cannot be shortened once issued."
+    )
+    refresh_token_expire_days: int = Field(
+        default=30, ge=1, le=366, description="How long a session lasts without being used."
+    )
+    token_leeway_seconds: int = Field(
+        default=10,
+        ge=0,
+        le=120,
+        validation_alias="AUTH_TOKEN_LEEWAY_SECONDS",
+        description="How far the clocks of the machines that serve requests may differ.",
+    )
+    revocation_refresh_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=300,
+        validation_alias="AUTH_REVOCATION_REFRESH_SECONDS",
+        description="After how long a logout that another process handled is known to this one.",
+    )
+    login_attempts: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        validation_alias="AUTH_LOGIN_ATTEMPTS",
+        description="Failed logins to one account from one address in AUTH_LOGIN_WINDOW_SECONDS; ten times as many "
+        "from one address to any account, or to one account from anywhere.",
+    )
+    login_window_seconds: int = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        validation_alias="AUTH_LOGIN_WINDOW_SECONDS",
+        description="How long failed logins count.",
+    )
+    argon2_memory_kib: int = Field(
+        default=65_536, ge=64, le=4_194_304, description="Memory that hashing one password takes, in KiB."
+    )
+    argon2_time_cost: int = Field(default=3, ge=1, le=100, description="Passes over that memory.")
+    argon2_concurrency: int = Field(
+        default=4, ge=1, le=64, description="Passwords hashed at the same time, in each process."
+    )
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Outside development the key must look random."""
+        """Outside development the key must look random, and passwords must cost enough to guess."""
         if environment is Environment.DEVELOPMENT:
             return
         key = self.secret_key.get_secret_value().lower()
         if any(word in key for word in _EXAMPLE_WORDS) or len(set(key)) < _MIN_DISTINCT_CHARACTERS:
             yield Problem("SECRET_KEY", "is an example or easy to guess; make one with `openssl rand -base64 48`")
+        if self.argon2_memory_kib < _MIN_ARGON2_MEMORY_KIB:
+            yield Problem("ARGON2_MEMORY_KIB", f"must be at least {_MIN_ARGON2_MEMORY_KIB} in {environment}")
+        if self.argon2_time_cost < _MIN_ARGON2_TIME_COST:
+            yield Problem("ARGON2_TIME_COST", f"must be at least {_MIN_ARGON2_TIME_COST} in {environment}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 
 def current_request_id() -> str | None:
@@ -11,11 +11,18 @@ def current_request_id() -> str | None:
     return get_contextvars().get("request_id")
 
 
+def bind_log_context(**values: str) -> None:
+    """Put these values on every further line of this request; the request's end takes them off."""
+    bind_contextvars(**values)
+
+
 @contextmanager
 def log_context(**values: str) -> Iterator[None]:
-    """Put these values on every line logged inside, by whoever."""
-    tokens = bind_contextvars(**values)
+    """Put these values on every line logged inside, by whoever; what is bound inside ends with it."""
+    outside = get_contextvars()
+    bind_contextvars(**values)
     try:
         yield
     finally:
-        reset_contextvars(**tokens)
+        clear_contextvars()
+        bind_contextvars(**outside)

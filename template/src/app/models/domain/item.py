@@ -1,7 +1,9 @@
 """The `items` table."""
 
+from uuid import UUID
+
 from pydantic import JsonValue
-from sqlalchemy import Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,13 +14,15 @@ class Item(UuidKey, Timestamps, Base):
     """Something that can be tagged, described freely, found by name, and changed by several people.
 
     Attributes:
-        sku: The key people know it by (stock keeping unit).
+        owner_id: The user it belongs to; nobody else knows that it exists.
+        sku: The key its owner knows it by (stock keeping unit).
         version: Grows with every change; a change must name the version it was made from.
     """
 
     __tablename__ = "items"
 
-    sku: Mapped[str] = mapped_column(String(64), unique=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    sku: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
@@ -27,6 +31,9 @@ class Item(UuidKey, Timestamps, Base):
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __table_args__ = (
+        UniqueConstraint("owner_id", "sku"),
+        # The order of a listing: an owner's newest first.
+        Index("ix_items_owner_id_id", "owner_id", "id"),
         Index("ix_items_tags", "tags", postgresql_using="gin"),
         # jsonb_path_ops answers @> only, which is what the filter asks, from an index half the size.
         Index("ix_items_metadata", "metadata", postgresql_using="gin", postgresql_ops={"metadata": "jsonb_path_ops"}),

@@ -1,0 +1,74 @@
+"""Logging in, staying logged in, logging out."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Depends
+
+from app.api.dependencies import Process, UnitOfWork
+from app.api.identity import ClientAddress, LoggedIn, limited_to
+from app.api.openapi import problems
+from app.core.security import Rate
+from app.models.domain.user import User
+from app.models.schemas.auth import Login, PasswordChange, Refresh, Tokens
+from app.models.schemas.user import UserCreate, UserRead
+from app.services import users
+
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+
+# A person registers once; an office does so behind one address.
+_REGISTRATIONS: Final = Rate(times=20, seconds=3600)
+# A client refreshes once per access token.
+_REFRESHES: Final = Rate(times=60, seconds=60)
+
+
+@router.post(
+    "/register",
+    status_code=HTTPStatus.CREATED,
+    response_model=UserRead,
+    responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+    dependencies=[Depends(limited_to("register", _REGISTRATIONS))],
+)
+async def register(new: UserCreate, process: Process) -> User:
+    """Make a user of one's own; 403 where AUTH_SIGN_UP is closed."""
+    return await users.register(
+        new, policy=process.sign_up, passwords=process.authentication.passwords, scopes=process.user_scopes
+    )
+
+
+@router.post("/login", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS))
+async def log_in(login: Login, process: Process, address: ClientAddress) -> Tokens:
+    """Start a session: an access token for the next minutes, a refresh token for the time after."""
+    return await process.authentication.log_in(login, address=address)
+
+
+@router.post(
+    "/refresh",
+    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
+    dependencies=[Depends(limited_to("refresh", _REFRESHES))],
+)
+async def refresh(token: Refresh, process: Process, uow: UnitOfWork) -> Tokens:
+    """Exchange a refresh token, which is good once; a second use ends the session for everybody who has a copy."""
+    return await process.authentication.refresh(uow, token.refresh_token.get_secret_value())
+
+
+@router.post(
+    "/logout",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
+)
+async def log_out(caller: LoggedIn, process: Process, uow: UnitOfWork) -> None:
+    """End this session: its tokens are refused from now on."""
+    await process.authentication.log_out(uow, caller)
+
+
+@router.post(
+    "/password",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def change_password(
+    change: PasswordChange, caller: LoggedIn, process: Process, address: ClientAddress
+) -> None:
+    """Change the password; all other sessions end."""
+    await process.authentication.change_password(caller, change, address=address)

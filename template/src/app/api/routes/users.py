@@ -1,0 +1,48 @@
+"""Users, as far as they concern themselves."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+
+from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.identity import Caller, LoggedIn
+from app.api.openapi import problems
+from app.models.domain.user import User
+from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
+from app.models.schemas.user import UserRead
+from app.services import users
+
+router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HTTPStatus.UNAUTHORIZED))
+
+
+@router.get("/me", response_model=UserRead, responses=problems(HTTPStatus.NOT_FOUND))
+async def get_me(caller: Caller, session: ReadSession) -> User:
+    """Who is calling."""
+    return await users.get_user(session, caller.user_id)
+
+
+@router.post("/me/api-keys", status_code=HTTPStatus.CREATED, responses=problems(HTTPStatus.FORBIDDEN))
+async def create_api_key(new: ApiKeyCreate, caller: LoggedIn, uow: UnitOfWork) -> ApiKeyCreated:
+    """Make a key for a program; it is shown in this answer and never again."""
+    return await users.create_api_key(uow, caller, new)
+
+
+@router.get("/me/api-keys", responses=problems(HTTPStatus.FORBIDDEN))
+async def list_api_keys(caller: LoggedIn, session: ReadSession) -> Sequence[ApiKeyRead]:
+    """The caller's keys, without the keys themselves."""
+    return await users.list_api_keys(session, caller.user_id)
+
+
+@router.delete(
+    "/me/api-keys/{key_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
+)
+async def revoke_api_key(
+    key_id: Annotated[UUID, Path(description="The key's id.")], caller: LoggedIn, uow: UnitOfWork
+) -> None:
+    """Revoke a key; it stops working with the next request."""
+    await users.revoke_api_key(uow, caller.user_id, key_id)

@@ -1,0 +1,74 @@
+"""Passwords: Argon2id, off the event loop, a bounded number at a time."""
+
+import asyncio
+import builtins
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio.to_thread
+from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.core.exceptions import TimeoutError
+
+T = TypeVar("T")
+
+# How long a login waits for its turn before it is turned away: hashing is made to be expensive, so a flood of logins
+# must not queue without end.
+_WAIT_SECONDS: Final = 10.0
+
+
+class PasswordHasher:
+    """Hashes and checks passwords in threads of their own.
+
+    Args:
+        time_cost: Passes over the memory.
+        memory_kib: Memory of one computation, in KiB. RFC 9106, 4: 64 MiB and 3 passes where memory is scarce.
+        concurrency: Computations at the same time; what they take in all is this many times the memory.
+    """
+
+    def __init__(self, *, time_cost: int, memory_kib: int, concurrency: int) -> None:
+        self._hash = PasswordHash((Argon2Hasher(time_cost=time_cost, memory_cost=memory_kib),))
+        self._places = asyncio.Semaphore(concurrency)
+        # Checked against when there is no user, so that the answer takes as long as a wrong password's.
+        self._nobodys: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """The hash to store, with its parameters and salt in it.
+
+        Raises:
+            TimeoutError: Too many are waiting.
+        """
+        return await self._run(partial(self._hash.hash, password))
+
+    async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
+        """Check a password; an unknown user's (None) takes as long as a known one's and never matches.
+
+        Returns:
+            Whether it matches, and a hash to store instead if the parameters have changed since.
+
+        Raises:
+            TimeoutError: Too many are waiting.
+        """
+        if stored is None:
+            if self._nobodys is None:
+                self._nobodys = await self.hash("nobody's password")
+            await self._run(partial(self._hash.verify, password, self._nobodys))
+            return False, None
+        try:
+            return await self._run(partial(self._hash.verify_and_update, password, stored))
+        except UnknownHashError:
+            return False, None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._places.acquire()
+        except builtins.TimeoutError:
+            raise TimeoutError("Too many logins at once: try again in a moment.") from None
+        try:
+            return await anyio.to_thread.run_sync(work)
+        finally:
+            self._places.release()

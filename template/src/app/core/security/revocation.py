@@ -1,0 +1,65 @@
+"""Sessions that ended before their access tokens did: a small set, asked on every request and kept in memory."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+from uuid import UUID
+
+from app.core.exceptions import AppException
+from app.core.logging import get_logger
+
+logger = get_logger(__name__)
+
+Load = Callable[[], Awaitable[Iterable[UUID]]]
+# How long to leave a failing source alone before it is asked again.
+_RETRY_SECONDS: Final = 1.0
+
+
+class RevokedSessions:
+    """A copy of the revoked sessions whose access tokens could still be good.
+
+    What this process revokes counts at once; what others revoke, after the next refresh. While the source is away the
+    last copy stays in force: an access token outlives its session by its own lifetime at the most.
+
+    Args:
+        load: Asks the source for all sessions revoked within an access token's lifetime.
+        refresh_seconds: How old the copy may become.
+    """
+
+    def __init__(self, load: Load, *, refresh_seconds: float) -> None:
+        self._load = load
+        self._refresh_seconds = refresh_seconds
+        self._revoked: frozenset[UUID] = frozenset()
+        # Revoked here since the last refresh began, with the moment: the source may not have shown them yet.
+        self._own: dict[UUID, float] = {}
+        self._due = 0.0
+        self._lock = asyncio.Lock()
+
+    def add(self, *session_ids: UUID) -> None:
+        """Count sessions as revoked from now on, in this process."""
+        now = time.monotonic()
+        self._own.update(dict.fromkeys(session_ids, now))
+
+    async def contains(self, session_id: UUID) -> bool:
+        """Whether a session is known to be revoked."""
+        if time.monotonic() >= self._due:
+            await self._refresh()
+        return session_id in self._revoked or session_id in self._own
+
+    async def _refresh(self) -> None:
+        if self._lock.locked() and self._due:
+            return  # Another request is asking; the copy at hand is good enough meanwhile.
+        async with self._lock:
+            began = time.monotonic()
+            if began < self._due:
+                return
+            try:
+                self._revoked = frozenset(await self._load())
+            except AppException as error:
+                self._due = time.monotonic() + _RETRY_SECONDS
+                logger.warning("revoked sessions could not be read", error_code=error.error_code)
+                return
+            # A revocation is committed before it is added here, so a load that began afterwards has seen it.
+            self._own = {each: at for each, at in self._own.items() if at >= began}
+            self._due = time.monotonic() + self._refresh_seconds

@@ -1,0 +1,78 @@
+"""Credentials on the wire. What comes in is a secret from the first moment; what goes out is shown once."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from app.models.schemas.types import Line
+from app.models.schemas.user import Email, NewPassword, Password
+
+Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), Field(examples=["items:read"])]
+
+
+class Login(BaseModel):
+    """Who is logging in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    password: Password
+
+
+class Refresh(BaseModel):
+    """A refresh token, to be exchanged for new tokens. It is good once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: SecretStr = Field(max_length=200, examples=["rt_…"])
+
+
+class PasswordChange(BaseModel):
+    """A new password; all other sessions of the user end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class Tokens(BaseModel):
+    """What a login gives (RFC 6749, 5.1)."""
+
+    access_token: str = Field(description="For `Authorization: Bearer …`.", examples=["eyJ…"])
+    refresh_token: str = Field(description="Gets the next pair; good once.", examples=["rt_…"])
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 — RFC 6749's name for a kind of token
+    expires_in: int = Field(description="Seconds until the access token expires.", examples=[900])
+
+
+class ApiKeyCreate(BaseModel):
+    """A new API key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line = Field(description="What you call it.", examples=["nightly import"])
+    scopes: list[Scope] = Field(
+        min_length=1, max_length=32, description="What it allows, as far as you may.", examples=[["items:read"]]
+    )
+    expires_at: AwareDatetime | None = Field(default=None, description="When it stops working; null: never.")
+
+
+class ApiKeyRead(BaseModel):
+    """An API key, without the key."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str = Field(examples=["nightly import"])
+    hint: str = Field(description="The key's last characters.", examples=["x7Qa"])
+    scopes: list[Scope] = Field(examples=[["items:read"]])
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class ApiKeyCreated(ApiKeyRead):
+    """An API key at the only moment it is shown."""
+
+    key: str = Field(description="For `X-API-Key`. It cannot be shown again.", examples=["ak_…"])

@@ -1,0 +1,114 @@
+"""Users and what belongs to them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from app.core.config.auth import SignUp
+from app.core.database import ReadSession
+from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
+from app.core.security import PasswordHasher, Principal, fingerprint, new_credential
+from app.core.uow import UnitOfWork, unit_of_work
+from app.models.domain.user import User
+from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
+from app.models.schemas.user import UserCreate
+from app.repositories import api_keys, users
+
+# What the key is shown by in lists.
+_HINT_CHARACTERS: Final = 4
+
+
+async def create_user(new: UserCreate, *, passwords: PasswordHasher, scopes: Iterable[str]) -> User:
+    """A new user.
+
+    Args:
+        new: Address and password.
+        passwords: Hashes the password, before a connection is taken.
+        scopes: What the user's credentials may allow.
+
+    Raises:
+        ResourceExistsError: The address is taken.
+    """
+    password_hash = await passwords.hash(new.password.get_secret_value())
+    async with unit_of_work() as uow:
+        user = await users.insert_user(
+            uow.session, email=new.email, password_hash=password_hash, scopes=sorted(set(scopes))
+        )
+        if user is None:
+            raise ResourceExistsError("User", new.email)
+        return user
+
+
+async def register(
+    new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, scopes: Iterable[str]
+) -> User:
+    """A new user who came by themselves.
+
+    Raises:
+        AuthorizationError: Users are made by the service's owner only.
+        ResourceExistsError: The address is taken.
+    """
+    if policy is not SignUp.OPEN:
+        raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
+    return await create_user(new, passwords=passwords, scopes=scopes)
+
+
+async def get_user(session: ReadSession, user_id: UUID) -> User:
+    """The active user of this key.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+    """
+    user = await users.find_user(session, user_id)
+    if user is None:
+        raise ResourceNotFoundError("User", user_id)
+    return user
+
+
+async def identify_api_key(session: ReadSession, key: str) -> Principal:
+    """Who an API key speaks for: its own scopes, as far as its owner still has them.
+
+    Raises:
+        AuthenticationError: It is unknown, revoked or expired, or its owner is not active.
+    """
+    owner = await api_keys.find_owner(session, fingerprint(key))
+    if owner is None:
+        raise AuthenticationError("The API key is invalid.")
+    return Principal(user_id=owner.user_id, scopes=frozenset(owner.key_scopes) & frozenset(owner.user_scopes))
+
+
+async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreate) -> ApiKeyCreated:
+    """A new key of the caller's; the only time it is shown.
+
+    Raises:
+        AuthorizationError: It would allow more than the caller may.
+    """
+    principal.require(*new.scopes)
+    credential = new_credential("ak")
+    made = await api_keys.insert_api_key(
+        uow.session,
+        {
+            "user_id": principal.user_id,
+            "name": new.name,
+            "hint": credential.text[-_HINT_CHARACTERS:],
+            "fingerprint": credential.fingerprint,
+            "scopes": sorted(set(new.scopes)),
+            "expires_at": new.expires_at,
+        },
+    )
+    return ApiKeyCreated(**ApiKeyRead.model_validate(made).model_dump(), key=credential.text)
+
+
+async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyRead]:
+    """A user's keys, without the keys themselves."""
+    return [ApiKeyRead.model_validate(key) for key in await api_keys.list_api_keys(session, user_id)]
+
+
+async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
+    """Revoke a user's key; it stops working with the next request.
+
+    Raises:
+        ResourceNotFoundError: The user has no such key.
+    """
+    if not await api_keys.revoke_api_key(uow.session, user_id, key_id):
+        raise ResourceNotFoundError("API key", key_id)
