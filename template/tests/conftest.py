@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.cli import migrations
@@ -18,8 +18,9 @@ from app.core.config import ApplicationSettings
 from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
 from app.main import create_app
+from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
-from tests.factories import make_settings
+from tests.factories import make_settings, make_user
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in known_variables():
@@ -89,9 +90,17 @@ async def transaction(app: FastAPI) -> AsyncIterator[AsyncConnection]:
 
 
 @pytest.fixture
+async def anonymous(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
+    """A client without credentials, whose changes vanish with the test."""
+    async with make_client(app) as client:
+        yield client
+
+
+@pytest.fixture
 async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
-    """A client of the application whose changes vanish with the test."""
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+    """A client that is logged in, whose changes vanish with the test."""
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as client:
         yield client
 
 
@@ -115,8 +124,9 @@ async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncItera
 
 @pytest.fixture
 async def scratch_client(app: FastAPI, scratch: AsyncEngine) -> AsyncIterator[AsyncClient]:
-    """A client whose changes are committed, to a database that vanishes with the test."""
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+    """A client that is logged in, whose changes are committed, to a database that vanishes with the test."""
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as client:
         yield client
 
 

@@ -1,11 +1,13 @@
 """Making what tests need: only what a test is about is spelt out in it."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from httpx import AsyncClient
 from pydantic import SecretStr
 
+from app.api.state import ProcessState
 from app.core.config import (
     ApiSettings,
     ApplicationSettings,
@@ -15,6 +17,12 @@ from app.core.config import (
     LoggingSettings,
     SecuritySettings,
 )
+from app.models.domain.user import User
+from app.models.schemas.auth import Login, Tokens
+from app.models.schemas.user import UserCreate
+from app.services.users import create_user
+
+PASSWORD = "correct horse battery staple"
 
 _numbers = itertools.count(1)
 
@@ -26,13 +34,31 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
         **{
             "environment": Environment.DEVELOPMENT,
             "api": ApiSettings(),
-            "auth": AuthSettings(secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35")),
+            "auth": AuthSettings(
+                secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35"),
+                # Passwords of tests need no protection, and real hashing would take most of the run.
+                argon2_memory_kib=64,
+                argon2_time_cost=1,
+            ),
             "database": DatabaseSettings(url=url, pool_size=5),
             "logging": LoggingSettings(),
             "security": SecuritySettings(),
             **sections,
         }
     )
+
+
+async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
+    """A user, logged in."""
+    address = f"user-{next(_numbers)}@example.com"
+    new = UserCreate(email=address, password=SecretStr(PASSWORD))
+    user = await create_user(
+        new,
+        passwords=process.authentication.passwords,
+        scopes=process.user_scopes if scopes is None else scopes,
+    )
+    login = Login(email=address, password=SecretStr(PASSWORD))
+    return user, await process.authentication.log_in(login, address=f"{address}'s machine")
 
 
 async def make_item(client: AsyncClient, **values: Any) -> dict[str, Any]:

@@ -26,13 +26,20 @@ logger = get_logger(__name__)
 
 
 class UnitOfWork:
-    """What a block of `atomic()` is given."""
+    """What a block of `atomic()` is given.
+
+    Attributes:
+        session: Where changes go.
+        events: What to publish after the commit.
+        actions: What to do after the commit.
+        commits_with: An error that does not undo the changes.
+    """
 
     def __init__(self, session: WriteSession) -> None:
         self.session = session
-        self._events: list[BaseEvent] = []
-        self._actions: list[Callable[[], None]] = []
-        self._commits_with: BaseException | None = None
+        self.events: list[BaseEvent] = []
+        self.actions: list[Callable[[], None]] = []
+        self.commits_with: BaseException | None = None
 
     async def flush(self) -> None:
         """Send pending changes to the database without committing them, to learn keys or meet constraints."""
@@ -40,11 +47,11 @@ class UnitOfWork:
 
     def record(self, event: BaseEvent) -> None:
         """Have an event published once the changes are committed."""
-        self._events.append(event)
+        self.events.append(event)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done in this process once the changes are committed, and not at all if they are not."""
-        self._actions.append(action)
+        self.actions.append(action)
 
     def committing(self, error: AppException) -> AppException:
         """Let the changes be committed although this error is about to be raised.
@@ -52,39 +59,8 @@ class UnitOfWork:
         For refusals with consequences, such as a stolen credential that is refused and revoked. Write
         `raise uow.committing(SomeError(...))`, in the outermost block.
         """
-        self._commits_with = error
+        self.commits_with = error
         return error
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            if error is not self._commits_with:
-                await self.session.rollback()
-                raise
-            await self._commit()
-            raise
-        await self._commit()
-
-    async def _commit(self) -> None:
-        try:
-            await self.session.commit()
-        except BaseException:
-            await self.session.rollback()
-            raise
-        for action in self._actions:
-            action()
-
-    def _take_over(self, inner: "UnitOfWork") -> None:
-        self._events.extend(inner._events)
-        self._actions.extend(inner._actions)
-
-    async def _publish(self, publish: Publish) -> None:
-        try:
-            await publish(self._events)
-        except Exception:
-            logger.exception("publishing events failed", events=[type(event).__name__ for event in self._events])
 
 
 @asynccontextmanager
@@ -103,14 +79,13 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
     uow = UnitOfWork(session)
     session.info[_CURRENT] = uow
     try:
-        async with uow._transaction() if outer is None else session.begin_nested():  # noqa: SLF001 — of this module
+        async with session.begin_nested() if outer else _transaction(uow, publish):
             yield uow
     finally:
         session.info[_CURRENT] = outer
-    if outer is not None:
-        outer._take_over(uow)  # noqa: SLF001
-    elif publish is not None and uow._events:  # noqa: SLF001
-        await uow._publish(publish)  # noqa: SLF001
+    if outer:
+        outer.events.extend(uow.events)
+        outer.actions.extend(uow.actions)
 
 
 @asynccontextmanager
@@ -118,3 +93,31 @@ async def unit_of_work(*, publish: Publish | None = None) -> AsyncIterator[UnitO
     """A unit of work with a session of its own: for commands and jobs, and where a request's would last too long."""
     async with get_async_session() as session, atomic(session, publish=publish) as uow:
         yield uow
+
+
+@asynccontextmanager
+async def _transaction(uow: UnitOfWork, publish: Publish | None) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        if error is uow.commits_with:
+            await _commit(uow, publish)
+        else:
+            await uow.session.rollback()
+        raise
+    await _commit(uow, publish)
+
+
+async def _commit(uow: UnitOfWork, publish: Publish | None) -> None:
+    try:
+        await uow.session.commit()
+    except BaseException:
+        await uow.session.rollback()
+        raise
+    for action in uow.actions:
+        action()
+    if publish is not None and uow.events:
+        try:
+            await publish(uow.events)
+        except Exception:
+            logger.exception("publishing events failed", events=[type(event).__name__ for event in uow.events])

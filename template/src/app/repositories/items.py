@@ -39,7 +39,12 @@ async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item
 
 async def insert_item(session: WriteSession, values: Mapping[str, object]) -> Item | None:
     """A new item; None when its SKU is taken, which the statement itself finds out."""
-    statement = insert(Item).values(dict(values)).on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku]).returning(Item)
+    statement = (
+        insert(Item)
+        .values(dict(values))
+        .on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku])
+        .returning(Item)
+    )
     return (await session.execute(statement)).scalar_one_or_none()
 
 
@@ -83,7 +88,7 @@ async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> b
 async def list_items(
     session: ReadSession, owner_id: UUID, which: ItemQuery, *, after: Cursor | None, fuzzy: bool
 ) -> Sequence[RankedItem]:
-    """The owner's items from the best match down, newest first among equals; one more than asked for, if there are more.
+    """The owner's items, best match first, newest first among equals; one more than asked for, if there are more.
 
     Args:
         session: Reads.

@@ -20,9 +20,7 @@ async def find_user_by_email(session: ReadSession, email: str) -> User | None:
     return (await session.scalars(select(User).where(User.email == email, User.is_active))).one_or_none()
 
 
-async def insert_user(
-    session: WriteSession, *, email: str, password_hash: str, scopes: Sequence[str]
-) -> User | None:
+async def insert_user(session: WriteSession, *, email: str, password_hash: str, scopes: Sequence[str]) -> User | None:
     """A new user; None when the address is taken, which the statement itself finds out."""
     values = {"email": email, "password_hash": password_hash, "scopes": list(scopes)}
     statement = insert(User).values(values).on_conflict_do_nothing(index_elements=[User.email]).returning(User)

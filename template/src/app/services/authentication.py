@@ -158,8 +158,6 @@ def make_authentication(settings: AuthSettings, *, issuer: str, limits: RateLimi
             leeway_seconds=settings.token_leeway_seconds,
         ),
         revoked=RevokedSessions(load_revoked, refresh_seconds=settings.revocation_refresh_seconds),
-        guessing=GuessingLimits(
-            limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds
-        ),
+        guessing=GuessingLimits(limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds),
         refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
     )

@@ -39,9 +39,7 @@ async def create_user(new: UserCreate, *, passwords: PasswordHasher, scopes: Ite
         return user
 
 
-async def register(
-    new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, scopes: Iterable[str]
-) -> User:
+async def register(new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, scopes: Iterable[str]) -> User:
     """A new user who came by themselves.
 
     Raises:

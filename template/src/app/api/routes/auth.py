@@ -67,8 +67,6 @@ async def log_out(caller: LoggedIn, process: Process, uow: UnitOfWork) -> None:
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def change_password(
-    change: PasswordChange, caller: LoggedIn, process: Process, address: ClientAddress
-) -> None:
+async def change_password(change: PasswordChange, caller: LoggedIn, process: Process, address: ClientAddress) -> None:
     """Change the password; all other sessions end."""
     await process.authentication.change_password(caller, change, address=address)

@@ -55,7 +55,9 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
     response_model=ItemRead,
     responses={HTTPStatus.CREATED.value: {"model": ItemRead, "description": "There was none; it was made."}},
 )
-async def put_item(sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
+async def put_item(
+    sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response
+) -> Item:
     """Make or replace the item of this SKU, in one statement and safe to repeat."""
     item, created = await items.put_item(uow, caller.user_id, sku, content)
     if created:

@@ -111,6 +111,6 @@ class AccessTokens:
             options={"require": list(_Claims.model_fields)},
         )
         claims = _Claims.model_validate(payload)
-        return Principal(
-            user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split())
-        )
+        if claims.exp - claims.iat > self.lifetime_seconds:
+            raise ValueError("good for longer than tokens of this service are")
+        return Principal(user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split()))

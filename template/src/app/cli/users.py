@@ -1,0 +1,72 @@
+"""`app users`: users made by the owner of the service."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import questionary
+import typer
+from pydantic import ValidationError
+
+from app.cli import migrations
+from app.cli.output import out
+from app.cli.settings import command_settings, with_database
+from app.core.config import ApplicationSettings
+from app.core.database import close_database, init_database
+from app.core.exceptions import ConfigurationError
+from app.core.security import MemoryRateLimits
+from app.models.schemas.user import UserCreate
+from app.services.authentication import make_authentication
+from app.services.users import create_user
+from app.wiring import DISTRIBUTION, USER_SCOPES
+
+users = typer.Typer(help="Users of this service.", no_args_is_help=True)
+
+
+@users.callback()
+def _users() -> None:
+    """Keeps `create` a command of its own while it is the only one."""
+
+
+@users.command()
+def create(
+    email: Annotated[str | None, typer.Option(help="The user's address; asked for unless given.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What the user's credentials may allow; what every user may unless given.")
+    ] = None,
+    *,
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+) -> None:
+    """Make a user. The password is asked for, or read from standard input: never an argument, which others can see."""
+    address = email if email is not None else _ask("E-mail address:", secret=False)
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else _ask("Password:", secret=True)
+    try:
+        new = UserCreate.model_validate({"email": address, "password": password})
+    except ValidationError as error:
+        rules = "; ".join(f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
+        raise ConfigurationError(f"No user was made. {rules}.", next_step="Try again within the rules.") from None
+    with with_database(command_settings()) as settings:
+        migrations.require_current(settings.database.sqlalchemy_url, or_newer=True)
+        user_id = asyncio.run(_create(settings, new, scope or list(USER_SCOPES)))
+    out.print(f"created {new.email} ({user_id})", markup=False)
+
+
+async def _create(settings: ApplicationSettings, new: UserCreate, scopes: list[str]) -> str:
+    init_database(settings.database, application_name="app users")
+    try:
+        authentication = make_authentication(settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits())
+        return str((await create_user(new, passwords=authentication.passwords, scopes=scopes)).id)
+    finally:
+        await close_database()
+
+
+def _ask(question: str, *, secret: bool) -> str:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "There is no terminal to ask in.",
+            next_step="Give --email, and --password-stdin with the password piped in.",
+        )
+    answer = (questionary.password if secret else questionary.text)(question).ask()
+    if answer is None:
+        raise typer.Abort
+    return str(answer)
