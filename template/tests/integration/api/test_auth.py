@@ -126,10 +126,10 @@ async def test_guessing_is_slowed_down_by_account_and_address_and_success_costs_
     assert from_elsewhere.status_code == 200
 
 
-async def test_guessing_in_parallel_does_not_slip_through(anonymous: AsyncClient) -> None:
-    await register(anonymous)
+async def test_guessing_in_parallel_does_not_slip_through(scratch_client: AsyncClient) -> None:
+    await register(scratch_client)
 
-    guesses = await asyncio.gather(*(log_in(anonymous, password=f"guess number {number}") for number in range(12)))
+    guesses = await asyncio.gather(*(log_in(scratch_client, password=f"guess number {number}") for number in range(12)))
 
     assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
 
