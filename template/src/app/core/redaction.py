@@ -7,6 +7,7 @@ searched for the shapes that credentials have (URLs with a password, bearer toke
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 REDACTED: Final = "[redacted]"
@@ -50,9 +51,18 @@ _SENSITIVE_TEXT: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_sensitive(key: str) -> bool:
     """Whether a value under this name is a secret by its name alone."""
     return _SENSITIVE_KEY.search(key) is not None and _SENSITIVE_KEY.search(_NO_SECRET.sub("", key)) is not None
+
+
+# One of these is in every text that the search above could find something in. Looking for them is ten times as fast,
+# and most texts have none: every value of every line of the log comes through here.
+_TRACES: Final = (
+    *("=", ":", "bearer", "basic", "eyj", "k_live_", "k_test_", "whsec_", "gho_", "ghp_", "ghs_", "ghu_", "ghr_"),
+    *("github_pat_", "glpat-", "xox", "sk-", "akia"),
+)
 
 
 def redact_text(text: str) -> str:
@@ -62,7 +72,11 @@ def redact_text(text: str) -> str:
     """
     if not text.isascii():
         text = text.encode(errors="backslashreplace").decode()
-    return _SENSITIVE_TEXT.sub(_replacement, text)
+    lower = text.lower()
+    for trace in _TRACES:
+        if trace in lower:
+            return _SENSITIVE_TEXT.sub(_replacement, text)
+    return text
 
 
 def redact(value: object, *, depth: int = 0) -> object:

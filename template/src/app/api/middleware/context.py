@@ -1,8 +1,8 @@
 """Every request gets an id, which is on every line logged for it and in its answer."""
 
+import os
 import re
 from typing import Final
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +33,7 @@ class RequestContextMiddleware:
                 request_id = value.decode("ascii")
             elif name == b"traceparent" and (trace := _TRACEPARENT.fullmatch(value)):
                 context["trace_id"] = trace[1].decode("ascii")
-        context["request_id"] = request_id = request_id or uuid4().hex
+        context["request_id"] = request_id = request_id or os.urandom(16).hex()
         header = (_HEADER, request_id.encode("ascii"))
 
         async def send_with_id(message: Message) -> None:

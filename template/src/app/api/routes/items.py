@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api.dependencies import ReadSession, UnitOfWork
-from app.api.identity import caller_with
+from app.api.identity import CallerWith
 from app.api.openapi import problems
 from app.core.security import Principal
 from app.models.domain.item import Item
@@ -19,8 +19,8 @@ router = APIRouter(
     prefix="/api/v1/items", tags=["items"], responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 )
 
-Reader = Annotated[Principal, Depends(caller_with("items:read"))]
-Writer = Annotated[Principal, Depends(caller_with("items:write"))]
+Reader = Annotated[Principal, Depends(CallerWith("items:read"))]
+Writer = Annotated[Principal, Depends(CallerWith("items:write"))]
 ItemId = Annotated[UUID, Path(description="The item's key.")]
 
 

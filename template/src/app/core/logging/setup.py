@@ -6,18 +6,24 @@ Redaction is a processor and not a filter on the root logger: filters there neve
 
 import logging
 import sys
-from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO, cast
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from app.core.logging.context import log_context_values
 from app.core.redaction import REDACTED, is_sensitive, redact
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
 _FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 # Writes a second line per request, without its id.
 _SILENT_LOGGER: Final = "uvicorn.access"
+# Methods that are not named like their level.
+_LEVEL_OF: Final = {"exception": "error", "warn": "warning"}
+# Values that the processors above the redaction made, or that were validated on their way in.
+_OURS: Final = frozenset({"level", "logger", "request_id", "timestamp", "trace_id", "user_id"})
 
 
 # The event is a constant sentence; what varies goes into keywords, or into `extra={...}`.
@@ -26,7 +32,26 @@ Logger = FilteringBoundLogger
 
 def get_logger(name: str) -> Logger:
     """The logger of a module, called with its `__name__`. Costs nothing until it is used."""
-    return cast("Logger", structlog.get_logger(logger_name=name))
+    return cast("Logger", _LazyLogger(name))
+
+
+class _LazyLogger:
+    """Binds itself to the set-up when it is first used, and again when there is another one.
+
+    structlog's own either does so for every line, which costs as much as the rest of the line, or never again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._set_up: object = None
+        self._bound: Any = None
+
+    def __getattr__(self, method: str) -> Any:  # noqa: ANN401 — whatever the bound logger has
+        processors = structlog.get_config()["processors"]
+        if self._set_up is not processors:
+            self._bound = structlog.get_logger(logger_name=self._name).bind()
+            self._set_up = processors
+        return getattr(self._bound, method)
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
@@ -38,29 +63,25 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
         stream: Standard output unless told otherwise.
     """
     out = stream or sys.stdout
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _flatten_extra,
-    ]
     rendering: list[Processor] = [
         structlog.processors.format_exc_info,
         _redact,
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        structlog.processors.JSONRenderer(serializer=_to_json)
         if json_lines
         else structlog.dev.ConsoleRenderer(colors=out.isatty()),
     ]
+    writer = structlog.WriteLogger(out)
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[_complete, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        # One for all: making one per line costs more than writing the line.
+        logger_factory=lambda *_args: writer,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _name_logger],
+            foreign_pre_chain=[_complete, structlog.stdlib.ExtraAdder(), _name_logger],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
@@ -74,12 +95,20 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     logging.getLogger(_SILENT_LOGGER).propagate = False
 
 
-def _flatten_extra(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """Accept the standard library's habit of `extra={...}` beside keywords; keywords win."""
+def _complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+    """The line's context, level, time and logger, in one step: each processor costs more than what it does.
+
+    Keywords win over the standard library's habit of `extra={...}`, and both win over the request's context.
+    """
+    line = dict(log_context_values())
+    if extra := event_dict.pop("extra", None):
+        line.update(extra)
     if name := event_dict.pop("logger_name", None):
-        event_dict["logger"] = name
-    extra: Mapping[str, Any] | None = event_dict.pop("extra", None)
-    return {**extra, **event_dict} if extra else event_dict
+        line["logger"] = name
+    line.update(event_dict)
+    line["level"] = _LEVEL_OF.get(method, method)
+    line["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")
+    return line
 
 
 def _name_logger(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
@@ -93,5 +122,11 @@ def _name_logger(_logger: WrappedLogger, _method: str, event_dict: EventDict) ->
 
 def _redact(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
     return {
-        key: REDACTED if value is not None and is_sensitive(key) else redact(value) for key, value in event_dict.items()
+        key: value if key in _OURS else REDACTED if value is not None and is_sensitive(key) else redact(value)
+        for key, value in event_dict.items()
     }
+
+
+def _to_json(event_dict: EventDict, **_options: object) -> str:
+    """Three times as fast as the standard library's encoder; what is left in the line by now is plain data."""
+    return to_json(event_dict, fallback=str).decode()

@@ -26,6 +26,8 @@ _MIN_KEY_BYTES: Final = 32
 _SHAPE: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
 # Ours are some 400 characters; whoever sends more wants to keep us busy.
 _MAX_CHARACTERS: Final = 4096
+# Some 10 MB. Only tokens with a right signature are remembered, so that nobody else can fill it.
+_MAX_REMEMBERED: Final = 10_000
 # What the key is for, so that the same secret signs nothing else by accident.
 _PURPOSE: Final = b"access-token"
 
@@ -68,6 +70,7 @@ class AccessTokens:
         self._issuer = issuer
         self.lifetime_seconds = lifetime_seconds
         self._leeway_seconds = leeway_seconds
+        self._good: dict[str, tuple[Principal, float]] = {}
         self._header = self.issue(user_id=uuid4(), session_id=uuid4(), scopes=()).partition(".")[0]
 
     def issue(self, *, user_id: UUID, session_id: UUID, scopes: Iterable[str]) -> str:
@@ -88,16 +91,29 @@ class AccessTokens:
     def read(self, token: str) -> Principal:
         """Who a token speaks for.
 
+        A token that was found good is remembered, since every request of a session brings the same one; its end is
+        looked at each time.
+
         Raises:
             AuthenticationError: It is malformed, not ours, tampered with, or not good now. The message does not say
                 which: that would help only an attacker.
         """
+        known = self._good.get(token)
         try:
-            return self._read(token)
+            if known is None:
+                known = self._read(token)
+                if len(self._good) >= _MAX_REMEMBERED:
+                    self._good.clear()
+                self._good[token] = known
+            principal, good_until = known
+            if time.time() >= good_until:
+                del self._good[token]
+                raise ValueError("expired")  # noqa: TRY301 — refused like any other
         except (jwt.PyJWTError, ValidationError, ValueError) as error:
             raise AuthenticationError("The access token is invalid or has expired.") from error
+        return principal
 
-    def _read(self, token: str) -> Principal:
+    def _read(self, token: str) -> tuple[Principal, float]:
         shape = _SHAPE.fullmatch(token) if len(token) <= _MAX_CHARACTERS else None
         if shape is None or shape[1] != self._header:
             raise ValueError("not a token of this service")
@@ -113,4 +129,7 @@ class AccessTokens:
         claims = _Claims.model_validate(payload)
         if claims.exp - claims.iat > self.lifetime_seconds:
             raise ValueError("good for longer than tokens of this service are")
-        return Principal(user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split()))
+        principal = Principal(
+            user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split())
+        )
+        return principal, claims.exp + self._leeway_seconds
