@@ -107,7 +107,7 @@ def _complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> Eve
         line["logger"] = name
     line.update(event_dict)
     line["level"] = _LEVEL_OF.get(method, method)
-    line["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")
+    line["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return line
 
 
