@@ -47,11 +47,14 @@ class Machine:
     Attributes:
         folder: Everything is in here: the home, the clone and what the commands make beside it.
         cold: Whether caches of packages are left out, too.
+        port: Where the server listens.
+        token: The access token of who is logged in.
     """
 
     folder: Path
     cold: bool = False
     port: int = field(default_factory=free_port)
+    token: str = ""
     _terminals: list[pexpect.spawn[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

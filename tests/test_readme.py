@@ -33,11 +33,18 @@ def ask(computer: Machine, method: str, path: str, body: object = None) -> Any:
         f"http://127.0.0.1:{computer.port}/api/v1{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {computer.token}"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         content = answer.read()
     return json.loads(content) if content else None
+
+
+def log_in(computer: Machine) -> None:
+    """Register a user and keep their access token for what is asked next."""
+    person = {"email": "ada@example.com", "password": "correct horse battery staple"}
+    ask(computer, "POST", "/auth/register", person)
+    computer.token = ask(computer, "POST", "/auth/login", person)["access_token"]
 
 
 @pytest.mark.e2e
@@ -46,6 +53,7 @@ def test_the_first_block_ends_in_a_server_that_keeps_its_data(tmp_path: Path) ->
         first = computer.type(fenced_blocks()[0])
         computer.wait_until_ready(first, seconds=FIRST_START_SECONDS)
 
+        log_in(computer)
         chair = ask(computer, "POST", "/items", {"sku": "CHAIR-1", "name": "Garden chair"})
         ask(
             computer,

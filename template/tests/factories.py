@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from httpx import AsyncClient
 from pydantic import SecretStr
 
 from app.api.state import ProcessState
@@ -59,12 +58,3 @@ async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = Non
     )
     login = Login(email=address, password=SecretStr(PASSWORD))
     return user, await process.authentication.log_in(login, address=f"{address}'s machine")
-
-
-async def make_item(client: AsyncClient, **values: Any) -> dict[str, Any]:
-    """An item, made through the API."""
-    number = next(_numbers)
-    response = await client.post("/api/v1/items", json={"sku": f"SKU-{number}", "name": f"Item {number}", **values})
-    assert response.status_code == 201, response.text
-    item: dict[str, Any] = response.json()
-    return item

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from app.core.process import ProcessState
 from dirty_equals import IsPositiveFloat
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
@@ -14,7 +15,6 @@ from pydantic import SecretStr
 
 from app.core.config import ApplicationSettings, DatabaseSettings
 from app.core.health import HealthCheck
-from app.core.process import ProcessState
 from tests.applications import running
 from tests.logs import Log, captured_log
 

@@ -10,7 +10,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.factories import make_item
+from tests.items import make_item
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,8 @@ from fastapi import FastAPI
 from httpx import AsyncClient
 
 from tests.clients import make_client
-from tests.factories import make_item, make_user
+from tests.factories import make_user
+from tests.items import make_item
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from httpx import AsyncClient
 
-from tests.factories import make_item
+from tests.items import make_item
 
 pytestmark = pytest.mark.anyio
 

@@ -99,16 +99,16 @@ def test_what_is_known_about_a_case_is_kept() -> None:
     details = {"limit": 3}
 
     error = ResourceNotFoundError(
-        "Item", 7, error_code="ITEM_GONE", details=details, operation="items.get", hostname="web-1", timestamp=now
+        "Item", 7, error_code="THING_GONE", details=details, operation="things.get", hostname="web-1", timestamp=now
     )
     details["limit"] = 4
 
     assert error.to_dict() == {
         "error": "ResourceNotFoundError",
-        "error_code": "ITEM_GONE",
+        "error_code": "THING_GONE",
         "message": "Item 7 does not exist.",
         "details": {"limit": 3},
-        "operation": "items.get",
+        "operation": "things.get",
         "hostname": "web-1",
         "timestamp": "2026-11-20T00:00:00+00:00",
     }

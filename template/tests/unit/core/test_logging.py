@@ -46,12 +46,12 @@ def console() -> Iterator[Log]:
 
 
 def test_a_line_has_time_level_logger_and_facts(log: Log) -> None:
-    get_logger("app.services.items").info("item created", sku="CHAIR-042", extra={"count": 3, "sku": "hidden"})
+    get_logger("app.services.things").info("thing created", sku="CHAIR-042", extra={"count": 3, "sku": "hidden"})
 
     assert log.line == {
-        "event": "item created",
+        "event": "thing created",
         "level": "info",
-        "logger": "app.services.items",
+        "logger": "app.services.things",
         "timestamp": IsDatetime(iso_string=True),
         "sku": "CHAIR-042",
         "count": 3,
@@ -82,11 +82,11 @@ def test_uvicorn_s_own_access_log_is_silent(log: Log) -> None:
 
 def test_the_console_shows_the_same_facts(console: Log) -> None:
     with log_context(request_id="r-12345678"):
-        get_logger("app.a").info("item created", sku="CHAIR-042")
+        get_logger("app.a").info("thing created", sku="CHAIR-042")
         logging.getLogger("app.b").warning("careful")
 
     first, second = console.text.splitlines()
-    for part in ("item created", "sku=CHAIR-042", "app.a", "request_id=r-12345678", "info"):
+    for part in ("thing created", "sku=CHAIR-042", "app.a", "request_id=r-12345678", "info"):
         assert part in first
     for part in ("careful", "app.b", "request_id=r-12345678", "warning"):
         assert part in second
@@ -263,14 +263,14 @@ def test_a_request_is_a_line(log: Log, status: int, level: str) -> None:
 
 
 def test_a_query_is_a_line_when_asked_for(log: Log) -> None:
-    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM items", duration_ms=1.23456, rows=3)
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM things", duration_ms=1.23456, rows=3)
     assert log.text == ""
 
     configure_logging(level="DEBUG", json_lines=True, stream=log.stream)
-    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM items", duration_ms=1.23456, rows=3)
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM things", duration_ms=1.23456, rows=3)
     assert {
         "event": "query",
-        "statement": "SELECT 1 FROM items",
+        "statement": "SELECT 1 FROM things",
         "duration_ms": 1.23,
         "rows": 3,
     }.items() <= log.line.items()

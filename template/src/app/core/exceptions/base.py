@@ -20,7 +20,7 @@ class AppException(Exception):
         message: What went wrong, as a sentence. Clients see it, so it tells nothing about the inside.
         error_code: Overrides the class's own code.
         details: Facts about this case. Shown to clients, redacted.
-        operation: What was being done, such as "items.create". For logs.
+        operation: What was being done, such as "invoices.create". For logs.
         hostname: Where it happened; this machine unless told otherwise.
         timestamp: When it happened, timezone-aware; now unless told otherwise.
     """
