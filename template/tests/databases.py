@@ -40,8 +40,8 @@ class DatabaseServer(NamedTuple):
         return self.url(name)
 
     def disconnect(self, name: str) -> None:
-        """End every connection to a database, as a restart of the server would."""
-        self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        """End every connection to a database, as a restart of the server would, and wait until they have ended."""
+        self._execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever is still connected to it."""

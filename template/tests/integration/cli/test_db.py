@@ -1,14 +1,18 @@
 """`app db`: migrations applied, taken back, written and compared."""
 
+import asyncio
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy import Column, Integer, Table, Text, text
 
-from app.core.database import Base
+from app.cli import migrations
+from app.core.database import Base, migration_engine
+from tests.factories import make_settings
 from tests.integration.cli.conftest import Run
 
 HEAD = "0001"
@@ -110,13 +114,31 @@ def test_a_migration_that_the_server_refuses_is_a_sentence_and_changes_nothing(
 
 
 def test_two_at_once_take_turns(project: Path, on_empty: str) -> None:
+    database = make_settings(database_url=on_empty).database
     command = [sys.executable, "-c", "from app.cli import run; run()", "db", "upgrade"]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
 
-    said = [process.communicate(timeout=30) for process in started]
+    async def race() -> list[bytes]:
+        engine = migration_engine(database)
+        async with engine.connect() as referee:
+            # Both are held at the start until both are there.
+            await referee.execute(text("SELECT pg_advisory_lock(4206931)"))
+            process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+            here = asyncio.create_task(asyncio.to_thread(migrations.upgrade, database))
+            waiting = text(
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid "
+                "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            )
+            async with asyncio.timeout(60):
+                while (await referee.execute(waiting)).scalar_one() < 2:  # noqa: ASYNC110 — nobody announces it
+                    await asyncio.sleep(0.02)
+            assert (await referee.execute(text("SELECT to_regclass('alembic_version')"))).scalar_one() is None
+        await here
+        said = await process.communicate()
+        assert process.returncode == 0, said
+        return list(said)
 
-    assert [process.returncode for process in started] == [0, 0], said
-    assert all(out.endswith(f"{HEAD}\n") or out == f"{HEAD}: nothing to do\n" for out, _ in said)
+    out, _ = asyncio.run(race())
+    assert out.decode() == f"empty → {HEAD}\n"
 
 
 @pytest.mark.parametrize("command", ["upgrade", "current", "check"])

@@ -9,7 +9,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.integration.core.listeners import closed_port
 
 APP = [sys.executable, "-c", "from app.cli import run; run()"]
 # Generous: two cores may be busy with other tests. Nothing waits this long on purpose.
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 90.0
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 
@@ -71,26 +70,45 @@ def test_development_serves_on_a_database_of_its_own_and_leaves_nothing(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECRET_KEY")
-    # Ended politely, then, on the data that is there by then, without any chance to clean up.
-    for ending in (signal.SIGINT, signal.SIGKILL):
-        process, port = start(project, "dev")
-        try:
-            ready = until(partial(get, port, "/api/v1/health/ready"))
-            assert ready["components"]["database"]["status"] == "healthy"
-            assert len(processes(project)) >= 3
+    process, port = start(project, "dev")
+    try:
+        ready = until(lambda: get(port, "/api/v1/health/ready"))
+        assert ready["components"]["database"]["status"] == "healthy"
+        assert len(processes(project)) >= 3
 
-            process.send_signal(ending)
-            _, said = process.communicate(timeout=LIMIT_SECONDS)
-            until(lambda: not processes(project))
-        finally:
-            for pid in processes(project):
-                with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-        assert get(port, "/api/v1/health/live") is None
-        assert "Traceback" not in said
-        assert f"http://127.0.0.1:{port}/docs" in said
-        assert (project / ".env").is_file()
-        assert list((project / ".data").glob("postgres-*"))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_SECONDS)
+        until(lambda: not processes(project))
+    finally:
+        for pid in processes(project):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    assert get(port, "/api/v1/health/live") is None
+    assert "Traceback" not in said
+    assert f"http://127.0.0.1:{port}/docs" in said
+    assert (project / ".env").is_file()
+    assert list((project / ".data").glob("postgres-*"))
+
+
+WATCHED = "from app.development.parent_watch import stop_with_parent as s; s(); import time; time.sleep(60)"
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WATCHED!r}, sys.argv[1]])"
+
+
+def test_a_watched_process_ends_with_its_killed_parent(project: Path) -> None:
+    """The server that reloads is the child of the one that watches the files."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(project)])
+    try:
+        (child,) = until(lambda: processes(project) - {parent.pid})
+        # Past its start: a process that begins as nobody's child is left alone.
+        until(lambda: len(list(Path(f"/proc/{child}/task").iterdir())) > 1)
+        parent.kill()
+        parent.wait()
+
+        until(lambda: child not in processes(project))
+    finally:
+        for pid in processes(project):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_production_stops_when_it_has_answered(on_migrated: str, project: Path) -> None:
