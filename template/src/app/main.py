@@ -8,14 +8,13 @@ becomes a problem document in api/errors.py.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
-from app.api.openapi import install_openapi, problems
+from app.api.openapi import install_openapi
 from app.core.config import ApplicationSettings, get_settings
 from app.core.config.logging import LogFormat
 from app.core.logging import configure_logging
@@ -45,7 +44,6 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         debug=settings.api.debug,
         openapi_url="/openapi.json" if settings.api.docs_enabled else None,
-        responses=problems(HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     install_middleware(app, settings)
     install_error_handlers(app)

@@ -14,8 +14,11 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: HTTPStatus) -> Responses:
-    """Document that a route may answer with problems of these statuses."""
-    return {status.value: {"model": Problem, "description": status.phrase} for status in statuses}
+    """Document that a route may answer with problems of these statuses, or of a request that breaks a rule."""
+    return {
+        status.value: {"model": Problem, "description": status.phrase}
+        for status in (*statuses, HTTPStatus.UNPROCESSABLE_ENTITY)
+    }
 
 
 def install_openapi(app: FastAPI) -> None:

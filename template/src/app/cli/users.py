@@ -46,7 +46,7 @@ def create(
         rules = "; ".join(f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
         raise ConfigurationError(f"No user was made. {rules}.", next_step="Try again within the rules.") from None
     with with_database(command_settings()) as settings:
-        migrations.require_current(settings.database.sqlalchemy_url, or_newer=True)
+        migrations.require_current(settings.database, or_newer=True)
         user_id = asyncio.run(_create(settings, new, scope or list(USER_SCOPES)))
     out.print(f"created {new.email} ({user_id})", markup=False)
 

@@ -1,13 +1,13 @@
 """Probes: what they answer, how fast, and what they keep to themselves."""
 
 import asyncio
+import dataclasses
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.core.process import ProcessState
 from dirty_equals import IsPositiveFloat
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
@@ -48,7 +48,8 @@ Checks = dict[str, tuple[Callable[[], Awaitable[object]], bool]]
 async def depending_on(app: FastAPI, checks: Checks) -> AsyncIterator[AsyncClient]:
     """A client of the application while it depends on these parts, each required or not."""
     usual = app.state.process
-    app.state.process = ProcessState(
+    app.state.process = dataclasses.replace(
+        usual,
         version="1.2.3",
         health_checks=[
             HealthCheck(name, check, required=required, timeout_seconds=0.1)

@@ -14,7 +14,7 @@ from app.models.schemas.auth import Login, PasswordChange, Refresh, Tokens
 from app.models.schemas.user import UserCreate, UserRead
 from app.services import users
 
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=problems())
 
 # A person registers once; an office does so behind one address.
 _REGISTRATIONS: Final = Rate(times=20, seconds=3600)
