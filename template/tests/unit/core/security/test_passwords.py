@@ -51,9 +51,10 @@ async def test_nobodys_password_takes_as_long_as_somebodys() -> None:
     async def cost(stored: str | None) -> float:
         spent = []
         for _ in range(5):
-            began = time.perf_counter()
+            # This process's own time, threads included: what else the machine does is no part of it.
+            began = time.process_time()
             assert await passwords.verify("wrong", stored) == (False, None)
-            spent.append(time.perf_counter() - began)
+            spent.append(time.process_time() - began)
         return min(spent)
 
     assert await cost(None) == pytest.approx(await cost(stored), rel=0.5)
