@@ -13,6 +13,7 @@ from app.core.config import (
     AuthSettings,
     DatabaseSettings,
     Environment,
+    EventSettings,
     LoggingSettings,
     SecuritySettings,
 )
@@ -40,6 +41,7 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
                 argon2_time_cost=1,
             ),
             "database": DatabaseSettings(url=url, pool_size=5),
+            "events": EventSettings(),
             "logging": LoggingSettings(),
             "security": SecuritySettings(),
             **sections,

@@ -7,13 +7,17 @@ from fastapi import Depends, Request
 
 from app.api.state import ProcessState
 from app.core import database, uow
+from app.core.events import get_event_bus
 
 WriteSession = Annotated[database.WriteSession, Depends(database.get_db_session, scope="function")]
 
 
 async def get_unit_of_work(session: WriteSession) -> AsyncIterator[uow.UnitOfWork]:
-    """A unit of work that is committed when the route has returned and before its answer is sent."""
-    async with uow.atomic(session) as unit:
+    """A unit of work that is committed when the route has returned and before its answer is sent.
+
+    The events recorded in it are published between the two.
+    """
+    async with uow.atomic(session, publish=get_event_bus().publish) as unit:
         yield unit
 
 

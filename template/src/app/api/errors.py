@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.core import monitor
 from app.core.exceptions import (
     AppException,
     AuthenticationError,
@@ -113,14 +114,14 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
-    """The answer to a bug, or to something nobody foresaw: the caller learns an id, the log everything.
+    """The answer to a bug, or to something nobody foresaw: the caller learns an id, the monitor everything.
 
     Args:
         error: What was raised.
         debug: Whether the answer carries the traceback.
     """
     support_id = current_request_id() or uuid4().hex
-    log_error(logger, error, context={"support_id": support_id})
+    monitor.capture_exception(error, context={"support_id": support_id})
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
     problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, AppException.code, support_id)
     if debug:

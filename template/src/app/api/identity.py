@@ -12,7 +12,6 @@ from app.api.dependencies import Process
 from app.api.state import ProcessState
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
-from app.core.logging import bind_log_context
 from app.core.security import Principal, Rate
 from app.services.users import identify_api_key
 
@@ -50,7 +49,7 @@ class CallerWith(SecurityBase):
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
         caller.require(*self.scopes)
-        bind_log_context(user_id=str(caller.user_id))
+        monitor.set_user(caller.user_id)
         return caller
 
 

@@ -8,7 +8,7 @@ Everything inside is committed together when the block ends, or rolled back toge
 inner one is a savepoint. Events recorded inside are published after the commit, and dropped by a rollback.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,8 +16,9 @@ from app.core.database.lifecycle import WriteSession, get_async_session
 from app.core.events import BaseEvent
 from app.core.exceptions import AppException
 from app.core.logging import get_logger
+from app.core.monitoring import monitor
 
-Publish = Callable[[Sequence[BaseEvent]], Awaitable[None]]
+Publish = Callable[[BaseEvent], Awaitable[None]]
 
 # Where a session keeps the unit of work it is inside of.
 _CURRENT: Final = "unit_of_work"
@@ -69,8 +70,8 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
 
     Args:
         session: The session whose changes belong together.
-        publish: Takes the recorded events after the commit of the outermost block. Its failure is logged and changes
-            nothing: what is committed cannot be taken back.
+        publish: Takes the recorded events, one by one and in order, after the commit of the outermost block. Its
+            failure is reported and changes nothing: what is committed cannot be taken back.
 
     Raises:
         DatabaseException: The commit failed; nothing was changed.
@@ -116,8 +117,17 @@ async def _commit(uow: UnitOfWork, publish: Publish | None) -> None:
         raise
     for action in uow.actions:
         action()
-    if publish is not None and uow.events:
-        try:
-            await publish(uow.events)
-        except Exception:
-            logger.exception("publishing events failed", events=[type(event).__name__ for event in uow.events])
+    for event in uow.events:
+        await _publish(publish, event)
+
+
+async def _publish(publish: Publish | None, event: BaseEvent) -> None:
+    """One failure does not keep the others back, and none of them takes back what is committed."""
+    facts = {"operation": "uow.publish", "event_type": event.type, "event_id": str(event.id)}
+    if publish is None:
+        logger.warning("an event was recorded where nobody publishes; give atomic() a publisher", extra=facts)
+        return
+    try:
+        await publish(event)
+    except Exception as err:  # noqa: BLE001 — reported
+        monitor.capture_exception(err, context=facts)

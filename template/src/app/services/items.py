@@ -6,6 +6,7 @@ from app.core.database import ReadSession, has_extension
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
 from app.models.domain.item import Item
+from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.models.schemas.page import Cursor, Page
 from app.repositories import items
@@ -32,12 +33,20 @@ async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
     item = await items.insert_item(uow.session, {"owner_id": owner_id, **new.model_dump()})
     if item is None:
         raise ResourceExistsError("Item", new.sku)
+    uow.record(ItemCreated(item_id=item.id, sku=item.sku))
     return item
 
 
 async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemContent) -> tuple[Item, bool]:
     """The item of this SKU, made or replaced, and whether it was made. Safe to repeat."""
-    return await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **content.model_dump()})
+    values = content.model_dump()
+    item, created = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
+    uow.record(
+        ItemCreated(item_id=item.id, sku=sku)
+        if created
+        else ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(values))
+    )
+    return item, created
 
 
 async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: ItemUpdate) -> Item:
@@ -47,11 +56,13 @@ async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: It
         ResourceNotFoundError: There is none.
         ConcurrentUpdateError: It has changed since the caller read it.
     """
-    item = await items.update_item(uow.session, owner_id, item_id, version=change.version, changes=change.changes())
+    changes = change.changes()
+    item = await items.update_item(uow.session, owner_id, item_id, version=change.version, changes=changes)
     if item is None:
         # Only now, to tell the two reasons apart: the usual change is one statement.
         await get_item(uow.session, owner_id, item_id)
         raise ConcurrentUpdateError("Item", item_id)
+    uow.record(ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(changes)))
     return item
 
 
@@ -63,6 +74,7 @@ async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
     """
     if not await items.delete_item(uow.session, owner_id, item_id):
         raise ResourceNotFoundError("Item", item_id)
+    uow.record(ItemDeleted(item_id=item_id))
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:

@@ -8,6 +8,7 @@ from app.core.config.api import ApiSettings
 from app.core.config.application import ApplicationSettings
 from app.core.config.auth import AuthSettings
 from app.core.config.database import DatabaseSettings
+from app.core.config.events import EventSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.section import Environment
@@ -22,6 +23,7 @@ __all__ = [
     "AuthSettings",
     "DatabaseSettings",
     "Environment",
+    "EventSettings",
     "LoggingSettings",
     "SecuritySettings",
     "get_settings",

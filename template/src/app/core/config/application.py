@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from app.core.config.api import ApiSettings
 from app.core.config.auth import AuthSettings
 from app.core.config.database import DatabaseSettings
+from app.core.config.events import EventSettings
 from app.core.config.logging import LoggingSettings
 from app.core.config.section import Environment, Problem, SettingsSection
 from app.core.config.security import SecuritySettings
@@ -21,6 +22,7 @@ class ApplicationSettings(BaseModel):
     api: ApiSettings
     auth: AuthSettings
     database: DatabaseSettings
+    events: EventSettings
     logging: LoggingSettings
     security: SecuritySettings
 

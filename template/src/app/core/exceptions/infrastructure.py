@@ -48,6 +48,18 @@ class CacheException(InfrastructureException):
     code = "CACHE_ERROR"
 
 
+class EventBusException(InfrastructureException):
+    """The event bus was used in a way, or at a time, that it cannot serve."""
+
+    code = "EVENT_BUS_ERROR"
+
+
+class EventRejectedError(EventBusException):
+    """An event found no room at one of its handlers, or is the last of an endless chain."""
+
+    code = "EVENT_REJECTED"
+
+
 class ExternalServiceError(InfrastructureException):
     """Another service failed or refused.
 

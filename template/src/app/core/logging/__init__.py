@@ -14,4 +14,5 @@ __all__ = [
     "log_db_query",
     "log_error",
     "log_request",
+    "log_scope",
 ]

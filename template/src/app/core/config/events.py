@@ -1,0 +1,29 @@
+"""How events reach their handlers."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from app.core.config.section import SettingsSection
+from app.core.events import OverflowPolicy
+
+
+class EventSettings(SettingsSection):
+    """The limits of the event bus; each server process has a bus of its own."""
+
+    model_config = SettingsConfigDict(env_prefix="EVENTS_")
+
+    queue_size: int = Field(default=1000, ge=1, le=1_000_000, description="How many events may wait for each handler.")
+    policy: OverflowPolicy = Field(
+        default="reject",
+        description="What happens to an event for which a handler has no room: `reject` refuses it and reports that, "
+        "`drop_oldest` drops the one that has waited longest, `block` lets the request wait.",
+    )
+    block_seconds: float = Field(
+        default=2, gt=0, le=60, description="How long a request may wait for room under `block` before `reject` applies."
+    )
+    handler_timeout_seconds: float = Field(
+        default=30, gt=0, le=3600, description="How long a handler may take for an event before it is cancelled."
+    )
+    drain_seconds: float = Field(
+        default=5, ge=0, le=600, description="How long handlers may take to finish when the server stops."
+    )

@@ -1,0 +1,25 @@
+"""What happened, and who hears of it: facts that one part of the application records and other parts react to.
+
+    class SomethingHappened(BaseEvent): ...         what it is about (`BaseEvent`)
+    uow.record(SomethingHappened(...))              in a service: published once it is committed
+    bus.subscribe(SomethingHappened, react)         in `wiring.py`
+
+The bus belongs to one process and keeps nothing beyond it: what it holds is lost when the process is killed.
+"""
+
+from app.core.events.bus import EventBus
+from app.core.events.event import BaseEvent
+from app.core.events.handler_queue import Handler, OverflowPolicy
+from app.core.events.lifecycle import close_event_bus, get_event_bus, init_event_bus
+from app.core.events.stats import EventBusStats
+
+__all__ = [
+    "BaseEvent",
+    "EventBus",
+    "EventBusStats",
+    "Handler",
+    "OverflowPolicy",
+    "close_event_bus",
+    "get_event_bus",
+    "init_event_bus",
+]
