@@ -7,17 +7,18 @@ import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 
+from app.core import database, events
 from app.core.config import ApplicationSettings
-from app.core.database import lifecycle
 from app.main import create_app
 from tests.logs import logging_as_it_was
 
 
 @asynccontextmanager
 async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
-    """A client of an application with these routes besides its own, which has a database engine of its own."""
+    """A client of an application with these routes besides its own, which has an engine and an event bus of its own."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        patch.setattr(lifecycle, "_current", None)
+        for lifecycle in (database.lifecycle, events.lifecycle):
+            patch.setattr(lifecycle, "_current", None)
         app = create_app(settings)
         for router in routers:
             app.include_router(router)

@@ -19,7 +19,7 @@ class EventSettings(SettingsSection):
         "`drop_oldest` drops the one that has waited longest, `block` lets the request wait.",
     )
     block_seconds: float = Field(
-        default=2, gt=0, le=60, description="How long a request may wait for room under `block` before `reject` applies."
+        default=2, gt=0, le=60, description="How long a request may wait under `block` before the event is refused."
     )
     handler_timeout_seconds: float = Field(
         default=30, gt=0, le=3600, description="How long a handler may take for an event before it is cancelled."

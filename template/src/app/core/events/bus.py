@@ -9,6 +9,7 @@ from app.core.events.delivery import Delivery, chain_length
 from app.core.events.event import BaseEvent
 from app.core.events.handler_queue import Handler, HandlerQueue, OverflowPolicy
 from app.core.events.stats import Counters, EventBusStats
+from app.core.events.subscriptions import Subscriptions
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger
 
@@ -27,11 +28,6 @@ class _State(Enum):
     RUNNING = auto()
     DRAINING = auto()
     STOPPED = auto()
-
-
-class _Subscription(NamedTuple):
-    event_type: type[BaseEvent]
-    queue: HandlerQueue
 
 
 class _Waiting(NamedTuple):
@@ -77,11 +73,7 @@ class EventBus:
         self._handler_timeout_seconds = handler_timeout_seconds
         self._state = _State.NEW
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._subscriptions: list[_Subscription] = []
-        # Who gets the events of a class, in order; forgotten when subscriptions change.
-        self._found: dict[type[BaseEvent], tuple[HandlerQueue, ...]] = {}
-        # Those of unsubscribed handlers, as long as a delivery is under way.
-        self._leaving: list[HandlerQueue] = []
+        self._subscriptions = Subscriptions()
         self._counters = Counters()
         self._settled: asyncio.Future[None] | None = None
 
@@ -118,19 +110,7 @@ class EventBus:
             counters=self._counters,
             on_settled=self._note_settled,
         )
-        subscription = _Subscription(event_type, queue)
-        self._subscriptions.append(subscription)
-        self._found.clear()
-
-        def unsubscribe() -> None:
-            if subscription in self._subscriptions:
-                self._subscriptions.remove(subscription)
-                self._found.clear()
-                queue.close()
-                self._leaving = [each for each in (*self._leaving, queue) if each.running]
-                self._note_settled()
-
-        return unsubscribe
+        return self._subscriptions.add(event_type, queue)
 
     def start(self) -> None:
         """Take events from now on, in the running event loop.
@@ -169,7 +149,7 @@ class EventBus:
         delivery = Delivery(event, chain)
         waiting: list[_Waiting] = []
         refused: list[HandlerQueue] = []
-        for queue in self._queues_of(type(event)):
+        for queue in self._subscriptions.of(type(event)):
             self._counters.offered += 1
             if queue.offer(delivery):
                 continue
@@ -210,7 +190,7 @@ class EventBus:
         finally:
             self._state = _State.STOPPED
             abandoned = self._counters.pending
-            queues = [*self._leaving, *(queue for _, queue in self._subscriptions)]
+            queues = list(self._subscriptions)
             running = [queue.running for queue in queues if queue.running]
             for queue in queues:
                 queue.close()
@@ -221,7 +201,8 @@ class EventBus:
         if running:
             _, unwilling = await asyncio.wait(running, timeout=_CANCEL_SECONDS)
             if unwilling:
-                logger.error("event handlers ignore their cancellation", handlers=[each.get_name() for each in unwilling])
+                names = [task.get_name() for task in unwilling]
+                logger.error("event handlers ignore their cancellation", event_handlers=names)
 
     async def _drain(self, seconds: float) -> None:
         if self._counters.pending:
@@ -255,14 +236,6 @@ class EventBus:
         self._counters.rejected += 1
         queue.report_loss("an event was rejected")
         refused.append(queue)
-
-    def _queues_of(self, event_type: type[BaseEvent]) -> tuple[HandlerQueue, ...]:
-        found = self._found.get(event_type)
-        if found is None:
-            queues = [queue for wanted, queue in self._subscriptions if issubclass(event_type, wanted)]
-            # Sorting leaves equals as they are: in order of subscription.
-            found = self._found[event_type] = tuple(sorted(queues, key=lambda queue: -queue.priority))
-        return found
 
     def _check_loop(self) -> None:
         try:

@@ -8,7 +8,7 @@
 from typing import Final
 
 from app.core.monitoring.backend import LogBackend, MonitorBackend
-from app.core.monitoring.monitor import Monitor
+from app.core.monitoring.facade import Monitor
 from app.core.monitoring.report import Breadcrumb, Level, Report, User
 
 monitor: Final = Monitor(LogBackend())

@@ -143,9 +143,7 @@ class Monitor:
                 with self._contained("trace"):
                     span.__exit__(type(failure) if failure else None, failure, traceback)
 
-    def _report(
-        self, send: Callable[[MonitorBackend, Report], None], context: Mapping[str, object] | None
-    ) -> None:
+    def _report(self, send: Callable[[MonitorBackend, Report], None], context: Mapping[str, object] | None) -> None:
         scope = _current.get() or _Scope()
         with self._contained("report"):
             report = Report(_redacted(context), tuple(scope.breadcrumbs), scope.user, current_request_id())

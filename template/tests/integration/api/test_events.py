@@ -1,0 +1,198 @@
+"""From a request to the handlers of what it recorded: after the commit, only after the commit, and at nobody's cost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from fastapi import APIRouter
+from httpx import AsyncClient
+from sqlalchemy import text
+
+from app.api.dependencies import UnitOfWork
+from app.core import monitor
+from app.core.config import ApplicationSettings, EventSettings
+from app.core.database import get_async_session
+from app.core.events import BaseEvent, get_event_bus
+from app.core.exceptions import BusinessRuleError, EventBusException
+from tests.applications import running
+from tests.buses import until_settled
+from tests.logs import captured_log
+
+pytestmark = pytest.mark.anyio
+
+notes = APIRouter(prefix="/notes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteWritten(BaseEvent):
+    type: ClassVar[str] = "note.written"
+    word: str
+
+
+@notes.post("/{word}")
+async def write(word: str, uow: UnitOfWork) -> str:
+    await uow.session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    uow.record(NoteWritten(word=word))
+    return word
+
+
+@notes.post("/{word}/refused")
+async def refuse(word: str, uow: UnitOfWork) -> None:
+    await write(word, uow)
+    raise BusinessRuleError("Not today.")
+
+
+class Handler:
+    """Notes each word, whether everybody can read it by then, and the request it came with."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bool]] = []
+        self.requests: list[str | None] = []
+
+    async def __call__(self, event: NoteWritten) -> None:
+        async with get_async_session() as session:
+            found = await session.scalar(text("SELECT count(*) FROM notes WHERE word = :word"), {"word": event.word})
+        self.heard.append((event.word, bool(found)))
+        self.requests.append(event.correlation_id)
+
+
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
+
+
+@pytest.fixture
+def own_settings(settings: ApplicationSettings, scratch_url: str) -> ApplicationSettings:
+    limits = EventSettings(queue_size=2, handler_timeout_seconds=5, drain_seconds=0.05)
+    return settings.with_database_url(scratch_url).model_copy(update={"events": limits})
+
+
+@pytest.fixture
+async def client(own_settings: ApplicationSettings, handler: Handler) -> AsyncIterator[AsyncClient]:
+    async with running(own_settings, notes) as client:
+        async with get_async_session() as session:
+            statement = "CREATE TABLE notes (word text UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+            await session.execute(text(statement))
+            await session.commit()
+        get_event_bus().subscribe(NoteWritten, handler)
+        yield client
+
+
+async def test_what_a_request_records_is_published_when_it_is_committed(client: AsyncClient, handler: Handler) -> None:
+    answer = await client.post("/notes/a", headers={"X-Request-ID": "r-12345678"})
+    await until_settled(get_event_bus())
+
+    assert answer.status_code == 200
+    assert handler.heard == [("a", True)]
+    assert handler.requests == ["r-12345678"]
+
+
+async def test_what_is_rolled_back_has_not_happened(client: AsyncClient, handler: Handler) -> None:
+    assert (await client.post("/notes/a/refused")).status_code == 409
+    assert (await client.post("/notes/a")).status_code == 200
+    # The constraint is checked by the commit itself.
+    assert (await client.post("/notes/a")).status_code == 500
+    await until_settled(get_event_bus())
+
+    assert handler.heard == [("a", True)]
+
+
+async def test_a_handler_that_hangs_or_fails_costs_no_request_anything(client: AsyncClient) -> None:
+    async def hang(_event: NoteWritten) -> None:
+        await asyncio.Event().wait()
+
+    async def fail(_event: NoteWritten) -> None:
+        raise RuntimeError
+
+    get_event_bus().subscribe(NoteWritten, hang)
+    get_event_bus().subscribe(NoteWritten, fail)
+    with captured_log() as log:
+        async with asyncio.timeout(4):
+            # The third finds one under way and two waiting: it is refused, and that is nobody's 500 either.
+            statuses = [(await client.post(f"/notes/{number}")).status_code for number in range(5)]
+
+    assert statuses == [200] * 5
+    rejected = [line for line in log.events("error") if line["error"] == "EventRejectedError"]
+    assert {line["event_type"] for line in rejected} == {"note.written"}
+    assert all(line["request_id"] for line in rejected)
+    assert len(rejected) == 2
+
+
+async def test_a_bus_that_is_down_costs_no_request_anything(client: AsyncClient) -> None:
+    await get_event_bus().stop(1)
+
+    with captured_log() as log:
+        answer = await client.post("/notes/a")
+
+    assert answer.status_code == 200
+    (line,) = log.events("error")
+    assert (line["error"], line["event_type"]) == ("EventBusException", "note.written")
+
+
+async def test_the_application_s_end_waits_for_handlers_but_not_for_ever(own_settings: ApplicationSettings) -> None:
+    reached: list[str] = []
+    limits = own_settings.events.model_copy(update={"drain_seconds": 0.5})
+
+    async def slow(event: NoteWritten) -> None:
+        # The database is still there while the bus drains.
+        async with get_async_session() as session:
+            await session.execute(text("SELECT 1"))
+        reached.append(event.word)
+        if event.word == "b":
+            await asyncio.Event().wait()
+
+    async with running(own_settings.model_copy(update={"events": limits}), notes):
+        bus = get_event_bus()
+        bus.subscribe(NoteWritten, slow)
+        await bus.publish(NoteWritten(word="a"))
+        await bus.publish(NoteWritten(word="b"))
+        assert reached == []
+
+    assert reached == ["a", "b"]
+    assert (bus.stats.delivered, bus.stats.dropped) == (1, 1)
+    with pytest.raises(EventBusException, match="not running"):
+        await bus.publish(NoteWritten(word="c"))
+
+
+async def test_a_user_of_a_request_is_on_its_lines_and_on_no_other(own_settings: ApplicationSettings) -> None:
+    router = APIRouter()
+
+    @router.get("/users/{name}")
+    async def user(name: str) -> None:
+        monitor.set_user(name, email=f"{name}@example.org")
+        await asyncio.sleep(0)
+
+    async with running(own_settings, router) as client:
+        with captured_log() as log:
+            names = [f"user-{number}" for number in range(200)]
+            await asyncio.gather(*(client.get(f"/users/{name}") for name in names))
+            await client.get("/nowhere")
+
+    *of_users, last = log.events("request")
+    assert sorted(line["user_id"] for line in of_users) == sorted(names)
+    assert all(line["path"] == f"/users/{line['user_id']}" for line in of_users)
+    assert "user_id" not in last
+    assert "example.org" not in log.text
+
+
+async def test_an_unknown_error_reaches_the_monitor_once_with_its_trail(own_settings: ApplicationSettings) -> None:
+    router = APIRouter()
+
+    @router.get("/broken")
+    async def broken() -> None:
+        monitor.add_breadcrumb("about to break", data={"password": "Xq7planted"})
+        raise RuntimeError("token=Xq7planted")
+
+    async with running(own_settings, router) as client:
+        with captured_log() as log:
+            answer = await client.get("/broken", headers={"X-Request-ID": "r-12345678"})
+            await client.get("/nowhere")
+
+    assert answer.status_code == 500
+    (line,) = log.events("error")
+    assert (line["error"], line["support_id"], line["request_id"]) == ("RuntimeError", "r-12345678", "r-12345678")
+    assert [crumb["message"] for crumb in line["breadcrumbs"]] == ["about to break"]
+    assert "Traceback" in line["exception"]
+    assert "planted" not in log.text + answer.text

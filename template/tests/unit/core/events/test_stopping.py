@@ -1,0 +1,223 @@
+"""The beginning and the end of a bus."""
+
+import asyncio
+import random
+
+import pytest
+
+from app.core import events
+from app.core.events import EventBus, OverflowPolicy, close_event_bus, get_event_bus, init_event_bus
+from app.core.exceptions import ConfigurationError, EventBusException, EventRejectedError
+from tests.buses import Counted, Recorder, running_bus, until_settled
+from tests.logs import captured_log
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_publishing_before_the_start_and_after_the_end_is_an_error() -> None:
+    bus = EventBus()
+    bus.subscribe(Counted, Recorder())
+    with pytest.raises(EventBusException, match="not running, so counted was not published; publish between"):
+        await bus.publish(Counted())
+    bus.start()
+    await bus.publish(Counted())
+    await bus.stop(1)
+    with pytest.raises(EventBusException, match="not running"):
+        await bus.publish(Counted())
+
+    assert (bus.stats.published, bus.stats.delivered) == (1, 1)
+
+
+async def test_a_bus_starts_once() -> None:
+    async with running_bus() as bus:
+        with pytest.raises(EventBusException, match="starts once"):
+            bus.start()
+    await bus.stop(1)
+    with pytest.raises(EventBusException, match="starts once"):
+        bus.start()
+
+
+async def test_a_bus_that_never_ran_stops_without_a_word() -> None:
+    bus = EventBus()
+    await bus.stop(1)
+    with pytest.raises(EventBusException, match="starts once"):
+        bus.start()
+
+
+async def test_stopping_waits_for_what_is_published_and_no_longer() -> None:
+    handler = Recorder(held=True)
+    loop = asyncio.get_running_loop()
+    async with running_bus(drain_seconds=5) as bus:
+        bus.subscribe(Counted, handler)
+        for number in range(20):
+            await bus.publish(Counted(number=number))
+        loop.call_later(0.02, handler.go.set)
+        began = loop.time()
+
+    assert loop.time() - began < 2
+    assert handler.numbers == list(range(20))
+    assert bus.stats.pending == 0
+
+
+async def test_while_the_bus_drains_only_handlers_publish() -> None:
+    handler = Recorder(held=True)
+
+    async with running_bus() as bus:
+
+        async def first(event: Counted) -> None:
+            await handler(event)
+            if event.number == 0:
+                await bus.publish(Counted(number=1))
+
+        bus.subscribe(Counted, first)
+        await bus.publish(Counted(number=0))
+        stopping = asyncio.create_task(bus.stop(5))
+        await asyncio.sleep(0)
+        with pytest.raises(EventBusException, match="not running"):
+            await bus.publish(Counted(number=2))
+        handler.go.set()
+        await stopping
+
+    assert handler.numbers == [0, 1]
+
+
+async def test_stopping_gives_up_after_its_time_and_says_what_is_lost() -> None:
+    handler = Recorder(held=True)
+    loop = asyncio.get_running_loop()
+    with captured_log() as log:
+        async with running_bus(drain_seconds=0.02) as bus:
+            bus.subscribe(Counted, handler)
+            for number in range(3):
+                await bus.publish(Counted(number=number))
+            await asyncio.sleep(0)
+            began = loop.time()
+
+    assert 0.01 < loop.time() - began < 0.8
+    assert (handler.began, handler.numbers) == ([0], [])
+    assert bus.stats == (3, 3, 0, 0, 3, 0, 0)
+    assert (log.line["event"], log.line["count"]) == ("events were given up", 3)
+
+
+async def test_a_handler_that_ignores_its_cancellation_cannot_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events.bus, "_CANCEL_SECONDS", 0.05)
+    release = asyncio.Event()
+
+    async def immortal(_event: Counted) -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    loop = asyncio.get_running_loop()
+    with captured_log() as log:
+        async with running_bus(drain_seconds=0.01) as bus:
+            bus.subscribe(Counted, immortal)
+            await bus.publish(Counted())
+            await asyncio.sleep(0)
+            began = loop.time()
+        assert loop.time() - began < 3
+        release.set()
+        await until_settled(bus)
+
+    (line,) = log.events("event handlers ignore their cancellation")
+    assert line["event_handlers"][0].endswith("immortal")
+
+
+async def test_a_stop_that_is_cancelled_stops_at_once() -> None:
+    handler = Recorder(held=True)
+    async with running_bus() as bus:
+        bus.subscribe(Counted, handler)
+        await bus.publish(Counted())
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(bus.stop(60))
+        await asyncio.sleep(0.005)
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        assert (await until_settled(bus)).dropped == 1
+        with pytest.raises(EventBusException, match="not running"):
+            await bus.publish(Counted())
+
+
+async def test_a_handler_cannot_stop_its_bus() -> None:
+    with captured_log() as log:
+        async with running_bus() as bus:
+
+            async def handler(_event: Counted) -> None:
+                await bus.stop(1)
+
+            bus.subscribe(Counted, handler)
+            await bus.publish(Counted())
+            await until_settled(bus)
+            await bus.publish(Counted())
+            await until_settled(bus)
+
+    assert len(log.lines) == 2
+    assert "cannot stop the event bus" in log.lines[0]["message"]
+
+
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "reject"])
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_counts_add_up_however_it_ends(policy: OverflowPolicy, seed: int) -> None:
+    """Publishers, handlers that fail, hang and take their time, and a stop in the middle of it all."""
+    chance = random.Random(seed)  # noqa: S311 — the same every time
+    ended, refused, published = [0], [0], [0]
+    bus = EventBus(policy=policy, queue_size=4, block_seconds=0.01, handler_timeout_seconds=0.01)
+
+    async def handler(_event: Counted) -> None:
+        fate = chance.random()
+        if fate < 0.05:
+            await asyncio.sleep(10)
+        if fate < 0.3:
+            await asyncio.sleep(0.0005)
+        if fate < 0.4:
+            raise RuntimeError
+        ended[0] += 1
+
+    async def publish() -> None:
+        for number in range(200):
+            try:
+                await bus.publish(Counted(number=number))
+            except EventRejectedError:
+                refused[0] += 1
+            except EventBusException:
+                return
+            published[0] += 1
+            if chance.random() < 0.2:
+                await asyncio.sleep(0)
+
+    with captured_log():
+        for _ in range(3):
+            bus.subscribe(Counted, handler)
+        bus.start()
+        publishers = [asyncio.create_task(publish()) for _ in range(5)]
+        await asyncio.sleep(0.03)
+        async with asyncio.timeout(3):
+            await bus.stop(0.02)
+            await asyncio.gather(*publishers)
+
+    stats = bus.stats
+    assert stats.published >= published[0] > 0
+    assert stats.offered == 3 * stats.published
+    assert stats.delivered == ended[0]
+    assert stats.pending == 0
+    assert stats.offered == stats.delivered + stats.failed + stats.dropped + stats.rejected
+    assert refused[0] <= stats.rejected
+    assert (policy != "drop_oldest") or stats.rejected == 0
+
+
+async def test_the_process_has_one_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events.lifecycle, "_current", None)
+    with pytest.raises(ConfigurationError, match="not initialised"):
+        get_event_bus()
+    bus = init_event_bus(EventBus())
+    bus.start()
+    assert get_event_bus() is bus
+    with pytest.raises(ConfigurationError, match="initialised already"):
+        init_event_bus(EventBus())
+    await close_event_bus(drain_seconds=1)
+    await close_event_bus(drain_seconds=1)
+    with pytest.raises(EventBusException, match="not running"):
+        await bus.publish(Counted())
+    with pytest.raises(ConfigurationError, match="not initialised"):
+        get_event_bus()
