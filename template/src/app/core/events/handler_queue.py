@@ -64,14 +64,12 @@ class HandlerQueue:
         self._waiting: deque[Delivery] = deque()
         # Publishers that wait for room, first come, first served.
         self._publishers: deque[tuple[Delivery, asyncio.Future[bool]]] = deque()
-        self._closed = False
         self._lost = 0
         self._reported = float("-inf")
 
     def offer(self, delivery: Delivery) -> bool:
         """Whether there was room, or the oldest made some."""
-        # Nobody overtakes a publisher that waits.
-        if len(self._waiting) >= self._size or self._publishers:
+        if len(self._waiting) >= self._size:
             if not self._drop_oldest:
                 return False
             self._waiting.popleft()
@@ -101,7 +99,6 @@ class HandlerQueue:
 
     def close(self) -> None:
         """Drop what waits; a delivery under way goes on until it ends or is cancelled."""
-        self._closed = True
         self._counters.dropped += len(self._waiting) + len(self._publishers)
         self._waiting.clear()
         while self._publishers:
@@ -113,6 +110,7 @@ class HandlerQueue:
         delivery = self._waiting.popleft()
         self.stalled = False
         if self._publishers:
+            # At once, so that a queue for which somebody waits is always full, and nobody overtakes them.
             admitted, future = self._publishers.popleft()
             self._waiting.append(admitted)
             future.set_result(True)
@@ -128,6 +126,5 @@ class HandlerQueue:
             self._counters.delivered += 1
         else:
             self._counters.failed += 1
-        if not self._closed:
-            self._start_next()
+        self._start_next()
         self._on_settled()

@@ -98,6 +98,19 @@ async def test_stopping_gives_up_after_its_time_and_says_what_is_lost() -> None:
     assert (log.line["event"], log.line["count"]) == ("events were given up", 3)
 
 
+async def test_a_delivery_whose_handler_was_unsubscribed_is_given_up_like_any_other() -> None:
+    handler = Recorder(held=True)
+    with captured_log():
+        async with running_bus(drain_seconds=0.01) as bus:
+            unsubscribe = bus.subscribe(Counted, handler)
+            await bus.publish(Counted())
+            await asyncio.sleep(0)
+            unsubscribe()
+
+    assert bus.stats.pending == 0
+    assert (handler.began, handler.numbers) == ([0], [])
+
+
 async def test_a_handler_that_ignores_its_cancellation_cannot_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events.bus, "_CANCEL_SECONDS", 0.05)
     release = asyncio.Event()
