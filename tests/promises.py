@@ -121,9 +121,9 @@ PROMISES = (
         "tests/integration/api/test_middleware.py",
         "events of a request are published after its commit",
         "src/app/core/uow.py",
-        "            yield uow\n            await session.commit()",
-        "            yield uow\n            for event in uow._events:\n"
-        "                await _publish(publish, event)\n            await session.commit()",
+        "    try:\n        await uow.session.commit()",
+        "    for event in uow.events:\n        await _publish(publish, event)\n"
+        "    try:\n        await uow.session.commit()",
         "tests/integration/api/test_events.py",
     ),
     Promise(

@@ -10,6 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from app.api.dependencies import Process
 from app.api.state import ProcessState
+from app.core import monitor
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
 from app.core.security import Principal, Rate

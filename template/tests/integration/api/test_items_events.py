@@ -6,7 +6,7 @@ from httpx import AsyncClient
 from app.core.events import get_event_bus
 from app.models.events.item import ItemChanged, ItemEvent
 from tests.buses import until_settled
-from tests.factories import make_item
+from tests.items import make_item
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio

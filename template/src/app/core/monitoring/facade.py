@@ -92,6 +92,8 @@ class Monitor:
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
         """Say who made this request: reports carry it, and every further line of the log carries `user_id`.
 
+        In a thread, only the lines of that thread do.
+
         Args:
             user_id: Their key.
             email: Their address, for reports; never logged.

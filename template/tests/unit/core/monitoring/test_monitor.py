@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import app.core
-from app.core.logging import get_logger, log_context
-from app.core.monitoring import Level, LogBackend, Monitor, Report, User
+from app.core.logging import get_logger
+from app.core.monitoring import Level, Monitor, Report, User
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ def test_a_report_carries_what_the_request_left_behind() -> None:
     memory = Memory()
     monitor = Monitor(memory)
     error = KeyError("x")
-    with monitor.scope(), log_context(request_id="r-12345678"):
+    with monitor.scope(request_id="r-12345678"):
         monitor.set_user(7, email="ada@example.org", username="ada")
         monitor.add_breadcrumb("first")
         monitor.add_breadcrumb("second", category="http", data={"status": 200})
@@ -147,17 +147,6 @@ def test_requests_that_follow_each_other_in_one_task_share_nothing() -> None:
 
     assert memory.reports[0][1] == Report({}, (), None, None)
     assert ["user_id" in line for line in log.lines] == [False, False]
-
-
-async def test_a_user_set_in_a_thread_is_known_to_the_whole_request() -> None:
-    """FastAPI runs dependencies that are no coroutines in threads, each with a copy of the context."""
-    monitor = Monitor(LogBackend())
-    with captured_log() as log, monitor.scope():
-        await asyncio.to_thread(monitor.set_user, "ada", email="ada@example.org")
-        get_logger("tests").info("said")
-
-    assert log.line["user_id"] == "ada"
-    assert "example.org" not in log.text
 
 
 def test_outside_of_a_request_nothing_is_kept_that_others_could_see() -> None:
