@@ -1,0 +1,66 @@
+"""Requests and their caches, through all of the middleware."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import BackgroundTasks, FastAPI
+from httpx import ASGITransport, AsyncClient
+
+from app.api.middleware import install_middleware
+from app.core.cache import RequestCache, request_cached
+from tests.factories import make_settings
+
+pytestmark = pytest.mark.anyio
+
+runs: list[str] = []
+
+
+@request_cached(lambda name: name)
+async def token_of_this_request(name: str) -> str:
+    """What must never be seen by another request."""
+    runs.append(name)
+    await asyncio.sleep(0.001)
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[AsyncClient]:
+    app = FastAPI()
+    install_middleware(app, make_settings())
+
+    @app.get("/tokens")
+    async def tokens(tasks: BackgroundTasks, *, fails: bool = False) -> list[str]:
+        async with asyncio.TaskGroup() as group:
+            concurrent = [group.create_task(token_of_this_request("a")) for _ in range(3)]
+        if fails:
+            raise ValueError("broken")
+        tasks.add_task(token_of_this_request, "a")
+        return [*(task.result() for task in concurrent), await token_of_this_request("a")]
+
+    runs.clear()
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def test_200_requests_at_the_same_time_never_see_each_others_cache(caller: AsyncClient) -> None:
+    answers = await asyncio.gather(*(caller.get("/tokens") for _ in range(200)))
+
+    seen = [set(answer.json()) for answer in answers]
+    assert all(len(tokens) == 1 for tokens in seen), "one request, one run"
+    assert len(set.union(*seen)) == 200, "no token is in two requests"
+    assert len(runs) == 200
+
+
+async def test_requests_one_after_another_in_one_task_share_nothing(caller: AsyncClient) -> None:
+    first, second = [(await caller.get("/tokens")).json() for _ in range(2)]
+
+    assert set(first).isdisjoint(second)
+    assert RequestCache.current() is None
+
+
+async def test_a_request_that_fails_leaves_nothing_to_the_next(caller: AsyncClient) -> None:
+    assert (await caller.get("/tokens?fails=true")).status_code == 500
+    assert len(set((await caller.get("/tokens")).json())) == 1
+    assert len(runs) == 2

@@ -1,0 +1,202 @@
+"""`TTLCache`: bounds, time, order of eviction, threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.core.cache import TTLCache
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_value_is_there_until_its_time_is_over(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=10, ttl=5, clock=clock)
+    cache.set("usual", 1)
+    cache.set("longer", 2, ttl=7)
+
+    clock.now += 4.999
+    assert (cache.get("usual"), cache.get("longer")) == (1, 2)
+    clock.now += 0.001
+    assert (cache.get("usual"), cache.get("usual", -1), cache.get("longer")) == (None, -1, 2)
+    clock.now += 2
+    assert cache.get("longer") is None
+    assert len(cache) == 0, "what has expired and was asked for is freed"
+
+
+def test_setting_again_begins_a_new_time(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=10, ttl=5, clock=clock)
+    cache.set("a", 1)
+    clock.now += 4
+    cache.set("a", 2)
+    clock.now += 4
+
+    assert cache.cleanup_expired() == 0
+    assert cache.get("a") == 2
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=10, ttl=60)
+    cache.set("a", 1)
+
+    for jump in (10**9, -(10**9)):
+        monkeypatch.setattr("time.time", lambda jump=jump: 1_700_000_000 + jump)
+        monkeypatch.setattr("time.time_ns", lambda jump=jump: (1_700_000_000 + jump) * 10**9)
+        assert cache.get("a") == 1
+        cache.set("b", 2)
+        assert cache.get("b") == 2
+
+
+def test_the_expired_make_room_before_the_least_recently_used(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=3, ttl=100, clock=clock)
+    cache.set("old", 1)
+    cache.set("brief", 2, ttl=1)
+    cache.set("new", 3)
+    clock.now += 2
+
+    cache.set("one more", 4)
+
+    assert cache.keys() == ["old", "new", "one more"]
+
+
+def test_of_the_living_the_least_recently_used_makes_room(clock: Clock) -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=3, ttl=100, clock=clock)
+    for key in "abc":
+        cache.set(key, 0)
+    cache.get("a")
+    cache.set("b", 1)
+
+    cache.set("d", 0)
+
+    assert cache.keys() == ["a", "b", "d"]
+
+
+def test_values_weigh_no_more_than_allowed_together() -> None:
+    cache: TTLCache[str, bytes] = TTLCache(max_entries=100, ttl=60, max_weight=10, weigh=len)
+    cache.set("a", b"....")
+    cache.set("b", b"....")
+    cache.set("a", b".....")
+    assert cache.keys() == ["b", "a"]
+
+    cache.set("c", b"....")
+    assert cache.keys() == ["a", "c"]
+
+    cache.set("too heavy by itself", b"." * 11)
+    assert cache.keys() == ["a", "c"]
+
+    cache.delete("a")
+    cache.set("d", b"......")
+    assert cache.keys() == ["c", "d"], "a deleted value weighs nothing any more"
+
+    cache.clear()
+    cache.set("e", b"." * 10)
+    assert cache.keys() == ["e"]
+
+
+def test_delete_says_whether_there_was_something() -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=3, ttl=60)
+    cache.set("a", 1)
+
+    assert (cache.delete("a"), cache.delete("a"), cache.get("a")) == (True, False, None)
+
+
+def test_cleanup_frees_and_counts_what_has_expired(clock: Clock) -> None:
+    cache: TTLCache[int, int] = TTLCache(max_entries=100, ttl=10, clock=clock)
+    for key in range(6):
+        cache.set(key, key, ttl=1 + key)
+    cache.delete(0)
+    clock.now += 3.5
+
+    assert cache.cleanup_expired() == 2
+    assert cache.keys() == [3, 4, 5]
+    assert cache.cleanup_expired() == 0
+
+
+def test_a_value_of_none_is_no_miss() -> None:
+    cache: TTLCache[str, int | None] = TTLCache(max_entries=3, ttl=60)
+    cache.set("a", None)
+
+    assert (cache.get("a", -1), cache.get("b", -1)) == (None, -1)
+
+
+def test_writing_one_key_for_ever_takes_no_memory_for_ever() -> None:
+    cache: TTLCache[str, int] = TTLCache(max_entries=10, ttl=3600)
+    for number in range(10_000):
+        cache.set("a", number)
+
+    assert len(cache._dates) < 100
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan")])
+def test_a_time_that_is_none_is_refused(ttl: float) -> None:
+    with pytest.raises(ValueError, match="more than 0 seconds"):
+        TTLCache(max_entries=1, ttl=ttl)
+    with pytest.raises(ValueError, match="more than 0 seconds"):
+        TTLCache[str, int](max_entries=1, ttl=1).set("a", 1, ttl=ttl)
+
+
+def test_bounds_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        TTLCache(max_entries=0, ttl=1)
+    with pytest.raises(ValueError, match="belong together"):
+        TTLCache(max_entries=1, ttl=1, max_weight=1)
+
+
+def test_threads_hammering_it_never_break_a_bound_or_each_other() -> None:
+    # All methods at once on few keys, with times so short that entries expire all along.
+    cache: TTLCache[int, bytes] = TTLCache(max_entries=8, ttl=60, max_weight=200, weigh=len)
+    start = threading.Barrier(8)
+
+    def hammer(worker: int) -> None:
+        start.wait()
+        for step in range(3000):
+            key = (worker * 31 + step * 7) % 16
+            cache.set(key, b"%d" % key * (step % 9), ttl=1e-5 if step % 3 else 60)
+            found = cache.get(key)
+            assert found is None or set(found) <= set(b"%d" % key), "a value of another key"
+            if step % 5 == 0:
+                cache.delete(key)
+            if step % 50 == 0:
+                cache.cleanup_expired()
+            if step % 500 == 0:
+                cache.clear()
+            assert len(cache) <= 8
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hammer, range(8)))
+
+    kept = [value for key in cache.keys() if (value := cache.get(key)) is not None]  # noqa: SIM118
+    assert sum(map(len, kept)) <= 200
+    assert cache._weight == sum(entry.weight for entry in cache._entries.values())
+
+
+def test_a_value_whose_end_uses_the_cache_does_not_stop_it() -> None:
+    class Farewell:
+        def __del__(self) -> None:
+            cache.set("farewell", 1)
+
+    cache: TTLCache[str, object] = TTLCache(max_entries=5, ttl=60)
+
+    def replace() -> None:
+        cache.set("a", Farewell())
+        cache.clear()
+
+    thread = threading.Thread(target=replace, daemon=True)
+    thread.start()
+    thread.join(5)
+
+    assert not thread.is_alive(), "the lock waits for itself"
+    assert cache.get("farewell") == 1
