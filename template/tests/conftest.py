@@ -14,6 +14,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.cli import migrations
+from app.core import cache
 from app.core.config import ApplicationSettings
 from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
@@ -87,6 +88,8 @@ async def transaction(app: FastAPI) -> AsyncIterator[AsyncConnection]:
         yield connection
         _bind_sessions(engine)
         await outer.rollback()
+    # What was cached came from rows that are gone now.
+    await cache.clear()
 
 
 @pytest.fixture

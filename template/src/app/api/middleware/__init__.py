@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.context import REQUEST_ID_HEADER, RequestContextMiddleware
+from app.api.middleware.request_cache import RequestCacheMiddleware
 from app.api.middleware.security_headers import SecurityHeadersMiddleware
 from app.api.middleware.unexpected import UnexpectedErrorMiddleware
 from app.core.config import ApplicationSettings
@@ -14,10 +15,11 @@ from app.core.config import ApplicationSettings
 def install_middleware(app: FastAPI, settings: ApplicationSettings) -> None:
     """Put the middleware around the application; the last one added is the outermost.
 
-    Inwards: request id and log context, access log, security headers, CORS, unexpected errors, body limit. Errors
-    are answered far inside, so that those answers carry every header and are logged like any other.
+    Inwards: request id and log context, access log, security headers, CORS, unexpected errors, body limit, request
+    cache. Errors are answered far inside, so that those answers carry every header and are logged like any other.
     """
     security = settings.security
+    app.add_middleware(RequestCacheMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
     app.add_middleware(UnexpectedErrorMiddleware, debug=settings.api.debug)
     if security.cors_origins:

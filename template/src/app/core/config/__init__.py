@@ -7,6 +7,7 @@ package touches the environment.
 from app.core.config.api import ApiSettings
 from app.core.config.application import ApplicationSettings
 from app.core.config.auth import AuthSettings
+from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
 from app.core.config.loading import load_settings
@@ -21,6 +22,7 @@ __all__ = [
     "ApiSettings",
     "ApplicationSettings",
     "AuthSettings",
+    "CacheSettings",
     "DatabaseSettings",
     "Environment",
     "EventSettings",

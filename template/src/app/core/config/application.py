@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from app.core.config.api import ApiSettings
 from app.core.config.auth import AuthSettings
+from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
 from app.core.config.logging import LoggingSettings
@@ -21,6 +22,7 @@ class ApplicationSettings(BaseModel):
     environment: Environment = Environment.DEVELOPMENT
     api: ApiSettings
     auth: AuthSettings
+    cache: CacheSettings
     database: DatabaseSettings
     events: EventSettings
     logging: LoggingSettings
