@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 
-from app.core import database, events
+from app.core import cache, database, events
 from app.core.config import ApplicationSettings
 from app.main import create_app
 from tests.logs import logging_as_it_was
@@ -15,9 +15,9 @@ from tests.logs import logging_as_it_was
 
 @asynccontextmanager
 async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
-    """A client of an application with these routes besides its own, which has an engine and an event bus of its own."""
+    """A client of an application with these routes besides its own, with engine, cache and event bus of its own."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        for lifecycle in (database.lifecycle, events.lifecycle):
+        for lifecycle in (cache.lifecycle, database.lifecycle, events.lifecycle):
             patch.setattr(lifecycle, "_current", None)
         app = create_app(settings)
         for router in routers:
