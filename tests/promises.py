@@ -202,5 +202,74 @@ PROMISES = (
         "    monitor.capture_exception(error,",
         "    dict(error=error,",
         "tests/integration/api/test_events.py",
+        "concurrent misses on a key load once",
+        "src/app/core/cache/single_flight.py",
+        "while (flight := self._flights.get(place)) is not None:",
+        "while (flight := self._flights.get((place[0], object()))) is not None:",
+        "tests/unit/core/cache/test_single_flight.py::test_a_thousand_misses_load_once",
+    ),
+    Promise(
+        "a caller who is cancelled takes nobody along",
+        "src/app/core/cache/single_flight.py",
+        "except Exception as err:",
+        "except BaseException as err:",
+        "tests/unit/core/cache/test_single_flight.py"
+        "::test_when_the_first_caller_is_cancelled_the_others_get_a_value",
+    ),
+    Promise(
+        "a load that began before a deletion is not kept",
+        "src/app/core/cache/store.py",
+        "elif self._flights.leads(name):",
+        "else:",
+        "tests/unit/core/cache/test_single_flight.py"
+        "::test_a_load_that_began_before_a_change_does_not_undo_it",
+    ),
+    Promise(
+        "a cache that is away costs no request an error",
+        "src/app/core/cache/store.py",
+        "except CacheUnavailableError as err:",
+        "except ConnectionError as err:",
+        "tests/unit/core/cache/test_store.py"
+        "::test_without_its_backend_everything_works_and_nothing_is_kept",
+    ),
+    Promise(
+        "what JSON would change is not cached",
+        "src/app/core/cache/codec.py",
+        "    _check(value, 0)\n",
+        "",
+        "tests/unit/core/cache/test_store.py"
+        "::test_what_would_not_come_back_is_refused_without_being_shown",
+    ),
+    Promise(
+        "different arguments have different cache keys",
+        "src/app/core/cache/keys.py",
+        'return quote(part, safe="", errors="surrogatepass")',
+        "return part",
+        "tests/unit/core/cache/test_cached.py::test_different_arguments_have_different_keys",
+    ),
+    Promise(
+        "threads share a TTLCache unharmed",
+        "src/app/core/cache/ttl_cache.py",
+        "threading.RLock()",
+        '__import__("contextlib").nullcontext()',
+        "tests/unit/core/cache/test_ttl_cache.py"
+        "::test_threads_hammering_it_never_break_a_bound_or_each_other",
+    ),
+    Promise(
+        "a request never sees another's cache",
+        "src/app/core/cache/request_scope.py",
+        "self._values, self._flights = {}, SingleFlight()",
+        'self._values = request_cached.__dict__.setdefault("shared", {})\n'
+        "            self._flights = SingleFlight()",
+        "tests/integration/api/test_request_cache.py"
+        "::test_200_requests_at_the_same_time_never_see_each_others_cache",
+    ),
+    Promise(
+        "a thread whose caller has gone keeps its place",
+        "src/app/core/threads.py",
+        "run_in_executor(limiter.threads, ",
+        "run_in_executor(None, ",
+        "tests/unit/core/test_threads.py"
+        "::test_a_cancelled_caller_leaves_at_once_while_the_call_keeps_its_place",
     ),
 )

@@ -102,7 +102,12 @@ async def test_the_one_error_a_future_cannot_carry_does_not_hang() -> None:
 
 async def test_a_cancelled_caller_leaves_at_once_while_the_call_keeps_its_place() -> None:
     blocking, limiter = Blocking(), ThreadLimiter(1, name="test")
+    first = asyncio.create_task(run_in_thread(blocking, limiter=limiter))
+    await until(lambda: blocking.running == 1)
     began = time.monotonic()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
     for _ in range(3):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):

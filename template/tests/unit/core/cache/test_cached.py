@@ -10,8 +10,10 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import cache
-from app.core.cache import cached, make_key
+from app.core.cache import cached, lifecycle, make_key
 from app.core.exceptions import CacheException
+from app.core.exceptions import TimeoutError as ApplicationTimeoutError
+from tests.unit.core.cache.stores import UnsteadyBackend, make_cache
 
 pytestmark = pytest.mark.anyio
 
@@ -125,19 +127,24 @@ async def test_an_error_is_not_kept() -> None:
     assert await unsteady() == "now"
 
 
-async def test_time_and_limit_are_those_of_the_decorator() -> None:
-    @cached(0.05, "brief", load_timeout=0.05)
-    async def brief(seconds: float) -> float:
+async def test_time_and_limit_are_those_of_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = UnsteadyBackend()
+    monkeypatch.setattr(lifecycle, "_current", make_cache(backend, default_ttl=50))
+
+    @cached(7, "own:{seconds}", load_timeout=0.05)
+    async def own(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
 
-    assert await brief(0) == 0
-    assert await brief(0.001) == 0
-    await asyncio.sleep(0.06)
-    assert await brief(0.001) == 0.001
-    await asyncio.sleep(0.06)
-    with pytest.raises(Exception, match="took too long"):
-        await brief(5)
+    @cached(None, "usual")
+    async def usual() -> int:
+        return 1
+
+    await own(0)
+    await usual()
+    assert [ttl for _, ttl in backend.kept.values()] == [7, 50]
+    with pytest.raises(ApplicationTimeoutError):
+        await own(5)
 
 
 # Each pair would be one key if values were put into the template as they are.

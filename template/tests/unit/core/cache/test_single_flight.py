@@ -18,7 +18,8 @@ pytestmark = pytest.mark.anyio
 class Loader:
     """Counts, waits until it may go on, and then answers or raises."""
 
-    def __init__(self, *, open_: bool = False, error: BaseException | None = None) -> None:
+    def __init__(self, *, name: str = "load", open_: bool = False, error: BaseException | None = None) -> None:
+        self.name = name
         self.calls = 0
         self.cancelled = 0
         self.error = error
@@ -36,7 +37,7 @@ class Loader:
             raise
         if self.error:
             raise self.error
-        return f"load {number}"
+        return f"{self.name} {number}"
 
 
 def ask(cache: Cache, loader: Loader) -> asyncio.Task[str]:
@@ -171,7 +172,8 @@ async def test_a_loader_runs_with_the_means_of_its_own_caller() -> None:
 
 async def test_a_loader_that_hangs_is_ended_for_all_and_blocks_its_key_no_longer() -> None:
     cache, hanging = make_cache(load_timeout=0.05), Loader()
-    answers = await asyncio.gather(*(ask(cache, hanging) for _ in range(10)), return_exceptions=True)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*(ask(cache, hanging) for _ in range(10)), return_exceptions=True)
 
     assert all(isinstance(answer, TimeoutError) for answer in answers)
     assert (hanging.calls, hanging.cancelled) == (1, 1)
@@ -212,17 +214,13 @@ async def test_a_load_that_began_before_a_change_does_not_undo_it(change: str) -
     elif change == "clear":
         await cache.clear()
     else:
-        await cache.set("a", "newer")
-    late = asyncio.create_task(cache.get_or_set("a", Loader(open_=True)))
-    late_value = await late
+        await cache.set("a", "set 1")
+    new = Loader(name="new", open_=True)
+    late = await cache.get_or_set("a", new)
     old.gate.set()
-    await early
 
-    expected = "newer" if change == "set" else "load 1"
-    assert (late_value, await cache.get("a")) == (expected, expected)
-    old_again = Loader(open_=True)
-    assert await cache.get_or_set("a", old_again) == expected
-    assert old_again.calls == 0
+    assert await early == "load 1", "it was asked for before the change"
+    assert late == await cache.get("a") == ("set 1" if change == "set" else "new 1")
 
 
 async def test_a_load_that_began_before_a_deletion_is_not_kept_when_nobody_asks_meanwhile() -> None:
@@ -234,6 +232,23 @@ async def test_a_load_that_began_before_a_deletion_is_not_kept_when_nobody_asks_
 
     assert await early == "load 1"
     assert await cache.get("a", MISS) is MISS
+
+
+async def test_a_load_that_was_overtaken_does_not_end_the_one_that_overtook_it() -> None:
+    cache, old, new = make_cache(), Loader(), Loader()
+    early = ask(cache, old)
+    await settle()
+    await cache.delete("a")
+    late = ask(cache, new)
+    await settle()
+    old.gate.set()
+    await early
+    later = ask(cache, new)
+    await settle()
+    new.gate.set()
+
+    assert set(await asyncio.gather(late, later)) == {"load 1"}
+    assert new.calls == 1
 
 
 def test_each_event_loop_loads_for_itself_and_none_waits_for_another() -> None:

@@ -1,6 +1,7 @@
 """`TTLCache`: bounds, time, order of eviction, threads."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -156,13 +157,18 @@ def test_bounds_that_are_none_are_refused() -> None:
 
 
 def test_threads_hammering_it_never_break_a_bound_or_each_other() -> None:
-    # All methods at once on few keys, with times so short that entries expire all along.
-    cache: TTLCache[int, bytes] = TTLCache(max_entries=8, ttl=60, max_weight=200, weigh=len)
+    # All methods at once on few keys, with times so short that entries expire all along, and a clock that lets
+    # another thread go on whenever it is looked at, in the middle of things.
+    def clock() -> float:
+        time.sleep(0)
+        return time.monotonic()
+
+    cache: TTLCache[int, bytes] = TTLCache(max_entries=8, ttl=60, max_weight=200, weigh=len, clock=clock)
     start = threading.Barrier(8)
 
     def hammer(worker: int) -> None:
         start.wait()
-        for step in range(3000):
+        for step in range(1000):
             key = (worker * 31 + step * 7) % 16
             cache.set(key, b"%d" % key * (step % 9), ttl=1e-5 if step % 3 else 60)
             found = cache.get(key)
@@ -190,13 +196,18 @@ def test_a_value_whose_end_uses_the_cache_does_not_stop_it() -> None:
 
     cache: TTLCache[str, object] = TTLCache(max_entries=5, ttl=60)
 
-    def replace() -> None:
+    def use() -> None:
+        cache.set("a", Farewell())
+        cache.set("a", "replaced")
+        said.append(cache.get("farewell"))
         cache.set("a", Farewell())
         cache.clear()
+        said.append(cache.get("farewell"))
 
-    thread = threading.Thread(target=replace, daemon=True)
+    said: list[object] = []
+    thread = threading.Thread(target=use, daemon=True)
     thread.start()
     thread.join(5)
 
     assert not thread.is_alive(), "the lock waits for itself"
-    assert cache.get("farewell") == 1
+    assert said == [1, 1]
