@@ -15,9 +15,12 @@ from app.core.config import (
     DatabaseSettings,
     Environment,
     EventSettings,
+    IntegrationsSettings,
     LoggingSettings,
+    SecretsSettings,
     SecuritySettings,
 )
+from app.core.config.secret_keys import new_key
 from app.models.domain.user import User
 from app.models.schemas.auth import Login, Tokens
 from app.models.schemas.user import UserCreate
@@ -44,7 +47,9 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
             "cache": CacheSettings(),
             "database": DatabaseSettings(url=url, pool_size=5),
             "events": EventSettings(),
+            "integrations": IntegrationsSettings(),
             "logging": LoggingSettings(),
+            "secrets": SecretsSettings(keys=new_key("of-the-tests")),
             "security": SecuritySettings(),
             **sections,
         }

@@ -1,8 +1,8 @@
-"""The command line: `app dev|serve|db|users|doctor`."""
+"""The command line: `app dev|serve|db|secrets|users|doctor`."""
 
 import typer
 
-from app.cli import db, dev, doctor, serve, users
+from app.cli import db, dev, doctor, secrets, serve, users
 from app.cli.output import failed
 from app.core.exceptions import AppException
 
@@ -16,7 +16,11 @@ cli = typer.Typer(
 cli.command()(dev.dev)
 cli.command()(serve.serve)
 cli.add_typer(db.db, name="db")
-cli.add_typer(users.users, name="users")
+"""The command line: `app dev|serve|db|secrets|users|doctor`."""
+
+import typer
+
+from app.cli import db, dev, doctor, secrets, serve, users
 cli.command()(doctor.doctor)
 
 

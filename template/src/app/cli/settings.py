@@ -21,7 +21,7 @@ def command_settings() -> ApplicationSettings:
         ConfigurationError: The settings are wrong.
     """
     if ensure_env_file(project_folder()):
-        err.print("wrote .env with a fresh SECRET_KEY for development")
+        err.print("wrote .env with fresh secrets for development")
     return get_settings()
 
 

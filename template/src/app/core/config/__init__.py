@@ -10,8 +10,10 @@ from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
+from app.core.config.integrations import IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
+from app.core.config.secrets import SecretsSettings
 from app.core.config.section import Environment
 from app.core.config.security import SecuritySettings
 from app.core.singletons import Singleton
@@ -26,7 +28,9 @@ __all__ = [
     "DatabaseSettings",
     "Environment",
     "EventSettings",
+    "IntegrationsSettings",
     "LoggingSettings",
+    "SecretsSettings",
     "SecuritySettings",
     "get_settings",
     "load_settings",

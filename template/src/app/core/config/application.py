@@ -9,7 +9,9 @@ from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
+from app.core.config.integrations import IntegrationsSettings
 from app.core.config.logging import LoggingSettings
+from app.core.config.secrets import SecretsSettings
 from app.core.config.section import Environment, Problem, SettingsSection
 from app.core.config.security import SecuritySettings
 
@@ -25,7 +27,9 @@ class ApplicationSettings(BaseModel):
     cache: CacheSettings
     database: DatabaseSettings
     events: EventSettings
+    integrations: IntegrationsSettings
     logging: LoggingSettings
+    secrets: SecretsSettings
     security: SecuritySettings
 
     @classmethod

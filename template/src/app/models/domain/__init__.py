@@ -7,6 +7,9 @@ from sqlalchemy import MetaData
 
 from app.core.database import Base
 
+# Modules with the tables that the core keeps to itself.
+_OF_THE_CORE = ("app.core.secrets.table",)
+
 
 def load_metadata() -> MetaData:
     """Every table of this application, whether or not anything has imported its module yet.
@@ -14,6 +17,6 @@ def load_metadata() -> MetaData:
     Migrations compare this with the database, so a model needs no registration anywhere: its module in this package
     is enough.
     """
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    for name in (*_OF_THE_CORE, *(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__))):
+        importlib.import_module(name)
     return Base.metadata
