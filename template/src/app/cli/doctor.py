@@ -13,8 +13,9 @@ from app.cli.output import out, sentences
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
 from app.core.config.loading import likely_typos
-from app.core.database import close_database, get_connection_info, get_database, init_database
+from app.core.database import Database, close_database, get_connection_info, get_database, init_database
 from app.core.exceptions import AppException
+from app.core.secrets import count_by_key
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
@@ -91,6 +92,33 @@ def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
         yield _failure("migrations", error)
     else:
         yield Finding("ok", "migrations", "all applied")
+        yield asyncio.run(_secrets(settings))
+
+
+async def _secrets(settings: ApplicationSettings) -> Finding:
+    """Whether the ring holds every key that a stored secret needs. Reads which, decrypts nothing."""
+    database = Database(settings.database, application_name="app doctor")
+    try:
+        async with database.read_session() as session:
+            used = await count_by_key(session)
+    finally:
+        await database.close()
+    ring = [key.id for key in settings.secrets.key_materials]
+    if lost := {key_id: count for key_id, count in used.items() if key_id not in ring}:
+        return Finding(
+            "failed",
+            "secrets",
+            f"{sum(lost.values())} cannot be read: SECRETS_KEYS lacks {', '.join(lost)}",
+            "Put the missing keys back; take one out only when `app secrets rotate` has finished.",
+        )
+    others = sum(used.values()) - (used.get(ring[0], 0) if ring else 0)
+    if others:
+        return Finding(
+            "warning", "secrets", f"{others} under other keys than the first, {ring[0]}", "Run `app secrets rotate`."
+        )
+    if not ring:
+        return Finding("ok", "secrets", "none stored; storing one needs SECRETS_KEYS")
+    return Finding("ok", "secrets", f"{sum(used.values())} stored, all under {ring[0]}")
 
 
 def _failure(subject: str, error: AppException) -> Finding:

@@ -5,12 +5,14 @@ import secrets
 from pathlib import Path
 
 from app.core.config.loading import current_stage, is_set
+from app.core.config.secret_keys import new_key
 from app.core.config.section import Environment
 from app.core.exceptions import ConfigurationError
 
 _CONTENT = """\
 # Settings of this machine for development, made by the first `app` command. Not for git; .env.example has them all.
 SECRET_KEY={secret_key}
+SECRETS_KEYS={secrets_keys}
 """
 
 
@@ -38,7 +40,7 @@ def ensure_env_file(folder: Path) -> bool:
         raise _unwritable(folder, error) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48)))
+            file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
     except OSError as error:
         # Half a file would count as one that is there.
         path.unlink()

@@ -1,0 +1,32 @@
+"""API keys of organisations and teams, encrypted in PostgreSQL and bound to where they belong.
+
+    key = await get_secrets_service().get_api_key(session, org_id, "openai", team_id)
+
+Nothing here imports `cryptography` until the first secret is stored or read.
+"""
+
+from app.core.secrets.errors import MalformedEnvelopeError, SecretsError, TamperedSecretError, UnknownKeyError
+from app.core.secrets.lifecycle import (
+    close_secrets,
+    get_secrets_service,
+    init_secrets,
+    make_keyring,
+    make_secrets_service,
+)
+from app.core.secrets.service import SecretsService
+from app.core.secrets.store import SecretInfo, count_by_key
+
+__all__ = [
+    "MalformedEnvelopeError",
+    "SecretInfo",
+    "SecretsError",
+    "SecretsService",
+    "TamperedSecretError",
+    "UnknownKeyError",
+    "close_secrets",
+    "count_by_key",
+    "get_secrets_service",
+    "init_secrets",
+    "make_keyring",
+    "make_secrets_service",
+]

@@ -1,0 +1,67 @@
+"""The process's one secrets service: made by the lifespan, borrowed by requests and scripts."""
+
+from typing import TYPE_CHECKING
+
+from app.core.config import IntegrationsSettings, SecretsSettings
+from app.core.exceptions import ConfigurationError
+from app.core.secrets.service import SecretsService
+from app.core.singletons import Singleton
+
+if TYPE_CHECKING:
+    from app.core.secrets.keyring import KeyRing
+
+_current: SecretsService | None = None
+
+
+def make_keyring(settings: SecretsSettings) -> "KeyRing":
+    """The ring of the settings' keys. Derives them, so that it is called once per process.
+
+    Raises:
+        ConfigurationError: None are set.
+    """
+    if settings.keys is None:
+        raise ConfigurationError(
+            "SECRETS_KEYS is not set, so that secrets can be neither stored nor read.",
+            next_step="Make a key with `app secrets keygen`, and set SECRETS_KEYS to it.",
+        )
+    # Here and not above: a process that uses no secrets never loads `cryptography`.
+    from app.core.secrets.keyring import KeyRing  # noqa: PLC0415
+
+    return KeyRing(settings.key_materials)
+
+
+def make_secrets_service(settings: SecretsSettings, integrations: IntegrationsSettings) -> SecretsService:
+    """A service whose ring is made when it is first needed, once, whichever thread needs it first."""
+    return SecretsService(keyring=Singleton(lambda: make_keyring(settings)), environment=integrations.api_keys)
+
+
+def init_secrets(settings: SecretsSettings, integrations: IntegrationsSettings) -> SecretsService:
+    """Make the process's service.
+
+    Raises:
+        ConfigurationError: There is one already.
+    """
+    global _current
+    if _current is not None:
+        raise ConfigurationError(
+            "The secrets are initialised already.", next_step="Call close_secrets() before the next init_secrets()."
+        )
+    _current = make_secrets_service(settings, integrations)
+    return _current
+
+
+def close_secrets() -> None:
+    """Forget the process's service and its keys, if there is one."""
+    global _current
+    _current = None
+
+
+def get_secrets_service() -> SecretsService:
+    """The process's service.
+
+    Raises:
+        ConfigurationError: There is none yet, or no longer.
+    """
+    if _current is None:
+        raise ConfigurationError("The secrets are not initialised.", next_step="Call init_secrets(…) first.")
+    return _current

@@ -1,0 +1,93 @@
+"""Statements on secrets, one each. None carries a value in the clear."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core.database import ReadSession, WriteSession
+from app.core.secrets.envelope import unpack
+from app.core.secrets.paths import SecretPath
+from app.core.secrets.table import Secret
+
+
+class SecretInfo(NamedTuple):
+    """All that may be shown of a secret; times are UTC."""
+
+    path: str
+    key_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+async def find_envelopes(session: ReadSession, paths: Sequence[SecretPath]) -> Mapping[SecretPath, bytes]:
+    """The envelopes of those paths that hold one."""
+    found = await session.execute(select(Secret.path, Secret.envelope).where(Secret.path.in_(paths)))
+    return {SecretPath(path): envelope for path, envelope in found}
+
+
+async def put_envelope(session: WriteSession, path: SecretPath, envelope: bytes) -> None:
+    """Store an envelope, in place of the one that may be there."""
+    statement = insert(Secret).values(path=path, envelope=envelope, key_id=unpack(envelope, path=path).key_id)
+    replaced = {name: statement.excluded[name] for name in ("envelope", "key_id")}
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=[Secret.path], set_={**replaced, "updated_at": func.now()})
+    )
+
+
+async def delete_envelope(session: WriteSession, path: SecretPath) -> bool:
+    """Whether there was one to delete."""
+    statement = delete(Secret).where(Secret.path == path).returning(Secret.path)
+    return (await session.execute(statement)).scalar_one_or_none() is not None
+
+
+async def list_secrets(session: ReadSession, prefix: str, *, after: str, limit: int) -> Sequence[SecretInfo]:
+    """Secrets whose paths begin so, by path.
+
+    Args:
+        session: Reads.
+        prefix: As `owner_prefix()` gives it; "/" for all of every organisation.
+        after: Begin behind this path; "" for the first page.
+        limit: How many at most.
+    """
+    statement = (
+        select(Secret.path, Secret.key_id, Secret.created_at, Secret.updated_at)
+        .where(Secret.path.startswith(prefix, autoescape=True), Secret.path > after)
+        .order_by(Secret.path)
+        .limit(limit)
+    )
+    return [SecretInfo(*row) for row in await session.execute(statement)]
+
+
+async def count_by_key(session: ReadSession) -> Mapping[str, int]:
+    """How many secrets each key id has encrypted."""
+    counted = await session.execute(select(Secret.key_id, func.count()).group_by(Secret.key_id).order_by(Secret.key_id))
+    return dict(counted.tuples().all())
+
+
+async def lock_of_other_keys(
+    session: WriteSession, key_id: str, *, after: str, limit: int
+) -> Sequence[tuple[SecretPath, bytes]]:
+    """Secrets that a key other than this one has encrypted, by path; locked, and without those others have locked."""
+    statement = (
+        select(Secret.path, Secret.envelope)
+        .where(Secret.key_id != key_id, Secret.path > after)
+        .order_by(Secret.path)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(SecretPath(path), envelope) for path, envelope in await session.execute(statement)]
+
+
+async def replace_envelopes(session: WriteSession, envelopes: Mapping[SecretPath, bytes], *, key_id: str) -> None:
+    """Give locked secrets other envelopes of the same values, so that `updated_at` stays."""
+    statement = (
+        update(Secret)
+        .where(Secret.path == bindparam("at"))
+        .values(envelope=bindparam("sealed"), key_id=key_id, updated_at=Secret.updated_at)
+        .execution_options(synchronize_session=None)
+    )
+    connection = await session.connection()
+    await connection.execute(statement, [{"at": path, "sealed": sealed} for path, sealed in envelopes.items()])
