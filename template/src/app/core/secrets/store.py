@@ -64,7 +64,7 @@ async def list_secrets(session: ReadSession, prefix: str, *, after: str, limit: 
 async def count_by_key(session: ReadSession) -> Mapping[str, int]:
     """How many secrets each key id has encrypted."""
     counted = await session.execute(select(Secret.key_id, func.count()).group_by(Secret.key_id).order_by(Secret.key_id))
-    return dict(counted.tuples().all())
+    return dict(counted.all())
 
 
 async def lock_of_other_keys(
