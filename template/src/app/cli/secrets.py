@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from rich.progress import Progress
 from rich.text import Text
 
+from app.cli import migrations
 from app.cli.output import err, out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
@@ -84,7 +85,7 @@ def rotate_keys(
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Secrets in a transaction.")] = 100,
 ) -> None:
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
-    with with_database(command_settings()) as settings, Progress(console=err, transient=True) as bar:
+    with _ready() as settings, Progress(console=err, transient=True) as bar:
         keyring = make_keyring(settings.secrets)
         task = bar.add_task("Re-encrypting …", total=None)
 
@@ -132,13 +133,21 @@ def keygen(
 
 
 def _run(work: Callable[[Database, SecretsService], Coroutine[Any, Any, T]]) -> T:
-    with with_database(command_settings()) as settings:
+    with _ready() as settings:
 
         async def run() -> T:
             async with _database(settings) as database:
                 return await work(database, make_secrets_service(settings.secrets, settings.integrations))
 
         return asyncio.run(run())
+
+
+@contextmanager
+def _ready() -> Iterator[ApplicationSettings]:
+    with with_database(command_settings()) as settings:
+        # Else the first thing somebody tries in a new project fails over a missing table, without a next step.
+        migrations.require_current(settings.database, or_newer=True)
+        yield settings
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from app.core.uow import atomic
 from tests.factories import make_settings
 
 OLD, NEW = (new_key(key_id).get_secret_value() for key_id in ("old", "new"))
+PROJECT = Path(__file__).parents[3]
 VALUE = "Planted Value of 7 Words, and Unmistakable"
 APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]
 
@@ -43,8 +44,9 @@ Command = Callable[..., Answer]
 
 @pytest.fixture
 def environment(scratch_url: str, tmp_path: Path) -> dict[str, str]:
-    """Of a project in an empty folder, with that database and one key."""
-    (tmp_path / "alembic.ini").touch()
+    """Of this project without a developer's .env, with that database and one key."""
+    for name in ("alembic.ini", "migrations"):
+        (tmp_path / name).symlink_to(PROJECT / name)
     (tmp_path / ".env").touch()
     own = {name: value for name, value in os.environ.items() if name not in known_variables()}
     return {**own, "DATABASE_URL": scratch_url, "SECRET_KEY": new_key().get_secret_value(), "SECRETS_KEYS": OLD}
@@ -180,6 +182,12 @@ def test_without_keys_the_next_step_is_said(app_secrets: Command) -> None:
     for arguments in (("set", "openai", "--org", "acme"), ("rotate",)):
         answer = app_secrets("secrets", *arguments, stdin=b"v", SECRETS_KEYS="")
         assert (answer.code, "app secrets keygen" in answer.err) == (1, True)
+
+
+def test_a_database_that_is_not_migrated_has_a_next_step(app_secrets: Command, scratch_url: str) -> None:
+    execute(scratch_url, "TRUNCATE alembic_version")
+    answer = app_secrets("secrets", "list")
+    assert (answer.code, "app db upgrade" in answer.err) == (1, True)
 
 
 def test_a_generated_key_is_alone_on_standard_output(app_secrets: Command) -> None:

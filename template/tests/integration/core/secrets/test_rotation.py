@@ -101,7 +101,7 @@ async def waiting_or_done(engine: AsyncEngine, task: asyncio.Task[None]) -> None
 
 async def test_nothing_is_lost_under_writers_and_readers(scratch: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "_PAUSE_SECONDS", 0.01)
-    values = some(30)
+    values = some(12)
     await put(service(OLD), values)
     using = service(NEW, OLD)
     finished = asyncio.Event()
