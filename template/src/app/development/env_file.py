@@ -11,8 +11,8 @@ from app.core.exceptions import ConfigurationError
 
 _CONTENT = """\
 # Settings of this machine for development, made by the first `app` command. Not for git; .env.example has them all.
-SECRET_KEY={secret_key}
 SECRETS_KEYS={secrets_keys}
+SECRET_KEY={secret_key}
 """
 
 

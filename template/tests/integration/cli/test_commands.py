@@ -26,10 +26,11 @@ def test_the_doctor_finds_nothing_wrong(on_migrated: str, app_command: Run) -> N
     result = app_command("doctor")
 
     assert result.code == 0, result.out
-    settings, database, migrations = result.out.splitlines()
+    settings, database, migrations, secrets = result.out.splitlines()
     assert settings == "ok      settings: development, all valid"
     assert database.startswith("ok      database: PostgreSQL ")
     assert migrations == "ok      migrations: all applied"
+    assert secrets.startswith("ok      secrets: ")
 
 
 def test_the_doctor_finds_pending_migrations(on_empty: str, app_command: Run) -> None:

@@ -8,75 +8,38 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from app.cli import run
-from app.cli.doctor import _secrets
-from app.core.config import IntegrationsSettings, SecretsSettings, get_settings
-from app.core.config.loading import known_variables
+from app.core.config import IntegrationsSettings, SecretsSettings, load_settings
 from app.core.config.secret_keys import new_key, parse_keys
 from app.core.database import Database
 from app.core.secrets import make_secrets_service
 from app.core.uow import atomic
+from app.development.env_file import ensure_env_file
 from tests.factories import make_settings
+from tests.integration.cli.conftest import Result, Run
 
 OLD, NEW = (new_key(key_id).get_secret_value() for key_id in ("old", "new"))
-PROJECT = Path(__file__).parents[3]
 VALUE = "Planted Value of 7 Words, and Unmistakable"
 APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]
 
 
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Answer]
-
-
 @pytest.fixture
-def environment(scratch_url: str, tmp_path: Path) -> dict[str, str]:
-    """Of this project without a developer's .env, with that database and one key."""
-    for name in ("alembic.ini", "migrations"):
-        (tmp_path / name).symlink_to(PROJECT / name)
-    (tmp_path / ".env").touch()
-    own = {name: value for name, value in os.environ.items() if name not in known_variables()}
-    return {**own, "DATABASE_URL": scratch_url, "SECRET_KEY": new_key().get_secret_value(), "SECRETS_KEYS": OLD}
+def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `app secrets` with one key."""
+    monkeypatch.setenv("SECRETS_KEYS", OLD)
 
-
-@pytest.fixture
-def app_secrets(
-    environment: Mapping[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Command]:
-    """The console script, in this process."""
-    for name in known_variables() & environment.keys():
-        monkeypatch.setenv(name, environment[name])
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str, stdin: bytes = b"", **variables: str) -> Answer:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        get_settings.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["app", *arguments])
+    def command(*arguments: str, stdin: bytes = b"") -> Result:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run()
-        return Answer(int(ended.value.code or 0), *capsys.readouterr())
+        return app_command("secrets", *arguments)
 
-    yield command
-    get_settings.cache_clear()
+    return command
 
 
 def execute(url: str, statement: str) -> list[Any]:
@@ -130,79 +93,78 @@ def stored(url: str, *keys: str, number: int) -> list[str]:
     return asyncio.run(work())
 
 
-def test_a_key_is_set_from_standard_input_listed_and_deleted(app_secrets: Command, scratch_url: str) -> None:
+def test_a_key_is_set_from_standard_input_listed_and_deleted(app_secrets: Run, scratch_url: str) -> None:
     for line_end in (b"", b"\n", b"\r\n"):
-        answer = app_secrets("secrets", "set", "openai", "--org", "org-0", stdin=b"value 0" + line_end)
-        assert answer == Answer(0, "stored\n", "")
+        answer = app_secrets("set", "openai", "--org", "org-0", stdin=b"value 0" + line_end)
+        assert answer == Result(0, "stored\n", "")
         assert stored(scratch_url, OLD, number=1) == ["value 0"]
-    app_secrets("secrets", "set", "openai", "--org", "acme", "--team", "red", stdin=VALUE.encode())
+    app_secrets("set", "openai", "--org", "acme", "--team", "red", stdin=VALUE.encode())
 
-    everything = app_secrets("secrets", "list")
+    everything = app_secrets("list")
     assert [line.split()[:2] for line in everything.out.splitlines()] == [
         ["/organizations/acme/teams/red/openai_api_key", "old"],
         ["/organizations/org-0/openai_api_key", "old"],
     ]
     assert VALUE not in everything.out + everything.err
-    assert "org-0" not in app_secrets("secrets", "list", "--org", "acme").out
+    assert "org-0" not in app_secrets("list", "--org", "acme").out
 
-    unasked = app_secrets("secrets", "delete", "openai", "--org", "org-0")
+    unasked = app_secrets("delete", "openai", "--org", "org-0")
     assert (unasked.code, "--yes" in unasked.err) == (1, True)
-    assert app_secrets("secrets", "delete", "openai", "--org", "org-0", "--yes").code == 0
-    again = app_secrets("secrets", "delete", "openai", "--org", "org-0", "--yes")
+    assert app_secrets("delete", "openai", "--org", "org-0", "--yes").code == 0
+    again = app_secrets("delete", "openai", "--org", "org-0", "--yes")
     assert (again.code, again.err) == (1, "error: API key openai does not exist.\n")
 
 
-def test_a_long_list_comes_whole(app_secrets: Command, scratch_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_comes_whole(app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(scratch_url, 7)
     monkeypatch.setattr("app.cli.secrets._PAGE", 3)
-    assert len(app_secrets("secrets", "list").out.splitlines()) == 7
-    assert len(app_secrets("secrets", "list", "--org", "org-3").out.splitlines()) == 1
+    assert len(app_secrets("list").out.splitlines()) == 7
+    assert len(app_secrets("list", "--org", "org-3").out.splitlines()) == 1
 
 
-def test_a_value_is_no_argument(app_secrets: Command) -> None:
-    answer = app_secrets("secrets", "set", "openai", VALUE, "--org", "acme")
+def test_a_value_is_no_argument(app_secrets: Run) -> None:
+    answer = app_secrets("set", "openai", VALUE, "--org", "acme")
     assert answer.code == 2
-    assert app_secrets("secrets", "list").out == ""
+    assert app_secrets("list").out == ""
 
 
 @pytest.mark.parametrize("value", [b"", b"\n", b"x" * 20_000, b"\xff\xfe"])
-def test_a_value_that_cannot_be_kept_is_refused(value: bytes, app_secrets: Command) -> None:
-    answer = app_secrets("secrets", "set", "openai", "--org", "acme", stdin=value)
+def test_a_value_that_cannot_be_kept_is_refused(value: bytes, app_secrets: Run) -> None:
+    answer = app_secrets("set", "openai", "--org", "acme", stdin=value)
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("error: An API key ")
-    assert app_secrets("secrets", "list").out == ""
+    assert app_secrets("list").out == ""
 
 
-def test_a_malformed_place_is_refused(app_secrets: Command) -> None:
-    assert app_secrets("secrets", "set", "openai", "--org", "a/b", stdin=b"v").code == 1
-    assert app_secrets("secrets", "list", "--org", "%").code == 1
+def test_a_malformed_place_is_refused(app_secrets: Run) -> None:
+    assert app_secrets("set", "openai", "--org", "a/b", stdin=b"v").code == 1
+    assert app_secrets("list", "--org", "%").code == 1
 
 
-def test_without_keys_the_next_step_is_said(app_secrets: Command) -> None:
+def test_without_keys_the_next_step_is_said(app_secrets: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRETS_KEYS")
     for arguments in (("set", "openai", "--org", "acme"), ("rotate",)):
-        answer = app_secrets("secrets", *arguments, stdin=b"v", SECRETS_KEYS="")
+        answer = app_secrets(*arguments, stdin=b"v")
         assert (answer.code, "app secrets keygen" in answer.err) == (1, True)
 
 
-def test_a_database_that_is_not_migrated_has_a_next_step(app_secrets: Command, scratch_url: str) -> None:
+def test_a_database_that_is_not_migrated_has_a_next_step(app_secrets: Run, scratch_url: str) -> None:
     execute(scratch_url, "TRUNCATE alembic_version")
-    answer = app_secrets("secrets", "list")
+    answer = app_secrets("list")
     assert (answer.code, "app db upgrade" in answer.err) == (1, True)
 
 
-def test_a_generated_key_is_alone_on_standard_output(app_secrets: Command) -> None:
-    answer = app_secrets("secrets", "keygen", "--id", "k7")
+def test_a_generated_key_is_alone_on_standard_output(app_secrets: Run) -> None:
+    answer = app_secrets("keygen", "--id", "k7")
     (key,) = parse_keys(SecretStr(answer.out.strip()))
     assert (answer.code, key.id) == (0, "k7")
     assert key.id in answer.out
     assert answer.out.strip().split(":")[1] not in answer.err
-    refused = app_secrets("secrets", "keygen", "--id", "Not An Id")
+    refused = app_secrets("keygen", "--id", "Not An Id")
     assert (refused.code, refused.out) == (1, "")
 
 
-def test_the_prompt_does_not_show_what_is_typed(
-    environment: Mapping[str, str], tmp_path: Path, scratch_url: str
-) -> None:
+def test_the_prompt_does_not_show_what_is_typed(app_secrets: Run, project: Path, scratch_url: str) -> None:
     """On a real terminal, for which a process of its own is needed."""
     ours, theirs = pty.openpty()
     command = [*APP, "set", "openai", "--org", "org-0"]
@@ -211,8 +173,8 @@ def test_the_prompt_does_not_show_what_is_typed(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        cwd=tmp_path,
-        env={**environment, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
+        cwd=project,
+        env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
         start_new_session=True,
     )
     os.close(theirs)
@@ -233,21 +195,27 @@ def test_the_prompt_does_not_show_what_is_typed(
     assert stored(scratch_url, OLD, number=1) == [VALUE]
 
 
-def test_a_rotation_says_how_much_it_did_and_can_be_repeated(app_secrets: Command, scratch_url: str) -> None:
+def test_a_rotation_says_how_much_it_did_and_can_be_repeated(
+    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(scratch_url, 25)
-    answer = app_secrets("secrets", "rotate", "--batch-size", "10", SECRETS_KEYS=f"{NEW},{OLD}")
+    monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
+    answer = app_secrets("rotate", "--batch-size", "10")
     assert (answer.code, answer.out) == (0, "re-encrypted 25 with new\n")
-    assert app_secrets("secrets", "rotate").out == "re-encrypted 0 with new\n"
+    assert app_secrets("rotate").out == "re-encrypted 0 with new\n"
     assert stored(scratch_url, NEW, number=25) == [f"value {index}" for index in range(25)]
 
 
-def test_a_rotation_names_what_it_cannot_decrypt_and_fails(app_secrets: Command, scratch_url: str) -> None:
+def test_a_rotation_names_what_it_cannot_decrypt_and_fails(
+    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(scratch_url, 4)
     execute(
         scratch_url,
         "UPDATE secrets SET envelope = set_byte(envelope, 30, get_byte(envelope, 30) # 1) WHERE path LIKE '%org-2/%'",
     )
-    answer = app_secrets("secrets", "rotate", SECRETS_KEYS=f"{NEW},{OLD}")
+    monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
+    answer = app_secrets("rotate")
     assert (answer.code, answer.out) == (1, "re-encrypted 3 with new\n")
     assert "/organizations/org-2/openai_api_key: A stored secret was altered" in answer.err
     assert "org-1" not in answer.err
@@ -255,12 +223,13 @@ def test_a_rotation_names_what_it_cannot_decrypt_and_fails(app_secrets: Command,
 
 
 def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
-    environment: dict[str, str], app_secrets: Command, tmp_path: Path, scratch_url: str
+    app_secrets: Run, project: Path, scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed with a batch read and not yet written: a lock holds the statement up for as long as it takes."""
     number = 300
     fill(scratch_url, number)
-    environment |= {"SECRETS_KEYS": f"{NEW},{OLD}", "DATABASE_LOCK_TIMEOUT_SECONDS": "60"}
+    monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
+    monkeypatch.setenv("DATABASE_LOCK_TIMEOUT_SECONDS", "60")
     arguments = [*APP, "rotate", "--batch-size", "2"]
 
     async def kill_in_the_middle() -> dict[str, int]:
@@ -272,9 +241,7 @@ def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
             password=address.password,
             database=address.database,
         )
-        process = await asyncio.create_subprocess_exec(
-            *arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
+        process = await asyncio.create_subprocess_exec(*arguments, cwd=project, stdout=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 60
             while not await connection.fetchval("SELECT count(*) FROM secrets WHERE key_id = 'new'"):
@@ -307,32 +274,38 @@ def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
     expected = [f"value {index}" for index in range(number)]
     assert stored(scratch_url, NEW, OLD, number=number) == expected
 
-    resumed = app_secrets("secrets", "rotate", SECRETS_KEYS=environment["SECRETS_KEYS"])
+    resumed = app_secrets("rotate")
     assert (resumed.code, resumed.out) == (0, f"re-encrypted {counts['old']} with new\n")
     assert stored(scratch_url, NEW, number=number) == expected
 
 
 @pytest.mark.parametrize(
-    ("keys", "verdict", "said"),
+    ("keys", "line"),
     [
-        (OLD, "ok", "3 stored, all under old"),
-        (f"{OLD},{NEW}", "ok", "3 stored, all under old"),
-        (f"{NEW},{OLD}", "warning", "3 under other keys than the first, new"),
-        (NEW, "failed", "3 cannot be read: SECRETS_KEYS lacks old"),
-        ("", "failed", "3 cannot be read: SECRETS_KEYS lacks old"),
+        (OLD, "ok      secrets: 3 stored, all under old"),
+        (f"{OLD},{NEW}", "ok      secrets: 3 stored, all under old"),
+        (f"{NEW},{OLD}", "warning secrets: 3 under other keys than the first, new"),
+        (NEW, "failed  secrets: 3 cannot be read: SECRETS_KEYS lacks old"),
+        ("", "failed  secrets: 3 cannot be read: SECRETS_KEYS lacks old"),
     ],
     ids=["one key", "a key to come", "a rotation to come", "a key lost", "no keys"],
 )
 def test_the_doctor_sees_whether_every_key_in_use_is_there(
-    keys: str, verdict: str, said: str, scratch_url: str
+    keys: str, line: str, on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(scratch_url, 3)
-    settings = make_settings(database_url=scratch_url, secrets=SecretsSettings(keys=SecretStr(keys) if keys else None))
-    finding = asyncio.run(_secrets(settings))
-    assert (finding.verdict, finding.message) == (verdict, said)
-    assert not any(key.split(":")[1] in repr(finding) for key in (OLD, NEW))
+    fill(on_migrated, 3)
+    monkeypatch.setenv("SECRETS_KEYS", keys)
+    answer = app_command("doctor")
+    assert line in answer.out.splitlines()
+    assert answer.code == line.startswith("failed")
+    assert not any(key.split(":")[1] in answer.out + answer.err for key in (OLD, NEW))
 
 
-def test_the_doctor_is_content_with_no_keys_as_long_as_nothing_is_stored(scratch_url: str) -> None:
-    finding = asyncio.run(_secrets(make_settings(database_url=scratch_url, secrets=SecretsSettings())))
-    assert (finding.verdict, finding.message) == ("ok", "none stored; storing one needs SECRETS_KEYS")
+def test_the_doctor_is_content_with_no_keys_as_long_as_nothing_is_stored(on_migrated: str, app_command: Run) -> None:
+    assert "ok      secrets: none stored; storing one needs SECRETS_KEYS" in app_command("doctor").out
+
+
+def test_the_first_command_makes_a_key_for_development(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY")
+    assert ensure_env_file(project)
+    assert len(load_settings().secrets.key_materials) == 1
