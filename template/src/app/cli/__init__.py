@@ -16,11 +16,8 @@ cli = typer.Typer(
 cli.command()(dev.dev)
 cli.command()(serve.serve)
 cli.add_typer(db.db, name="db")
-"""The command line: `app dev|serve|db|secrets|users|doctor`."""
-
-import typer
-
-from app.cli import db, dev, doctor, secrets, serve, users
+cli.add_typer(secrets.secrets, name="secrets")
+cli.add_typer(users.users, name="users")
 cli.command()(doctor.doctor)
 
 
