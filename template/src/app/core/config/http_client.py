@@ -1,0 +1,45 @@
+"""How other services are called."""
+
+from typing import Annotated
+
+from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.core.config.section import SettingsSection
+
+
+class HttpClientSettings(SettingsSection):
+    """The pool of outgoing connections, and the way out of this network."""
+
+    model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
+
+    max_connections: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Connections to other services that each server process may have open.",
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="Certificate authorities of your own (PEM), trusted beside the public ones."
+    )
+    proxy_url: SecretStr | None = Field(
+        default=None, description="The proxy all calls go through: http://USER:PASSWORD@HOST:PORT."
+    )
+    traced_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts of your own, separated by commas, that are told the request's id; .internal: all below.",
+    )
+
+    @field_validator("traced_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+
+    @field_validator("proxy_url")
+    @classmethod
+    def _check_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value

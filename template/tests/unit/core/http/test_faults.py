@@ -1,0 +1,231 @@
+"""Whatever the other side does, a call ends in time, within its memory, and with an error of this application."""
+
+import asyncio
+import gzip
+import time
+import tracemalloc
+
+import httpx
+import pytest
+
+from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
+from app.core.http import ExternalConnectionError, HttpClient, create_http_client, fetch_with_timeout
+from tests.servers.http import Answer, faulty_server, hang, raw, repeat, reply, then_close, then_reset, unused_url
+
+pytestmark = pytest.mark.anyio
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+async def failure(
+    url: str, http: HttpClient, timeout_seconds: float = 5, max_response_bytes: int = 1000
+) -> AppException:
+    with pytest.raises(AppException) as caught:
+        await fetch_with_timeout(
+            "GET",
+            url,
+            service="billing",
+            client=http,
+            timeout_seconds=timeout_seconds,
+            max_response_bytes=max_response_bytes,
+        )
+    return caught.value
+
+
+async def test_a_good_answer_arrives_whole(http: HttpClient) -> None:
+    async with faulty_server(reply(404, b"no such invoice", X_Kind="invoice")) as server:
+        answer = await fetch_with_timeout(
+            "POST", f"{server.url}/invoices", service="billing", client=http, json={"a": [1]}, params={"q": "x y"}
+        )
+
+    assert (answer.status, answer.body, answer.headers["x-kind"]) == (404, b"no such invoice", "invoice")
+    [request] = server.requests
+    assert (request.method, request.target, request.body) == ("POST", "/invoices?q=x+y", b'{"a":[1]}')
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == "orders/1.2"
+
+
+async def test_a_refused_connection(http: HttpClient) -> None:
+    error = await failure(unused_url(), http)
+
+    assert isinstance(error, ExternalConnectionError)
+    assert error.message == "billing: Cannot be reached."
+    assert isinstance(error.__cause__, httpx.ConnectError)
+
+
+async def test_a_name_that_does_not_exist_or_cannot_exist(http: HttpClient) -> None:
+    assert isinstance(await failure("http://nothing.invalid/", http), ExternalConnectionError)
+    assert isinstance(await failure(f"http://{'a' * 70}.example/", http), ExternalServiceError)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        hang(),
+        raw(HEAD),
+        raw(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
+        repeat(ENDLESS, b"1\r\nx\r\n", every_seconds=0.02),
+        repeat(HEAD, b"X-Header: 1\r\n", every_seconds=0.02),
+        repeat(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every_seconds=0.02),
+    ],
+    ids=["hangs", "hangs in headers", "hangs in body", "trickles body", "trickles headers", "continues for ever"],
+)
+async def test_a_call_ends_in_time(answer: Answer, http: HttpClient) -> None:
+    async with faulty_server(answer) as server:
+        began = time.monotonic()
+        error = await failure(server.url, http, timeout_seconds=0.1)
+
+    assert 0.1 <= time.monotonic() - began < 0.5
+    assert isinstance(error, TimeoutError)
+    assert error.message == "billing: No complete answer within 0.1 s."
+
+
+async def test_calls_that_were_cut_off_leave_room_in_the_pool() -> None:
+    http = create_http_client(max_connections=2)
+    async with faulty_server(*[hang()] * 4, reply()) as server:
+        for _ in range(4):
+            await failure(server.url, http, timeout_seconds=0.02)
+        assert (
+            await fetch_with_timeout("GET", server.url, service="billing", client=http, timeout_seconds=1)
+        ).status == 200
+        await http.close()
+
+
+async def test_a_caller_that_gives_up_is_not_told_of_a_timeout_here(http: HttpClient) -> None:
+    async with faulty_server(hang()) as server:
+        with pytest.raises(asyncio.TimeoutError):
+            async with asyncio.timeout(0.02):
+                await fetch_with_timeout("GET", server.url, service="billing", client=http)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        then_close(b""),
+        then_reset(b""),
+        then_reset(HEAD + b"Content-"),
+        then_reset(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
+        then_close(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
+        then_close(ENDLESS + b"5\r\nhalf"),
+        then_close(b"\x00\xff SSH-2.0-OpenSSH\r\n\r\n"),
+        raw(HEAD + b"Content-Length: -1\r\n\r\n"),
+        raw(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"),
+        raw(ENDLESS + b"zz\r\n"),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"X" * 200_000),
+        raw(b"HTTP/1.1 302 x\r\nLocation: http://x:y/\r\nContent-Length: 0\r\n\r\n"),
+    ],
+    ids=[
+        "closes",
+        "resets",
+        "resets in headers",
+        "resets in body",
+        "promises more",
+        "ends in a chunk",
+        "not HTTP",
+        "negative length",
+        "two lengths",
+        "broken chunks",
+        "endless header",
+        "broken location",
+    ],
+)  # fmt: skip
+async def test_a_broken_answer(answer: Answer, http: HttpClient) -> None:
+    async with faulty_server(answer) as server:
+        error = await failure(server.url, http)
+
+    assert isinstance(error, ExternalConnectionError)
+    assert isinstance(error.__cause__, httpx.TransportError)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=b"x" * 1001),
+        repeat(ENDLESS, b"1\r\nx\r\n"),
+        repeat(HEAD + b"\r\n", b"x" * 4096),
+        reply(body=gzip.compress(b"x" * 1001), Content_Encoding="gzip"),
+    ],
+    ids=["large", "never ends", "never ends, no length", "compressed"],
+)
+async def test_an_answer_that_is_too_large(answer: Answer, http: HttpClient) -> None:
+    async with faulty_server(answer) as server:
+        error = await failure(server.url, http)
+
+    assert type(error) is ExternalServiceError
+    assert error.message == "billing: The answer is larger than 1000 bytes."
+
+
+async def test_a_decompression_bomb_is_not_unpacked(http: HttpClient) -> None:
+    bomb = gzip.compress(bytes(50_000_000), compresslevel=1, mtime=0)
+    async with faulty_server(reply(body=bomb, Content_Encoding="gzip")) as server:
+        await failure(f"{server.url}/warm-up", http)
+        tracemalloc.start()
+        error = await failure(server.url, http, max_response_bytes=100_000)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert error.message == "billing: The answer is larger than 100000 bytes."
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"anything"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x"))),
+        ("gzip", b"not gzip"),
+        ("gzip", gzip.compress(b"cut off")[:-4]),
+        ("gzip", gzip.compress(b"x") + b"more"),
+    ],
+)
+async def test_a_compression_that_cannot_be_trusted(encoding: str, body: bytes, http: HttpClient) -> None:
+    async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:
+        error = await failure(server.url, http)
+
+    assert type(error) is ExternalServiceError
+    assert "compress" in error.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(b"x" * 1000)), ("GZIP", gzip.compress(b"")), ("identity", b"x"), ("gzip", b"")],
+)
+async def test_compressed_answers_are_unpacked(encoding: str, body: bytes, http: HttpClient) -> None:
+    async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:
+        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, max_response_bytes=1000)
+
+    assert answer.body == (gzip.decompress(body) if encoding != "identity" else body)
+    assert server.requests[0].headers["accept-encoding"] == "gzip"
+
+
+async def test_a_connection_that_the_server_closed_while_idle_costs_no_call(http: HttpClient) -> None:
+    closing = then_close(HEAD + b"Content-Length: 2\r\n\r\nok")
+    async with faulty_server(reply(), reply(), closing, reply()) as server:
+        for _ in range(2):
+            await fetch_with_timeout("GET", server.url, service="billing", client=http)
+        assert server.connections == 1
+        for _ in range(2):
+            assert (await fetch_with_timeout("POST", server.url, service="billing", client=http)).status == 200
+            await asyncio.sleep(0.01)
+
+    assert server.connections == 2
+    assert len(server.requests) == 4
+
+
+async def test_what_follows_an_answer_is_not_the_next_answer(http: HttpClient) -> None:
+    """A server that sends more than it announced must not answer a question that it has not heard yet."""
+    forged = HEAD + b"Content-Length: 6\r\n\r\nforged"
+    async with faulty_server(raw(HEAD + b"Content-Length: 2\r\n\r\nok" + forged), reply(body=b"real")) as server:
+        first = await fetch_with_timeout("GET", server.url, service="billing", client=http)
+        second = await fetch_with_timeout("GET", server.url, service="billing", client=http)
+
+    assert (first.body, second.body) == (b"ok", b"real")
+
+
+async def test_options_that_make_no_sense(http: HttpClient) -> None:
+    with pytest.raises(ValueError, match="either json or content"):
+        await fetch_with_timeout("POST", "http://x", service="billing", client=http, json={}, content=b"")
+    with pytest.raises(ValueError, match="timeout_seconds"):
+        await fetch_with_timeout("POST", "http://x", service="billing", client=http, timeout_seconds=0)

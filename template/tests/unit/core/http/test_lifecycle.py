@@ -1,0 +1,117 @@
+"""One client per process, from the lifespan; nothing is loaded or connected before the first call."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from app.wiring import DISTRIBUTION
+from fastapi import FastAPI
+from pydantic import SecretStr, ValidationError
+
+from app.core.config import HttpClientSettings
+from app.core.exceptions import ConfigurationError, ExternalServiceError
+from app.core.http import (
+    create_http_client,
+    fetch_with_retry,
+    fetch_with_timeout,
+    init_http_client,
+)
+from tests.servers.http import faulty_server, hang, reply
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_running_application_has_a_client_with_its_name(app: FastAPI) -> None:
+    async with faulty_server(reply()) as server:
+        await fetch_with_timeout("GET", server.url, service="billing")
+        await fetch_with_retry("GET", server.url, service="billing")
+
+    assert server.connections == 1
+    assert server.requests[0].headers["user-agent"].startswith(f"{DISTRIBUTION}/")
+    with pytest.raises(ConfigurationError, match="initialised already"):
+        init_http_client(HttpClientSettings(), user_agent="x")
+
+
+def test_the_client_is_made_and_closed_around_a_life() -> None:
+    """In a process of its own, since this one's client belongs to the application under test."""
+    program = """
+import asyncio, sys
+from app.core.config import HttpClientSettings
+from app.core.exceptions import ConfigurationError
+from app.core.http import close_http_client, get_http_client, init_http_client
+
+async def live():
+    client = init_http_client(HttpClientSettings(), user_agent="x/1")
+    assert get_http_client() is client
+    await close_http_client()
+    await close_http_client()
+    try:
+        get_http_client()
+    except ConfigurationError:
+        pass
+    else:
+        raise AssertionError("still there")
+
+asyncio.run(live())
+asyncio.run(live())
+assert "httpx" not in sys.modules, "httpx was loaded without a call"
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+async def test_a_closed_client_refuses_and_lets_go() -> None:
+    client = create_http_client()
+    async with faulty_server(hang()) as server:
+        under_way = asyncio.create_task(fetch_with_timeout("GET", server.url, service="billing", client=client))
+        while not server.requests:  # noqa: ASYNC110 — the server knows no event
+            await asyncio.sleep(0.001)
+        await client.close()
+        with pytest.raises(ExternalServiceError):
+            await asyncio.wait_for(under_way, 1)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await fetch_with_timeout("GET", server.url, service="billing", client=client)
+    assert len(server.requests) == 1
+
+
+async def test_connections_are_shared_and_bounded() -> None:
+    client = create_http_client(max_connections=3)
+    async with faulty_server(reply()) as server:
+        await asyncio.gather(
+            *(fetch_with_timeout("GET", server.url, service="billing", client=client) for _ in range(30))
+        )
+        assert len(server.requests) == 30
+        assert server.connections <= 3
+        await client.close()
+
+
+async def test_calls_go_through_the_proxy() -> None:
+    async with faulty_server(reply(body=b"by proxy")) as proxy:
+        settings = HttpClientSettings(proxy_url=SecretStr(proxy.url.replace("//", "//me:key@")))
+        client = create_http_client(proxy_url=settings.proxy_url)
+        answer = await fetch_with_timeout("GET", "http://far.example/x", service="billing", client=client)
+        await client.close()
+
+    assert answer.body == b"by proxy"
+    assert proxy.requests[0].target == "http://far.example/x"
+    assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6a2V5"
+
+
+async def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with faulty_server(reply()) as proxy, faulty_server(reply()) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        client = create_http_client()
+        await fetch_with_timeout("GET", server.url, service="billing", client=client)
+        await client.close()
+    assert (len(proxy.requests), len(server.requests)) == (0, 1)
+
+
+def test_settings() -> None:
+    settings = HttpClientSettings(traced_hosts="Billing.example, .internal,")
+    assert settings.traced_hosts == ("billing.example", ".internal")
+    with pytest.raises(ValidationError, match="must begin with http"):
+        HttpClientSettings(proxy_url=SecretStr("socks5://x"))
+    with pytest.raises(ValidationError):
+        HttpClientSettings(ca_file="/nowhere/at/all.pem")
