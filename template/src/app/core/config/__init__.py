@@ -11,6 +11,7 @@ from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
 from app.core.config.integrations import IntegrationsSettings
+from app.core.config.http_client import HttpClientSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
@@ -29,6 +30,7 @@ __all__ = [
     "Environment",
     "EventSettings",
     "IntegrationsSettings",
+    "HttpClientSettings",
     "LoggingSettings",
     "SecretsSettings",
     "SecuritySettings",

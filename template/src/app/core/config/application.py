@@ -9,6 +9,7 @@ from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
+from app.core.config.http_client import HttpClientSettings
 from app.core.config.integrations import IntegrationsSettings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
@@ -27,6 +28,7 @@ class ApplicationSettings(BaseModel):
     cache: CacheSettings
     database: DatabaseSettings
     events: EventSettings
+    http_client: HttpClientSettings
     integrations: IntegrationsSettings
     logging: LoggingSettings
     secrets: SecretsSettings

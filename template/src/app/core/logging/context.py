@@ -21,6 +21,11 @@ def bind_log_context(**values: str) -> None:
     _context.set({**_context.get(), **values})
 
 
+def current_trace_id() -> str | None:
+    """The W3C trace this code runs for; None outside of one."""
+    return get_contextvars().get("trace_id")
+
+
 @contextmanager
 def log_context(**values: str) -> Iterator[None]:
     """Put these values on every line logged inside, by whoever; what is bound inside ends with it."""

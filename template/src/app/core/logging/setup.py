@@ -20,6 +20,8 @@ from app.core.redaction import REDACTED, is_sensitive, redact
 _FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 # Writes a second line per request, without its id.
 _SILENT_LOGGER: Final = "uvicorn.access"
+# Write whole URLs and headers, with queries and cookies; app.core.http has a line of its own for each call.
+_LOOSE_LOGGERS: Final = ("httpx", "httpcore")
 # Methods that are not named like their level.
 _LEVEL_OF: Final = {"exception": "error", "warn": "warning"}
 # Values that the processors above the redaction made, or that were validated on their way in.
@@ -93,6 +95,8 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
         foreign.handlers.clear()
         foreign.propagate = True
     logging.getLogger(_SILENT_LOGGER).propagate = False
+    for name in _LOOSE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
