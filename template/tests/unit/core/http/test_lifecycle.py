@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from app.wiring import DISTRIBUTION
 from fastapi import FastAPI
 from pydantic import SecretStr, ValidationError
 
@@ -17,6 +16,7 @@ from app.core.http import (
     fetch_with_timeout,
     init_http_client,
 )
+from app.wiring import DISTRIBUTION
 from tests.servers.http import faulty_server, hang, reply
 
 pytestmark = pytest.mark.anyio

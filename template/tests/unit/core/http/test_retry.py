@@ -56,7 +56,7 @@ async def test_a_broken_connection_is_tried_again(fault: Answer, http: HttpClien
 
 
 async def test_an_attempt_that_hangs_is_given_up_for_another(http: HttpClient) -> None:
-    outcome, requests = await call(http, hang(), reply(), timeout_seconds=0.03)
+    outcome, requests = await call(http, hang(), reply(), timeout_seconds=0.1)
 
     assert isinstance(outcome, HttpResponse)
     assert requests == 2
@@ -65,7 +65,7 @@ async def test_an_attempt_that_hangs_is_given_up_for_another(http: HttpClient) -
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize("fault", [reply(503), reply(429, Retry_After="0"), then_close(b""), hang()])
 async def test_what_may_have_been_done_already_is_not_repeated(fault: Answer, method: Method, http: HttpClient) -> None:
-    outcome, requests = await call(http, fault, reply(), method=method, timeout_seconds=0.03)
+    outcome, requests = await call(http, fault, reply(), method=method, timeout_seconds=0.1)
 
     assert not isinstance(outcome, HttpResponse) or outcome.status in {429, 503}
     assert requests == 1
