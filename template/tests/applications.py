@@ -7,17 +7,20 @@ import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 
-from app.core import cache, database, events
+from app.core import cache, database, events, http, secrets
 from app.core.config import ApplicationSettings
 from app.main import create_app
 from tests.logs import logging_as_it_was
 
+# Each holds one object of the process, which two applications in one process must not share.
+_LIFECYCLES = (cache.lifecycle, database.lifecycle, events.lifecycle, http.lifecycle, secrets.lifecycle)
+
 
 @asynccontextmanager
 async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
-    """A client of an application with these routes besides its own, with engine, cache and event bus of its own."""
+    """A client of an application with these routes besides its own, and with everything of its own."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        for lifecycle in (cache.lifecycle, database.lifecycle, events.lifecycle):
+        for lifecycle in _LIFECYCLES:
             patch.setattr(lifecycle, "_current", None)
         app = create_app(settings)
         for router in routers:
