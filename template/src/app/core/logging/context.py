@@ -16,14 +16,14 @@ def current_request_id() -> str | None:
     return _context.get().get("request_id")
 
 
+def current_trace_id() -> str | None:
+    """The W3C trace this code runs for; None outside of one."""
+    return _context.get().get("trace_id")
+
+
 def bind_log_context(**values: str) -> None:
     """Put these values on every further line of this request; the request's end takes them off."""
     _context.set({**_context.get(), **values})
-
-
-def current_trace_id() -> str | None:
-    """The W3C trace this code runs for; None outside of one."""
-    return get_contextvars().get("trace_id")
 
 
 @contextmanager

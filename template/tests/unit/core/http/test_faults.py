@@ -178,6 +178,7 @@ async def test_a_decompression_bomb_is_not_unpacked(http: HttpClient) -> None:
         ("gzip", gzip.compress(b"cut off")[:-4]),
         ("gzip", gzip.compress(b"x") + b"more"),
     ],
+    ids=["not asked for", "two layers", "not gzip", "cut off", "more than gzip"],
 )
 async def test_a_compression_that_cannot_be_trusted(encoding: str, body: bytes, http: HttpClient) -> None:
     async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:
@@ -190,6 +191,7 @@ async def test_a_compression_that_cannot_be_trusted(encoding: str, body: bytes, 
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("gzip", gzip.compress(b"x" * 1000)), ("GZIP", gzip.compress(b"")), ("identity", b"x"), ("gzip", b"")],
+    ids=["whole", "empty", "identity", "no body"],
 )
 async def test_compressed_answers_are_unpacked(encoding: str, body: bytes, http: HttpClient) -> None:
     async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:

@@ -1,10 +1,8 @@
 """Keys travel in URLs and headers, and show up nowhere else."""
 
 import json
-import logging
 import traceback
 from collections.abc import Iterator
-from io import StringIO
 
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter
@@ -18,7 +16,8 @@ from app.core.http import (
     fetch_with_retry,
     fetch_with_timeout,
 )
-from app.core.logging import configure_logging, get_logger, log_error
+from app.core.logging import get_logger, log_error
+from tests.logs import Log, captured_log
 from tests.servers.http import Answer, faulty_server, hang, raw, reply, then_close, unused_url
 
 pytestmark = pytest.mark.anyio
@@ -33,27 +32,22 @@ class Invoice(BaseModel):
 
 
 @pytest.fixture
-def log() -> Iterator[StringIO]:
+def log() -> Iterator[Log]:
     """Everything that is logged, of all loggers and levels."""
-    stream = StringIO()
-    root = logging.getLogger()
-    before = root.handlers, root.level
-    configure_logging(level="DEBUG", json_lines=True, stream=stream)
-    yield stream
-    root.handlers, root.level = before
-    configure_logging(level="INFO", json_lines=False)
-    root.handlers = before[0]
+    with captured_log(level="DEBUG") as log:
+        yield log
 
 
 def shown(error: BaseException) -> str:
     """All that anybody may print of an error."""
     texts = [*traceback.format_exception(error)]
-    seen: BaseException | None = error
-    while seen is not None:
-        texts += [str(seen), repr(seen), str(seen.args)]
-        if isinstance(seen, AppException):
-            texts += [json.dumps(seen.to_dict()), str(seen.details)]
-        seen = seen.__cause__ or seen.__context__
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        if seen := ahead.pop():
+            texts += [str(seen), repr(seen), str(seen.args)]
+            if isinstance(seen, AppException):
+                texts += [json.dumps(seen.to_dict()), str(seen.details)]
+            ahead += [seen.__cause__, seen.__context__]
     return "".join(texts)
 
 
@@ -72,7 +66,7 @@ def shown(error: BaseException) -> str:
     ],
     ids=["hangs", "closes", "echoes", "echoes in header", "bad port", "bad scheme", "circle", "status", "encoding"],
 )
-async def test_no_failure_shows_what_was_sent(answer: Answer, http: HttpClient, log: StringIO) -> None:
+async def test_no_failure_shows_what_was_sent(answer: Answer, http: HttpClient, log: Log) -> None:
     async with faulty_server(answer) as server:
         with pytest.raises(AppException) as caught:
             await fetch_with_retry(
@@ -91,9 +85,9 @@ async def test_no_failure_shows_what_was_sent(answer: Answer, http: HttpClient, 
 
     assert PLANTED in str(server.requests[0])
     assert PLANTED not in shown(caught.value)
-    assert PLANTED not in log.getvalue()
-    assert '"event": "http call"' in log.getvalue()
-    assert "/hooks" not in log.getvalue()
+    assert PLANTED not in log.text
+    assert log.events("http call")
+    assert "/hooks" not in log.text
 
 
 @pytest.mark.parametrize(
@@ -109,7 +103,7 @@ async def test_no_failure_shows_what_was_sent(answer: Answer, http: HttpClient, 
         (f"http://{PLANTED}.invalid/", "x"),
     ],
 )
-async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: HttpClient, log: StringIO) -> None:
+async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: HttpClient, log: Log) -> None:
     if url == "http://127.0.0.1:1":
         url = unused_url()
     with pytest.raises(ExternalServiceError) as caught:
@@ -117,7 +111,7 @@ async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: Htt
     log_error(get_logger("test"), caught.value)
 
     assert PLANTED not in shown(caught.value)
-    assert PLANTED not in log.getvalue()
+    assert PLANTED not in log.text
 
 
 async def test_a_header_cannot_smuggle_another(http: HttpClient) -> None:
