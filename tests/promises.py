@@ -311,6 +311,8 @@ PROMISES = (
         "        if not _storable(value):\n",
         "        plain = value.get_secret_value()\n        if not (plain and _storable(value)):\n",
         "tests/integration/core/secrets/test_no_leak.py::test_no_failure_shows_it",
+    ),
+    Promise(
         "a call ends in time however slowly the answer trickles in",
         "src/app/core/http/pool.py",
         "async with asyncio.timeout(request.timeout_seconds):",
