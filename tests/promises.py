@@ -119,6 +119,8 @@ PROMISES = (
         "if name == _HEADER and _ACCEPTABLE.fullmatch(value):",
         "if name == _HEADER:",
         "tests/integration/api/test_middleware.py",
+    ),
+    Promise(
         "events of a request are published after its commit",
         "src/app/core/uow.py",
         "    try:\n        await uow.session.commit()",
@@ -202,6 +204,8 @@ PROMISES = (
         "    monitor.capture_exception(error,",
         "    dict(error=error,",
         "tests/integration/api/test_events.py",
+    ),
+    Promise(
         "concurrent misses on a key load once",
         "src/app/core/cache/single_flight.py",
         "while (flight := self._flights.get(place)) is not None:",

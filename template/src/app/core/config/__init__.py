@@ -10,8 +10,8 @@ from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
-from app.core.config.integrations import IntegrationsSettings
 from app.core.config.http_client import HttpClientSettings
+from app.core.config.integrations import IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
@@ -29,8 +29,8 @@ __all__ = [
     "DatabaseSettings",
     "Environment",
     "EventSettings",
-    "IntegrationsSettings",
     "HttpClientSettings",
+    "IntegrationsSettings",
     "LoggingSettings",
     "SecretsSettings",
     "SecuritySettings",
