@@ -147,21 +147,21 @@ PROMISES = (
         "src/app/core/events/handler_queue.py",
         ", context=Context()",
         "",
-        "tests/unit/core/events/test_delivery.py",
+        "tests/unit/core/events/test_isolation.py",
     ),
     Promise(
         "an event handler that hangs is cancelled",
         "src/app/core/events/delivery.py",
         "asyncio.timeout(timeout_seconds)",
         "asyncio.timeout(None)",
-        "tests/unit/core/events/test_delivery.py",
+        "tests/unit/core/events/test_isolation.py",
     ),
     Promise(
         "event handlers do not wait for each other's queues",
         "src/app/core/events/bus.py",
         " and not inside and not queue.stalled",
         " and not queue.stalled",
-        "tests/unit/core/events/test_delivery.py",
+        "tests/unit/core/events/test_chains.py",
     ),
     Promise(
         "event queues are bounded",
@@ -275,11 +275,6 @@ PROMISES = (
         "run_in_executor(None, ",
         "tests/unit/core/test_threads.py"
         "::test_a_cancelled_caller_leaves_at_once_while_the_call_keeps_its_place",
-        "a secret opens in its own row alone",
-        "src/app/core/secrets/keyring.py",
-        'header(key_id) + path.encode("ascii")',
-        "header(key_id)",
-        "tests/integration/core/secrets/test_service.py::test_an_envelope_moved_to_another_row_is_refused",
     ),
     Promise(
         "the keys of secrets are derived once per process",

@@ -124,7 +124,7 @@ async def test_no_failure_shows_it(scratch: AsyncEngine, service: SecretsService
         assert_clean(f"{error} {error!r} {error.to_dict()}")
         for spelling in SPELLINGS:
             assert find_in_traceback(error, spelling) == []
-    assert log.getvalue().count('"event": "error"') == len(raised)
+    assert log.getvalue().count('"event":"error"') == len(raised)
     assert_clean(log.getvalue())
 
 
