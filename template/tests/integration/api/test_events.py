@@ -16,6 +16,7 @@ from app.core.config import ApplicationSettings, EventSettings
 from app.core.database import get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import BusinessRuleError, EventBusException
+from app.core.uow import unit_of_work
 from tests.applications import running
 from tests.buses import until_settled
 from tests.logs import captured_log
@@ -129,6 +130,14 @@ async def test_a_bus_that_is_down_costs_no_request_anything(client: AsyncClient)
     assert answer.status_code == 200
     (line,) = log.events("error")
     assert (line["error"], line["event_type"]) == ("EventBusException", "note.written")
+
+
+async def test_an_event_that_nobody_publishes_is_not_lost_in_silence(client: AsyncClient) -> None:
+    with captured_log() as log:
+        async with unit_of_work() as uow:
+            uow.record(NoteWritten(word="a"))
+
+    assert (log.line["level"], log.line["event_type"]) == ("warning", "note.written")
 
 
 async def test_the_application_s_end_waits_for_handlers_but_not_for_ever(own_settings: ApplicationSettings) -> None:
