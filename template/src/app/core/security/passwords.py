@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-import anyio.to_thread
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.core.exceptions import TimeoutError
+from app.core.threads import ThreadLimiter, run_in_thread
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class PasswordHasher:
 
     def __init__(self, *, time_cost: int, memory_kib: int, concurrency: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=time_cost, memory_cost=memory_kib),))
-        self._places = asyncio.Semaphore(concurrency)
+        self._limiter = ThreadLimiter(concurrency, name="password")
         # Checked against when there is no user, so that the answer takes as long as a wrong password's.
         self._nobodys: str | None = None
 
@@ -54,8 +54,10 @@ class PasswordHasher:
         """
         if stored is None:
             if self._nobodys is None:
+                # The first time, making it takes as long as checking against it.
                 self._nobodys = await self.hash("nobody's password")
-            await self._run(partial(self._hash.verify, password, self._nobodys))
+            else:
+                await self._run(partial(self._hash.verify, password, self._nobodys))
             return False, None
         try:
             return await self._run(partial(self._hash.verify_and_update, password, stored))
@@ -65,10 +67,6 @@ class PasswordHasher:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                await self._places.acquire()
+                return await run_in_thread(work, limiter=self._limiter)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None
-        try:
-            return await anyio.to_thread.run_sync(work)
-        finally:
-            self._places.release()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -190,6 +191,10 @@ async def test_any_text_of_a_caller_makes_a_valid_key(hostile: str) -> None:
 
 async def test_the_shape_of_a_key_is_stable() -> None:
     # What a running release has stored must be found by the next one.
+    class Language(Enum):
+        GERMAN = "de"
+
+    assert make_key("a", Language.GERMAN) == make_key("a", "de")
     assert make_key("a b", 7, None, 1.5, date(2024, 2, 29), UUID(int=0)) == (
         "a%20b:!7:!None:!1.5:!2024-02-29:!00000000-0000-0000-0000-000000000000"
     )

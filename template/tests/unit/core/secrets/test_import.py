@@ -9,7 +9,7 @@ QUESTIONS = """
 import importlib, json, pkgutil, sys
 from app.models.domain import load_metadata
 seen = sorted(load_metadata().tables)
-import app, app.core.config, app.core.secrets
+import app, app.core.secrets, app.core.secrets.rotation
 early = "cryptography" in sys.modules
 for module in pkgutil.walk_packages(app.__path__, "app."):
     importlib.import_module(module.name)
