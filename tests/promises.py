@@ -53,7 +53,7 @@ PROMISES = (
     Promise(
         "a token's header is this service's own to the letter",
         "src/app/core/security/tokens.py",
-        "shape is None or shape[1] != self._header",
+        "shape is None or shape[1] != _HEADER",
         "shape is None",
         "tests/unit/core/security/test_tokens.py",
     ),

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from typing import Annotated
 
-import questionary
 import typer
 from pydantic import ValidationError
 
@@ -66,6 +65,8 @@ def _ask(question: str, *, secret: bool) -> str:
             "There is no terminal to ask in.",
             next_step="Give --email, and --password-stdin with the password piped in.",
         )
+    import questionary  # noqa: PLC0415 — a whole terminal toolkit, for these two questions alone
+
     answer = (questionary.password if secret else questionary.text)(question).ask()
     if answer is None:
         raise typer.Abort

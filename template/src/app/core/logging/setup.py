@@ -9,11 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO, cast
 
-import structlog
 from pydantic_core import to_json
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from app.core.logging.context import log_context_values
+from app.core.logging.renderer import structlog
 from app.core.redaction import REDACTED, is_sensitive, redact
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
@@ -28,8 +27,12 @@ _LEVEL_OF: Final = {"exception": "error", "warn": "warning"}
 _OURS: Final = frozenset({"level", "logger", "request_id", "timestamp", "trace_id", "user_id"})
 
 
+EventDict = structlog.typing.EventDict
+Processor = structlog.typing.Processor
+WrappedLogger = structlog.typing.WrappedLogger
+
 # The event is a constant sentence; what varies goes into keywords, or into `extra={...}`.
-Logger = FilteringBoundLogger
+Logger = structlog.typing.FilteringBoundLogger
 
 
 def get_logger(name: str) -> Logger:

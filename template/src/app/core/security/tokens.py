@@ -5,6 +5,7 @@ it accepts nothing else: the header must be the one header it writes, to the let
 choose, no key to name and no extension to smuggle in.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -13,13 +14,15 @@ from collections.abc import Iterable
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
-import jwt
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from app.core.exceptions import AuthenticationError, ConfigurationError
 from app.core.security.principal import Principal
 
 _ALGORITHM: Final = "HS256"
+# RFC 9068, 2.1.
+_TYPE: Final = "at+jwt"
+_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"at+jwt"}').decode()
 # RFC 7518, 3.2: the key is at least as long as the hash.
 _MIN_KEY_BYTES: Final = 32
 # Three parts in canonical base64url; decoders skip what is not in the alphabet.
@@ -71,7 +74,6 @@ class AccessTokens:
         self.lifetime_seconds = lifetime_seconds
         self._leeway_seconds = leeway_seconds
         self._good: dict[str, tuple[Principal, float]] = {}
-        self._header = self.issue(user_id=uuid4(), session_id=uuid4(), scopes=()).partition(".")[0]
 
     def issue(self, *, user_id: UUID, session_id: UUID, scopes: Iterable[str]) -> str:
         """A token for a user's session that is good from now on."""
@@ -86,7 +88,9 @@ class AccessTokens:
             exp=now + self.lifetime_seconds,
             scope=" ".join(sorted(scopes)),
         )
-        return jwt.encode(claims.model_dump(), self._key, algorithm=_ALGORITHM, headers={"typ": "at+jwt"})
+        import jwt  # noqa: PLC0415 — see `_decode`
+
+        return jwt.encode(claims.model_dump(), self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
 
     def read(self, token: str) -> Principal:
         """Who a token speaks for.
@@ -109,27 +113,36 @@ class AccessTokens:
             if time.time() >= good_until:
                 del self._good[token]
                 raise ValueError("expired")  # noqa: TRY301 — refused like any other
-        except (jwt.PyJWTError, ValidationError, ValueError) as error:
+        except ValueError as error:
             raise AuthenticationError("The access token is invalid or has expired.") from error
         return principal
 
     def _read(self, token: str) -> tuple[Principal, float]:
         shape = _SHAPE.fullmatch(token) if len(token) <= _MAX_CHARACTERS else None
-        if shape is None or shape[1] != self._header:
+        if shape is None or shape[1] != _HEADER:
             raise ValueError("not a token of this service")
-        payload = jwt.decode(
-            token,
-            self._key,
-            algorithms=[_ALGORITHM],
-            audience=self._issuer,
-            issuer=self._issuer,
-            leeway=self._leeway_seconds,
-            options={"require": list(_Claims.model_fields)},
-        )
-        claims = _Claims.model_validate(payload)
+        claims = _Claims.model_validate(self._decode(token))
         if claims.exp - claims.iat > self.lifetime_seconds:
             raise ValueError("good for longer than tokens of this service are")
         principal = Principal(
             user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split())
         )
         return principal, claims.exp + self._leeway_seconds
+
+    def _decode(self, token: str) -> object:
+        # PyJWT brings `cryptography` along, which takes a tenth of the whole application's start; the first request
+        # with a token is soon enough.
+        import jwt  # noqa: PLC0415
+
+        try:
+            return jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=self._issuer,
+                issuer=self._issuer,
+                leeway=self._leeway_seconds,
+                options={"require": list(_Claims.model_fields)},
+            )
+        except jwt.PyJWTError as error:
+            raise ValueError("refused by PyJWT") from error
