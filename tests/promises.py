@@ -277,6 +277,14 @@ PROMISES = (
         "::test_a_cancelled_caller_leaves_at_once_while_the_call_keeps_its_place",
     ),
     Promise(
+        "a secret opens in its own row alone",
+        "src/app/core/secrets/keyring.py",
+        'header(key_id) + path.encode("ascii")',
+        "header(key_id)",
+        "tests/integration/core/secrets/test_service.py"
+        "::test_an_envelope_moved_to_another_row_is_refused",
+    ),
+    Promise(
         "the keys of secrets are derived once per process",
         "src/app/core/secrets/lifecycle.py",
         "Singleton(lambda: make_keyring(settings))",

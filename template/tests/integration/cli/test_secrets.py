@@ -42,26 +42,26 @@ def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPa
     return command
 
 
+async def connect(url: str) -> asyncpg.Connection:
+    address = make_url(url)
+    return await asyncpg.connect(
+        host=address.host or address.query["host"],
+        port=int(address.port or str(address.query.get("port", 5432))),
+        user=address.username,
+        password=address.password,
+        database=address.database,
+    )
+
+
 def execute(url: str, statement: str) -> list[Any]:
     async def work() -> list[Any]:
-        address = make_url(url)
-        connection = await asyncpg.connect(
-            host=address.host or address.query["host"],
-            port=int(address.port or str(address.query.get("port", 5432))),
-            user=address.username,
-            password=address.password,
-            database=address.database,
-        )
+        connection = await connect(url)
         try:
             return list(await connection.fetch(statement))
         finally:
             await connection.close()
 
     return asyncio.run(work())
-
-
-def key_counts(url: str) -> dict[str, int]:
-    return dict(execute(url, "SELECT key_id, count(*) FROM secrets GROUP BY key_id"))
 
 
 def fill(url: str, number: int) -> None:
@@ -136,11 +136,6 @@ def test_a_value_that_cannot_be_kept_is_refused(value: bytes, app_secrets: Run) 
     assert app_secrets("list").out == ""
 
 
-def test_a_malformed_place_is_refused(app_secrets: Run) -> None:
-    assert app_secrets("set", "openai", "--org", "a/b", stdin=b"v").code == 1
-    assert app_secrets("list", "--org", "%").code == 1
-
-
 def test_without_keys_the_next_step_is_said(app_secrets: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRETS_KEYS")
     for arguments in (("set", "openai", "--org", "acme"), ("rotate",)):
@@ -158,7 +153,6 @@ def test_a_generated_key_is_alone_on_standard_output(app_secrets: Run) -> None:
     answer = app_secrets("keygen", "--id", "k7")
     (key,) = parse_keys(SecretStr(answer.out.strip()))
     assert (answer.code, key.id) == (0, "k7")
-    assert key.id in answer.out
     assert answer.out.strip().split(":")[1] not in answer.err
     refused = app_secrets("keygen", "--id", "Not An Id")
     assert (refused.code, refused.out) == (1, "")
@@ -219,7 +213,9 @@ def test_a_rotation_names_what_it_cannot_decrypt_and_fails(
     assert (answer.code, answer.out) == (1, "re-encrypted 3 with new\n")
     assert "/organizations/org-2/openai_api_key: A stored secret was altered" in answer.err
     assert "org-1" not in answer.err
-    assert key_counts(scratch_url) == {"new": 3, "old": 1}
+    assert execute(scratch_url, "SELECT path FROM secrets WHERE key_id = 'old'") == [
+        ("/organizations/org-2/openai_api_key",)
+    ]
 
 
 def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
@@ -233,14 +229,7 @@ def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
     arguments = [*APP, "rotate", "--batch-size", "2"]
 
     async def kill_in_the_middle() -> dict[str, int]:
-        address = make_url(scratch_url)
-        connection = await asyncpg.connect(
-            host=address.host or address.query["host"],
-            port=int(address.port or str(address.query.get("port", 5432))),
-            user=address.username,
-            password=address.password,
-            database=address.database,
-        )
+        connection = await connect(scratch_url)
         process = await asyncio.create_subprocess_exec(*arguments, cwd=project, stdout=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 60
@@ -301,7 +290,7 @@ def test_the_doctor_sees_whether_every_key_in_use_is_there(
     assert not any(key.split(":")[1] in answer.out + answer.err for key in (OLD, NEW))
 
 
-def test_the_doctor_is_content_with_no_keys_as_long_as_nothing_is_stored(on_migrated: str, app_command: Run) -> None:
+def test_the_doctor_needs_no_keys_where_nothing_is_stored(on_migrated: str, app_command: Run) -> None:
     assert "ok      secrets: none stored; storing one needs SECRETS_KEYS" in app_command("doctor").out
 
 
