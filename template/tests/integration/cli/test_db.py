@@ -113,6 +113,7 @@ def test_a_migration_that_the_server_refuses_is_a_sentence_and_changes_nothing(
     assert app_command("db", "current").out == f"{HEAD} (newest: 0002)\n"
 
 
+@pytest.mark.process
 def test_two_at_once_take_turns(project: Path, on_empty: str) -> None:
     database = make_settings(database_url=on_empty).database
     command = [sys.executable, "-c", "from app.cli import run; run()", "db", "upgrade"]

@@ -158,6 +158,7 @@ def test_a_generated_key_is_alone_on_standard_output(app_secrets: Run) -> None:
     assert (refused.code, refused.out) == (1, "")
 
 
+@pytest.mark.process
 def test_the_prompt_does_not_show_what_is_typed(app_secrets: Run, project: Path, scratch_url: str) -> None:
     """On a real terminal, for which a process of its own is needed."""
     ours, theirs = pty.openpty()
@@ -218,6 +219,7 @@ def test_a_rotation_names_what_it_cannot_decrypt_and_fails(
     ]
 
 
+@pytest.mark.process
 def test_a_rotation_that_is_killed_loses_nothing_and_is_resumed(
     app_secrets: Run, project: Path, scratch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,10 @@ APP = [sys.executable, "-c", "from app.cli import run; run()"]
 # Generous: two cores may be busy with other tests. Nothing waits this long on purpose.
 LIMIT_SECONDS = 90.0
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc"),
+]
 
 
 def until(found: Callable[[], object]) -> Any:

@@ -33,6 +33,7 @@ async def test_a_running_application_has_a_client_with_its_name(app: FastAPI) ->
         init_http_client(HttpClientSettings(), user_agent="x")
 
 
+@pytest.mark.process
 def test_the_client_is_made_and_closed_around_a_life() -> None:
     """In a process of its own, since this one's client belongs to the application under test."""
     program = """

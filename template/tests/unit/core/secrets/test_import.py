@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 # Asked of a fresh interpreter, and of one alone, since a start is what costs here.
 QUESTIONS = """
 import importlib, json, pkgutil, sys
@@ -17,6 +19,7 @@ print(json.dumps([early, seen, sorted(load_metadata().tables)]))
 """
 
 
+@pytest.mark.process
 def test_encryption_is_loaded_late_and_every_declared_table_is_seen_by_migrations() -> None:
     done = subprocess.run([sys.executable, "-c", QUESTIONS], capture_output=True, text=True, check=True)
     early, seen, everything = json.loads(done.stdout)
