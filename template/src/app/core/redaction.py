@@ -87,7 +87,7 @@ def redact(value: object, *, depth: int = 0) -> object:
     """
     if isinstance(value, str):
         return redact_text(value)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, (int, float)):
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
     if depth >= _MAX_DEPTH:
         return "…"

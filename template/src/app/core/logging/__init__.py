@@ -15,5 +15,4 @@ __all__ = [
     "log_db_query",
     "log_error",
     "log_request",
-    "log_scope",
 ]

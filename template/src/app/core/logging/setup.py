@@ -71,9 +71,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     rendering: list[Processor] = [
         structlog.processors.format_exc_info,
         _redact,
-        structlog.processors.JSONRenderer(serializer=_to_json)
-        if json_lines
-        else structlog.dev.ConsoleRenderer(colors=out.isatty()),
+        _to_json if json_lines else structlog.dev.ConsoleRenderer(colors=out.isatty()),
     ]
     writer = structlog.WriteLogger(out)
     structlog.configure(
@@ -134,6 +132,6 @@ def _redact(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> Even
     }
 
 
-def _to_json(event_dict: EventDict, **_options: object) -> str:
+def _to_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> str:
     """Three times as fast as the standard library's encoder; what is left in the line by now is plain data."""
     return to_json(event_dict, fallback=str).decode()

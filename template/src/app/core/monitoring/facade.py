@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,12 +18,28 @@ MAX_BREADCRUMBS: Final = 50
 logger = get_logger(__name__)
 
 
-@dataclass
-class _Scope:
-    """What is remembered until a request, or a delivery of an event, ends; shared by its tasks and threads."""
+class _Scope(AbstractContextManager[None]):
+    """What is remembered until a request, or a delivery of an event, ends; shared by its tasks and threads.
 
-    breadcrumbs: deque[Breadcrumb] = field(default_factory=lambda: deque(maxlen=MAX_BREADCRUMBS))
-    user: User | None = None
+    A class and no generator: every request enters one, and this costs it half as much.
+    """
+
+    __slots__ = ("_log_context", "_token", "breadcrumbs", "user")
+
+    def __init__(self, log_values: Mapping[str, str]) -> None:
+        self.breadcrumbs: deque[Breadcrumb] = deque(maxlen=MAX_BREADCRUMBS)
+        self.user: User | None = None
+        self._log_context = log_context(**log_values)
+        self._token: Token[_Scope | None] | None = None
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self)
+        self._log_context.__enter__()
+
+    def __exit__(self, *_raised: object) -> None:
+        self._log_context.__exit__(None, None, None)
+        if self._token is not None:
+            _current.reset(self._token)
 
 
 # None instead of a scope as the default, which every request would share.
@@ -53,19 +68,13 @@ class Monitor:
 
         return detach
 
-    @contextmanager
-    def scope(self, **log_values: str) -> Iterator[None]:
+    def scope(self, **log_values: str) -> AbstractContextManager[None]:
         """Begin a request, a delivery or a job: nothing of another's user and breadcrumbs is seen inside.
 
         Args:
             log_values: What to put on every line logged inside.
         """
-        token = _current.set(_Scope())
-        try:
-            with log_context(**log_values):
-                yield
-        finally:
-            _current.reset(token)
+        return _Scope(log_values)
 
     def capture_exception(self, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
         """Report an error that nobody foresaw, with its traceback.
@@ -101,8 +110,9 @@ class Monitor:
         """
         scope = _current.get()
         if scope is not None:
-            scope.user = User(str(user_id), email, username)
-            bind_log_context(user_id=str(user_id))
+            key = str(user_id)
+            scope.user = User(key, email, username)
+            bind_log_context(user_id=key)
 
     def add_breadcrumb(
         self, message: str, *, category: str = "default", data: Mapping[str, object] | None = None
@@ -146,7 +156,7 @@ class Monitor:
                     span.__exit__(type(failure) if failure else None, failure, traceback)
 
     def _report(self, send: Callable[[MonitorBackend, Report], None], context: Mapping[str, object] | None) -> None:
-        scope = _current.get() or _Scope()
+        scope = _current.get() or _Scope({})
         with self._contained("report"):
             report = Report(_redacted(context), tuple(scope.breadcrumbs), scope.user, current_request_id())
             for backend in self._backends:
