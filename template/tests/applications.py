@@ -1,7 +1,7 @@
 """Applications of a test's own, beside the one that all tests share."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from fastapi import APIRouter
@@ -16,12 +16,19 @@ from tests.logs import logging_as_it_was
 _LIFECYCLES = (cache.lifecycle, database.lifecycle, events.lifecycle, http.lifecycle, secrets.lifecycle)
 
 
-@asynccontextmanager
-async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
-    """A client of an application with these routes besides its own, and with everything of its own."""
+@contextmanager
+def lifecycles_of_its_own() -> Iterator[None]:
+    """Whatever application starts in here shares neither objects of the process nor logging with one outside."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
         for lifecycle in _LIFECYCLES:
             patch.setattr(lifecycle, "_current", None)
+        yield
+
+
+@asynccontextmanager
+async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
+    """A client of an application with these routes besides its own, and with everything of its own."""
+    with lifecycles_of_its_own():
         app = create_app(settings)
         for router in routers:
             app.include_router(router)

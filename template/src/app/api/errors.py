@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.core import monitor
 from app.core.exceptions import (
@@ -100,7 +101,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return _answer(problem)
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
         # A route may choose a number that has no name.
         named = next((status for status in HTTPStatus if status == error.status_code), None)
         problem = Problem(
@@ -110,6 +111,9 @@ def install_error_handlers(app: FastAPI) -> None:
             error_code=_CODE_OF_STATUS.get(error.status_code) or (named.name if named else f"HTTP_{error.status_code}"),
             request_id=current_request_id(),
         )
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = error.headers or {}
+            return _answer(problem, {**headers, "Allow": _allowed(request, headers.get("Allow", ""))})
         return _answer(problem, error.headers)
 
 
@@ -137,6 +141,15 @@ def _headers(error: AppException, status: HTTPStatus) -> dict[str, str] | None:
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     return None
+
+
+def _allowed(request: Request, known: str) -> str:
+    """All methods of a path (RFC 9110, 10.2.1); the framework knows those of the first route that it tried."""
+    methods = {method for method in known.split(", ") if method}
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.methods and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    return ", ".join(sorted(methods))
 
 
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -5,10 +5,13 @@ from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from fastapi.openapi.models import APIKey as APIKeyModel
+from fastapi.openapi.models import APIKeyIn
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 
 from app.api.dependencies import Process
+from app.api.openapi import ACCESS_TOKEN, API_KEY
 from app.api.state import ProcessState
 from app.core import monitor
 from app.core.database import get_database
@@ -36,8 +39,15 @@ class CallerWith(SecurityBase):
     def __init__(self, *scopes: str, session: bool = False) -> None:
         self.scopes = scopes
         self.session = session
-        self.scheme_name = "access token"
-        self.model = HTTPBearerModel(description=f"An access token of login, or an API key as `{_API_KEY_HEADER}`.")
+        # FastAPI documents one scheme for each dependency; `install_openapi` adds the token where a key is enough.
+        self.scheme_name = ACCESS_TOKEN if session else API_KEY
+        self.model = (
+            HTTPBearerModel(description="An access token of login.")
+            if session
+            else APIKeyModel.model_validate(
+                {"in": APIKeyIn.header, "name": _API_KEY_HEADER, "description": "A key that a user made for a program."}
+            )
+        )
 
     async def __call__(self, request: Request) -> Principal:
         """Who is calling.

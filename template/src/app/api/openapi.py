@@ -1,22 +1,50 @@
 """The OpenAPI document: what FastAPI derives from the routes, with error answers under their own media type."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 
 from app.api.errors import MEDIA_TYPE
 from app.models.schemas.problem import Problem
 
-_PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-
 Responses = dict[int | str, dict[str, Any]]
+
+# How callers may say who they are, by the names of the document.
+ACCESS_TOKEN: Final = "access token"  # noqa: S105 — a name
+API_KEY: Final = "API key"
+
+_PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+# Headers that answers of a status always carry.
+_HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string"}}
+    },
+    HTTPStatus.TOO_MANY_REQUESTS: {
+        "Retry-After": {
+            "description": "Seconds after which to try again.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
+# What any route that reads a body may answer before it has one: it is not even text, or it is over the limit.
+_OF_BODIES: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+LOCATION: Final[dict[str, Any]] = {
+    "Location": {
+        "description": "Where it is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
 
 
 def problems(*statuses: HTTPStatus) -> Responses:
     """Document that a route may answer with problems of these statuses, or of a request that breaks a rule."""
     return {
-        status.value: {"model": Problem, "description": status.phrase}
+        status.value: {"model": Problem, "description": status.phrase, "headers": _HEADERS.get(status, {})}
         for status in (*statuses, HTTPStatus.UNPROCESSABLE_ENTITY)
     }
 
@@ -31,6 +59,10 @@ def install_openapi(app: FastAPI) -> None:
         if fresh:
             for path in document["paths"].values():
                 for operation in path.values():
+                    if operation.get("security") == [{API_KEY: []}]:
+                        operation["security"].append({ACCESS_TOKEN: []})
+                    if "requestBody" in operation:
+                        operation["responses"].update(_too_early())
                     for response in operation["responses"].values():
                         content = response.get("content", {})
                         if content.get("application/json", {}).get("schema") == _PROBLEM:
@@ -39,3 +71,10 @@ def install_openapi(app: FastAPI) -> None:
 
     # FastAPI's documented way to extend the document.
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _too_early() -> dict[str, Any]:
+    return {
+        str(status.value): {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+        for status in _OF_BODIES
+    }

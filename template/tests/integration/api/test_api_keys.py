@@ -47,6 +47,15 @@ async def test_a_key_speaks_for_its_owner(client: AsyncClient, anonymous: AsyncC
     assert known.json() == (await client.get(ME)).json()
 
 
+@pytest.mark.parametrize("expires_at", [0, 4e9, True, "4000000000", "2100-01-01", "2100-01-01T00:00:00"])
+async def test_a_key_expires_at_a_moment_that_is_written_out(client: AsyncClient, expires_at: object) -> None:
+    answer = await client.post(KEYS, json={"name": "import", "scopes": ["users:read"], "expires_at": expires_at})
+
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "body.expires_at"
+    assert (await client.get(KEYS)).json() == []
+
+
 async def test_a_revoked_key_stops_working_at_once(client: AsyncClient, anonymous: AsyncClient) -> None:
     made = await make_key(client)
 

@@ -271,3 +271,13 @@ async def test_a_key_that_is_no_uuid_is_refused(client: AsyncClient) -> None:
 
     assert refused.status_code == 422
     assert refused.json()["field"] == "path.item_id"
+
+
+@pytest.mark.parametrize("version", [True, "1", 1.5, 0, 2**31, None])
+async def test_a_version_is_a_whole_number_and_nothing_like_it(client: AsyncClient, version: object) -> None:
+    path = f"{ITEMS}/{(await make_item(client))['id']}"
+
+    answer = await client.patch(path, json={"version": version, "name": "Bench"})
+
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "body.version"

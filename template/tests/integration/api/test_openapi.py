@@ -73,6 +73,27 @@ async def test_every_error_is_a_problem_document(document: dict[str, Any]) -> No
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
+async def test_it_says_where_a_key_is_enough_and_where_it_takes_a_token(document: dict[str, Any]) -> None:
+    schemes, paths = document["components"]["securitySchemes"], document["paths"]
+
+    assert {name: (scheme["type"], scheme.get("name")) for name, scheme in schemes.items()} == {
+        "access token": ("http", None),
+        "API key": ("apiKey", "X-API-Key"),
+    }
+    assert paths["/api/v1/users/me"]["get"]["security"] == [{"API key": []}, {"access token": []}]
+    assert paths["/api/v1/auth/logout"]["post"]["security"] == [{"access token": []}]
+    assert "security" not in paths["/api/v1/auth/login"]["post"]
+
+
+async def test_what_refuses_says_what_to_do(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After")):
+            if status in operation["responses"]:
+                assert operation["responses"][status]["headers"][header]["required"], f"{name} {status}"
+        of_bodies = {"400", "413"} if "requestBody" in operation else set()
+        assert operation["responses"].keys() & {"400", "413"} == of_bodies, name
+
+
 async def test_readiness_that_fails_is_documented_as_what_it_is(document: dict[str, Any]) -> None:
     answer = document["paths"]["/api/v1/health/ready"]["get"]["responses"]["503"]
 
@@ -96,7 +117,9 @@ async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
             return has_example(schema["additionalProperties"])
         if "properties" in schema:
             return all(map(has_example, schema["properties"].values()))
-        return has_example(schema["items"]) if "items" in schema else schema.get("format") in {"uuid", "date-time"}
+        # What is left has a schema within it, that of a list's members, or none.
+        members = [part for part in schema.values() if isinstance(part, dict)]
+        return all(map(has_example, members)) if members else schema.get("format") in {"uuid", "date-time"}
 
     for name, operation in operations(document):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api.dependencies import ReadSession, UnitOfWork
 from app.api.identity import CallerWith
-from app.api.openapi import problems
+from app.api.openapi import LOCATION, problems
 from app.core.security import Principal
 from app.models.domain.item import Item
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate, Sku
@@ -24,7 +24,12 @@ Writer = Annotated[Principal, Depends(CallerWith("items:write"))]
 ItemId = Annotated[UUID, Path(description="The item's key.")]
 
 
-@router.post("", status_code=HTTPStatus.CREATED, response_model=ItemRead, responses=problems(HTTPStatus.CONFLICT))
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    response_model=ItemRead,
+    responses={**problems(HTTPStatus.CONFLICT), HTTPStatus.CREATED.value: {"headers": LOCATION}},
+)
 async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
     """Make a new item; 409 when its SKU is taken."""
     item = await items.create_item(uow, caller.user_id, new)
@@ -53,7 +58,13 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
 @router.put(
     "/by-sku/{sku}",
     response_model=ItemRead,
-    responses={HTTPStatus.CREATED.value: {"model": ItemRead, "description": "There was none; it was made."}},
+    responses={
+        HTTPStatus.CREATED.value: {
+            "model": ItemRead,
+            "description": "There was none; it was made.",
+            "headers": LOCATION,
+        }
+    },
 )
 async def put_item(
     sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response

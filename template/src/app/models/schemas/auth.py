@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from app.models.schemas.types import Line
+from app.models.schemas.types import Line, Moment
 from app.models.schemas.user import Email, NewPassword, Password
 
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), Field(examples=["items:read"])]
@@ -56,7 +56,7 @@ class ApiKeyCreate(BaseModel):
     scopes: list[Scope] = Field(
         min_length=1, max_length=32, description="What it allows, as far as you may.", examples=[["items:read"]]
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="When it stops working; null: never.")
+    expires_at: Moment | None = Field(default=None, description="When it stops working; null: never.")
 
 
 class ApiKeyRead(BaseModel):

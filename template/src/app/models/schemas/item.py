@@ -59,7 +59,9 @@ class ItemUpdate(BaseModel):
         json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]},
     )
 
-    version: int = Field(ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1])
+    version: int = Field(
+        strict=True, ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1]
+    )
     name: Line = Field(default="", validate_default=False, examples=["Garden chair, green"])
     description: LongText | None = None
     tags: Tags = Field(default_factory=list)
