@@ -118,7 +118,7 @@ PROMISES = (
         "src/app/api/middleware/context.py",
         "if name == _HEADER and _ACCEPTABLE.fullmatch(value):",
         "if name == _HEADER:",
-        "tests/integration/api/test_middleware.py",
+        "tests/integration/api/test_request_ids.py",
     ),
     Promise(
         "events of a request are published after its commit",
@@ -310,7 +310,7 @@ PROMISES = (
         "src/app/core/secrets/store.py",
         "        .limit(limit)\n        .with_for",
         "        .with_for",
-        "tests/integration/cli/test_secrets.py::test_a_rotation_that_is_killed_loses_nothing_and_is_resumed",
+        "tests/integration/cli/test_secrets_rotation.py::test_a_rotation_that_is_killed_loses_nothing_and_is_resumed",
     ),
     Promise(
         "no local variable holds a secret in the clear",

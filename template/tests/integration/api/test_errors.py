@@ -1,13 +1,10 @@
 """Every error is a problem document: the right status, its code, an id, and nothing of the inside or of the input."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from dirty_equals import IsStr
 from fastapi import APIRouter, HTTPException
-from httpx import AsyncClient, Response
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from httpx import AsyncClient
 
 from app.api.errors import status_of
 from app.core.config import ApiSettings, ApplicationSettings
@@ -34,9 +31,9 @@ from app.core.exceptions import (
     TimeoutError,
     ValidationError,
 )
-from app.models.schemas.types import Line
 from tests.applications import running
 from tests.logs import Log, captured_log
+from tests.problems import problem
 
 pytestmark = pytest.mark.anyio
 
@@ -71,26 +68,6 @@ ERRORS: dict[str, tuple[AppException, int]] = {
 }
 
 router = APIRouter()
-
-
-class Login(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Line
-    password: SecretStr
-    age: int = 0
-
-    @field_validator("name")
-    @classmethod
-    def _lower(cls, value: str) -> str:
-        if value != value.lower():
-            raise ValueError("must be lower case")
-        return value
-
-
-@router.post("/login")
-async def login(form: Login) -> str:
-    return form.name
 
 
 @router.get("/raises/{name}")
@@ -128,19 +105,6 @@ async def api(settings: ApplicationSettings) -> AsyncIterator[AsyncClient]:
 async def debug_api(settings: ApplicationSettings) -> AsyncIterator[AsyncClient]:
     async with running(settings.model_copy(update={"api": ApiSettings(debug=True)}), router) as client:
         yield client
-
-
-def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document of an answer, checked for what all of them have."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    found: dict[str, Any] = answer.json()
-    assert (found["type"], found["status"], found["error_code"]) == ("about:blank", status, code)
-    assert found["title"]
-    assert found["detail"]
-    assert found["request_id"] == answer.headers["X-Request-ID"]
-    assert "planted" not in answer.text
-    return found
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -244,58 +208,6 @@ async def test_errors_of_the_framework_look_the_same(
         assert answer.headers["X-Why"] == "because"
     if status == 405:
         assert answer.headers["Allow"] == "GET"
-
-
-@pytest.mark.parametrize(
-    ("body", "errors"),
-    [
-        ({}, [("body.name", "Field required"), ("body.password", "Field required")]),
-        ({"name": "x", "password": [SECRET]}, [("body.password", "Input should be a valid string")]),
-        ({"name": SECRET, "password": SECRET}, [("body.name", "must be lower case")]),
-        ({"name": "x", "password": SECRET, "age": SECRET}, [("body.age", IsStr(regex="Input should be .* integer.*"))]),
-        ({"name": "x", "password": SECRET, "no": SECRET}, [("body.no", "Extra inputs are not permitted")]),
-        (["x"], [("body", IsStr(regex="Input should be .*"))]),
-    ],
-)
-async def test_an_invalid_request_names_every_place_and_rule_and_no_value(
-    body: object, errors: list[tuple[str, str]], api: AsyncClient
-) -> None:
-    found = problem(await api.post("/login", json=body), 422, "VALIDATION_ERROR")
-
-    assert [(each["field"], each["message"]) for each in found["errors"]] == errors
-    assert found["field"] == errors[0][0]
-
-
-@pytest.mark.parametrize(
-    ("content", "statuses"),
-    [
-        (b'{"name": "Xq7planted', {422}),
-        (b"", {422}),
-        (b"Xq7planted", {422}),
-        (b"\xff\xfe", {400, 422}),
-        (b'{"name": "\\ud800", "password": "x"}', {422}),
-        (b'{"name": "x", "password": "x", "\\ud800": 1}', {422}),
-        (b"[" * 100_000, {400, 422}),
-        (b'{"age": ' + b"9" * 10_000 + b"}", {400, 422}),
-        (b'{"age": NaN}', {422}),
-    ],
-)
-async def test_a_malformed_body_is_the_caller_s_mistake(content: bytes, statuses: set[int], api: AsyncClient) -> None:
-    with captured_log() as log:
-        answer = await api.post("/login", content=content, headers={"Content-Type": "application/json"})
-
-    assert answer.status_code in statuses, answer.text
-    problem(answer, answer.status_code, "VALIDATION_ERROR" if answer.status_code == 422 else "BAD_REQUEST")
-    assert log.events("error") == []
-
-
-@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
-async def test_another_media_type_is_the_caller_s_mistake(media_type: str, api: AsyncClient) -> None:
-    answer = await api.post(
-        "/login", content=b'{"name": "x", "password": "Xq7planted"}', headers={"Content-Type": media_type}
-    )
-
-    problem(answer, 422, "VALIDATION_ERROR")
 
 
 async def test_an_error_answer_inside_another_request_keeps_its_own_id(api: AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """The command line in a copy of the project, on a database of its own."""
 
+import io
 import secrets
 import shutil
 import sys
@@ -14,6 +15,7 @@ from app.core.config import get_settings
 from app.core.config.loading import known_variables
 from app.core.database import lifecycle
 from tests.databases import DatabaseServer
+from tests.stored_secrets import OLD
 
 PROJECT = Path(__file__).parents[3]
 
@@ -86,3 +88,15 @@ def on_migrated(project: Path, scratch_url: str, monkeypatch: pytest.MonkeyPatch
     """Have commands work on a database with every migration applied."""
     monkeypatch.setenv("DATABASE_URL", scratch_url)
     return scratch_url
+
+
+@pytest.fixture
+def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `app secrets` with one key."""
+    monkeypatch.setenv("SECRETS_KEYS", OLD)
+
+    def command(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        return app_command("secrets", *arguments)
+
+    return command

@@ -1,11 +1,14 @@
 """A database of each module's own, where what is committed stays until the next test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.core.database import Database, WriteSession
+from app.core.config import DatabaseSettings
+from app.core.database import Database, WriteSession, close_database, init_database, lifecycle
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 
@@ -39,3 +42,24 @@ async def database(module_database: Database) -> Database:
 async def session(database: Database) -> AsyncIterator[WriteSession]:
     async with database.session() as session:
         yield session
+
+
+@pytest.fixture
+async def open_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Database]]:
+    """Make the process's engine, with settings of the test's own."""
+    monkeypatch.setattr(lifecycle, "_current", None)
+
+    def open_with(**settings: Any) -> Database:
+        return init_database(
+            DatabaseSettings(**{"url": SecretStr(database_url), "pool_size": 2, **settings}), application_name="limits"
+        )
+
+    yield open_with
+    await close_database()
+
+
+async def shown(database: Database, name: str) -> str:
+    """The value of one of the server's settings, for a session of this engine."""
+    async with database.session() as session:
+        found = await session.scalar(text(f"SHOW {name}"))
+    return str(found)

@@ -7,26 +7,8 @@ import pytest
 from app.core.config import Environment, get_settings, load_settings
 from app.core.config.loading import known_variables, likely_typos
 from app.core.exceptions import ConfigurationError
+from tests.environments import DATABASE_URL, problems
 from tests.unit.core.config.conftest import KEY
-
-URL = "postgresql://app:Xq7planted@db.example.org/app"
-
-
-def problems() -> dict[str, str]:
-    """What `load_settings` complains about: rules by variable."""
-    with pytest.raises(ConfigurationError) as caught:
-        load_settings()
-    head, *lines = caught.value.message.splitlines()
-    assert head in {"1 setting is wrong:", f"{len(lines)} settings are wrong:"}
-    assert caught.value.next_step
-    found = dict(line.strip().split(": ", 1) for line in lines)
-    assert caught.value.details == {"variables": [line.strip().split(": ", 1)[0] for line in lines]}
-    return found
-
-
-def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    for name, value in {"ENVIRONMENT": "production", "DATABASE_URL": URL, **variables}.items():
-        monkeypatch.setenv(name, value)
 
 
 def test_a_secret_key_is_all_that_development_needs(project: Path) -> None:
@@ -83,29 +65,6 @@ def test_the_process_environment_wins_over_the_file(project: Path, monkeypatch: 
 
     assert settings.api.port == 9002
     assert settings.api.workers == 3
-
-
-@pytest.mark.parametrize(("stage", "workers"), [("development", 2), ("staging", 3), ("production", 4)])
-def test_each_stage_reads_its_own_file_and_no_other(
-    stage: str, workers: int, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    production(monkeypatch, ENVIRONMENT=stage)
-    (project / ".env").write_text("API_WORKERS=2\nDEBUG=true\n")
-    (project / ".env.staging").write_text("API_WORKERS=3\n")
-    (project / ".env.production").write_text("API_WORKERS=4\n")
-
-    settings = load_settings()
-
-    assert settings.api.workers == workers
-    assert settings.api.debug is (stage == "development")
-
-
-def test_a_development_file_gives_production_no_secret(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    production(monkeypatch)
-    monkeypatch.delenv("SECRET_KEY")
-    (project / ".env").write_text(f"SECRET_KEY={KEY}\n")
-
-    assert problems() == {"SECRET_KEY": "is required"}
 
 
 def test_the_file_is_found_from_a_folder_inside_the_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,32 +175,13 @@ def test_no_value_is_ever_in_an_error(
 
 
 def test_secrets_are_in_no_representation_of_the_settings(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", URL)
+    monkeypatch.setenv("DATABASE_URL", DATABASE_URL)
     settings = load_settings()
 
     for each in (settings, settings.database, settings.auth):
         for text in (str(each), repr(each), str(each.model_dump()), each.model_dump_json()):
             assert "planted" not in text
             assert KEY not in text
-
-
-def test_a_file_names_its_own_stage_or_none(project: Path) -> None:
-    (project / ".env").write_text("ENVIRONMENT=production\n")
-
-    assert problems() == {"ENVIRONMENT": "in .env must be development: set other stages in the environment"}
-
-
-def test_a_file_may_repeat_its_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    production(monkeypatch)
-    (project / ".env.production").write_text("ENVIRONMENT=production\nAPI_WORKERS=4\n")
-
-    assert load_settings().api.workers == 4
-
-
-def test_an_unknown_stage_is_refused_with_the_known_ones(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "prod")
-
-    assert problems() == {"ENVIRONMENT": "must be one of development, staging, production"}
 
 
 def test_a_line_that_is_no_assignment_is_a_problem(project: Path) -> None:
@@ -292,65 +232,3 @@ def test_likely_misspelt_variables_are_found_and_strangers_left_alone(
 
     assert ("DATABASE_ULR", "is no setting; did you mean DATABASE_URL?") in found
     assert {problem.variable for problem in found}.isdisjoint({"LESSOPEN", "PATH", "SECRET_KEY"})
-
-
-@pytest.mark.parametrize("stage", ["staging", "production"])
-@pytest.mark.parametrize(
-    "key",
-    ["change-me-" * 4, "my-very-Secret-key-for-production", "a1" * 32, "0" * 64, "please-replace-this-with-a-key-now"],
-)
-def test_only_development_takes_a_key_that_can_be_guessed(
-    stage: str, key: str, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_KEY", key)
-    assert load_settings().auth.secret_key.get_secret_value() == key
-
-    production(monkeypatch, ENVIRONMENT=stage)
-    assert problems().keys() == {"SECRET_KEY"}
-
-
-@pytest.mark.parametrize("length", [1, 31])
-def test_no_stage_takes_a_short_key(length: int, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_KEY", KEY[:length])
-
-    assert problems().keys() == {"SECRET_KEY"}
-
-
-@pytest.mark.parametrize(
-    ("variables", "refused"),
-    [
-        ({"DEBUG": "true"}, "DEBUG"),
-        ({"DATABASE_SSL_ROOT_CERT": "/no/such/file.pem"}, "DATABASE_SSL_ROOT_CERT"),
-        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
-        ({"CORS_ORIGINS": "https://a.example,*", "CORS_ALLOW_CREDENTIALS": "true"}, "CORS_ORIGINS"),
-        ({"DATABASE_URL": ""}, "DATABASE_URL"),
-        ({"DATABASE_URL": "postgresql://postgres@/app?host=/tmp/embedded-postgres-x1"}, "DATABASE_URL"),
-        ({"DATABASE_URL": "", "POSTGRES_HOST": "/tmp/embedded-postgres-x1"}, "POSTGRES_HOST"),  # noqa: S108
-    ],
-)
-def test_production_refuses(
-    variables: dict[str, str], refused: str, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    production(monkeypatch, **variables)
-
-    assert problems().keys() == {refused}
-
-
-def test_production_reports_what_its_own_rules_say_all_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    production(monkeypatch, DEBUG="true", CORS_ORIGINS="*", DATABASE_URL="", SECRET_KEY="example" * 8)
-
-    assert problems().keys() == {"DEBUG", "CORS_ORIGINS", "DATABASE_URL", "SECRET_KEY"}
-
-
-def test_production_starts_with_what_it_needs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    production(monkeypatch, CORS_ORIGINS="https://a.example", CORS_ALLOW_CREDENTIALS="true")
-
-    assert load_settings().environment is Environment.PRODUCTION
-
-
-def test_any_origin_with_credentials_is_refused_everywhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORS_ORIGINS", "*")
-    assert load_settings().security.cors_origins == ("*",)
-
-    monkeypatch.setenv("CORS_ALLOW_CREDENTIALS", "true")
-    assert problems().keys() == {"CORS_ORIGINS"}

@@ -1,0 +1,113 @@
+"""Looking at embedded servers from outside: their processes, their files and their other users."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+
+from app.development.embedded_postgres import EmbeddedServer, embedded_postgres
+
+LINUX = Path("/proc/self").is_dir()
+CLIENT = """
+import os, signal, sys, time
+from pathlib import Path
+from app.development.embedded_postgres import embedded_postgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored when the tests run in the background
+with embedded_postgres(Path(sys.argv[1]), durable=False) as server:
+    if "fork" in sys.argv and not os.fork():
+        time.sleep(60)
+        os._exit(0)
+    print(server.socket_folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def query(server: EmbeddedServer, statement: str, *values: object) -> object:
+    """The first value of a statement's first row."""
+
+    async def run() -> object:
+        connection = await asyncpg.connect(host=str(server.socket_folder), port=5432, user="postgres")
+        try:
+            return await connection.fetchval(statement, *values)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def home(data_folder: Path) -> Path:
+    """Where a server keeps its cluster and what it knows of itself."""
+    (found,) = data_folder.glob("postgres-*")
+    return found
+
+
+def processes(data_folder: Path) -> tuple[int, int]:
+    """The PIDs of the postmaster and of its keeper."""
+    _, postmaster, keeper = (home(data_folder) / "server.state").read_text().splitlines()
+    return int(postmaster), int(keeper)
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or waits only for PID 1 to take notice."""
+    if LINUX:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+    shown = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return not shown.stdout.strip() or shown.stdout.startswith("Z")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a program of PostgreSQL has the folder open (Linux)."""
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if descriptor.readlink().is_relative_to(folder):
+                return True
+    return False
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 5) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+@contextmanager
+def client(data_folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the server until its input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLIENT, data_folder, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def socket_folder_of(process: subprocess.Popen[str]) -> Path:
+    """Where the server of a `client` listens, as soon as it does."""
+    assert process.stdout is not None
+    return Path(process.stdout.readline().strip())
+
+
+def keep(server: EmbeddedServer, answer: int) -> None:
+    """Change the row of `data_folder`."""
+    query(server, "UPDATE kept SET answer = $1", answer)
+
+
+def kept(data_folder: Path) -> object:
+    """The row of `data_folder`, read from a server of its own."""
+    with embedded_postgres(data_folder, durable=False) as server:
+        return query(server, "SELECT answer FROM kept")

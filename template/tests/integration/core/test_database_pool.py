@@ -1,0 +1,109 @@
+"""One engine per process, and the queue in front of its connections: first come, first served, and nobody for ever."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from app.core.database import (
+    Database,
+    check_database_health,
+    close_database,
+    get_async_session,
+    get_connection_info,
+    get_database,
+    get_database_stats,
+    test_database_connection,
+)
+from app.core.exceptions import (
+    ConfigurationError,
+    DatabaseConnectionError,
+)
+from tests.integration.core.conftest import shown
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_who_waits_too_long_for_a_connection_is_told_so(open_database: Callable[..., Database]) -> None:
+    database = open_database(pool_size=1, pool_timeout_seconds=0.05)
+
+    async with database.session():
+        began = time.monotonic()
+        for way in (database.session, database.read_session):
+            with pytest.raises(DatabaseConnectionError, match="busy"):
+                async with way():
+                    pass
+        assert 0.1 <= time.monotonic() - began < 2
+    assert await shown(database, "timezone") == "UTC"
+
+
+async def test_connections_go_to_those_who_wait_in_their_order(open_database: Callable[..., Database]) -> None:
+    database = open_database(pool_size=2)
+    served: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with database.session() as session:
+            served.append(number)
+            await session.execute(text("SELECT pg_sleep(0.002)"))
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*map(ask, range(30)))
+
+    assert served == list(range(30))
+    assert get_database_stats().in_use == 0
+
+
+async def test_overflow_is_opened_on_demand_and_closed_again(open_database: Callable[..., Database]) -> None:
+    database = open_database(pool_size=1, max_overflow=1, pool_timeout_seconds=0.05)
+
+    async with database.engine.connect(), database.engine.connect():
+        assert get_database_stats() == (1, 2, 0, 1)
+        # Asking for health goes past the queue, and still ends as our error.
+        with pytest.raises(DatabaseConnectionError):
+            await test_database_connection()
+        assert not (await check_database_health()).healthy
+    assert get_database_stats() == (1, 0, 1, 0)
+
+
+async def test_whoever_gives_up_waiting_leaves_the_queue(open_database: Callable[..., Database]) -> None:
+    database = open_database(pool_size=1)
+
+    async def ask() -> str:
+        return await shown(database, "timezone")
+
+    async with database.session():
+        waiting = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        waiting[0].cancel()
+        await asyncio.wait([waiting[0]])
+    async with asyncio.timeout(5):
+        assert await waiting[1] == await waiting[2] == "UTC"
+
+
+async def test_there_is_one_engine_at_a_time(open_database: Callable[..., Database]) -> None:
+    for use in (get_database, get_database_stats, get_connection_info):
+        with pytest.raises(ConfigurationError, match="not initialised"):
+            use()
+    first = open_database()
+    assert get_database() is first
+    with pytest.raises(ConfigurationError, match="already") as caught:
+        open_database()
+    assert caught.value.next_step
+    assert get_database() is first
+    async with get_async_session() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+    await close_database()
+    with pytest.raises(ConfigurationError, match="not initialised"):
+        get_database()
+    await close_database()
+    assert open_database() is not first
+
+
+async def test_without_a_database_there_is_no_engine(open_database: Callable[..., Database]) -> None:
+    with pytest.raises(ConfigurationError, match="No database is configured") as caught:
+        open_database(url=None)
+
+    assert caught.value.next_step

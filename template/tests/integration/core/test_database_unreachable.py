@@ -1,0 +1,98 @@
+"""A database that cannot be used is said to be so, soon, and its owner is told what to do."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.engine import URL, make_url
+
+from app.core.database import (
+    Database,
+    check_database_health,
+    test_database_connection,
+)
+from app.core.database.errors import explain
+from app.core.exceptions import (
+    DatabaseConnectionError,
+)
+from tests.integration.core.listeners import closed_port, listener
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("reply", [b"", b"S", b"N", b"HTTP/1.1 400 Bad Request\r\n\r\n", None], ids=str)
+async def test_a_server_that_is_none_is_said_to_be_away_and_soon(
+    reply: bytes | None, open_database: Callable[..., Database]
+) -> None:
+    with listener(lambda _message: reply) as (port, _received):
+        await expect_unreachable(open_database, f"postgresql://u:Xq7planted@127.0.0.1:{port}/app")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", f"{'x' * 64}.invalid"])
+async def test_nobody_listening_is_said_to_be_so(host: str, open_database: Callable[..., Database]) -> None:
+    with closed_port() as port:
+        await expect_unreachable(open_database, f"postgresql://u:Xq7planted@{host}:{port}/app")
+
+
+async def expect_unreachable(open_database: Callable[..., Database], url: str) -> None:
+    database = open_database(url=SecretStr(url), connect_timeout_seconds=0.2)
+    began = time.monotonic()
+
+    async def ask() -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+
+    for way in (ask, test_database_connection):
+        with pytest.raises(DatabaseConnectionError) as caught:
+            await way()
+        assert "planted" not in caught.value.message
+        assert "127.0.0.1" not in caught.value.message
+    assert not (await check_database_health()).healthy
+    assert time.monotonic() - began < 2
+
+
+@pytest.fixture
+async def crowded(database: Database) -> AsyncIterator[str]:
+    """A user without a connection left. Users belong to the whole server, so the name is new and goes again."""
+    name = f"crowded_{secrets.token_hex(4)}"
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'Xq7planted' CONNECTION LIMIT 0"))
+    yield name
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"DROP ROLE {name}"))
+
+
+@pytest.fixture
+def wrong_urls(database_url: str, crowded: str) -> dict[str, URL]:
+    url = make_url(database_url)
+    return {
+        "database": url.set(database="no_such_database"),
+        "user": url.set(username="no_such_user", password="Xq7planted"),
+        "crowded": url.set(username=crowded, password="Xq7planted"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause", "to_check"),
+    [
+        ("database", "has no database of that name", "POSTGRES_DB"),
+        ("user", "refused the user name or the password", "POSTGRES_USER"),
+        ("crowded", "has no connection left", "DATABASE_POOL_SIZE"),
+    ],
+)
+async def test_whoever_set_the_database_up_is_told_what_is_wrong(
+    wrong: str, cause: str, to_check: str, wrong_urls: dict[str, URL], open_database: Callable[..., Database]
+) -> None:
+    open_database(url=SecretStr(wrong_urls[wrong].render_as_string(hide_password=False)))
+
+    with pytest.raises(DatabaseConnectionError) as caught:
+        await test_database_connection()
+
+    sentence, next_step = explain(caught.value)
+    assert cause in sentence
+    assert to_check in next_step
+    assert "planted" not in sentence + next_step
+    assert caught.value.message == "The database cannot be reached."

@@ -1,0 +1,155 @@
+"""The embedded server when something is killed: nothing is left running or lost, and the next start succeeds."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.development.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from app.development.embedded_postgres.identity import server_identity
+from app.development.embedded_postgres.processes import cluster_mark
+from tests.embedded_servers import (
+    LINUX,
+    client,
+    ended,
+    home,
+    in_use,
+    keep,
+    kept,
+    processes,
+    query,
+    socket_folder_of,
+    wait_for,
+)
+
+
+def test_a_killed_client_leaves_nothing_although_a_forked_child_lives(data_folder: Path) -> None:
+    with client(data_folder, "fork") as only:
+        socket_folder = socket_folder_of(only)
+        running = processes(data_folder)
+        only.kill()
+        try:
+            wait_for(lambda: all(ended(pid) for pid in running))
+            wait_for(lambda: not socket_folder.exists())
+        finally:
+            os.killpg(only.pid, signal.SIGKILL)
+
+
+def test_a_killed_keeper_takes_the_server_with_it(data_folder: Path) -> None:
+    with embedded_postgres(data_folder, durable=False) as server:
+        keep(server, 44)
+        postmaster, keeper = processes(data_folder)
+        os.kill(keeper, signal.SIGKILL)
+        if LINUX:
+            wait_for(lambda: ended(postmaster))
+    assert ended(postmaster)
+    assert not server.socket_folder.exists()
+    assert kept(data_folder) == 44
+
+
+def test_a_killed_server_ends_its_keeper_and_is_recovered(data_folder: Path) -> None:
+    async def kill_while_busy() -> None:
+        connection = await asyncpg.connect(host=str(server.socket_folder), port=5432, user="postgres")
+        many = "generate_series(1, 50000)"
+        busy = asyncio.ensure_future(connection.fetchval(f"SELECT count(*) FROM {many} a, {many} b"))
+        await asyncio.sleep(0.1)  # a backend that computes does not notice its postmaster's end
+        os.kill(postmaster, signal.SIGKILL)
+        with pytest.raises(asyncpg.PostgresConnectionError):
+            await asyncio.wait_for(busy, timeout=5)
+
+    with embedded_postgres(data_folder) as server:
+        keep(server, 45)
+        query(server, "CHECKPOINT")
+        postmaster, keeper = processes(data_folder)
+        asyncio.run(kill_while_busy())
+        wait_for(lambda: ended(keeper))
+        assert not server.socket_folder.exists()
+        # The first client is still there; whoever comes gets a new server at once.
+        assert kept(data_folder) == 45
+
+
+def test_a_server_that_has_just_been_killed_is_not_joined(data_folder: Path) -> None:
+    with embedded_postgres(data_folder) as server:
+        keep(server, 48)
+        query(server, "CHECKPOINT")
+        postmaster, keeper = processes(data_folder)
+        os.kill(keeper, signal.SIGSTOP)  # too slow to take its announcement back
+        os.kill(postmaster, signal.SIGKILL)
+        wake = threading.Timer(0.2, os.kill, (keeper, signal.SIGCONT))
+        wake.start()
+        assert kept(data_folder) == 48
+        wake.join()
+
+
+def test_server_and_keeper_killed_together(data_folder: Path) -> None:
+    with embedded_postgres(data_folder) as server:
+        keep(server, 46)
+        query(server, "CHECKPOINT")
+        for pid in processes(data_folder):
+            os.kill(pid, signal.SIGKILL)
+    assert not server.socket_folder.exists()
+    assert kept(data_folder) == 46
+
+
+def test_an_orphaned_server_is_stopped_first(data_folder: Path) -> None:
+    with embedded_postgres(data_folder) as server:
+        keep(server, 47)
+        mark = cluster_mark(home(data_folder) / "data")
+    # What macOS is left with after its keeper was killed: a process with the cluster's mark.
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", mark]) as orphan:
+        (home(data_folder) / "data" / "postmaster.pid").write_text(f"{orphan.pid}\n")
+        assert kept(data_folder) == 47
+        assert orphan.wait(timeout=10) != 0
+
+
+@pytest.mark.skipif(not LINUX, reason="elsewhere nobody can tell where a process works")
+def test_a_server_that_somebody_else_started_is_left_alone(data_folder: Path) -> None:
+    data = home(data_folder) / "data"
+    with subprocess.Popen([sys.executable, "-c", "input()", "postgres"], cwd=data, stdin=subprocess.PIPE) as other:
+        (data / "postmaster.pid").write_text(f"{other.pid}\n")
+        with pytest.raises(EmbeddedPostgresError, match=str(other.pid)), embedded_postgres(data_folder):
+            pass
+        assert other.poll() is None
+        other.kill()
+    assert kept(data_folder) is not None
+
+
+def test_files_left_by_a_reboot_are_ignored(data_folder: Path, tmp_path: Path) -> None:
+    identity = server_identity()
+    old_folder = tmp_path / "embedded-postgres-old"
+    old_folder.mkdir()
+    (home(data_folder) / "server.state").write_text(f"{old_folder}\n1\n1\n")
+    # The recorded PID is another program's by now, and PostgreSQL alone would refuse to start.
+    with subprocess.Popen(
+        ["/bin/sleep", "60"], user=identity.uid if identity.switched else None, extra_groups=None
+    ) as foreign:
+        (home(data_folder) / "data" / "postmaster.pid").write_text(f"{foreign.pid}\n{data_folder}\n1\n5432\n/tmp\n")
+        try:
+            assert kept(data_folder) is not None
+            assert foreign.poll() is None
+        finally:
+            foreign.kill()
+    assert not old_folder.exists()
+
+
+def test_a_killed_creation_leaves_nothing_half_done(tmp_path: Path) -> None:
+    with client(tmp_path / "new") as only:
+        wait_for(lambda: any(tmp_path.glob("new/*/data.new-*/base/1")), seconds=20)
+        only.kill()
+        only.wait()
+    assert not any(tmp_path.glob("new/*/data"))
+    wait_for(lambda: not in_use(tmp_path))
+    with embedded_postgres(tmp_path / "new", durable=False) as server:
+        assert query(server, "SELECT 1") == 1
+        assert not any(tmp_path.glob("new/*/data.new-*"))
+        # And the folder may go while the server runs, which then ends like any other.
+        running = processes(tmp_path / "new")
+        shutil.rmtree(tmp_path / "new")
+    wait_for(lambda: all(ended(pid) for pid in running) and not server.socket_folder.exists())
