@@ -1,10 +1,10 @@
 """`@cached`: an asynchronous function whose results are kept in the process's cache.
 
-    @cached(ttl=60, key="item:{item_id}")
-    async def item_card(session: ReadSession, item_id: UUID) -> ItemCard: ...
+    @cached(ttl=60, key="profile:{user_id}")
+    async def profile_card(session: ReadSession, user_id: UUID) -> ProfileCard: ...
 
-    await item_card(session, item_id)
-    await item_card.invalidate(session, item_id)
+    await profile_card(session, user_id)
+    await profile_card.invalidate(session, user_id)
 
 The results are plain JSON, and every caller gets a copy.
 """

@@ -53,7 +53,7 @@ def make_key(*parts: KeyPart) -> str:
 
 
 def parse_template(template: str) -> tuple[frozenset[str], Callable[[Mapping[str, object]], str]]:
-    """Read a template such as `"item:{item_id}"`.
+    """Read a template such as `"profile:{user_id}"`.
 
     Returns:
         The names in it, and a function that makes a key of their values, as `make_key()` would.

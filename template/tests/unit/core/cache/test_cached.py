@@ -28,15 +28,15 @@ async def _empty_cache(app: FastAPI) -> AsyncIterator[None]:
 async def test_a_call_with_the_same_key_does_not_run_the_function_again() -> None:
     calls: list[tuple[object, ...]] = []
 
-    @cached(60, "card:{item_id}:{language}")
-    async def card(session: object, item_id: int, *, language: str = "en") -> dict[str, Any]:
+    @cached(60, "card:{card_id}:{language}")
+    async def card(session: object, card_id: int, *, language: str = "en") -> dict[str, Any]:
         """The card."""
-        calls.append((item_id, language))
-        return {"id": item_id, "language": language}
+        calls.append((card_id, language))
+        return {"id": card_id, "language": language}
 
     assert await card(object(), 1) == {"id": 1, "language": "en"}
     await card(object(), 1)
-    await card(object(), item_id=1, language="en")
+    await card(object(), card_id=1, language="en")
     assert calls == [(1, "en")], "however the arguments are passed, they are the same"
 
     await card(object(), 2)
