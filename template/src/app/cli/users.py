@@ -42,7 +42,8 @@ def create(
     try:
         new = UserCreate.model_validate({"email": address, "password": password})
     except ValidationError as error:
-        rules = "; ".join(f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
+        # The name comes last: what follows "password:" is taken for one and not shown.
+        rules = "; ".join(f"{each['msg'].removeprefix('Value error, ')} ({each['loc'][0]})" for each in error.errors())
         raise ConfigurationError(f"No user was made. {rules}.", next_step="Try again within the rules.") from None
     with with_database(command_settings()) as settings:
         migrations.require_current(settings.database, or_newer=True)

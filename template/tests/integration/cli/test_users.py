@@ -1,0 +1,165 @@
+"""`app users`, as it is typed, on a database of the test's own."""
+
+import asyncio
+import io
+from collections.abc import Callable
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output.vt100 import Vt100_Output
+from pydantic import SecretStr
+
+from app.core.config import get_settings
+from app.core.database import close_database, init_database
+from app.core.exceptions import AuthenticationError
+from app.core.security import MemoryRateLimits
+from app.models.schemas.auth import Login
+from app.services.authentication import make_authentication
+from app.wiring import DISTRIBUTION, USER_SCOPES
+from tests.integration.cli.conftest import Result, Run
+
+ADDRESS = "ada@example.com"
+PASSWORD = "Planted words, fifteen or more"
+
+
+class Keyboard(io.StringIO):
+    """Standard input as it is where somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def app_users(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `app users create`, with something piped in."""
+    monkeypatch.setenv("ARGON2_MEMORY_KIB", "64")
+    monkeypatch.setenv("ARGON2_TIME_COST", "1")
+
+    def command(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        return app_command("users", "create", *arguments)
+
+    return command
+
+
+@pytest.fixture
+def type_in(app_users: Run, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Result, str]]:
+    """Run it where somebody types: how it ended, and what the terminal has shown."""
+
+    def command(keys: str) -> tuple[Result, str]:
+        shown = io.StringIO()
+        screen = Vt100_Output(shown, lambda: Size(rows=24, columns=80), term="xterm", enable_cpr=False)
+        monkeypatch.setattr("sys.stdin", Keyboard())
+        with create_pipe_input() as typed, create_app_session(input=typed, output=screen):
+            typed.send_text(keys)
+            return app_command("users", "create"), shown.getvalue()
+
+    return command
+
+
+def scopes_of(address: str, password: str) -> set[str]:
+    """What somebody who logs in like this may do."""
+
+    async def log_in() -> set[str]:
+        settings = get_settings()
+        init_database(settings.database)
+        try:
+            authentication = make_authentication(settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits())
+            tokens = await authentication.log_in(
+                Login(email=address, password=SecretStr(password)), address="the machine of the test"
+            )
+            return set((await authentication.identify(tokens.access_token)).scopes)
+        finally:
+            await close_database()
+
+    return asyncio.run(log_in())
+
+
+def test_a_user_with_a_piped_password_can_log_in(app_users: Run) -> None:
+    result = app_users("--email", "Ada@Example.com", "--password-stdin", stdin=f"{PASSWORD}\nand no more")
+
+    assert result.code == 0
+    assert result.out.startswith(f"created {ADDRESS} (")
+    assert PASSWORD not in result.out + result.err
+    assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
+
+
+def test_a_users_scopes_can_be_chosen(app_users: Run) -> None:
+    scopes = ["--scope", "reports:read", "--scope", "reports:write"]
+    assert app_users("--email", ADDRESS, *scopes, "--password-stdin", stdin=PASSWORD).code == 0
+
+    assert scopes_of(ADDRESS, PASSWORD) == {"reports:read", "reports:write"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--email", ADDRESS)], ids=["the address", "the password"])
+def test_without_a_terminal_nobody_is_asked(arguments: tuple[str, ...], app_users: Run) -> None:
+    result = app_users(*arguments, stdin=PASSWORD)
+
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        "error: There is no terminal to ask in.\nnext: Give --email, and --password-stdin with the password piped in.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "password", "rule"),
+    [
+        ("nobody", PASSWORD, "value is not a valid email address: An email address must have an @-sign. (email)"),
+        (ADDRESS, "Planted", "Value should have at least 15 "),
+        (ADDRESS, "Planted" * 20, "Value should have at most 128 "),
+        (ADDRESS, "", "Value should have at least 15 "),
+        (ADDRESS, f"{PASSWORD}\x00", "must not contain the NUL character (password)"),
+    ],
+    ids=["no address", "short", "long", "nothing", "NUL"],
+)
+def test_what_breaks_a_rule_is_refused_with_the_rule(address: str, password: str, rule: str, app_users: Run) -> None:
+    result = app_users("--email", address, "--password-stdin", stdin=password)
+
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"error: No user was made. {rule}")
+    assert "next: Try again within the rules." in result.err
+    assert "Planted" not in result.err
+
+
+def test_a_taken_address_is_refused_and_its_password_stays(app_users: Run) -> None:
+    app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD)
+
+    again = app_users("--email", ADDRESS.upper(), "--password-stdin", stdin="Planted words of another")
+
+    assert (again.code, again.out) == (1, "")
+    assert again.err == f"error: User {ADDRESS} exists already.\n"
+    assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
+    with pytest.raises(AuthenticationError):
+        scopes_of(ADDRESS, "Planted words of another")
+
+
+def test_a_database_that_is_not_migrated_has_a_next_step(
+    app_users: Run, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+
+    result = app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD)
+
+    assert (result.code, "app db upgrade" in result.err) == (1, True)
+
+
+def test_whoever_types_is_asked_and_the_password_is_not_shown(type_in: Callable[[str], tuple[Result, str]]) -> None:
+    result, shown = type_in(f"{ADDRESS}\r{PASSWORD}\r")
+
+    assert result.code == 0, result.err
+    assert "E-mail address:" in shown
+    assert "Password:" in shown
+    assert not any(word in shown for word in ("Planted", "fifteen"))
+    assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
+
+
+@pytest.mark.parametrize("keys", ["\x03", f"{ADDRESS}\r\x03"], ids=["the address", "the password"])
+def test_whoever_interrupts_a_question_makes_no_user(keys: str, type_in: Callable[[str], tuple[Result, str]]) -> None:
+    result, _ = type_in(keys)
+
+    assert result.code == 1
+    assert "created" not in result.out
+    with pytest.raises(AuthenticationError):
+        scopes_of(ADDRESS, PASSWORD)
