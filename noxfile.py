@@ -119,3 +119,11 @@ def readme(session: nox.Session) -> None:
     with counted("readme"):
         install(session, "test")
         pytest(session, "readme", "-m", "e2e")
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """What a project costs beyond plain FastAPI: docs/benchmarks.md. Wants a quiet machine."""
+    with counted("benchmark"):
+        install(session, "test")
+        session.run("python", "-m", "tests.benchmarks", str(run_folder()), *session.posargs)

@@ -1,0 +1,34 @@
+"""Runs benchmarks in a rendered project: `python -m tests.benchmarks FOLDER [NAME …]`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.combinations import FULL
+from tests.projects import Run
+
+BENCHMARKS = ("overhead", "start")
+
+
+def main() -> int:
+    """Run the benchmarks that are named, all unless some are; 1 when one exceeds its limit."""
+    folder, *names = sys.argv[1:]
+    project = Run(Path(folder)).project(FULL)
+    codes = []
+    for name in names or BENCHMARKS:
+        script = Path(__file__).with_name(f"{name}.py")
+        print(f"\n{name}\n", flush=True)
+        ended = subprocess.run(
+            ["uv", "run", "--no-sync", "python", script],
+            cwd=project.folder,
+            env=project.environment,
+            check=False,
+        )
+        codes.append(ended.returncode)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
