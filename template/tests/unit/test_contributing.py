@@ -1,0 +1,177 @@
+"""CONTRIBUTING.md is right: its examples run as a part of this application, and what it names is there.
+
+Each example begins with the path it belongs to, and is imported as a part of the package that is there.
+"""
+
+import gzip
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import ModuleType
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.api.errors import status_of
+from app.core import exceptions
+from app.core.database import Base
+from app.core.events import get_event_bus
+from app.core.secrets import get_secrets_service
+from app.core.uow import unit_of_work
+from tests.buses import until_settled
+from tests.clients import make_client
+from tests.factories import make_user
+from tests.logs import captured_log
+from tests.servers.http import faulty_server, reply
+
+PROJECT = Path(__file__).parents[2]
+TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+# The text of each example by its path.
+EXAMPLES: dict[str, str] = {
+    path: source
+    for block in BLOCKS
+    for path, source in re.findall(r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py\n|\Z)", block, re.DOTALL | re.MULTILINE)
+}
+# An example is shorter than a module: no docstring of its own, one blank line where modules have two or a group ends.
+_LEFT_OUT = "--extend-ignore=D100,I001"
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(
+        any((PROJECT / path).exists() for path in EXAMPLES),
+        reason="this project has modules of the examples' names: give the examples in CONTRIBUTING.md other ones",
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
+    """The examples as modules, by their names. Nobody else finds them, and migrations do not see their table.
+
+    Once per process: SQLAlchemy remembers the names of models.
+    """
+    folder = tmp_path_factory.mktemp("examples")
+    parents: dict[str, ModuleType] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for path, source in EXAMPLES.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(source, encoding="utf-8")
+            name = path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+            parents[name] = parent = importlib.import_module(name.rpartition(".")[0])
+            patch.setattr(parent, "__path__", [*parent.__path__, str(file.parent)])
+        importlib.invalidate_caches()
+        found = {name: importlib.import_module(name) for name in parents}
+    for name, parent in parents.items():
+        del sys.modules[name]
+        delattr(parent, name.rpartition(".")[2])
+    Base.metadata.remove(found["app.models.domain.note"].Note.__table__)
+    return found
+
+
+@pytest.fixture
+async def note_client(
+    app: FastAPI, transaction: AsyncConnection, modules: dict[str, ModuleType]
+) -> AsyncIterator[AsyncClient]:
+    """A client of the application with the notes in it, and their table in this test's transaction."""
+    table = modules["app.models.domain.note"].Note.__table__
+    await transaction.run_sync(table.create)
+    service, routes = modules["app.services.notes"], modules["app.api.routes.notes"].router.routes
+    before = list(app.router.routes)
+    _, tokens = await make_user(app.state.process, scopes=["notes:read", "notes:write"])
+    async with AsyncExitStack() as stack:
+        stack.callback(app.router.routes.__setitem__, slice(None), before)
+        app.router.routes.extend(routes)
+        created = modules["app.models.events.note"].NoteCreated
+        stack.callback(get_event_bus().subscribe(created, service.forget_count))
+        yield await stack.enter_async_context(make_client(app, tokens))
+
+
+def test_every_example_says_where_it_belongs() -> None:
+    assert "".join(BLOCKS) == "".join(f"# {path}\n{source}" for path, source in EXAMPLES.items())
+    assert len(EXAMPLES) >= 9
+
+
+async def test_the_notes_keep_what_their_own_test_says(
+    note_client: AsyncClient, app: FastAPI, modules: dict[str, ModuleType]
+) -> None:
+    (test,) = (
+        value for name, value in vars(modules["tests.integration.api.test_notes"]).items() if name.startswith("test_")
+    )
+    async with make_client(app) as anonymous:
+        with captured_log() as log:
+            await test(note_client, anonymous)
+    assert len(log.events("note created")) == 3
+
+
+async def test_what_is_cached_is_forgotten_once_a_note_is_committed(note_client: AsyncClient) -> None:
+    assert (await note_client.get("/api/v1/notes/count")).json() == 0
+    assert (await note_client.post("/api/v1/notes", json={"text": "Water the plants."})).status_code == 201
+    await until_settled(get_event_bus())
+    assert (await note_client.get("/api/v1/notes/count")).json() == 1
+
+
+async def test_the_dictionary_is_asked_with_the_secret_and_once(
+    app: FastAPI, transaction: AsyncConnection, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dictionary = modules["app.services.dictionary"]
+    organization = uuid4()
+    async with unit_of_work() as uow:
+        await get_secrets_service().set_api_key(uow.session, organization, "dictionary", SecretStr("s3cret"))
+    async with faulty_server(reply(503), reply(body=b'"a seat"')) as server:
+        monkeypatch.setenv("DICTIONARY_URL", server.url)
+        settings = modules["app.core.config.dictionary"].DictionarySettings()
+        assert await dictionary.get_meaning(organization, "chair", settings) == "a seat"
+        assert await dictionary.get_meaning(organization, "chair", settings) == "a seat"
+    first, second = server.requests
+    assert first.headers["x-key"] == second.headers["x-key"] == "s3cret"
+    assert gzip.decompress(await dictionary.compress("a seat")) == b"a seat"
+
+
+def test_the_examples_keep_the_rules_of_the_linter(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes((PROJECT / "pyproject.toml").read_bytes())
+    for path, source in EXAMPLES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "--quiet", _LEFT_OUT, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_statuses_are_those_that_errors_are_answered_with() -> None:
+    said: dict[str, int] = {}
+    waiting: list[str] = []
+    for name, status in re.findall(r"`([A-Z]\w+Error)`|(?<= )(\d{3})(?=[,.])", TEXT[TEXT.index("## Errors") :]):
+        if name:
+            waiting.append(name)
+            continue
+        said.update(dict.fromkeys(waiting, int(status)))
+        waiting.clear()
+    assert len(said) >= 10
+    for name, status in said.items():
+        kind = getattr(exceptions, name)
+        # The status is the class's, whatever its arguments are.
+        assert status_of(kind.__new__(kind)) == status, name
+
+
+def test_what_is_named_is_there() -> None:
+    text = re.sub(r"^```.*?^```$", "", TEXT, flags=re.DOTALL | re.MULTILINE)
+    for path in re.findall(r"`((?:src|tests)/[\w/.]+)`", text):
+        assert (PROJECT / path).exists(), path
+    for name in re.findall(r"`(app(?:\.\w+)+)`", text):
+        importlib.import_module(name)
+    for method in re.findall(r"\buow\.(\w+)\(", text):
+        assert hasattr(importlib.import_module("app.core.uow").UnitOfWork, method), method
