@@ -38,7 +38,7 @@ async def test_nobody_listening_is_said_to_be_so(host: str, open_database: Calla
 
 
 async def expect_unreachable(open_database: Callable[..., Database], url: str) -> None:
-    database = open_database(url=SecretStr(url), connect_timeout_seconds=0.2)
+    database = open_database(url=SecretStr(url), connect_timeout_seconds=0.1)
     began = time.monotonic()
 
     async def ask() -> None:

@@ -37,9 +37,9 @@ async def test_setting_again_replaces_value_and_time(backend: CacheBackend) -> N
 
 
 async def test_a_value_goes_when_its_time_is_over(backend: CacheBackend) -> None:
-    await backend.set("tests:a", b"1", ttl=0.5)
+    await backend.set("tests:a", b"1", ttl=0.1)
     assert await backend.get("tests:a") == b"1"
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.15)
 
     assert await backend.get("tests:a") is None
 

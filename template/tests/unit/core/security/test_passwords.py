@@ -44,7 +44,7 @@ async def test_a_stored_value_that_is_no_hash_matches_nothing(stored: str) -> No
 
 
 async def test_nobodys_password_takes_as_long_as_somebodys() -> None:
-    passwords = hasher(time_cost=20, memory_kib=4096)
+    passwords = hasher(time_cost=8, memory_kib=4096)
     stored = await passwords.hash("correct horse battery staple")
     await passwords.verify("warm", None)
 
