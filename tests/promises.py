@@ -181,7 +181,7 @@ PROMISES = (
         "requests share no breadcrumbs",
         "src/app/core/monitoring/facade.py",
         "default=None)",
-        "default=_Scope())",
+        "default=_Scope({}))",
         "tests/unit/core/monitoring/test_monitor.py",
     ),
     Promise(
