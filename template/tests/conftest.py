@@ -20,9 +20,10 @@ from app.core.config import ApplicationSettings
 from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
 from app.main import create_app
+from app.models.domain.user import User
 from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
-from tests.factories import make_settings, make_user
+from tests.factories import make_settings, make_tokens, make_user
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in known_variables():
@@ -108,11 +109,17 @@ async def anonymous(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator
         yield client
 
 
+@pytest.fixture(scope="session")
+async def member(app: FastAPI) -> User:
+    """A user who is there in every test of this worker."""
+    user, _ = await make_user(app.state.process)
+    return user
+
+
 @pytest.fixture
-async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
-    """A client that is logged in, whose changes vanish with the test."""
-    _, tokens = await make_user(app.state.process)
-    async with make_client(app, tokens) as client:
+async def client(app: FastAPI, member: User, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
+    """A client that is logged in, in a session of its own, whose changes vanish with the test."""
+    async with make_client(app, make_tokens(app.state.process, member)) as client:
         yield client
 
 

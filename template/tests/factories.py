@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -60,7 +61,7 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
 
 async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
     """A user, logged in."""
-    address = f"user-{next(_numbers)}@example.com"
+    address = f"somebody-{next(_numbers)}@example.com"
     new = UserCreate(email=address, password=SecretStr(PASSWORD))
     user = await create_user(
         new,
@@ -69,3 +70,10 @@ async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = Non
     )
     login = Login(email=address, password=SecretStr(PASSWORD))
     return user, await process.authentication.log_in(login, address=f"{address}'s machine")
+
+
+def make_tokens(process: ProcessState, user: User) -> Tokens:
+    """What a login would give, without the login: an access token is believed without a query."""
+    tokens = process.authentication.tokens
+    access_token = tokens.issue(user_id=user.id, session_id=uuid4(), scopes=user.scopes)
+    return Tokens(access_token=access_token, refresh_token="none", expires_in=tokens.lifetime_seconds)

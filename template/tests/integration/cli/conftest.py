@@ -100,3 +100,10 @@ def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPa
         return app_command("secrets", *arguments)
 
     return command
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole commands, most of them against a database of their own, are no tests for every minute."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.process)

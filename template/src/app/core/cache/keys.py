@@ -68,7 +68,7 @@ def parse_template(template: str) -> tuple[frozenset[str], Callable[[Mapping[str
         if name is None:
             continue
         if not name.isidentifier() or spec or conversion:
-            raise ValueError(f"a field of a key template is the name of a parameter and nothing else, not {{{name}}}")
+            raise ValueError(f"a field of a key template is the name of a parameter and nothing else, not {name!r}")
         # Only a separator that is quoted inside of values keeps ("a", "b-c") and ("a-b", "c") apart.
         if names and _SEPARATOR not in literal:
             raise ValueError("two fields of a key template need a ':' between them")
