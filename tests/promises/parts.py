@@ -1,140 +1,10 @@
-"""What the rendered project's tests promise, each with a way to break it.
-
-A line is a file, a text in it, what to put there instead, and the test that must then fail. To add
-a promise, add a line. `tests/test_promises.py` keeps them.
-"""
+"""What the parts of the core keep, each for itself: cache, events, HTTP, monitoring, secrets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.promises.promise import Promise
 
-
-@dataclass(frozen=True)
-class Promise:
-    """A change of the rendered project that one of its own tests must notice.
-
-    Attributes:
-        name: What is promised, in a few words; the id of the test here.
-        file: The file to change.
-        old: A text that is in it; every occurrence is replaced.
-        new: What replaces it.
-        test: The node of the rendered suite that passes before and fails after.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-
-
-PROMISES = (
-    Promise(
-        "the commit comes before the response",
-        "src/app/api/dependencies.py",
-        'scope="function"',
-        'scope="request"',
-        "tests/integration/api/test_commit_before_response.py",
-    ),
-    Promise(
-        "a closed connection is replaced before anybody meets it",
-        "src/app/core/database/engine.py",
-        "if connection.driver_connection.is_closed():",
-        "if False:",
-        "tests/integration/api/test_commit_before_response.py",
-    ),
-    Promise(
-        "a read session cannot change anything",
-        "src/app/core/database/lifecycle.py",
-        "postgresql_readonly=True",
-        "postgresql_readonly=False",
-        "tests/integration/core/test_database.py",
-    ),
-    Promise(
-        "a token's header is this service's own to the letter",
-        "src/app/core/security/tokens.py",
-        "shape is None or shape[1] != _HEADER",
-        "shape is None",
-        "tests/unit/core/security/test_tokens.py",
-    ),
-    Promise(
-        "a token that was found good still expires",
-        "src/app/core/security/tokens.py",
-        "if time.time() >= good_until:",
-        "if False:",
-        "tests/unit/core/security/test_tokens.py",
-    ),
-    Promise(
-        "a reused refresh token ends its session although it is refused",
-        "src/app/services/authentication.py",
-        "raise uow.committing(refused)",
-        "raise refused",
-        "tests/integration/api/test_auth.py",
-    ),
-    Promise(
-        "an ended session's access tokens are refused at once",
-        "src/app/services/authentication.py",
-        "if principal.session_id is None or await self.revoked.contains(principal.session_id):",
-        "if principal.session_id is None:",
-        "tests/integration/api/test_auth.py",
-    ),
-    Promise(
-        "nobody's password takes as long as somebody's",
-        "src/app/core/security/passwords.py",
-        "await self._run(partial(self._hash.verify, password, self._nobodys))",
-        "pass",
-        "tests/unit/core/security/test_passwords.py",
-    ),
-    Promise(
-        "guesses are counted before they are checked",
-        "src/app/services/guessing.py",
-        "raise RateLimitError(int(wait) + 1)",
-        "pass",
-        "tests/integration/api/test_auth.py",
-    ),
-    Promise(
-        "a limited route is limited",
-        "src/app/api/identity.py",
-        "raise RateLimitError(int(wait) + 1)",
-        "pass",
-        "tests/integration/api/test_auth.py",
-    ),
-    Promise(
-        "nobody learns of another's things",
-        "src/app/repositories/items.py",
-        "Item.id == item_id, Item.owner_id == owner_id)",
-        "Item.id == item_id)",
-        "tests/integration/api/test_items_access.py",
-    ),
-    Promise(
-        "nothing secret is logged",
-        "src/app/core/logging/setup.py",
-        "else redact(value)",
-        "else value",
-        "tests/unit/core/test_logging.py",
-    ),
-    Promise(
-        "a caller's request id cannot forge a line",
-        "src/app/api/middleware/context.py",
-        "if name == _HEADER and _ACCEPTABLE.fullmatch(value):",
-        "if name == _HEADER:",
-        "tests/integration/api/test_request_ids.py",
-    ),
-    Promise(
-        "events of a request are published after its commit",
-        "src/app/core/uow.py",
-        "    try:\n        await uow.session.commit()",
-        "    for event in uow.events:\n        await _publish(publish, event)\n"
-        "    try:\n        await uow.session.commit()",
-        "tests/integration/api/test_events.py",
-    ),
-    Promise(
-        "publishing that fails is no request's failure",
-        "src/app/core/uow.py",
-        "        monitor.capture_exception(err, context=facts)",
-        "        raise",
-        "tests/integration/api/test_events.py",
-    ),
+PARTS = (
     Promise(
         "a handler gets its events one at a time",
         "src/app/core/events/handler_queue.py",
@@ -197,13 +67,6 @@ PROMISES = (
         "except Exception as err:  # noqa: BLE001",
         "except GeneratorExit as err:  # noqa: BLE001",
         "tests/unit/core/monitoring/test_monitor.py",
-    ),
-    Promise(
-        "an unknown error reaches the monitor",
-        "src/app/api/errors.py",
-        "    monitor.capture_exception(error,",
-        "    dict(error=error,",
-        "tests/integration/api/test_events.py",
     ),
     Promise(
         "concurrent misses on a key load once",

@@ -1,0 +1,15 @@
+"""What the rendered project's tests promise, each with a way to break it.
+
+A promise is a file, a text in it, what to put there instead, and the test that must then fail. To
+add one, add it to a table. `tests/test_promises.py` keeps them.
+"""
+
+from __future__ import annotations
+
+from tests.promises.parts import PARTS
+from tests.promises.promise import Promise
+from tests.promises.request import REQUEST
+
+PROMISES = REQUEST + PARTS
+
+__all__ = ["PROMISES", "Promise"]
