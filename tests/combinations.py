@@ -6,8 +6,10 @@ needs nothing but the standard library.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import combinations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +79,31 @@ class Combination:
 OLDEST_PYTHON = "3.11"
 PYTHONS = (OLDEST_PYTHON, "3.12", "3.13")
 
-COMBINATIONS = (
-    Combination(on=frozenset({"example"}), depth=Depth.SUITE, interpreters=PYTHONS),
-    Combination(on=frozenset(), depth=Depth.SUITE, interpreters=PYTHONS),
-)
+EXAMPLE = "example"
+SERVICES = tuple(option.label for option in OPTIONS if option.label != EXAMPLE)
+
+
+def _combinations() -> Iterator[Combination]:
+    """Every choice of services with the example; all of them and none of them without it, too.
+
+    What a version of Python could break is in a project with everything or in one with nothing.
+    """
+    for size in reversed(range(len(SERVICES) + 1)):
+        for services in combinations(SERVICES, size):
+            for example in ({EXAMPLE}, set[str]()):
+                everything = size == len(SERVICES) and bool(example)
+                nothing = size == 0 and not example
+                if example or size in {0, len(SERVICES)}:
+                    yield Combination(
+                        on=frozenset(services) | example,
+                        depth=Depth.SUITE,
+                        interpreters=PYTHONS if everything or nothing else (OLDEST_PYTHON,),
+                    )
+
+
+COMBINATIONS = tuple(_combinations())
 
 # The combination with everything on, where a test needs one that has every file.
 FULL = COMBINATIONS[0]
+# And the one with everything off.
+BARE = COMBINATIONS[-1]

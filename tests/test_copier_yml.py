@@ -141,11 +141,17 @@ def test_jinja_is_strict_and_leaves_no_blank_lines() -> None:
 
 
 def test_conditions_of_exclude_are_written_for_older_answers() -> None:
-    allowed = {"", "{% if _copier_operation == 'update' %}"} | {
-        f"{{% if not {option.question} | default({str(option.default).lower()}) %}}"
+    """An option's own block, or one for what several need: excluded when none of them is on."""
+    written = {
+        f"{option.question} | default({str(option.default).lower()})": option.question
         for option in OPTIONS
     }
-    assert set(wings()) <= allowed
+    for condition in set(wings()) - {"", "{% if _copier_operation == 'update' %}"}:
+        match = re.fullmatch(r"\{% if not (?:\((.+)\)|([^()]+\([a-z]+\))) %\}", condition)
+        assert match, condition
+        asked = [written[each] for each in (match[1] or match[2]).split(" or ")]
+        assert asked == [option.question for option in OPTIONS if option.question in asked]
+        assert (len(asked) > 1) == bool(match[1]), condition
     assert all(option_wings().values()), "an option without a wing"
 
 

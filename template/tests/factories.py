@@ -8,20 +8,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from app.api.state import ProcessState
-from app.core.config import (
-    ApiSettings,
-    ApplicationSettings,
-    AuthSettings,
-    CacheSettings,
-    DatabaseSettings,
-    Environment,
-    EventSettings,
-    HttpClientSettings,
-    IntegrationsSettings,
-    LoggingSettings,
-    SecretsSettings,
-    SecuritySettings,
-)
+from app.core.config import ApplicationSettings, AuthSettings, DatabaseSettings, Environment, SecretsSettings
 from app.core.config.secret_keys import new_key
 from app.models.domain.user import User
 from app.models.schemas.auth import Login, Tokens
@@ -36,27 +23,19 @@ _numbers = itertools.count(1)
 def make_settings(*, database_url: str | None = None, **sections: Any) -> ApplicationSettings:
     """Settings that owe nothing to the environment or to a developer's files."""
     url = SecretStr(database_url) if database_url else None
-    return ApplicationSettings(
-        **{
-            "environment": Environment.DEVELOPMENT,
-            "api": ApiSettings(),
-            "auth": AuthSettings(
-                secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35"),
-                # Passwords of tests need no protection, and real hashing would take most of the run.
-                argon2_memory_kib=64,
-                argon2_time_cost=1,
-            ),
-            "cache": CacheSettings(),
-            "database": DatabaseSettings(url=url, pool_size=5),
-            "events": EventSettings(),
-            "integrations": IntegrationsSettings(),
-            "http_client": HttpClientSettings(),
-            "logging": LoggingSettings(),
-            "secrets": SecretsSettings(keys=new_key("of-the-tests")),
-            "security": SecuritySettings(),
-            **sections,
-        }
-    )
+    given = {
+        "auth": AuthSettings(
+            secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35"),
+            # Passwords of tests need no protection, and real hashing would take most of the run.
+            argon2_memory_kib=64,
+            argon2_time_cost=1,
+        ),
+        "database": DatabaseSettings(url=url, pool_size=5),
+        "secrets": SecretsSettings(keys=new_key("of-the-tests")),
+        **sections,
+    }
+    others = {name: section() for name, section in ApplicationSettings.sections().items() if name not in given}
+    return ApplicationSettings(**{"environment": Environment.DEVELOPMENT, **others, **given})
 
 
 async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:

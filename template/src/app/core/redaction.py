@@ -17,7 +17,7 @@ _MAX_DEPTH: Final = 8
 
 _SENSITIVE_KEY: Final = re.compile(
     r"pass(?:word|wd|phrase)|pwd|secret(?!ar)|token|(?:api|private|access|signing|encryption)[_-]?key"
-    r"|authori[sz]ation|cookie|credential|dsn(?![a-z])|signature|(?:database|redis)_url",
+    r"|authori[sz]ation|cookie|credential|dsn(?![a-z])|signature|database_url",
     re.IGNORECASE,
 )
 # Names that say "token" and mean a number or a kind.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.config.loading import current_stage, is_set
 from app.core.config.secret_keys import new_key
-from app.core.config.section import Environment
+from app.core.stage import Environment
 from app.core.exceptions import ConfigurationError
 
 _CONTENT = """\

@@ -172,7 +172,7 @@ LEAKS: dict[str, Write] = {
     "event": lambda: get_logger("a").info(f"connecting to postgres://u:{SECRET}@h/db"),
     "arguments": lambda: get_logger("a").info("header %s", f"Bearer {SECRET}"),
     "jwt": lambda: get_logger("a").info("e", header=JWT),
-    "list": lambda: get_logger("a").info("e", urls=[f"redis://:{SECRET}@h"]),
+    "list": lambda: get_logger("a").info("e", urls=[f"amqp://:{SECRET}@h"]),
     "object": lambda: get_logger("a").info("e", error=ValueError(f"password={SECRET}")),
     "exception": lambda: _with_exception(get_logger("a").exception),
     "standard message": lambda: logging.getLogger("a").info(f"password={SECRET}"),
@@ -180,7 +180,7 @@ LEAKS: dict[str, Write] = {
     "standard named arguments": lambda: logging.getLogger("a").info("at %(url)s", {"url": f"https://{SECRET}@h"}),
     "standard extra": lambda: logging.getLogger("a").info("e", extra={"client_secret": SECRET}),
     "standard exception": lambda: _with_exception(logging.getLogger("a").exception),
-    "uvicorn": lambda: logging.getLogger("uvicorn.error").error("dsn https://%s@sentry.example.org/1", SECRET),
+    "uvicorn": lambda: logging.getLogger("uvicorn.error").error("dsn https://%s@reports.example.org/1", SECRET),
     "log_error": lambda: log_error(
         get_logger("a"),
         ExternalServiceError("billing", f"GET https://u:{SECRET}@h", details={"token": SECRET}),

@@ -15,9 +15,9 @@ from app.core.config.integrations import IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
-from app.core.config.section import Environment
 from app.core.config.security import SecuritySettings
 from app.core.singletons import Singleton
+from app.core.stage import Environment
 
 get_settings: Singleton[ApplicationSettings] = Singleton(load_settings)
 

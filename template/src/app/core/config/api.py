@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Environment, Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
 
 
 class ApiSettings(SettingsSection):

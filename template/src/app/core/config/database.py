@@ -9,7 +9,8 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from app.core.config.database_url import EMBEDDED_MARK, parse_database_url
-from app.core.config.section import Environment, Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
 
 
 class SslMode(StrEnum):

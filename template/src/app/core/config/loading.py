@@ -11,8 +11,9 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import ValidationError
 
 from app.core.config.application import ApplicationSettings
-from app.core.config.section import Environment, Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection
 from app.core.exceptions import ConfigurationError
+from app.core.stage import Environment
 
 _STAGE: Final = "ENVIRONMENT"
 # Marks the project's own folder, in a checkout and in the image alike: migrations need it anyway.

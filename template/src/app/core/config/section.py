@@ -1,18 +1,11 @@
 """What the sections of the settings have in common."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-class Environment(StrEnum):
-    """The stage this process runs in, from `ENVIRONMENT`."""
-
-    DEVELOPMENT = "development"
-    STAGING = "staging"
-    PRODUCTION = "production"
+from app.core.stage import Environment
 
 
 class Problem(NamedTuple):

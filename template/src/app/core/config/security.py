@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from app.core.config.section import Environment, Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
 
 _ANY_ORIGIN = "*"
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
