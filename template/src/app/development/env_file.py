@@ -6,8 +6,8 @@ from pathlib import Path
 
 from app.core.config.loading import current_stage, is_set
 from app.core.config.secret_keys import new_key
-from app.core.stage import Environment
 from app.core.exceptions import ConfigurationError
+from app.core.stage import Environment
 
 _CONTENT = """\
 # Settings of this machine for development, made by the first `app` command. Not for git; .env.example has them all.
