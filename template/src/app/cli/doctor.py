@@ -15,8 +15,12 @@ from app.core.config import ApplicationSettings
 from app.core.config.loading import likely_typos
 from app.core.database import Database, close_database, get_connection_info, get_database, init_database
 from app.core.exceptions import AppException
+from app.core.health import HealthCheck
+from app.core.redaction import redact_text
 from app.core.secrets import count_by_key
+from app.wiring import open_services
 
+_DATABASE = "database"
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
@@ -58,7 +62,7 @@ def _findings() -> Iterator[Finding]:
             yield asyncio.run(_database(ready))
             yield from _migrations(ready)
     except AppException as error:
-        yield _failure("database", error)
+        yield _failure(_DATABASE, error)
 
 
 async def _database(settings: ApplicationSettings) -> Finding:
@@ -76,11 +80,11 @@ async def _database(settings: ApplicationSettings) -> Finding:
         if wanted > row[1]:
             return Finding(
                 "warning",
-                "database",
+                _DATABASE,
                 f"{found}; its max_connections is {row[1]}, this service may open {wanted}",
                 "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
             )
-        return Finding("ok", "database", found)
+        return Finding("ok", _DATABASE, found)
     finally:
         await close_database()
 
@@ -93,6 +97,7 @@ def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
     else:
         yield Finding("ok", "migrations", "all applied")
         yield asyncio.run(_secrets(settings))
+        yield from asyncio.run(_services(settings))
 
 
 async def _secrets(settings: ApplicationSettings) -> Finding:
@@ -119,6 +124,25 @@ async def _secrets(settings: ApplicationSettings) -> Finding:
     if not ring:
         return Finding("ok", "secrets", "none stored; storing one needs SECRETS_KEYS")
     return Finding("ok", "secrets", f"{sum(used.values())} stored, all under {ring[0]}")
+
+
+async def _services(settings: ApplicationSettings) -> list[Finding]:
+    """A line for each part that has a health check, set up as a server would; the database has its line already."""
+    async with open_services(settings) as process:
+        return [await _checked(check) for check in process.health_checks if check.name != _DATABASE]
+
+
+async def _checked(check: HealthCheck) -> Finding:
+    try:
+        async with asyncio.timeout(check.timeout_seconds):
+            await check.check()
+    except AppException as error:
+        found = _failure(check.name, error)
+    except Exception as error:  # noqa: BLE001 — any failure at all is what the check is for; it is shown
+        found = Finding("failed", check.name, f"does not work ({type(error).__name__}: {redact_text(str(error))})")
+    else:
+        return Finding("ok", check.name, "works")
+    return found if check.required else found._replace(verdict="warning")
 
 
 def _failure(subject: str, error: AppException) -> Finding:
