@@ -5,10 +5,8 @@ that hangs. Here every call ends within one limit, whatever it waits for.
 """
 
 import asyncio
-import builtins
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from pydantic import SecretStr
 from redis import exceptions
@@ -19,23 +17,14 @@ from redis.backoff import NoBackoff
 from app.core.logging import get_logger
 from app.core.redis.breaker import Breaker
 from app.core.redis.errors import RedisFullError, RedisUnavailableError
+from app.core.redis.failures import FAILURES, explain, is_hopeless
 
 logger = get_logger(__name__)
 
 # Subscriptions, and the health check, do not take requests' connections.
 _EXTRA_CONNECTIONS: Final = 2
-# Answers that every write will get until somebody changes something, with what that is.
-_REFUSALS: Final = {
-    "READONLY": "Redis is a read-only replica: REDIS_URL must name the primary.",
-    "NOPERM": "Redis denies its user a command or a key: allow what README.md lists.",
-    "MISCONF": "Redis takes no changes, since it cannot save them: see its log.",
-    "NOREPLICAS": "Redis takes no changes, since it has too few replicas.",
-    "MASTERDOWN": "Redis is a replica that has lost its primary.",
-    "CLUSTERDOWN": "Redis is a cluster that is down.",
-}
-# How long something took is all that is known of it: it may have been done, or be done yet.
-_LATE: Final = (exceptions.TimeoutError, builtins.TimeoutError)
-_FAILURES: Final = (exceptions.RedisError, OSError)
+# Keys the server looks at in one step of a walk over all of them.
+_PAGE: Final = 1000
 
 
 class Script(NamedTuple):
@@ -82,7 +71,7 @@ class RedisConnection:
         self._probe_key = f"{name}!probe"
         self._calls = self._pool(pool_size)
         self._others = self._pool(_EXTRA_CONNECTIONS)
-        self._redis: Redis = Redis(connection_pool=self._calls)
+        self._send = _sender(self._calls)
         self._full = False
         self._catch_up: list[Callable[[], Awaitable[None]]] = []
         self.breaker = Breaker(failures=breaker_failures, retry_seconds=retry_seconds, probe=self._probe)
@@ -96,13 +85,12 @@ class RedisConnection:
 
     async def get(self, key: str) -> bytes | None:
         """A value."""
-        found: bytes | None = await self._call("GET", key)
-        return found
+        return cast("bytes | None", await self._call("GET", key))
 
     async def set(self, key: str, value: bytes, *, ttl_ms: int) -> None:
         """Keep a value; RedisFullError where there is no room for it."""
         await self._call("SET", key, value, "PX", ttl_ms)
-        self._note_room(True)
+        self._note_room(there_is=True)
 
     async def unlink(self, keys: Sequence[str | bytes], *, unguarded: bool = False) -> None:
         """Forget keys; the server frees their memory in its own time."""
@@ -110,16 +98,17 @@ class RedisConnection:
 
     async def scan(self, cursor: int, pattern: str, *, unguarded: bool = False) -> tuple[int, list[bytes]]:
         """Some of the keys that match, and where to go on; 0: that was the last."""
-        position, keys = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000, unguarded=unguarded)
+        answer = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE, unguarded=unguarded)
+        position, keys = cast("tuple[bytes, list[bytes]]", answer)
         return int(position), keys
 
     async def run(self, script: Script, key: str, *arguments: str | float) -> int:
         """What a script returns, in one round trip; in one more where the server does not know it yet."""
         try:
-            result = await self._call("EVALSHA", script.sha, 1, key, *arguments)
+            answer = await self._call("EVALSHA", script.sha, 1, key, *arguments)
         except exceptions.NoScriptError:
-            result = await self._call("EVAL", script.text, 1, key, *arguments)
-        return int(result)
+            answer = await self._call("EVAL", script.text, 1, key, *arguments)
+        return cast("int", answer)
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell whoever listens at this moment."""
@@ -129,9 +118,9 @@ class RedisConnection:
         """Ask, whatever the breaker says: for health checks."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await Redis(connection_pool=self._others).execute_command("PING")
-        except _FAILURES as err:
-            raise RedisUnavailableError(self._explain(err)) from None
+                await _sender(self._others)("PING")
+        except FAILURES as err:
+            raise RedisUnavailableError(explain(err, timeout_seconds=self._timeout_seconds)) from None
 
     async def messages(self, channel: str, *, quiet_seconds: float) -> AsyncGenerator[bytes | None]:
         """What is said on a channel; None whenever listening begins (anew): what was said before was missed.
@@ -158,10 +147,10 @@ class RedisConnection:
                         yield None
                     case {"type": "message", "data": bytes(data)}:
                         yield data
-        except _FAILURES as err:
-            raise RedisUnavailableError(self._explain(err)) from None
+        except FAILURES as err:
+            raise RedisUnavailableError(explain(err, timeout_seconds=self._timeout_seconds)) from None
         finally:
-            await pubsub.aclose()
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         """Stop asking, and let go of all connections."""
@@ -188,38 +177,38 @@ class RedisConnection:
             **tls,
         )
 
-    async def _call(self, *command: str | bytes | float, unguarded: bool = False) -> Any:
+    async def _call(self, *command: str | bytes | float, unguarded: bool = False) -> object:
         if not unguarded:
             self.breaker.check()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await self._redis.execute_command(*command)
+                answer = await self._send(*command)
         except exceptions.NoScriptError:
             raise
         except exceptions.OutOfMemoryError:
             self.breaker.succeeded()
-            self._note_room(False)
+            self._note_room(there_is=False)
             raise RedisFullError("Redis is out of memory and refuses what is new (maxmemory-policy).") from None
-        except _FAILURES as err:
+        except FAILURES as err:
             # The original stays out, also of tracebacks: a server repeats arguments in its errors, such as a password.
             raise self._failure(err, unguarded=unguarded) from None
         self.breaker.succeeded()
         return answer
 
     def _failure(self, err: Exception, *, unguarded: bool) -> RedisUnavailableError:
-        reason = self._explain(err)
+        reason = explain(err, timeout_seconds=self._timeout_seconds)
         if not unguarded:
-            self.breaker.failed(reason, at_once=isinstance(err, _LATE) or reason in _REFUSALS.values())
+            self.breaker.failed(reason, at_once=is_hopeless(err))
         return RedisUnavailableError(reason)
 
-    def _note_room(self, room: bool) -> None:
-        if room and self._full:
+    def _note_room(self, *, there_is: bool) -> None:
+        if there_is and self._full:
             logger.info("redis has room again")
-        elif not room and not self._full:
+        elif not there_is and not self._full:
             logger.warning(
                 "redis is out of memory and keeps nothing new; give it more, or a maxmemory-policy that evicts"
             )
-        self._full = not room
+        self._full = not there_is
 
     async def _probe(self) -> None:
         # Connections lead to where the name pointed when they were made: after a failover, to what was the primary.
@@ -229,27 +218,8 @@ class RedisConnection:
         for catch_up in self._catch_up:
             await catch_up()
 
-    def _explain(self, err: Exception) -> str:
-        """The cause and the next step, from what kind of error it is: texts of the server may hold anything."""
-        cause = err.__cause__ or err.__context__
-        match err:
-            case exceptions.AuthenticationError():
-                return "Redis refuses the user name or the password: correct REDIS_URL."
-            case exceptions.BusyLoadingError():
-                return "Redis is still loading its data."
-            case exceptions.TimeoutError() | builtins.TimeoutError():
-                return f"Redis does not answer within {self._timeout_seconds} seconds (REDIS_TIMEOUT_SECONDS)."
-            case exceptions.ReadOnlyError():
-                return _REFUSALS["READONLY"]
-            case exceptions.NoPermissionError():
-                return _REFUSALS["NOPERM"]
-            case exceptions.ResponseError():
-                code = str(err).partition(" ")[0]
-                return _REFUSALS.get(code, "Redis answers with an error; is it one, of version 6.2 or later?")
-            case exceptions.InvalidResponse():
-                return "What REDIS_URL names does not speak Redis's protocol."
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"Redis's certificate is not trusted: {cause.verify_message} (REDIS_CA_FILE)."
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"Redis cannot be reached: {cause.strerror}."
-        return "The connection to Redis is lost."
+
+def _sender(pool: BlockingConnectionPool) -> Callable[..., Awaitable[object]]:
+    """Commands as they are: the client's own methods have no more to offer, and types that say less."""
+    send: Callable[..., Awaitable[object]] = Redis(connection_pool=pool).execute_command
+    return send

@@ -43,7 +43,7 @@ class SharedState:
             return None
         from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
 
-        return RedisCache(self._redis)
+        return RedisCache(self._redis, prefix=f"{self._name}:")
 
     def rate_limits(self, fallback: RateLimits) -> RateLimits:
         """Where allowances are kept; without Redis, in the fallback."""

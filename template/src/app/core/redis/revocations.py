@@ -33,9 +33,7 @@ class RevocationBroadcast:
         retry_seconds: How long to wait after a connection was lost.
     """
 
-    def __init__(
-        self, redis: RedisConnection, *, channel: str, revoked: RevokedSessions, retry_seconds: float
-    ) -> None:
+    def __init__(self, redis: RedisConnection, *, channel: str, revoked: RevokedSessions, retry_seconds: float) -> None:
         self._redis = redis
         self._channel = channel
         self._revoked = revoked
