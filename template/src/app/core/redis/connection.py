@@ -6,6 +6,7 @@ that hangs. Here every call ends within one limit, whatever it waits for.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
 from pydantic import SecretStr
@@ -167,7 +168,9 @@ class RedisConnection:
             # Waiting for a free one is part of a call, whose limit ends it.
             timeout=None,
             socket_connect_timeout=self._timeout_seconds,
-            socket_timeout=self._timeout_seconds,
+            # Not the client's own, which writes through `asyncio.wait_for`: before Python 3.12 that is one more task
+            # for each command, and now and then swallows the cancellation of the request.
+            socket_timeout=None,
             # A server that restarted has closed all connections, which the next call on each finds out: one more try,
             # at once. What took its time is not tried again.
             retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
@@ -212,7 +215,8 @@ class RedisConnection:
 
     async def _probe(self) -> None:
         # Connections lead to where the name pointed when they were made: after a failover, to what was the primary.
-        await self._calls.disconnect(inuse_connections=False)
+        with suppress(*FAILURES):
+            await self._calls.disconnect(inuse_connections=False)
         # A change, so that a server that can only be read does not count as back.
         await self.unlink([self._probe_key], unguarded=True)
         for catch_up in self._catch_up:

@@ -44,7 +44,7 @@ def explain(err: Exception, *, timeout_seconds: float) -> str:
     """
     err = _original(err)
     if isinstance(err, exceptions.AuthenticationError):
-        return "Redis refuses the user name or the password: correct REDIS_URL."
+        return "Redis refuses the user name or the password in REDIS_URL."
     if isinstance(err, exceptions.BusyLoadingError):
         return "Redis is still loading its data."
     if isinstance(err, _LATE):

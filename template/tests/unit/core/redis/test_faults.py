@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from app.core.redis.breaker import BreakerState
 from app.core.redis.cache_backend import RedisCache
 from app.core.redis.connection import RedisConnection
 from app.core.redis.errors import RedisUnavailableError
+from app.core.redis.rate_limits import RedisRateLimits
+from app.core.security import MemoryRateLimits, Rate
 from tests.logs import Log
 from tests.servers.redis import RedisServer, running_redis
 from tests.unit.core.cache.stores import make_cache
@@ -159,15 +162,15 @@ async def test_a_wrong_password_is_said_to_be_so_and_never_shown(*, right: bool,
                 await attempt
             shown = f"{caught.value!r} {caught.value.__cause__!r} {connection!r}"
             assert "Xq7" not in shown
-        assert "Redis refuses the user name or the password: correct REDIS_URL." in shown
-        assert log.line["reason"] == "Redis refuses the user name or the password: correct REDIS_URL."
+        assert "Redis refuses the user name or the password in REDIS_URL." in shown
+        assert log.line["reason"] == "Redis refuses the user name or the password in REDIS_URL."
         assert "Xq7" not in log.text
 
 
 async def test_a_password_that_is_missing_is_said_to_be_wrong(connect: Connect) -> None:
     with running_redis(requirepass="Xq7right") as server:
         connection = await connect(server)
-        with pytest.raises(RedisUnavailableError, match=r"correct REDIS_URL"):
+        with pytest.raises(RedisUnavailableError, match="in REDIS_URL"):
             await connection.ping()
 
 
@@ -203,17 +206,22 @@ async def test_a_user_without_the_rights_is_told_so(own_redis: RedisServer, conn
 
 async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: RedisServer, connect: Connect) -> None:
     readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
-    rules = readme.partition("ACL SETUSER app on ")[2].partition("`")[0].split()
-    own_redis.ask("ACL", "SETUSER", "app", "on", *(rule.replace("PASSWORD", "pw") for rule in rules if rule))
-    name = next(rule.strip("~*") for rule in rules if rule.startswith("~"))
+    rules = readme.partition("ACL SETUSER app on ")[2].partition("`")[0].replace("PASSWORD", "pw").split()
+    assert own_redis.ask("ACL", "SETUSER", "app", "on", *rules) == "+OK\r\n"
+    (name,) = [rule.strip("~*") for rule in rules if rule.startswith("~")]
     connection, backend = await open_cache(own_redis, connect, url=f"unix://app:pw@{own_redis.socket}")
 
     await connection.ping()
     await backend.set(f"{name}:a", b"1", ttl=60)
     await backend.clear(f"{name}:")
+    limits = RedisRateLimits(connection, prefix=f"{name}!limit:", fallback=MemoryRateLimits())
+    assert await limits.hit("a", Rate(times=1, seconds=60)) == 0
+    assert await limits.hit("a", Rate(times=1, seconds=60)) > 0
+    await limits.refund("a", Rate(times=1, seconds=60))
     await connection.publish(f"{name}!revoked", "")
-    async with asyncio.timeout(5):
-        assert await anext(connection.messages(f"{name}!revoked", quiet_seconds=1)) is None
+    async with asyncio.timeout(5), aclosing(connection.messages(f"{name}!revoked", quiet_seconds=1)) as messages:
+        assert await anext(messages) is None
+    assert connection.breaker.stats.failed == 0
 
 
 async def test_the_largest_values_pass_and_one_that_the_server_refuses_harms_nobody(

@@ -1,8 +1,8 @@
 """Switched off, on, and on without a server: what the rest of the application gets."""
 
 import asyncio
-import subprocess
 import ssl
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,7 +58,7 @@ async def test_nothing_is_connected_before_it_is_used_and_everything_closed_afte
 
 
 def test_the_client_is_not_imported_for_those_who_do_not_use_it() -> None:
-    script = "import sys, app.main; print([name for name in ('redis', 'hiredis') if name in sys.modules])"
+    script = "import sys, app.core.redis; print([name for name in ('redis', 'hiredis') if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"

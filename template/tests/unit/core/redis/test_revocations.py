@@ -40,21 +40,28 @@ async def join(source: Source) -> AsyncIterator[Join]:
         yield join
 
 
-async def settled(*processes: RevokedSessions, source: Source) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocations, "_QUIET_SECONDS", 0.02)
+
+
+async def settled(server: RedisServer, source: Source, *processes: RevokedSessions) -> None:
     """All of them listen, and have asked the database since."""
-    for process in processes:
-        asked = source.asked
-        async with asyncio.timeout(5):
-            while source.asked < asked + 2:
-                await process.contains(uuid4())
-                await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while f":{len(processes)}\r\n" not in server.ask("PUBSUB", "NUMSUB", "tests!revoked"):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        asked = -1
+        while source.asked != asked:
+            asked = source.asked
+            await asyncio.gather(*(process.contains(uuid4()) for process in processes))
+            await asyncio.sleep(0.03)
 
 
 async def learns(process: RevokedSessions, session_id: UUID) -> float:
     """Seconds until it knows."""
     began = time.monotonic()
     async with asyncio.timeout(5):
-        while not await process.contains(session_id):
+        while not await process.contains(session_id):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     return time.monotonic() - began
 
@@ -63,7 +70,7 @@ async def test_a_session_that_ends_in_one_process_ends_in_all_at_once(
     redis_server: RedisServer, source: Source, join: Join
 ) -> None:
     processes = [await join(redis_server) for _ in range(3)]
-    await settled(*processes, source=source)
+    await settled(redis_server, source, *processes)
     asked = source.asked
     ended = [uuid4(), uuid4()]
 
@@ -89,12 +96,12 @@ async def test_without_redis_the_database_tells(own_redis: RedisServer, source: 
 
 
 @pytest.mark.parametrize("fault", ["stop", "freeze"])
+@pytest.mark.usefixtures("impatient")
 async def test_what_was_missed_during_an_outage_is_asked_for_as_soon_as_it_ends(
-    fault: str, own_redis: RedisServer, source: Source, join: Join, log: Log, monkeypatch: pytest.MonkeyPatch
+    fault: str, own_redis: RedisServer, source: Source, join: Join, log: Log
 ) -> None:
-    monkeypatch.setattr(revocations, "_QUIET_SECONDS", 0.05)
     first, second = [await join(own_redis, timeout_seconds=0.1) for _ in range(2)]
-    await settled(first, second, source=source)
+    await settled(own_redis, source, first, second)
     getattr(own_redis, fault)()
     session_id = uuid4()
     source.revoked.add(session_id)
@@ -104,7 +111,7 @@ async def test_what_was_missed_during_an_outage_is_asked_for_as_soon_as_it_ends(
             await asyncio.sleep(0.01)
     assert not await second.contains(session_id)
 
-    _ = own_redis.start() if fault == "stop" else own_redis.thaw()
+    {"stop": own_redis.start, "freeze": own_redis.thaw}[fault]()
     await learns(second, session_id)
     other_id = uuid4()
     first.add(other_id)
@@ -112,12 +119,12 @@ async def test_what_was_missed_during_an_outage_is_asked_for_as_soon_as_it_ends(
     assert len(log.events("ended sessions are announced again")) == 2
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_who_is_silent_is_asked_whether_he_is_there_and_kept(
-    redis_server: RedisServer, source: Source, join: Join, log: Log, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, source: Source, join: Join, log: Log
 ) -> None:
-    monkeypatch.setattr(revocations, "_QUIET_SECONDS", 0.02)
     first, second = [await join(redis_server) for _ in range(2)]
-    await settled(first, second, source=source)
+    await settled(redis_server, source, first, second)
     await asyncio.sleep(0.2)
     session_id = uuid4()
     first.add(session_id)
@@ -130,7 +137,7 @@ async def test_what_somebody_else_says_on_the_channel_ends_nothing(
     redis_server: RedisServer, source: Source, join: Join, log: Log
 ) -> None:
     process = await join(redis_server)
-    await settled(process, source=source)
+    await settled(redis_server, source, process)
     for message in ("hello", "\xff\xfe", "1 2 3", " ".join(["x" * 36] * 1000)):
         redis_server.ask("PUBLISH", "tests!revoked", message)
     session_id = uuid4()
@@ -142,7 +149,7 @@ async def test_what_somebody_else_says_on_the_channel_ends_nothing(
 
 async def test_closing_says_what_is_still_to_be_said(redis_server: RedisServer, source: Source, join: Join) -> None:
     listener = await join(redis_server)
-    await settled(listener, source=source)
+    await settled(redis_server, source, listener)
     session_id = uuid4()
     async with open_redis(redis_server.settings(), name="tests") as shared:
         leaving = RevokedSessions(source.load, refresh_seconds=60)
