@@ -28,8 +28,8 @@ from tests.unit.core.security.test_revocation import Source
 pytestmark = pytest.mark.anyio
 
 CALLERS = 8
-# Seconds by which a busy machine may be late.
-BUSY = 0.1
+# Seconds by which a busy machine may be late; less than another timeout.
+BUSY = 0.2
 Limited = Annotated[None, Depends(limited_to("answers", Rate(times=1_000_000, seconds=60)))]
 
 
@@ -80,14 +80,16 @@ class Load:
             self.statuses.add(response.status_code)
 
     async def during(self, seconds: float) -> list[float]:
-        """How long the answers of the next seconds took, the longest last."""
+        """How long the answers of the next seconds took, the longest last; a hundred at least."""
         self._seconds = []
         await asyncio.sleep(seconds)
+        async with asyncio.timeout(20):
+            while len(self._seconds) < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         return sorted(self._seconds)
 
 
 def p99(seconds: Sequence[float]) -> float:
-    assert len(seconds) >= 50
     return seconds[int(len(seconds) * 0.99)]
 
 
@@ -108,11 +110,11 @@ async def test_frozen_in_mid_load_it_costs_no_request_an_answer_and_the_99th_per
                     await asyncio.sleep(0.01)
             await load.during(0.1)
             loads = answers.loads
-            usual = await load.during(0.5)
+            usual = await load.during(0.4)
             assert loads == answers.loads <= CALLERS, "all come from the cache"
 
             redis_server.freeze()
-            frozen = await load.during(0.6)
+            frozen = await load.during(0.5)
             assert answers.loads > loads + CALLERS, "all come from the database"
 
             redis_server.thaw()
@@ -128,7 +130,7 @@ async def test_frozen_in_mid_load_it_costs_no_request_an_answer_and_the_99th_per
         timeout = redis_settings.redis.timeout_seconds
         assert p99(frozen) <= p99(usual) + timeout + BUSY
         # Those that were under way when it froze waited once, and not for each thing they wanted of it.
-        assert frozen[-1] <= usual[-1] + timeout + 2 * BUSY
+        assert frozen[-1] <= usual[-1] + timeout + BUSY
         assert int(redis_server.ask("DBSIZE").strip(":\r\n")) >= CALLERS
 
 
