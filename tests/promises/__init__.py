@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from tests.promises.parts import PARTS
 from tests.promises.promise import Promise
+from tests.promises.redis import REDIS
 from tests.promises.request import REQUEST
 
-PROMISES = REQUEST + PARTS
+PROMISES = REQUEST + PARTS + REDIS
 
 __all__ = ["PROMISES", "Promise"]
