@@ -262,7 +262,7 @@ async def test_what_is_no_server_of_this_kind_is_said_to_be_none(tmp_path: Path,
     with running_redis() as server:
         server.stop()
         async with await asyncio.start_unix_server(answer, server.socket):
-            connection = await connect(server)
+            connection = await connect(server, timeout_seconds=5)
             with pytest.raises(RedisUnavailableError, match="does not speak"):
                 await connection.ping()
 
