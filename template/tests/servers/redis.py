@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from app.core.config.redis import RedisSettings
 
 # The server, and what ends it when nobody holds the other end of this shell's input any more, however that came.
-_GUARD = '"$@" <&- & echo $!; cat >/dev/null; kill -9 $!'
+_GUARD = '"$@" <&- >/dev/null & echo $!; cat >/dev/null; kill -9 $!'
 _NAMES = ("valkey-server", "redis-server")
 
 
