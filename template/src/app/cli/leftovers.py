@@ -44,12 +44,13 @@ def leftovers() -> Iterator[Finding]:
         found = failure(_SUBJECT, error)
         yield found._replace(verdict="warning", message=redact_text(found.message))
         return
-    for name in strangers(folder, answers):
+    odd = list(strangers(folder, answers))
+    for name in odd:
         yield Finding(
             "warning",
             _SUBJECT,
             f"{FILE_NAME} says that {name} is on, and nothing in src/ mentions it",
             f"If it is to stay out, say so: `uvx copier update --defaults --data use_{name}=false`.",
         )
-    if not files:
+    if not files and not odd:
         yield Finding("ok", _SUBJECT, f"on version {answers.commit} of the template, nothing left to settle")

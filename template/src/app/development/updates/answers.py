@@ -93,13 +93,20 @@ def _require_source(source: str, commit: str) -> None:
         )
     # 1 is git's answer; a folder that is none of git's, or somebody else's, is another matter.
     if path.is_dir() and git(path, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").returncode == 1:
-        raise unknown_version(source, commit)
+        raise unknown_version(source, commit, recorded=True)
 
 
-def unknown_version(source: str, version: str) -> ConfigurationError:
-    """What to say when the template has no such version."""
+def unknown_version(source: str, version: str, *, recorded: bool) -> ConfigurationError:
+    """What to say when the template has no such version.
+
+    Args:
+        source: Where the template is.
+        version: Its tag or commit.
+        recorded: Whether it is the one in the file, rather than one that was asked for.
+    """
     return ConfigurationError(
         f"The template at {source} has no version {version}.",
-        next_step=f"If {FILE_NAME} names it, write the version this project is on to _commit there, and commit it; "
-        "else choose one that `git ls-remote --tags` shows.",
+        next_step=f"Write the version that this project came from to _commit in {FILE_NAME}, and commit it."
+        if recorded
+        else f"Choose one that `git ls-remote --tags {source}` shows.",
     )

@@ -24,7 +24,7 @@ _STEPS: Final = (
     (r"downgrading", "Choose a version that is not older with --vcs-ref; back to an earlier state leads git."),
     (
         r"Invalid choice|Validation error|Invalid answer|is required",
-        f"Give an answer that is valid with --data, or correct it in {FILE_NAME} and commit that.",
+        f"Correct it, in --data or in {FILE_NAME}, and commit the file.",
     ),
 )
 
@@ -41,14 +41,14 @@ def find_copier() -> Sequence[str]:
     raise ConfigurationError("Copier is not here, nor uv to fetch it.", next_step="Install uv: `pip install uv`.")
 
 
-def run_copier(folder: Path, answers: Answers, *arguments: str, version: str) -> None:
+def run_copier(folder: Path, answers: Answers, *arguments: str, version: str | None = None) -> None:
     """Run Copier without questions, messages and tasks.
 
     Args:
         folder: The working directory.
         answers: Where the template is.
         arguments: The command, its options, and what it is for.
-        version: The version that is wanted, for the message.
+        version: The version that was asked for; None for the one that the project is on.
 
     Raises:
         ConfigurationError: It failed; the message has its last sentence.
@@ -61,6 +61,6 @@ def run_copier(folder: Path, answers: Answers, *arguments: str, version: str) ->
     lines = [line for line in _ESCAPES.sub("", done.stderr).splitlines() if line.strip()]
     said = _PREAMBLE.sub("", lines[-1]) if lines else f"exit code {done.returncode}"
     if "Unknown revision" in said:
-        raise unknown_version(answers.source, version)
+        raise unknown_version(answers.source, version or answers.commit, recorded=version is None)
     step = next((step for pattern, step in _STEPS if re.search(pattern, said)), "Settle that, and try again.")
     raise ConfigurationError(f"The update would fail: {said.rstrip('.')}. The project is as it was.", next_step=step)
