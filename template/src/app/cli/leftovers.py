@@ -53,4 +53,4 @@ def leftovers() -> Iterator[Finding]:
             f"If it is to stay out, say so: `uvx copier update --defaults --data use_{name}=false`.",
         )
     if not files and not odd:
-        yield Finding("ok", _SUBJECT, f"on version {answers.commit} of the template, nothing left to settle")
+        yield Finding("ok", _SUBJECT, f"on version {answers.version} of the template, nothing left to settle")

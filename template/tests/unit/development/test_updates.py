@@ -100,7 +100,7 @@ def test_a_template_on_this_machine_must_have_the_version(tmp_path: Path) -> Non
     commit(template, {"copier.yml": ""})
     git(template, "tag", "0.1.0")
     write(project, answers(template))
-    assert read_answers(project).commit == "0.1.0"
+    assert read_answers(project).version == "0.1.0"
 
     write(project, answers(template, "0.0.9"))
     with pytest.raises(ConfigurationError, match=r"has no version 0\.0\.9"):

@@ -19,12 +19,12 @@ class Answers(NamedTuple):
 
     Attributes:
         source: Where the template is.
-        commit: The version of it that this project is on.
+        version: The tag or commit of it that this project is on.
         values: Every question's answer, and what Copier notes for itself.
     """
 
     source: str
-    commit: str
+    version: str
     values: dict[str, object]
 
 

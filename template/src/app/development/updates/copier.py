@@ -61,6 +61,6 @@ def run_copier(folder: Path, answers: Answers, *arguments: str, version: str | N
     lines = [line for line in _ESCAPES.sub("", done.stderr).splitlines() if line.strip()]
     said = _PREAMBLE.sub("", lines[-1]) if lines else f"exit code {done.returncode}"
     if "Unknown revision" in said:
-        raise unknown_version(answers.source, version or answers.commit, recorded=version is None)
+        raise unknown_version(answers.source, version or answers.version, recorded=version is None)
     step = next((step for pattern, step in _STEPS if re.search(pattern, said)), "Settle that, and try again.")
     raise ConfigurationError(f"The update would fail: {said.rstrip('.')}. The project is as it was.", next_step=step)
