@@ -108,7 +108,14 @@ def lint(session: nox.Session) -> None:
 def template(session: nox.Session) -> None:
     """The template as text, its questions, hostile answers, updates, cost and promises."""
     with counted("template"):
-        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e")
+        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e and not laws")
+
+
+@nox.session
+def updates(session: nox.Session) -> None:
+    """The laws of updates over every flip of every option, and a project that somebody works on."""
+    with counted("updates"):
+        pytest(session, "updates", "-n", "auto", "-m", "laws")
 
 
 @nox.session(tags=["combinations"])

@@ -198,10 +198,15 @@ def render(template: Path, target: Path, answers: Mapping[str, Any] | None = Non
     copier.run_copy(str(template), target, data=dict(answers or {}), defaults=True, quiet=True)
 
 
+def update_project(project: Path, answers: Mapping[str, Any]) -> None:
+    """Update as `copier update --defaults --data …` does."""
+    copier.run_update(project, data=dict(answers), defaults=True, overwrite=True, quiet=True)
+
+
 def keep_in_git(project: Path) -> None:
-    """Commit a rendered project as its user would before an update."""
+    """Commit a project as its user would before an update."""
     git(project, "init", "--quiet", "--initial-branch=main")
-    commit(project, "Rendered")
+    commit(project, "As it is")
 
 
 def tree(folder: Path, *, without: tuple[str, ...] = (".git",)) -> dict[str, bytes]:
