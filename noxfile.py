@@ -156,3 +156,9 @@ def benchmark(session: nox.Session) -> None:
     """What a project costs beyond plain FastAPI: docs/benchmarks.md. Wants a quiet machine."""
     with counted("benchmark"):
         run(session, "python", "-m", "tests.benchmarks", str(run_folder()), *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make the release that is named: `uvx nox -s release -- 0.2.0`."""
+    run(session, "python", "-m", "tests.releases", *session.posargs)
