@@ -108,7 +108,14 @@ def lint(session: nox.Session) -> None:
 def template(session: nox.Session) -> None:
     """The template as text, its questions, hostile answers, updates, cost and promises."""
     with counted("template"):
-        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e")
+        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e and not laws")
+
+
+@nox.session
+def updates(session: nox.Session) -> None:
+    """The laws of updates over every flip of every option, and a project that somebody works on."""
+    with counted("updates"):
+        pytest(session, "updates", "-n", "auto", "-m", "laws")
 
 
 @nox.session(tags=["combinations"])
@@ -149,3 +156,9 @@ def benchmark(session: nox.Session) -> None:
     """What a project costs beyond plain FastAPI: docs/benchmarks.md. Wants a quiet machine."""
     with counted("benchmark"):
         run(session, "python", "-m", "tests.benchmarks", str(run_folder()), *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make the release that is named: `uvx nox -s release -- 0.2.0`."""
+    run(session, "python", "-m", "tests.releases", *session.posargs)

@@ -193,15 +193,38 @@ class Run:
             mark.touch()
 
 
-def render(template: Path, target: Path, answers: Mapping[str, Any] | None = None) -> None:
-    """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out."""
-    copier.run_copy(str(template), target, data=dict(answers or {}), defaults=True, quiet=True)
+def render(
+    template: Path,
+    target: Path,
+    answers: Mapping[str, Any] | None = None,
+    *,
+    version: str | None = None,
+) -> None:
+    """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out.
+
+    Args:
+        template: A repository.
+        target: A folder that is not there yet.
+        answers: Those that differ from the defaults.
+        version: A tag of the repository, the latest unless given.
+    """
+    data = dict(answers or {})
+    copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
+
+
+def update_project(
+    project: Path, answers: Mapping[str, Any], *, version: str | None = None
+) -> None:
+    """Update as `copier update --defaults --data … --vcs-ref …` does."""
+    copier.run_update(
+        project, data=dict(answers), defaults=True, overwrite=True, quiet=True, vcs_ref=version
+    )
 
 
 def keep_in_git(project: Path) -> None:
-    """Commit a rendered project as its user would before an update."""
+    """Commit a project as its user would before an update."""
     git(project, "init", "--quiet", "--initial-branch=main")
-    commit(project, "Rendered")
+    commit(project, "As it is")
 
 
 def tree(folder: Path, *, without: tuple[str, ...] = (".git",)) -> dict[str, bytes]:

@@ -118,6 +118,6 @@ def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> 
         text=True,
         check=True,
     )
-    between = "uvx nox --session between"
+    between = "uvx nox --session between updates"
     expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {between}", between]
     assert ran.stdout.splitlines() == expected
