@@ -32,6 +32,22 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_stripe",
+        label="stripe",
+        default=False,
+        # Connections of a pool are checked out, and most things are in some order.
+        traces=(
+            r"stripe",
+            r"\borders?:(read|write)\b",
+            r"/orders",
+            r"\border_(id|audit)\b",
+            r"/webhooks",
+            r"webhook_event",
+            r"core[./]payment",
+            r"\b(init|close|check|get|create)_(payments?|refund|checkout)",
+        ),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,
