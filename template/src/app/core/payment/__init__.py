@@ -27,7 +27,6 @@ from app.core.payment.errors import (
 from app.core.payment.events import WebhookEvent
 from app.core.payment.facade import (
     MAX_AMOUNT,
-    check_payment,
     construct_event,
     create_checkout_session,
     create_customer,
@@ -37,7 +36,7 @@ from app.core.payment.facade import (
     in_test_mode,
     verify_webhook_signature,
 )
-from app.core.payment.lifecycle import Payments, close_payment, get_payments, init_payment
+from app.core.payment.lifecycle import Payments, close_payment, get_payments, init_payment, payment_health_checks
 from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund, UnreadableError
 
 __all__ = [
@@ -57,7 +56,6 @@ __all__ = [
     "Refund",
     "UnreadableError",
     "WebhookEvent",
-    "check_payment",
     "close_payment",
     "construct_event",
     "create_checkout_session",
@@ -68,5 +66,6 @@ __all__ = [
     "get_payments",
     "in_test_mode",
     "init_payment",
+    "payment_health_checks",
     "verify_webhook_signature",
 ]

@@ -147,15 +147,6 @@ def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
     return WebhookEvent.parse(body)
 
 
-async def check_payment() -> None:
-    """Return if payments can be made: a health check.
-
-    Raises:
-        PaymentError: They cannot.
-    """
-    await get_payments().gateway.check()
-
-
 def _charge(amount: int, currency: str, metadata: Mapping[str, str] | None) -> Charge:
     _check_amount(amount)
     if not CURRENCY.fullmatch(currency):

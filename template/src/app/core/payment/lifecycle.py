@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
+from app.core.health import HealthCheck
 from app.core.payment.gateway import PaymentGateway
 from app.core.payment.signatures import WebhookSignatures
 from app.core.payment.simulated import SimulatedGateway
@@ -73,6 +74,11 @@ def get_payments() -> Payments:
     if _current is None:
         raise ConfigurationError("Payments are not initialised.", next_step="Call init_payment(…) first.")
     return _current
+
+
+def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
+    """One, if there is a service to ask; all requests but payments can do without it."""
+    return [HealthCheck("payment", get_payments().gateway.check, required=False)] if settings.enabled else []
 
 
 def _make_gateway(settings: StripeSettings) -> PaymentGateway:
