@@ -7,9 +7,10 @@ add one, add it to a table. `tests/test_promises.py` keeps them.
 from __future__ import annotations
 
 from tests.promises.parts import PARTS
+from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
 
-PROMISES = REQUEST + PARTS
+PROMISES = REQUEST + PARTS + PAYMENTS
 
 __all__ = ["PROMISES", "Promise"]

@@ -17,6 +17,9 @@ from app.repositories import orders
 from app.services.orders import lock_own_order
 from app.services.settlement import next_attempt, settle_checkout
 
+# Stripe's code for what it does not have (documentation, "Error codes").
+_MISSING = "resource_missing"
+
 
 async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
     """Where to pay for an order: the page that is open already, else a new one.
@@ -29,11 +32,15 @@ async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
     async with unit_of_work() as uow:
         order = await lock_own_order(uow, owner_id, order_id)
     _require_payable(order)
+    if page := _open_page(order):
+        return page
     if order.checkout_session_id is not None:
-        if page := _open_page(order):
-            return page
-        order = await _give_up_page(order, order.checkout_session_id)
+        # Over by our clock; Stripe's counts. It may be open yet, and it may have been paid in its last second.
+        session = await _look_up(order.checkout_session_id)
+        order = await _forget_page(order) if session is None else await _record_news(order, session)
         _require_payable(order)
+        if session is not None and order.checkout_session_id is not None:
+            return _page(order, session)
     try:
         session = await payment.create_checkout_session(
             order.amount,
@@ -45,16 +52,17 @@ async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
         )
     except (payment.PaymentBrokenError, payment.PaymentRefusedError):
         # Stripe keeps this answer for the key. A page it may have made all the same is known to nobody.
-        await _give_up_attempt(order)
+        await _forget_page(order)
         raise
-    return await _record_page(order, session)
+    return _page(await _record_page(order, session), session)
 
 
-async def _record_page(order: Order, session: payment.CheckoutSession) -> CheckoutRead:
+async def _record_page(order: Order, session: payment.CheckoutSession) -> Order:
     async with unit_of_work(publish=get_event_bus().publish) as uow:
         now = await _locked(uow, order, session)
-        if now.checkout_attempt != order.checkout_attempt or now.checkout_session_id not in {None, session.id}:
-            raise BusinessRuleError("This order's checkout was started somewhere else: ask again.")
+        if now.checkout_attempt != order.checkout_attempt:
+            # Nobody has seen this page, and nobody will.
+            raise BusinessRuleError("This order's checkout was started somewhere else, too: ask again.")
         page = {
             "checkout_session_id": session.id,
             "checkout_url": session.url,
@@ -62,28 +70,31 @@ async def _record_page(order: Order, session: payment.CheckoutSession) -> Checko
         }
         now = await orders.update_order(uow.session, now.id, page)
         # In test mode the page is paid from the start.
-        now = await settle_checkout(uow, now, session)
-    return CheckoutRead(
-        order_id=now.id, url=session.url or "", expires_at=session.expires_at, test_mode=session.test_mode
-    )
+        return await settle_checkout(uow, now, session)
 
 
-async def _give_up_page(order: Order, session_id: str) -> Order:
-    """The order without a page that is over. Stripe is asked first: it may have been paid in its last second."""
-    session = await payment.get_checkout_session(session_id)
+async def _look_up(session_id: str) -> payment.CheckoutSession | None:
+    try:
+        return await payment.get_checkout_session(session_id)
+    except payment.PaymentRefusedError as err:
+        if err.details.get("code") != _MISSING:
+            raise
+        # Of another account, or made up by a process that has ended.
+        return None
+
+
+async def _record_news(order: Order, session: payment.CheckoutSession) -> Order:
     async with unit_of_work(publish=get_event_bus().publish) as uow:
-        now = await _locked(uow, order, session)
-        now = await settle_checkout(uow, now, session)
-        if now.checkout_session_id == session_id and session.status != "complete":
-            now = await orders.update_order(uow.session, now.id, next_attempt(now))
-        return now
+        return await settle_checkout(uow, await _locked(uow, order, session), session)
 
 
-async def _give_up_attempt(order: Order) -> None:
+async def _forget_page(order: Order) -> Order:
+    """Let the next attempt begin, unless it has begun."""
     async with unit_of_work() as uow:
-        now = await orders.lock_order(uow.session, order.id)
-        if now and now.checkout_attempt == order.checkout_attempt and now.checkout_session_id is None:
-            await orders.update_order(uow.session, now.id, next_attempt(now))
+        now = await lock_own_order(uow, order.owner_id, order.id)
+        if now.checkout_attempt != order.checkout_attempt:
+            return now
+        return await orders.update_order(uow.session, now.id, next_attempt(now))
 
 
 async def _locked(uow: UnitOfWork, order: Order, session: payment.CheckoutSession) -> Order:
@@ -103,6 +114,12 @@ def _open_page(order: Order) -> CheckoutRead | None:
         expires_at=order.checkout_expires_at,
         test_mode=payment.in_test_mode(),
     )
+
+
+def _page(order: Order, session: payment.CheckoutSession) -> CheckoutRead:
+    if session.url is None:
+        raise BusinessRuleError("This order's checkout page is closed: what came of it will be known shortly.")
+    return CheckoutRead(order_id=order.id, url=session.url, expires_at=session.expires_at, test_mode=session.test_mode)
 
 
 def _require_payable(order: Order) -> None:

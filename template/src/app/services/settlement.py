@@ -91,9 +91,7 @@ async def _settle_payment(uow: UnitOfWork, order: Order, session: payment.Checko
         "paid_at": func.now(),
         "test_mode": session.test_mode,
     }
-    paid = await advance(uow, order, OrderStatus.PAID, **changes)
-    if paid is None:
-        return order
+    paid = await advance(uow, order, OrderStatus.PAID, **changes) or order
     # The refund's webhook may have come first.
     if session.payment_intent_id is not None:
         for content in await webhook_events.take_waiting(uow.session, session.payment_intent_id):

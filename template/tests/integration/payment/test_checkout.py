@@ -1,6 +1,7 @@
 """Paying for an order: once, whatever fails on the way."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.core import payment
 from app.repositories import orders
 from tests.orders import (
     ORDERS,
@@ -22,7 +24,7 @@ from tests.orders import (
     status_of,
 )
 from tests.problems import problem
-from tests.servers.http import hang, then_reset
+from tests.servers.http import hang, reply, then_reset
 from tests.servers.stripe import Refusal, StripeServer
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +194,72 @@ async def test_a_page_that_was_paid_in_its_last_second_is_not_followed_by_anothe
     # The webhook need not even arrive.
     assert await status_of(client, order) == "paid"
     assert len(stripe.effects) == 2
+
+
+async def test_a_page_that_is_open_by_stripe_s_clock_stays_the_page(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+
+    assert (await checkout(client, order))["url"] == page["url"]
+    assert len(stripe.effects) == 1
+
+
+async def test_a_page_of_another_account_is_followed_by_one_of_this(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+    del stripe.objects[session_of(page)]
+
+    assert (await checkout(client, order))["url"] != page["url"]
+
+
+async def test_a_look_up_that_fails_starts_nothing(
+    client: AsyncClient, transaction: AsyncConnection, app: FastAPI
+) -> None:
+    order = await make_order(client)
+    async with payments_at_stripe(attempts=1) as stripe:
+        await checkout(client, order)
+        await _let_expire(transaction)
+        body = json.dumps({"error": {"type": "invalid_request_error", "code": "secret_key_required"}}).encode()
+        stripe.faults.extend([reply(400, body), then_reset(b"")])
+        problem(await start(client, order), 409, "PAYMENT_REFUSED")
+        problem(await start(client, order), 503, "PAYMENT_UNAVAILABLE")
+
+        assert len(stripe.effects) == 1
+
+
+async def test_a_page_that_closed_with_another_amount_is_not_shown(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+    stripe.pay(session_of(page), amount_total=1)
+
+    problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+    assert len(stripe.keys) == 2
+
+
+async def test_a_page_that_was_overtaken_is_shown_to_nobody(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await make_order(client)
+    really = payment.create_checkout_session
+
+    async def overtaken(*arguments: Any, **named: Any) -> payment.CheckoutSession:
+        made = await really(*arguments, **named)
+        await transaction.execute(text("UPDATE orders SET checkout_attempt = checkout_attempt + 1"))
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(payment, "create_checkout_session", overtaken)
+        problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+    assert session_of(await checkout(client, order)) == stripe.effects[-1]
 
 
 async def test_money_that_takes_days_is_waited_for(client: AsyncClient, stripe: StripeServer) -> None:

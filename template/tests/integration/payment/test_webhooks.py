@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
-from httpx import AsyncClient
+from httpx import AsyncClient, Limits
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -63,6 +66,17 @@ async def paid(client: AsyncClient, stripe: StripeServer) -> tuple[dict[str, Any
     return order, make_event("checkout.session.completed", session)
 
 
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The application, which has been started, on a socket. Its lifespan is not this server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
 async def inbox(connection: AsyncConnection | AsyncEngine) -> list[str]:
     statement = text("SELECT type FROM webhook_events ORDER BY id")
     if isinstance(connection, AsyncEngine):
@@ -72,16 +86,12 @@ async def inbox(connection: AsyncConnection | AsyncEngine) -> list[str]:
 
 
 async def test_fifty_deliveries_over_ten_connections_have_one_effect(
-    scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer, told: list[str]
+    app: FastAPI, scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer, told: list[str]
 ) -> None:
     order, event = await paid(scratch_client, stripe)
-    connections = asyncio.Semaphore(10)
 
-    async def one() -> Any:
-        async with connections:
-            return await deliver(scratch_client, event)
-
-    answers = await asyncio.gather(*(one() for _ in range(50)))
+    async with served(app) as url, AsyncClient(base_url=url, limits=Limits(max_connections=10)) as sender:
+        answers = await asyncio.gather(*(deliver(sender, event) for _ in range(50)))
     await until_settled(get_event_bus())
 
     assert {answer.status_code for answer in answers} == {200}

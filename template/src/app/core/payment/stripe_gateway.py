@@ -11,7 +11,12 @@ from pydantic import SecretStr
 
 from app.core.exceptions import AppException
 from app.core.monitoring import monitor
-from app.core.payment.errors import PaymentAccessError, PaymentConflictError, PaymentRefusedError
+from app.core.payment.errors import (
+    PaymentAccessError,
+    PaymentConflictError,
+    PaymentRefusedError,
+    PaymentUnavailableError,
+)
 from app.core.payment.failures import translate
 from app.core.payment.gateway import Charge
 from app.core.payment.results import (
@@ -22,12 +27,13 @@ from app.core.payment.results import (
     StripeObject,
     UnreadableError,
 )
-from app.core.payment.transport import StripeRetry, Transport
+from app.core.payment.transport import SERVICE, StripeRetry, Transport
 
 T = TypeVar("T", bound=StripeObject)
 
 # Probes come every few seconds from several places; Stripe allows 100 reads a second for all of an account.
-_CHECK_SECONDS: Final = 60.0
+_WELL_SECONDS: Final = 60.0
+_SICK_SECONDS: Final = 15.0
 
 
 class StripeGateway:
@@ -66,6 +72,7 @@ class StripeGateway:
         ).v1
         self._checking = asyncio.Lock()
         self._checked_until = 0.0
+        self._sick: str | None = None
 
     @property
     def test_mode(self) -> bool:
@@ -141,28 +148,30 @@ class StripeGateway:
         return await self._call(CheckoutSession, self._client.checkout.sessions.retrieve_async(session_id))
 
     async def check(self) -> None:
-        """Whether Stripe can be reached and takes the key, asked once a minute at most.
+        """Whether Stripe can be reached and takes the key, asked once a minute, or four times while it is not so.
 
         Raises:
-            PaymentError: It cannot, or does not.
+            PaymentUnavailableError: It cannot, or does not.
         """
         async with self._checking:
-            if time.monotonic() < self._checked_until:
-                return
-            await self._balance()
-            self._checked_until = time.monotonic() + _CHECK_SECONDS
+            if time.monotonic() >= self._checked_until:
+                # What is known should this be cut off, as probes are that take too long.
+                self._sick, self._checked_until = "Did not answer in time.", time.monotonic() + _SICK_SECONDS
+                self._sick = await self._symptom()
+                if self._sick is None:
+                    self._checked_until = time.monotonic() + _WELL_SECONDS
+            if self._sick is not None:
+                raise PaymentUnavailableError(SERVICE, self._sick)
 
-    async def _balance(self) -> None:
-        failure: AppException | None = None
+    async def _symptom(self) -> str | None:
         try:
             await self._client.balance.retrieve_async()
         except stripe.PermissionError:
             # A restricted key that may do other things.
-            return
+            return None
         except (stripe.StripeError, AppException) as err:
-            failure = translate(err)
-        if failure:
-            raise failure
+            return translate(err).message.removeprefix(f"{SERVICE}: ")
+        return None
 
     async def _call(self, kind: type[T], call: Awaitable[stripe.StripeObject]) -> T:
         with monitor.trace(f"payment.{kind.__name__}"):

@@ -194,14 +194,30 @@ async def test_what_stripe_calls_our_mistake_is_reported(stripe: StripeServer, m
     assert reported == [caught.value]
 
 
-async def test_health_is_asked_once_a_minute_and_again_while_it_is_bad(stripe: StripeServer) -> None:
+async def test_health_is_asked_rarely_whatever_it_is(stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = payment.get_payments().gateway
     stripe.faults.append(error(401, "invalid_request_error"))
-    with pytest.raises(payment.PaymentAccessError):
-        await gateway.check()
+    for _ in range(3):
+        with pytest.raises(payment.PaymentUnavailableError, match="Does not accept"):
+            await gateway.check()
+    monkeypatch.setattr(gateway, "_checked_until", 0.0)
     await asyncio.gather(*(gateway.check() for _ in range(5)))
 
     assert [request.target for request in stripe.http.requests] == ["/v1/balance"] * 2
+
+
+async def test_a_probe_that_was_cut_off_makes_the_next_ones_fast(stripe: StripeServer) -> None:
+    gateway = payment.get_payments().gateway
+    stripe.faults.append(hang())
+    probe = asyncio.create_task(gateway.check())
+    while not stripe.http.requests:  # noqa: ASYNC110 — the server tells nobody
+        await asyncio.sleep(0.005)
+    probe.cancel()
+    await asyncio.wait([probe])
+    with pytest.raises(payment.PaymentUnavailableError, match="in time"):
+        await gateway.check()
+
+    assert len(stripe.http.requests) == 1
 
 
 async def test_a_key_that_may_not_read_the_balance_is_a_good_key(stripe: StripeServer) -> None:
