@@ -13,6 +13,8 @@ from uuid import uuid4
 import pytest
 from httpx import AsyncClient, Response
 from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core import payment
 from app.core.config.stripe import StripeSettings
@@ -122,3 +124,19 @@ async def deliver(client: AsyncClient, event: dict[str, Any], **how: Any) -> Res
     body = json.dumps(event).encode()
     headers = {"Stripe-Signature": sign(body, **how), "Content-Type": "application/json"}
     return await client.post(WEBHOOKS, content=body, headers=headers)
+
+
+async def make_unheard_payment(client: AsyncClient, stripe: StripeServer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An order that is paid at Stripe, and the event that says so, not delivered yet."""
+    order = await make_order(client)
+    session = stripe.pay((await checkout(client, order))["url"].rpartition("/")[2])
+    return order, make_event("checkout.session.completed", session)
+
+
+async def read_inbox(connection: AsyncConnection | AsyncEngine) -> list[str]:
+    """The types of the events that have been taken in."""
+    statement = text("SELECT type FROM webhook_events ORDER BY id")
+    if isinstance(connection, AsyncEngine):
+        async with connection.connect() as own:
+            return list((await own.execute(statement)).scalars())
+    return list((await connection.execute(statement)).scalars())

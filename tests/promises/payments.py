@@ -27,7 +27,7 @@ PAYMENTS = (
         "src/app/core/payment/facade.py",
         "    verify_webhook_signature(body, signature)\n",
         "",
-        f"{_WEBHOOKS}::test_what_is_not_stripe_s_or_old_is_refused",
+        "tests/integration/payment/test_webhooks_refused.py::test_what_is_not_stripe_s_or_old_is_refused",
     ),
     Promise(
         "a webhook that was recorded cannot be played back later",
@@ -55,7 +55,7 @@ PAYMENTS = (
         "src/app/services/settlement.py",
         "if (session.amount, session.currency) != (order.amount, order.currency):",
         "if session.amount == 0:",
-        f"{_WEBHOOKS}::test_another_amount_than_was_ordered_pays_nothing",
+        "tests/integration/payment/test_webhooks_settle.py::test_another_amount_than_was_ordered_pays_nothing",
     ),
     Promise(
         "no connection is held while Stripe is asked",

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.core import get_logger
 from app.core.database import ReadSession
 from app.core.exceptions import BusinessRuleError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
@@ -10,6 +11,8 @@ from app.models.events.order import OrderStatusChanged
 from app.models.schemas.order import OrderCreate, OrderQuery, OrderRead
 from app.models.schemas.page import Cursor, Page
 from app.repositories import orders
+
+logger = get_logger(__name__)
 
 
 async def create_order(
@@ -83,4 +86,6 @@ async def advance(uow: UnitOfWork, order: Order, status: OrderStatus, **changes:
         return None
     changed = await orders.update_order(uow.session, order.id, {"status": status, **changes})
     uow.record(OrderStatusChanged(order_id=order.id, owner_id=order.owner_id, status=status, before=before))
+    facts = {"order_id": str(order.id), "status": status.value, "before": before.value}
+    uow.after_commit(lambda: logger.info("order status", extra=facts))
     return changed
