@@ -32,6 +32,12 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_sentry",
+        label="sentry",
+        default=False,
+        traces=(r"sentry",),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,
