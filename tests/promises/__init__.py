@@ -9,7 +9,8 @@ from __future__ import annotations
 from tests.promises.parts import PARTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
+from tests.promises.sentry import SENTRY
 
-PROMISES = REQUEST + PARTS
+PROMISES = REQUEST + PARTS + SENTRY
 
 __all__ = ["PROMISES", "Promise"]

@@ -24,7 +24,7 @@ def dsn_of(url: str) -> SecretStr:
 
 def sentry_settings(url: str, **others: Any) -> SentrySettings:
     """Settings that report to this address."""
-    return SentrySettings(**{"enabled": True, "dsn": dsn_of(url), **others})
+    return SentrySettings(**{"enabled": True, "dsn": dsn_of(url), "flush_seconds": 10, **others})
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from tests.servers.sentry import KEY, SentryServer, sentry_server
 pytestmark = pytest.mark.anyio
 
 FLUSH_SECONDS = 0.2
-# What a busy machine may add to a bound.
-MARGIN_SECONDS = 2.0
+# What a busy machine may add to a bound; less than the sender itself waits for an answer.
+MARGIN_SECONDS = 4.0
 LOST = "reports to Sentry are lost"
 
 FAULTS: dict[str, tuple[Answer, ...]] = {
@@ -83,8 +83,8 @@ async def test_requests_take_as_long_with_a_hung_sentry_as_with_a_good_one(setti
             await times(client, "/lab/bugs/7", requests=5)
             medians[fault] = statistics.median(await times(client, "/lab/bugs/7", requests=40))
 
-    # A hung one could only cost more by being waited for: seconds, not half as much again of a few milliseconds.
-    assert medians["hung"] < 1.5 * medians["none"] + 5, medians
+    # A hung one could only cost more by being waited for, which takes seconds; the rest is a busy machine.
+    assert medians["hung"] < 2 * medians["none"] + 20, medians
 
 
 async def test_the_event_loop_goes_on_while_the_rest_is_sent(settings: ApplicationSettings) -> None:
@@ -106,7 +106,7 @@ async def test_the_event_loop_goes_on_while_the_rest_is_sent(settings: Applicati
         watcher.cancel()
 
     assert 0.4 < stop < 0.5 + MARGIN_SECONDS
-    assert longest < 0.3
+    assert longest < 0.45
 
 
 async def test_a_refusal_is_heeded_until_its_time_is_over(settings: ApplicationSettings) -> None:

@@ -72,7 +72,8 @@ class SentryClient:
             http_proxy=proxy,
             https_proxy=proxy,
             ca_certs=str(ca_file) if ca_file else None,
-            # They would capture what is logged or answered with a 5xx a second time, and with the request's headers.
+            # The monitor is the one way in: what is also logged, or answered with a foreseen 5xx, is not captured again,
+            # and nothing of a request is picked up that nobody has handed over.
             default_integrations=False,
             auto_enabling_integrations=False,
             auto_session_tracking=False,
@@ -175,6 +176,7 @@ class _Transport(HttpTransport):
         """Called at the end, when there was time to send what waited."""
         self._stopped = True
         super().kill()
+        self._pool.clear()
 
     def on_dropped_event(self, reason: str) -> None:
         """Called for each event that does not arrive, from any thread."""
