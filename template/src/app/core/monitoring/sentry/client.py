@@ -72,8 +72,8 @@ class SentryClient:
             http_proxy=proxy,
             https_proxy=proxy,
             ca_certs=str(ca_file) if ca_file else None,
-            # The monitor is the one way in: what is also logged, or answered with a foreseen 5xx, is not captured again,
-            # and nothing of a request is picked up that nobody has handed over.
+            # The monitor is the one way in: what is logged as well, or answered with a 5xx that was foreseen, is not
+            # captured, and nothing of a request is picked up that nobody has handed over.
             default_integrations=False,
             auto_enabling_integrations=False,
             auto_session_tracking=False,
