@@ -45,8 +45,7 @@ SENTRY = (
         "src/app/api/errors.py",
         "            log_error(logger, error)\n",
         "            monitor.capture_exception(error)\n",
-        f"{REPORTS}/test_reports.py"
-        "::test_an_error_that_was_foreseen_is_none_of_sentry_s_business",
+        f"{REPORTS}/test_reports.py::test_an_error_that_was_foreseen_is_none_of_sentry_s_business",
     ),
     Promise(
         "a failure is reported once",
@@ -61,8 +60,7 @@ SENTRY = (
         "src/app/core/monitoring/sentry/client.py",
         "self._client.close(timeout=flush_seconds)",
         "self._client.close(timeout=flush_seconds + 6)",
-        f"{REPORTS}/test_faults.py"
-        "::test_no_request_fails_or_waits_and_the_stop_is_bounded[hung]",
+        f"{REPORTS}/test_faults.py::test_no_request_fails_or_waits_and_the_stop_is_bounded[hung]",
     ),
     Promise(
         "the event loop goes on while reports are flushed",
