@@ -6,7 +6,7 @@ Redaction is a processor and not a filter on the root logger: filters there neve
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol, TextIO, cast
 
 from app.core.logging.context import log_context_values
@@ -48,12 +48,13 @@ _current: _SetUp | None = None
 class Logger(structlog.typing.FilteringBoundLogger, Protocol):
     """structlog's. The event is a constant sentence; what varies goes into keywords, or into `extra={...}`."""
 
-    def write_clean(self, level: int, facts: Mapping[str, str | float]) -> None:
+    def write_clean(self, level: int, facts: dict[str, str | float]) -> None:
         """Write a line without looking for secrets in it: for what every request writes, and has searched already.
 
         Args:
             level: `logging.INFO` or `logging.WARNING`.
             facts: Finite numbers, constants, and text that `redact_text` has seen, under names that tell no secret.
+                Becomes the line.
         """
         ...
 
@@ -80,15 +81,17 @@ class _LazyLogger:
             self._set_up = _current
         return getattr(self._bound, method)
 
-    def write_clean(self, level: int, facts: Mapping[str, str | float]) -> None:
+    def write_clean(self, level: int, facts: dict[str, Any]) -> None:
         context = log_context_values()
         if _current is None or not OURS.issuperset(context):
             # Nothing is set up, or somebody has put more than ids on the lines of this request.
             self.log(level, **facts)
         elif level >= _current.level:
-            method = _METHOD_OF[level]
-            line = {**context, "logger": self._name, **facts, "level": method, "timestamp": timestamp()}
-            _current.writer.msg(_current.render(None, method, line))
+            facts["logger"] = self._name
+            facts["level"] = method = _METHOD_OF[level]
+            facts["timestamp"] = timestamp()
+            facts.update(context)
+            _current.writer.msg(_current.render(None, method, facts))
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
