@@ -1,8 +1,9 @@
 """What middleware and dependencies add to a request, part by part, in CPU of a bare FastAPI route.
 
-Run it with a rendered project's Python, in the project's folder. One process serves the same route
-many times over, each time with one part more; a client in another process asks them in turn, so
-that whatever disturbs the machine disturbs all of them. The access log goes to a file.
+Run it with a rendered project's Python, in the project's folder, with this repository on
+PYTHONPATH. One process serves the same route many times over, each time with one part more; a
+client in another process asks them in turn, so that whatever disturbs the machine disturbs all of
+them. The access log goes to a file.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from app.cli import migrations
 from app.cli.settings import command_settings, with_database
 from app.main import create_app
 from fastapi import FastAPI
-from keep_alive import PATH
-from layers import IDENTITY, READ_SESSION, UNIT_OF_WORK, Step, steps_of
 from uvicorn.logging import AccessFormatter
+
+from tests.benchmarks.keep_alive import PATH
+from tests.benchmarks.layers import IDENTITY, READ_SESSION, UNIT_OF_WORK, Step, steps_of
 
 ROUNDS = 40
 REQUESTS = 160
