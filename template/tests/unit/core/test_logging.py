@@ -3,7 +3,11 @@
 import io
 import json
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -123,6 +127,29 @@ def test_the_level_holds_for_everybody(log: Log) -> None:
     assert len(log.lines) == 2
 
 
+def test_before_anything_is_set_up_lines_are_written_nonetheless() -> None:
+    program = "from app.core.logging import *; log = get_logger('a'); log.info('one'); "
+    program += "log_request(log, 'GET', '/two', 200, duration_ms=1)"
+
+    written = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "one" in written
+    assert "/two" in written
+
+
+def test_a_timestamp_is_the_moment_it_was_written(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = datetime.now(UTC)
+    get_logger("app").info("now")
+    after = datetime.now(UTC)
+    for nanoseconds in (1_893_553_445_000_006_789, 1_893_553_445_999_999_999, 1_893_553_446_000_000_000):
+        monkeypatch.setattr(time, "time_ns", lambda now=nanoseconds: now)
+        get_logger("app").info("later")
+
+    now, *later = (line["timestamp"] for line in log.lines)
+    assert before <= datetime.fromisoformat(now) <= after
+    assert later == ["2030-01-02T03:04:05.000006Z", "2030-01-02T03:04:05.999999Z", "2030-01-02T03:04:06.000000Z"]
+
+
 def test_setting_up_again_replaces_the_former_set_up(log: Log) -> None:
     early = get_logger("app")
     early.info("first")
@@ -147,6 +174,11 @@ def test_without_a_stream_lines_go_to_standard_output(capsys: pytest.CaptureFixt
 def _with_context() -> None:
     with log_context(session_token=SECRET):
         get_logger("a").info("e")
+
+
+def _request_with_context() -> None:
+    with log_context(session_token=SECRET):
+        log_request(get_logger("a"), "GET", "/a", 200, duration_ms=1)
 
 
 def _with_exception(write: Callable[[str], Any]) -> None:
@@ -186,6 +218,7 @@ LEAKS: dict[str, Write] = {
         ExternalServiceError("billing", f"GET https://u:{SECRET}@h", details={"token": SECRET}),
         context={"password": SECRET, "note": f"Bearer {SECRET}"},
     ),
+    "log_request in a context": _request_with_context,
     "log_request": lambda: log_request(get_logger("a"), "GET", f"/a?token={SECRET}", 200, duration_ms=1),
 }
 
@@ -260,6 +293,20 @@ def test_a_request_is_a_line(log: Log, status: int, level: str) -> None:
         "status": status,
         "duration_ms": 1.23,
     }
+
+
+def test_a_request_s_line_has_its_context_and_its_level(log: Log) -> None:
+    logger = get_logger("app.access")
+
+    with log_context(request_id="r-12345678", user_id="u1"):
+        log_request(logger, "GET", "/a", 200, duration_ms=1)
+        configure_logging(level="WARNING", json_lines=True, stream=log.stream)
+        log_request(logger, "GET", "/b", 200, duration_ms=1)
+        log_request(logger, "GET", "/c", 500, duration_ms=1)
+
+    first, last = log.lines
+    assert (first["path"], first["request_id"], first["user_id"]) == ("/a", "r-12345678", "u1")
+    assert (last["path"], last["request_id"], last["user_id"]) == ("/c", "r-12345678", "u1")
 
 
 def test_a_query_is_a_line_when_asked_for(log: Log) -> None:
