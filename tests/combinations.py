@@ -38,6 +38,22 @@ OPTIONS = (
         traces=(r"sentry",),
     ),
     Option(
+        question="use_stripe",
+        label="stripe",
+        default=False,
+        # Connections of a pool are checked out, and most things are in some order.
+        traces=(
+            r"stripe",
+            r"\borders?:(read|write)\b",
+            r"/orders",
+            r"\border_(id|audit)\b",
+            r"/webhooks",
+            r"webhook_event",
+            r"core[./]payment",
+            r"\b(init|close|check|get|create)_(payments?|refund|checkout)",
+        ),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,

@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from tests.combinations import FULL, PYTHONS
 from tests.delivery import (
     CI,
+    NEEDED_IN_PRODUCTION,
     Manifests,
     example_overlay,
     generated_settings,
@@ -31,9 +32,11 @@ from tests.projects import Project, Run
 SERVER_CONNECTIONS = 100 - 3
 
 # Run inside the rendered project.
-FACTS = """
+FACTS = f"""
+NEEDED = {NEEDED_IN_PRODUCTION}
+""" + """
 import json, os, pathlib, secrets, tempfile
-os.environ |= {
+os.environ |= NEEDED | {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://app@localhost/app",
     "SECRET_KEY": secrets.token_hex(32),

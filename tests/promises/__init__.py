@@ -7,10 +7,11 @@ add one, add it to a table. `tests/test_promises.py` keeps them.
 from __future__ import annotations
 
 from tests.promises.parts import PARTS
+from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
 from tests.promises.sentry import SENTRY
 
-PROMISES = REQUEST + PARTS + SENTRY
+PROMISES = REQUEST + PARTS + SENTRY + PAYMENTS
 
 __all__ = ["PROMISES", "Promise"]
