@@ -32,6 +32,12 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_sentry",
+        label="sentry",
+        default=False,
+        traces=(r"sentry",),
+    ),
+    Option(
         question="use_stripe",
         label="stripe",
         default=False,
@@ -40,7 +46,6 @@ OPTIONS = (
             r"stripe",
             r"\borders?:(read|write)\b",
             r"/orders",
-            r"\border_(id|audit)\b",
             r"/webhooks",
             r"webhook_event",
             r"core[./]payment",

@@ -32,9 +32,11 @@ from tests.projects import Project, Run
 SERVER_CONNECTIONS = 100 - 3
 
 # Run inside the rendered project.
-FACTS = f"""
+FACTS = (
+    f"""
 NEEDED = {NEEDED_IN_PRODUCTION}
-""" + """
+"""
+    + """
 import json, os, pathlib, secrets, tempfile
 os.environ |= NEEDED | {
     "ENVIRONMENT": "production",
@@ -59,6 +61,7 @@ print(json.dumps({
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
 """
+)
 
 
 @pytest.fixture(scope="session")

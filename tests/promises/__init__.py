@@ -10,7 +10,8 @@ from tests.promises.parts import PARTS
 from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
+from tests.promises.sentry import SENTRY
 
-PROMISES = REQUEST + PARTS + PAYMENTS
+PROMISES = REQUEST + PARTS + SENTRY + PAYMENTS
 
 __all__ = ["PROMISES", "Promise"]

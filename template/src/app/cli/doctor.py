@@ -2,31 +2,27 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import typer
 from rich.text import Text
 from sqlalchemy import text
 
 from app.cli import migrations
-from app.cli.output import out, sentences
+from app.cli.finding import Finding, failure
+from app.cli.leftovers import leftovers
+from app.cli.output import out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
 from app.core.config.loading import likely_typos
 from app.core.database import Database, close_database, get_connection_info, get_database, init_database
 from app.core.exceptions import AppException
+from app.core.health import HealthCheck
+from app.core.redaction import redact_text
 from app.core.secrets import count_by_key
+from app.wiring import open_services
 
+_DATABASE = "database"
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-
-
-class Finding(NamedTuple):
-    """One line: how it is, what was looked at, what was found, and what to do about it."""
-
-    verdict: str
-    subject: str
-    message: str
-    next_step: str | None = None
 
 
 def doctor() -> None:
@@ -45,10 +41,11 @@ def doctor() -> None:
 
 
 def _findings() -> Iterator[Finding]:
+    yield from leftovers()
     try:
         settings = command_settings()
     except AppException as error:
-        yield _failure("settings", error)
+        yield failure("settings", error)
         return
     yield Finding("ok", "settings", f"{settings.environment}, all valid")
     for typo in likely_typos():
@@ -58,7 +55,7 @@ def _findings() -> Iterator[Finding]:
             yield asyncio.run(_database(ready))
             yield from _migrations(ready)
     except AppException as error:
-        yield _failure("database", error)
+        yield failure(_DATABASE, error)
 
 
 async def _database(settings: ApplicationSettings) -> Finding:
@@ -76,11 +73,11 @@ async def _database(settings: ApplicationSettings) -> Finding:
         if wanted > row[1]:
             return Finding(
                 "warning",
-                "database",
+                _DATABASE,
                 f"{found}; its max_connections is {row[1]}, this service may open {wanted}",
                 "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
             )
-        return Finding("ok", "database", found)
+        return Finding("ok", _DATABASE, found)
     finally:
         await close_database()
 
@@ -89,10 +86,11 @@ def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
     try:
         migrations.require_current(settings.database)
     except AppException as error:
-        yield _failure("migrations", error)
+        yield failure("migrations", error)
     else:
         yield Finding("ok", "migrations", "all applied")
         yield asyncio.run(_secrets(settings))
+        yield from asyncio.run(_services(settings))
 
 
 async def _secrets(settings: ApplicationSettings) -> Finding:
@@ -121,6 +119,20 @@ async def _secrets(settings: ApplicationSettings) -> Finding:
     return Finding("ok", "secrets", f"{sum(used.values())} stored, all under {ring[0]}")
 
 
-def _failure(subject: str, error: AppException) -> Finding:
-    message, next_step = sentences(error)
-    return Finding("failed", subject, message, next_step)
+async def _services(settings: ApplicationSettings) -> list[Finding]:
+    """A line for each part that has a health check, set up as a server would; the database has its line already."""
+    async with open_services(settings) as process:
+        return [await _checked(check) for check in process.health_checks if check.name != _DATABASE]
+
+
+async def _checked(check: HealthCheck) -> Finding:
+    try:
+        async with asyncio.timeout(check.timeout_seconds):
+            await check.check()
+    except AppException as error:
+        found = failure(check.name, error)
+    except Exception as error:  # noqa: BLE001 — any failure at all is what the check is for; it is shown
+        found = Finding("failed", check.name, f"does not work ({type(error).__name__}: {redact_text(str(error))})")
+    else:
+        return Finding("ok", check.name, "works")
+    return found if check.required else found._replace(verdict="warning")

@@ -4,16 +4,32 @@ import os
 import secrets
 import socket
 import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.engine import make_url
 
+from app.cli import doctor
+from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
+from app.core.health import HealthCheck
 from app.development.env_file import ensure_env_file
 from tests.environments import production
 from tests.integration.cli.conftest import Run
 from tests.integration.core.listeners import closed_port
+
+
+def services_with(checks: list[HealthCheck]) -> Callable[..., AbstractAsyncContextManager[SimpleNamespace]]:
+    """The application's services, with these checks alone."""
+
+    @asynccontextmanager
+    async def open_services(_: ApplicationSettings) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(health_checks=checks)
+
+    return open_services
 
 
 def test_without_a_command_there_is_help(app_command: Run) -> None:
@@ -32,6 +48,32 @@ def test_the_doctor_finds_nothing_wrong(on_migrated: str, app_command: Run) -> N
     assert database.startswith("ok      database: PostgreSQL ")
     assert migrations == "ok      migrations: all applied"
     assert secrets.startswith("ok      secrets: ")
+
+
+def test_the_doctor_asks_every_part_that_the_application_has(
+    on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def works() -> None:
+        """Answers."""
+
+    async def fails() -> None:
+        raise OSError("no route to https://me:Xq7planted@elsewhere.example")
+
+    async def refuses() -> None:
+        raise ConfigurationError("It is switched off.", next_step="Switch it on.")
+
+    checks = [HealthCheck("one", works), HealthCheck("two", fails, required=False), HealthCheck("three", refuses)]
+    monkeypatch.setattr(doctor, "open_services", services_with(checks))
+
+    result = app_command("doctor")
+
+    assert result.code == 1
+    assert result.out.splitlines()[4:] == [
+        "ok      one: works",
+        "warning two: does not work (OSError: no route to https://[redacted]@elsewhere.example)",
+        "failed  three: It is switched off.",
+        "        next: Switch it on.",
+    ]
 
 
 def test_the_doctor_finds_pending_migrations(on_empty: str, app_command: Run) -> None:
