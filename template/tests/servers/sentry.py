@@ -46,7 +46,7 @@ class SentryServer:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return self._items("event")
+        return self._payloads("event")
 
     @property
     def event(self) -> dict[str, Any]:
@@ -56,9 +56,9 @@ class SentryServer:
 
     @property
     def transactions(self) -> list[dict[str, Any]]:
-        return self._items("transaction")
+        return self._payloads("transaction")
 
-    def _items(self, kind: str) -> list[dict[str, Any]]:
+    def _payloads(self, kind: str) -> list[dict[str, Any]]:
         return [
             payload for each in self.http.requests for found, payload in _read_envelope(_body(each)) if found == kind
         ]
@@ -83,10 +83,10 @@ def _body(received: Received) -> bytes:
 def _read_envelope(envelope: bytes) -> list[tuple[str, dict[str, Any]]]:
     head, _, rest = envelope.partition(b"\n")
     assert "sent_at" in json.loads(head) or json.loads(head) == {}
-    items = []
+    read = []
     while rest:
         header, _, rest = rest.partition(b"\n")
         about = json.loads(header)
         payload, rest = rest[: about["length"]], rest[about["length"] :].removeprefix(b"\n")
-        items.append((about["type"], json.loads(payload)))
-    return items
+        read.append((about["type"], json.loads(payload)))
+    return read
