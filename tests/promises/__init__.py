@@ -11,7 +11,8 @@ from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
 from tests.promises.sentry import SENTRY
+from tests.promises.updates import UPDATES
 
-PROMISES = REQUEST + PARTS + SENTRY + PAYMENTS
+PROMISES = REQUEST + PARTS + UPDATES + SENTRY + PAYMENTS
 
 __all__ = ["PROMISES", "Promise"]

@@ -114,7 +114,8 @@ def test_a_project_in_a_folder_of_its_repository_is_compared_alone(
 @pytest.mark.parametrize(
     ("said", "sentence", "step"),
     [
-        ("Traceback\nValueError: Unknown revision: '7'", "has no version 0.2.0.", "Choose one"),
+        ("Traceback\nValueError: Unknown revision: '7'", "has no version 7.", "Choose one"),
+        ("Traceback\nValueError: Unknown revision: '0.1.0'", "has no version 0.1.0.", "Write the version"),
         ("ValueError: Invalid choice for 'x': 'y'", "fail: Invalid choice for 'x': 'y'. The project is", "Correct it"),
         ("You are downgrading from 2 to 1. Not supported.", "You are downgrading from 2 to 1.", "Choose a version"),
         ("Stderr:   | fatal: unable to access 'https://u:Xq7planted@h/t'", "unable to access", "Check the network"),

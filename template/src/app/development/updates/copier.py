@@ -15,6 +15,7 @@ _COMMANDS: Final = (("copier",), ("uvx", "copier"), ("uv", "tool", "run", "copie
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 # What stands before the sentence in the last line of a traceback, or of a program that Copier has run.
 _PREAMBLE: Final = re.compile(r"^(?:[\w.]+(?:Error|Exception): |\s*Stderr:\s*\||\s*\|)\s*")
+_UNKNOWN: Final = re.compile("Unknown revision: '(.+)'")
 # What Copier 9 says, most of it as the last line of a traceback, and what helps.
 _STEPS: Final = (
     (
@@ -41,14 +42,13 @@ def find_copier() -> Sequence[str]:
     raise ConfigurationError("Copier is not here, nor uv to fetch it.", next_step="Install uv: `pip install uv`.")
 
 
-def run_copier(folder: Path, answers: Answers, *arguments: str, version: str | None = None) -> None:
+def run_copier(folder: Path, answers: Answers, *arguments: str) -> None:
     """Run Copier without questions, messages and tasks.
 
     Args:
         folder: The working directory.
         answers: Where the template is.
         arguments: The command, its options, and what it is for.
-        version: The version that was asked for; None for the one that the project is on.
 
     Raises:
         ConfigurationError: It failed; the message has its last sentence.
@@ -60,7 +60,7 @@ def run_copier(folder: Path, answers: Answers, *arguments: str, version: str | N
         return
     lines = [line for line in _ESCAPES.sub("", done.stderr).splitlines() if line.strip()]
     said = _PREAMBLE.sub("", lines[-1]) if lines else f"exit code {done.returncode}"
-    if "Unknown revision" in said:
-        raise unknown_version(answers.source, version or answers.version, recorded=version is None)
+    if unknown := _UNKNOWN.search(said):
+        raise unknown_version(answers.source, unknown[1], recorded=unknown[1] == answers.version)
     step = next((step for pattern, step in _STEPS if re.search(pattern, said)), "Settle that, and try again.")
     raise ConfigurationError(f"The update would fail: {said.rstrip('.')}. The project is as it was.", next_step=step)

@@ -44,13 +44,13 @@ def preview_update(folder: Path, *, data: Mapping[str, str], version: str | None
         recorded, before, after = (Path(name) / each for each in ("recorded", "before", "after"))
         inside = _clone(folder, before)
         shutil.copytree(before, after, symlinks=True)
-        render = ["--vcs-ref", answers.version, "--data-file", FILE_NAME, answers.source, str(recorded)]
-        run_copier(before / inside, answers, "copy", *render)
         options = [part for each in data.items() for part in ("--data", "=".join(each))]
         options += ["--vcs-ref", version] if version else []
-        run_copier(after / inside, answers, "update", *options, version=version)
+        run_copier(after / inside, answers, "update", *options)
         updated = read_answers(after / inside)
         _require_taken(data, updated)
+        render = ["--vcs-ref", answers.version, "--data-file", FILE_NAME, answers.source, str(recorded)]
+        run_copier(before / inside, answers, "copy", *render)
         return Preview(answers.version, updated.version, list(compare(recorded, before / inside, after / inside)))
 
 
