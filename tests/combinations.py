@@ -32,6 +32,13 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_redis",
+        label="redis",
+        default=False,
+        # A licence speaks of redistribution.
+        traces=(r"redis(?!tri)", r"valkey"),
+    ),
+    Option(
         question="use_sentry",
         label="sentry",
         default=False,
