@@ -32,6 +32,12 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_timescaledb",
+        label="timescaledb",
+        default=False,
+        traces=(r"timescale", r"hypertable", r"columnstore", r"measurement", r"copy_rows"),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,

@@ -17,12 +17,9 @@ Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
-    with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Migrating …"):
-            before, _ = migrations.state(database)
-            migrations.upgrade(database, revision)
-            after, _ = migrations.state(database)
+    with with_database(command_settings()) as settings, working("Migrating …"):
+        before, _ = migrations.state(settings.database)
+        after = migrations.upgrade(settings, revision)
     out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
 
 
@@ -40,11 +37,9 @@ def downgrade(revision: Revision) -> None:
 @db.command()
 def revision(message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")]) -> None:
     """Write a migration from what has changed in the models; brings the database up to date first."""
-    with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Comparing …"):
-            migrations.upgrade(database)
-            path = migrations.revise(database, message)
+    with with_database(command_settings()) as settings, working("Comparing …"):
+        migrations.upgrade(settings)
+        path = migrations.revise(settings.database, message)
     out.print(f"wrote {path}" if path else "the models and the database agree: nothing to write")
 
 

@@ -1,0 +1,152 @@
+"""Measurements on the wire."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from app.models.schemas.types import Moment
+
+# A request of so many takes some 50 ms and half a megabyte; more go into further requests.
+MAX_BATCH = 10_000
+MAX_BUCKETS = 1_000
+MAX_SERIES_PAGE = 100
+# Far beyond any measurement, and so far from the ends of the type that sums of squares stay inside.
+_LARGEST = 1e100
+# Moments that every part can calculate with, whatever their offset.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST_BUCKET_SECONDS = 366 * 86_400
+
+_BATCH: JsonDict = {
+    "measurements": [
+        {"series": "kitchen/temperature", "observed_at": "2026-11-20T08:00:00Z", "value": 20.5},
+        {"series": "kitchen/temperature", "observed_at": "2026-11-20T08:01:00Z", "value": 20.6},
+    ]
+}
+
+
+def _calculable(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("must be between the years 1900 and 2200")
+    return moment
+
+
+SeriesName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"),
+    Field(description="What is measured, as its owner calls it.", examples=["kitchen/temperature"]),
+]
+ObservedAt = Annotated[Moment, AfterValidator(_calculable)]
+
+
+class MeasurementCreate(BaseModel):
+    """A value at a moment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: SeriesName
+    observed_at: ObservedAt
+    value: float = Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)
+
+
+class MeasurementBatch(BaseModel):
+    """Measurements of any series, in any order; those that are there already stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BATCH]})
+
+    # The first wrong one ends the check: ten thousand complaints would help nobody.
+    measurements: list[MeasurementCreate] = Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)
+
+
+class Ingested(BaseModel):
+    """What became of a batch. Sent once more, all of it is duplicates."""
+
+    stored: int = Field(ge=0, examples=[2])
+    duplicates: int = Field(ge=0, description="There was one of that series and moment; it was kept.", examples=[0])
+
+
+class SeriesRange(BaseModel):
+    """A part of a series."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: SeriesName
+    begin: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
+    end: ObservedAt = Field(description="The first moment that is no longer part of it.")
+
+
+class BucketQuery(SeriesRange):
+    """A part of a series, in buckets."""
+
+    seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=_LONGEST_BUCKET_SECONDS,
+        description=f"How long a bucket is; at most {MAX_BUCKETS} of them make a range. Buckets are counted from a "
+        "Monday at midnight UTC, so that those of different ranges are the same.",
+    )
+
+    @property
+    def width(self) -> timedelta:
+        """How long a bucket is."""
+        return timedelta(seconds=self.seconds)
+
+
+class Summary(BaseModel):
+    """What several measurements amount to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int = Field(ge=1)
+    minimum: float
+    maximum: float
+    mean: float
+
+
+class Bucket(Summary):
+    """The measurements of a bucket; one without any is left out."""
+
+    start: datetime
+
+
+class Statistics(BaseModel):
+    """A part of a series; all but the count are null where there is no measurement."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int = Field(ge=0)
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    deviation: float | None = Field(description="Standard deviation of the sample; null for fewer than two.")
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class LatestQuery(BaseModel):
+    """Which series to look at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: SeriesName | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE)
+
+
+class Latest(BaseModel):
+    """The newest measurement of a series."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    series: SeriesName
+    observed_at: datetime
+    value: float
+
+
+class LatestPage(BaseModel):
+    """The newest measurement of each series, by name."""
+
+    latest: Sequence[Latest]
+    next: SeriesName | None = Field(description="Pass as `after` to get the next page; null on the last one.")
