@@ -78,7 +78,8 @@ async def get_statistics(session: ReadSession, series_id: UUID, *, begin: dateti
         func.min(Measurement.observed_at).label("first_at"),
         func.max(Measurement.observed_at).label("last_at"),
     ).where(*_within(series_id, begin, end))
-    return (await session.execute(statement)).one()
+    found: Row[Any] = (await session.execute(statement)).one()
+    return found
 
 
 async def list_latest(session: ReadSession, owner_id: UUID, *, after: str, limit: int) -> Sequence[Row[Any]]:

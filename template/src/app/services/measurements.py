@@ -36,16 +36,16 @@ async def ingest(uow: UnitOfWork, owner_id: UUID, batch: Sequence[MeasurementCre
     Raises:
         ValidationError: One is from the future or from too long ago, or they are too far apart.
     """
-    _check_times(batch)
-    keys = await _series_keys(uow, owner_id, {each.series for each in batch})
-    # The first of several with one key counts, as it would in requests of their own.
-    unique: dict[tuple[datetime, UUID], float] = {}
-    for each in batch:
-        unique.setdefault((each.observed_at, keys[each.series]), each.value)
-    # In one order, so that requests with the same measurements wait for each other and not in a circle.
-    rows = [(key, moment, value) for (moment, key), value in sorted(unique.items(), key=itemgetter(0))]
+    # One time zone for all: comparing and storing moments of different ones takes several times as long.
+    moments = [each["observed_at"].astimezone(UTC) for each in batch]
+    _check_times(moments)
+    keys = await _series_keys(uow, owner_id, {each["series"] for each in batch})
+    rows = [(keys[each["series"]], moment, each["value"]) for each, moment in zip(batch, moments, strict=True)]
+    # In one order, so that requests with the same measurements wait for each other and not in a circle. Of several
+    # with one key the first comes first, and is the one that counts.
+    rows.sort(key=itemgetter(1, 0))
     try:
-        # Three times as fast as ON CONFLICT, and right as long as all are new, which is the usual case.
+        # Faster than ON CONFLICT, which COPY does not have, and right where all are new, which is the usual case.
         async with atomic(uow.session):
             await measurements.copy_measurements(uow.session, rows)
         stored = len(rows)
@@ -89,9 +89,8 @@ async def list_latest(session: ReadSession, owner_id: UUID, which: LatestQuery) 
     return LatestPage(latest=page, next=page[-1].series if len(found) > which.limit else None)
 
 
-def _check_times(batch: Sequence[MeasurementCreate]) -> None:
+def _check_times(moments: Sequence[datetime]) -> None:
     now = datetime.now(UTC)
-    moments = [each.observed_at for each in batch]
     first, last = min(moments), max(moments)
     if last > now + MAX_AHEAD:
         rule = f"must not be more than {MAX_AHEAD.seconds // 60} minutes in the future"

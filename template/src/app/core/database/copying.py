@@ -38,8 +38,9 @@ async def copy_rows(
     try:
         await driver.copy_records_to_table(table.name, schema_name=table.schema, columns=columns, records=rows)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as err:
+        if driver.is_closed():
+            await connection.invalidate(err)
+            raise DatabaseConnectionError("The connection to the database was lost.") from err
         if connection.sync_connection is not None:
             connection.sync_connection.info[FAILED] = True
-        if isinstance(err, asyncpg.PostgresError):
-            raise meaning(str(err.sqlstate or "")) from err
-        raise DatabaseConnectionError("The connection to the database was lost.") from err
+        raise meaning(str(getattr(err, "sqlstate", None) or "")) from err

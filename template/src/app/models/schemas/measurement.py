@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+    with_config,
+)
 from pydantic.config import JsonDict
-
-from app.models.schemas.types import Moment
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypedDict
 
 # A request of so many takes some 50 ms and half a megabyte; more go into further requests.
 MAX_BATCH = 10_000
@@ -28,10 +36,22 @@ _BATCH: JsonDict = {
 }
 
 
-def _calculable(moment: datetime) -> datetime:
-    if not _EARLIEST <= moment <= _LATEST:
-        raise ValueError("must be between the years 1900 and 2200")
-    return moment
+class _Written:
+    """The rules of a moment, in compiled code: Python functions, called ten thousand times, would take longer."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Without the pattern, a number would do: seconds for one reader, milliseconds for another.
+        return core_schema.custom_error_schema(
+            core_schema.chain_schema(
+                [
+                    core_schema.str_schema(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", max_length=64),
+                    core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
+                ]
+            ),
+            custom_error_type="moment",
+            custom_error_message="must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, "
+            "between the years 1900 and 2200",
+        )
 
 
 SeriesName = Annotated[
@@ -39,17 +59,16 @@ SeriesName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"),
     Field(description="What is measured, as its owner calls it.", examples=["kitchen/temperature"]),
 ]
-ObservedAt = Annotated[Moment, AfterValidator(_calculable)]
+ObservedAt = Annotated[datetime, _Written(), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-class MeasurementCreate(BaseModel):
-    """A value at a moment."""
-
-    model_config = ConfigDict(extra="forbid")
+@with_config(ConfigDict(extra="forbid"))
+class MeasurementCreate(TypedDict):
+    """A value at a moment. A dictionary: making ten thousand objects would take twice as long as checking it does."""
 
     series: SeriesName
     observed_at: ObservedAt
-    value: float = Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)
+    value: Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
 class MeasurementBatch(BaseModel):
