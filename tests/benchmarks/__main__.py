@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.combinations import FULL
 from tests.projects import Run
 
-BENCHMARKS = ("overhead", "start")
+BENCHMARKS = ("overhead", "start", "ingest")
 
 
 def main() -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from tests.promises.parts import PARTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
+from tests.promises.timescale import TIMESCALE
 
-PROMISES = REQUEST + PARTS
+PROMISES = REQUEST + PARTS + TIMESCALE
 
 __all__ = ["PROMISES", "Promise"]
