@@ -104,7 +104,7 @@ def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
         assert not (project / "src/app/services/items.py").exists()
 
 
-def test_ci_runs_the_second_block(tmp_path: Path) -> None:
+def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> None:
     """`.ci/run` takes it out of the README; a stand-in for bash and uvx shows what it would run."""
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -118,4 +118,6 @@ def test_ci_runs_the_second_block(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert ran.stdout.splitlines() == [f"+ {fenced_blocks()[1]}", fenced_blocks()[1]]
+    between = "uvx nox --session between updates"
+    expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {between}", between]
+    assert ran.stdout.splitlines() == expected

@@ -26,13 +26,13 @@ router = APIRouter()
 
 @router.post(NOTES)
 async def write_note(word: str, uow: UnitOfWork) -> dict[str, str]:
-    await uow.session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    await uow.session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
     return {"word": word}
 
 
 @router.post(f"{NOTES}/swallowed")
 async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
-    await uow.session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    await uow.session.execute(text("INSERT INTO doodles VALUES ('chair')"))
     try:
         await uow.session.execute(text("SELECT 1 / 0"))
     except DatabaseException:
@@ -42,12 +42,12 @@ async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
 
 @router.get(NOTES)
 async def read_notes(session: ReadSession) -> list[str]:
-    return list(await session.scalars(text("SELECT word FROM notes")))
+    return list(await session.scalars(text("SELECT word FROM doodles")))
 
 
 @router.get(f"{NOTES}/sneaky")
 async def write_where_only_reading_is_meant(session: ReadSession) -> None:
-    await session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
     await session.commit()
 
 
@@ -56,7 +56,7 @@ async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterato
     """A client of an application with a table of its own, where what is committed stays."""
     async with running(settings.with_database_url(scratch_url), router) as client:
         async with get_database().engine.begin() as connection:
-            await connection.execute(text("CREATE TABLE notes (word text)"))
+            await connection.execute(text("CREATE TABLE doodles (word text)"))
         yield client
 
 
@@ -71,7 +71,7 @@ async def at_commit(engine: AsyncEngine, statement: str) -> None:
         )
         await connection.execute(
             text(
-                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
+                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON doodles DEFERRABLE INITIALLY DEFERRED "
                 "FOR EACH ROW EXECUTE FUNCTION at_commit()"
             )
         )
