@@ -57,27 +57,27 @@ async def insert_new_measurements(session: WriteSession, rows: Sequence[Measurem
 
 
 async def list_buckets(
-    session: ReadSession, series_id: UUID, *, begin: datetime, end: datetime, width: timedelta
+    session: ReadSession, series_id: UUID, *, start: datetime, end: datetime, width: timedelta
 ) -> Sequence[Row[Any]]:
     """Summaries of a series, a bucket each, in order of time."""
-    start = func.date_bin(literal(width), Measurement.observed_at, literal(_ORIGIN)).label("start")
+    bucket = func.date_bin(literal(width), Measurement.observed_at, literal(_ORIGIN)).label("bucket")
     statement = (
-        select(start, *_summary())
-        .where(*_within(series_id, begin, end))
-        .group_by(text("start"))
-        .order_by(text("start"))
+        select(bucket, *_summary())
+        .where(*_within(series_id, start, end))
+        .group_by(text("bucket"))
+        .order_by(text("bucket"))
     )
     return (await session.execute(statement)).all()
 
 
-async def get_statistics(session: ReadSession, series_id: UUID, *, begin: datetime, end: datetime) -> Row[Any]:
+async def get_statistics(session: ReadSession, series_id: UUID, *, start: datetime, end: datetime) -> Row[Any]:
     """One summary of a part of a series."""
     statement: Select[Any] = select(
         *_summary(),
         func.stddev_samp(Measurement.value).label("deviation"),
         func.min(Measurement.observed_at).label("first_at"),
         func.max(Measurement.observed_at).label("last_at"),
-    ).where(*_within(series_id, begin, end))
+    ).where(*_within(series_id, start, end))
     found: Row[Any] = (await session.execute(statement)).one()
     return found
 
@@ -113,5 +113,5 @@ def _summary() -> tuple[Any, ...]:
     )
 
 
-def _within(series_id: UUID, begin: datetime, end: datetime) -> tuple[Any, ...]:
-    return Measurement.series_id == series_id, Measurement.observed_at >= begin, Measurement.observed_at < end
+def _within(series_id: UUID, start: datetime, end: datetime) -> tuple[Any, ...]:
+    return Measurement.series_id == series_id, Measurement.observed_at >= start, Measurement.observed_at < end

@@ -62,10 +62,10 @@ async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery)
         ValidationError: The range is empty, or has too many buckets.
     """
     _check_range(which)
-    if which.end - which.begin > MAX_BUCKETS * which.width:
+    if which.end - which.start > MAX_BUCKETS * which.width:
         raise ValidationError("seconds", f"must be longer: the range has more than {MAX_BUCKETS} buckets of these")
     key = await _series_key(session, owner_id, which.series)
-    found = await measurements.list_buckets(session, key, begin=which.begin, end=which.end, width=which.width)
+    found = await measurements.list_buckets(session, key, start=which.start, end=which.end, width=which.width)
     return [Bucket.model_validate(row) for row in found]
 
 
@@ -78,7 +78,7 @@ async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRang
     """
     _check_range(which)
     key = await _series_key(session, owner_id, which.series)
-    row = await measurements.get_statistics(session, key, begin=which.begin, end=which.end)
+    row = await measurements.get_statistics(session, key, start=which.start, end=which.end)
     return Statistics.model_validate(row)
 
 
@@ -103,8 +103,8 @@ def _check_times(moments: Sequence[datetime]) -> None:
 
 
 def _check_range(which: SeriesRange) -> None:
-    if which.begin >= which.end:
-        raise ValidationError("end", "must be later than begin")
+    if which.start >= which.end:
+        raise ValidationError("end", "must be later than start")
 
 
 async def _series_keys(uow: UnitOfWork, owner_id: UUID, names: Collection[str]) -> dict[str, UUID]:

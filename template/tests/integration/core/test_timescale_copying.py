@@ -17,18 +17,18 @@ from app.core.uow import atomic
 
 pytestmark = pytest.mark.anyio
 
-NOTES = Table("notes", MetaData(), Column("word", Text))
+DOODLES = Table("doodles", MetaData(), Column("word", Text))
 
 
 async def words(session: WriteSession) -> list[str]:
-    return list((await session.scalars(text("SELECT word FROM notes ORDER BY word"))).all())
+    return list((await session.scalars(text("SELECT word FROM doodles ORDER BY word"))).all())
 
 
 async def test_rows_belong_to_the_transaction(database: Database, session: WriteSession) -> None:
-    await copy_rows(session, NOTES, ["word"], [("a",)])
+    await copy_rows(session, DOODLES, ["word"], [("a",)])
     await session.rollback()
     async with atomic(session):
-        await copy_rows(session, NOTES, ["word"], ((word,) for word in "bc"))
+        await copy_rows(session, DOODLES, ["word"], ((word,) for word in "bc"))
 
     async with database.session() as other:
         assert await words(other) == ["b", "c"]
@@ -36,12 +36,12 @@ async def test_rows_belong_to_the_transaction(database: Database, session: Write
 
 async def copy_in_savepoint(session: WriteSession, *rows: str) -> None:
     async with atomic(session):
-        await copy_rows(session, NOTES, ["word"], [(row,) for row in rows])
+        await copy_rows(session, DOODLES, ["word"], [(row,) for row in rows])
 
 
 async def test_a_constraint_heals_with_its_savepoint(session: WriteSession) -> None:
     async with atomic(session):
-        await copy_rows(session, NOTES, ["word"], [("a",)])
+        await copy_rows(session, DOODLES, ["word"], [("a",)])
         with pytest.raises(DatabaseIntegrityError):
             await copy_in_savepoint(session, "b", "a")
 
@@ -50,9 +50,9 @@ async def test_a_constraint_heals_with_its_savepoint(session: WriteSession) -> N
 
 async def copy_twice_and_swallow(session: WriteSession) -> None:
     async with atomic(session):
-        await copy_rows(session, NOTES, ["word"], [("a",)])
+        await copy_rows(session, DOODLES, ["word"], [("a",)])
         with contextlib.suppress(DatabaseIntegrityError):
-            await copy_rows(session, NOTES, ["word"], [("a",)])
+            await copy_rows(session, DOODLES, ["word"], [("a",)])
 
 
 async def test_a_failure_that_is_swallowed_does_not_commit_in_silence(session: WriteSession) -> None:
@@ -70,9 +70,9 @@ async def test_a_table_that_is_not_there(session: WriteSession) -> None:
 async def test_the_servers_limits_hold(database: Database, session: WriteSession) -> None:
     await session.execute(text("SET LOCAL lock_timeout = '50ms'"))
     async with database.session() as other:
-        await other.execute(text("LOCK TABLE notes"))
+        await other.execute(text("LOCK TABLE doodles"))
         with pytest.raises(DatabaseTimeoutError):
-            await copy_rows(session, NOTES, ["word"], [("a",)])
+            await copy_rows(session, DOODLES, ["word"], [("a",)])
 
 
 async def test_a_connection_that_breaks(database: Database, session: WriteSession) -> None:
@@ -80,4 +80,4 @@ async def test_a_connection_that_breaks(database: Database, session: WriteSessio
     async with database.session() as other:
         await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     with pytest.raises(DatabaseConnectionError):
-        await copy_rows(session, NOTES, ["word"], [("a",)])
+        await copy_rows(session, DOODLES, ["word"], [("a",)])

@@ -93,8 +93,10 @@ class SeriesRange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     series: SeriesName
-    begin: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
-    end: ObservedAt = Field(description="The first moment that is no longer part of it.")
+    start: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
+    end: ObservedAt = Field(
+        description="The first moment that is no longer part of it.", examples=["2026-11-21T00:00:00Z"]
+    )
 
 
 class BucketQuery(SeriesRange):
@@ -119,16 +121,16 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    count: int = Field(ge=1)
-    minimum: float
-    maximum: float
-    mean: float
+    count: int = Field(ge=1, examples=[60])
+    minimum: float = Field(examples=[20.5])
+    maximum: float = Field(examples=[21.5])
+    mean: float = Field(examples=[20.9])
 
 
 class Bucket(Summary):
     """The measurements of a bucket; one without any is left out."""
 
-    start: datetime
+    bucket: datetime = Field(description="Its first moment.")
 
 
 class Statistics(BaseModel):
@@ -136,11 +138,13 @@ class Statistics(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    count: int = Field(ge=0)
-    minimum: float | None
-    maximum: float | None
-    mean: float | None
-    deviation: float | None = Field(description="Standard deviation of the sample; null for fewer than two.")
+    count: int = Field(ge=0, examples=[1440])
+    minimum: float | None = Field(examples=[19.5])
+    maximum: float | None = Field(examples=[22.5])
+    mean: float | None = Field(examples=[20.9])
+    deviation: float | None = Field(
+        description="Standard deviation of the sample; null for fewer than two.", examples=[0.7]
+    )
     first_at: datetime | None
     last_at: datetime | None
 
@@ -151,7 +155,7 @@ class LatestQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: SeriesName | None = Field(default=None, description="`next` of the page before.")
-    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE)
+    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="How many to return at most.")
 
 
 class Latest(BaseModel):
@@ -161,11 +165,13 @@ class Latest(BaseModel):
 
     series: SeriesName
     observed_at: datetime
-    value: float
+    value: float = Field(examples=[20.6])
 
 
 class LatestPage(BaseModel):
     """The newest measurement of each series, by name."""
 
     latest: Sequence[Latest]
-    next: SeriesName | None = Field(description="Pass as `after` to get the next page; null on the last one.")
+    next: SeriesName | None = Field(
+        description="Pass as `after` to get the next page; null on the last one.", examples=["kitchen/temperature"]
+    )

@@ -105,6 +105,6 @@ async def ingest(client: AsyncClient, measurements: list[Any]) -> dict[str, int]
 
 
 def span(hours: float, *, series: str = "a", **more: object) -> dict[str, Any]:
-    """The query of a range that begins at midnight."""
+    """The query of a range that starts at midnight."""
     end = MIDNIGHT + timedelta(hours=hours)
-    return {"series": series, "begin": MIDNIGHT.isoformat(), "end": end.isoformat(), **more}
+    return {"series": series, "start": MIDNIGHT.isoformat(), "end": end.isoformat(), **more}

@@ -28,9 +28,9 @@ async def test_buckets_sum_up(client: AsyncClient) -> None:
     await ingest(client, rows("b", [1000]))
 
     assert await get(client, "buckets", **span(6)) == [
-        {"count": 2, "minimum": 1, "maximum": 2, "mean": 1.5, "start": moment(0)},
-        {"count": 2, "minimum": 6, "maximum": 10, "mean": 8, "start": moment(1)},
-        {"count": 1, "minimum": 4, "maximum": 4, "mean": 4, "start": moment(5)},
+        {"count": 2, "minimum": 1, "maximum": 2, "mean": 1.5, "bucket": moment(0)},
+        {"count": 2, "minimum": 6, "maximum": 10, "mean": 8, "bucket": moment(1)},
+        {"count": 1, "minimum": 4, "maximum": 4, "mean": 4, "bucket": moment(5)},
     ]
     assert [each["count"] for each in await get(client, "buckets", **span(6, seconds=1800))] == [1, 1, 1, 1, 1]
     assert [each["count"] for each in await get(client, "buckets", **span(6, seconds=86_400))] == [5]
@@ -45,12 +45,12 @@ async def test_a_range_has_its_first_moment_and_not_its_last(client: AsyncClient
 
 async def test_buckets_of_a_week_begin_with_monday_whatever_the_range(client: AsyncClient) -> None:
     await ingest(client, rows("a", [1] * 14, minutes=1440, begin=MIDNIGHT - timedelta(days=13)))
-    query = span(24, seconds=7 * 86_400) | {"begin": (MIDNIGHT - timedelta(days=13, hours=5)).isoformat()}
+    query = span(24, seconds=7 * 86_400) | {"start": (MIDNIGHT - timedelta(days=13, hours=5)).isoformat()}
 
     found = await get(client, "buckets", **query)
 
     monday = MIDNIGHT - timedelta(days=MIDNIGHT.weekday())
-    assert found[-1]["start"] == monday.isoformat().replace("+00:00", "Z")
+    assert found[-1]["bucket"] == monday.isoformat().replace("+00:00", "Z")
     assert sum(each["count"] for each in found) == 14
 
 
@@ -68,7 +68,7 @@ async def test_statistics_sum_up_a_range(client: AsyncClient) -> None:
         "first_at": moment(0),
         "last_at": moment(7),
     }
-    nothing = await get(client, "statistics", **(span(24) | {"begin": moment(20)}))
+    nothing = await get(client, "statistics", **(span(24) | {"start": moment(20)}))
     assert nothing == {"count": 0} | dict.fromkeys(found.keys() - {"count"})
     assert (await get(client, "statistics", **span(1)))["deviation"] is None
 
@@ -140,7 +140,7 @@ async def test_an_unknown_series_is_not_found(path: str, client: AsyncClient, ot
         (span(24, seconds=86), "seconds"),
         (span(1, seconds=0), "query.seconds"),
         (span(1, seconds=31_622_401), "query.seconds"),
-        (span(1) | {"begin": "yesterday"}, "query.begin"),
+        (span(1) | {"start": "yesterday"}, "query.start"),
         (span(1) | {"end": "9999-12-31T23:59:59-14:00"}, "query.end"),
         (span(1, series="a b"), "query.series"),
         (span(1, more="1"), "query.more"),
