@@ -12,9 +12,8 @@ TIMESCALE = (
     Promise(
         "hypertables come before policies",
         "src/app/core/timescale/setup.py",
-        "            *await create_hypertables(session, hypertables, chunk_interval=chunk_interval, "
-        "limits=limits),\n",
-        "",
+        "*await create_hypertables(session, hypertables, chunk_interval=chunk_interval,",
+        "*await create_hypertables(session, [], chunk_interval=chunk_interval,",
         SETUP,
     ),
     Promise(
