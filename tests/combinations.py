@@ -60,6 +60,12 @@ OPTIONS = (
         ),
     ),
     Option(
+        question="use_timescaledb",
+        label="timescaledb",
+        default=False,
+        traces=(r"timescale", r"hypertable", r"columnstore", r"measurement", r"copy_rows"),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,

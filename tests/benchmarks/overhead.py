@@ -216,7 +216,7 @@ async def run(project: FastAPI, log: TextIO) -> int:
 def main() -> int:
     """Bring up the project's own database, and measure."""
     with with_database(command_settings()) as settings, tempfile.TemporaryFile("w") as log:
-        migrations.upgrade(settings.database)
+        migrations.upgrade(settings)
         with contextlib.redirect_stdout(log):
             project = create_app(settings)
         with asyncio.Runner(loop_factory=_uvloop) as runner:

@@ -11,8 +11,9 @@ from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.request import REQUEST
 from tests.promises.sentry import SENTRY
+from tests.promises.timescale import TIMESCALE
 from tests.promises.updates import UPDATES
 
-PROMISES = REQUEST + PARTS + UPDATES + SENTRY + PAYMENTS
+PROMISES = REQUEST + PARTS + UPDATES + SENTRY + PAYMENTS + TIMESCALE
 
 __all__ = ["PROMISES", "Promise"]
