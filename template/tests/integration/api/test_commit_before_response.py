@@ -44,8 +44,8 @@ async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
 @router.post(f"{NOTES}/in-blocks")
 async def write_two_notes(session: WriteSession) -> None:
     async with atomic(session):
-        await session.execute(text("INSERT INTO notes VALUES ('table')"))
-    await session.execute(text("INSERT INTO notes VALUES ('chair')"))
+        await session.execute(text("INSERT INTO doodles VALUES ('table')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
 
 
 @router.get(NOTES)
