@@ -201,7 +201,7 @@ async def test_a_million_at_once_is_refused_with_the_bound(client: AsyncClient, 
     answer = await client.post(PATH, json={"measurements": short})
     assert answer.status_code == 422
     assert answer.json()["field"] == "body.measurements"
-    assert f"at most {MAX_BATCH} items" in answer.json()["errors"][0]["message"]
+    assert f"at most {MAX_BATCH} " in answer.json()["errors"][0]["message"]
     assert (await client.post(PATH, json={"measurements": []})).status_code == 422
     assert await stored(transaction) == 0
 
