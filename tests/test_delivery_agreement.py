@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from tests.combinations import BARE, FULL, PYTHONS
 from tests.delivery import (
     CI,
+    NEEDED_IN_PRODUCTION,
     Manifests,
     example_overlay,
     generated_settings,
@@ -33,9 +34,13 @@ SERVER_CONNECTIONS = 100 - 3
 TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 
 # Run inside the rendered project.
-FACTS = """
+FACTS = (
+    f"""
+NEEDED = {NEEDED_IN_PRODUCTION}
+"""
+    + """
 import json, os, pathlib, secrets, tempfile
-os.environ |= {
+os.environ |= NEEDED | {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://app@localhost/app",
     "SECRET_KEY": secrets.token_hex(32),
@@ -58,6 +63,7 @@ print(json.dumps({
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
 """
+)
 
 
 @pytest.fixture(scope="session")
