@@ -10,8 +10,11 @@ from httpx import AsyncClient
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.core.database import WriteSession
 from app.models.domain.measurement import Measurement, MeasurementSeries
 from app.models.schemas.measurement import MAX_BATCH
+from app.repositories import measurements
+from app.repositories.measurements import MeasurementRow
 from tests.clients import make_client
 from tests.factories import make_user
 from tests.integration.api.measurements.conftest import MIDNIGHT, PATH, ingest, rows
@@ -71,13 +74,39 @@ async def test_everybody_has_series_of_their_own(
 
 
 async def test_the_same_batch_at_the_same_moment_is_stored_once(committing: AsyncClient) -> None:
-    """Backwards and forwards, across chunks, new series included: nobody waits in a circle."""
-    batch = [each for name in "abc" for each in rows(name, range(60), minutes=60 * 5, begin=MIDNIGHT - timedelta(12))]
+    """Backwards and forwards, over several chunks: nobody waits in a circle, which ends with an error."""
+    batch = [each for name in "abc" for each in rows(name, range(1000), minutes=5, begin=MIDNIGHT - timedelta(days=3))]
+    # Requests that make the series would wait for each other before they could meet.
+    await ingest(committing, [each for name in "abc" for each in rows(name, [0])])
 
     done = await asyncio.gather(*(ingest(committing, batch[:: 1 - 2 * (n % 2)]) for n in range(8)))
 
-    assert sum(each["stored"] for each in done) == len(batch)
+    # The moment at midnight is there already.
+    assert sum(each["stored"] for each in done) == len(batch) - 3
     assert all(each["stored"] + each["duplicates"] == len(batch) for each in done)
+
+
+async def test_rows_go_in_in_one_order_however_they_came(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[MeasurementRow]] = []
+    copy = measurements.copy_measurements
+
+    async def noted(session: WriteSession, new: list[MeasurementRow]) -> None:
+        seen.append(new)
+        await copy(session, new)
+
+    monkeypatch.setattr(measurements, "copy_measurements", noted)
+    batch = [each for name in "abc" for each in rows(name, range(20), minutes=720, begin=MIDNIGHT - timedelta(days=9))]
+    for order in (batch, batch[::-1]):
+        await ingest(client, order)
+
+    assert len(seen[0]) == len(batch)
+    assert seen[0] == seen[1]
+
+
+async def test_new_series_are_made_once_by_all_who_need_them(committing: AsyncClient) -> None:
+    done = await asyncio.gather(*(ingest(committing, rows("a", [1]) + rows("b", [1])) for _ in range(5)))
+
+    assert sum(each["stored"] for each in done) == 2
 
 
 async def test_a_user_who_goes_takes_their_measurements_along(
@@ -172,7 +201,7 @@ async def test_a_million_at_once_is_refused_with_the_bound(client: AsyncClient, 
     answer = await client.post(PATH, json={"measurements": short})
     assert answer.status_code == 422
     assert answer.json()["field"] == "body.measurements"
-    assert f"at most {MAX_BATCH} items" in answer.json()["errors"][0]["message"]
+    assert f"at most {MAX_BATCH} " in answer.json()["errors"][0]["message"]
     assert (await client.post(PATH, json={"measurements": []})).status_code == 422
     assert await stored(transaction) == 0
 
