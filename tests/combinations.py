@@ -32,6 +32,40 @@ class Option:
 
 OPTIONS = (
     Option(
+        question="use_redis",
+        label="redis",
+        default=False,
+        # A licence speaks of redistribution.
+        traces=(r"redis(?!tri)", r"valkey"),
+    ),
+    Option(
+        question="use_sentry",
+        label="sentry",
+        default=False,
+        traces=(r"sentry",),
+    ),
+    Option(
+        question="use_stripe",
+        label="stripe",
+        default=False,
+        # Connections of a pool are checked out, and most things are in some order.
+        traces=(
+            r"stripe",
+            r"\borders?:(read|write)\b",
+            r"/orders",
+            r"/webhooks",
+            r"webhook_event",
+            r"core[./]payment",
+            r"\b(init|close|check|get|create)_(payments?|refund|checkout)",
+        ),
+    ),
+    Option(
+        question="use_timescaledb",
+        label="timescaledb",
+        default=False,
+        traces=(r"timescale", r"hypertable", r"columnstore", r"measurement", r"copy_rows"),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,

@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 
-from app.core import cache, database, events, http, secrets
+from app import core
 from app.core.config import ApplicationSettings
 from app.main import create_app
 from tests.logs import logging_as_it_was
 
 # Each holds one object of the process, which two applications in one process must not share.
-_LIFECYCLES = (cache.lifecycle, database.lifecycle, events.lifecycle, http.lifecycle, secrets.lifecycle)
+_LIFECYCLES = tuple(
+    import_module(f"app.core.{path.parent.name}.lifecycle") for path in Path(core.__path__[0]).glob("*/lifecycle.py")
+)
 
 
 @contextmanager

@@ -17,12 +17,9 @@ Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
-    with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Migrating …"):
-            before, _ = migrations.state(database)
-            migrations.upgrade(database, revision)
-            after, _ = migrations.state(database)
+    with with_database(command_settings()) as settings, working("Migrating …"):
+        before, _ = migrations.state(settings.database)
+        after = migrations.upgrade(settings, revision)
     out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
 
 
@@ -49,7 +46,7 @@ def revision(
 ) -> None:
     """Write a migration from what has changed in the models; brings the database up to date first."""
     with with_database(command_settings()) as settings:
-        decisions.write_revision(settings.database, message, drop=drop or (), keep=keep or ())
+        decisions.write_revision(settings, message, drop=drop or (), keep=keep or ())
 
 
 @db.command()

@@ -10,16 +10,18 @@ from app.cli import migrations, revisions
 from app.cli.kept import FILE_NAME, read_kept, write_kept
 from app.cli.output import err, out, working
 from app.cli.revisions import Comparison, Loss
-from app.core.config import DatabaseSettings
+from app.core.config import ApplicationSettings
 from app.core.config.loading import project_folder
 from app.core.exceptions import ConfigurationError
 
 
-def write_revision(database: DatabaseSettings, message: str, *, drop: Collection[str], keep: Collection[str]) -> None:
+def write_revision(
+    settings: ApplicationSettings, message: str, *, drop: Collection[str], keep: Collection[str]
+) -> None:
     """Write a migration, when it is decided what it may drop; before that, nothing is written.
 
     Args:
-        database: Where it is.
+        settings: With the database to compare with.
         message: What the migration does.
         drop: `table` or `table.column`: what may go, even if it was kept until now.
         keep: What stays.
@@ -30,17 +32,17 @@ def write_revision(database: DatabaseSettings, message: str, *, drop: Collection
     folder = project_folder() / "migrations"
     listed = read_kept(folder)
     with working("Comparing …"):
-        migrations.upgrade(database)
+        migrations.upgrade(settings)
         returned = listed & revisions.names_in_models()
         kept = listed - returned - set(drop)
-        comparison = revisions.compare(database, kept=kept)
+        comparison = revisions.compare(settings.database, kept=kept)
     _require_sense(comparison.losses, drop=drop, keep=set(keep) - kept)
     dropped, chosen = _decide(comparison.losses, drop=set(drop), keep=set(keep))
     kept = frozenset(name for name in kept | chosen if name.partition(".")[0] not in dropped)
     _require_no_reference(comparison, dropped=dropped, kept=kept)
 
     with working("Writing …"):
-        path = revisions.write(database, message, comparison, kept=kept)
+        path = revisions.write(settings.database, message, comparison, kept=kept)
         if kept != listed:
             write_kept(folder, kept)
     for name in sorted(returned):

@@ -10,10 +10,11 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.core.config import ApplicationSettings
 from app.core.database import get_database
 from app.core.exceptions import DatabaseException
+from app.core.uow import atomic
 from tests.applications import running
 from tests.databases import DatabaseServer
 
@@ -38,6 +39,13 @@ async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
     except DatabaseException:
         return {"word": "chair"}
     raise AssertionError
+
+
+@router.post(f"{NOTES}/in-blocks")
+async def write_two_notes(session: WriteSession) -> None:
+    async with atomic(session):
+        await session.execute(text("INSERT INTO doodles VALUES ('table')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
 
 
 @router.get(NOTES)
@@ -119,6 +127,12 @@ async def test_a_failed_statement_that_the_route_swallowed_answers_500(notes: As
 
     problem(answer, 500, "INTERNAL_ERROR")
     assert (await notes.get(NOTES)).json() == []
+
+
+async def test_a_route_that_commits_for_itself_keeps_what_it_committed_and_no_more(notes: AsyncClient) -> None:
+    assert (await notes.post(f"{NOTES}/in-blocks")).status_code == 200
+
+    assert (await notes.get(NOTES)).json() == ["table"]
 
 
 async def test_a_session_for_reading_refuses_to_write(notes: AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from app.core.logging import get_logger
 logger = get_logger(__name__)
 
 Load = Callable[[], Awaitable[Iterable[UUID]]]
+Announce = Callable[[Collection[UUID]], None]
 # How long to leave a failing source alone before it is asked again.
 _RETRY_SECONDS: Final = 1.0
 
@@ -19,7 +20,8 @@ _RETRY_SECONDS: Final = 1.0
 class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
-    What this process revokes counts at once; what others revoke, after the next refresh. While the source is away the
+    What this process revokes counts at once; what others revoke, after the next refresh, or as soon as this one is
+    told. While the source is away the
     last copy stays in force: an access token outlives its session by its own lifetime at the most.
 
     Args:
@@ -35,11 +37,26 @@ class RevokedSessions:
         self._own: dict[UUID, float] = {}
         self._due = 0.0
         self._lock = asyncio.Lock()
+        self._announce: Announce | None = None
+
+    def announce_with(self, announce: Announce) -> None:
+        """Have other processes told what this one revokes; it must not wait, and may fail to reach them."""
+        self._announce = announce
 
     def add(self, *session_ids: UUID) -> None:
-        """Count sessions as revoked from now on, in this process."""
+        """Count sessions as revoked from now on, in this process, and tell the others if there is a way to."""
+        self.learn(*session_ids)
+        if self._announce is not None:
+            self._announce(session_ids)
+
+    def learn(self, *session_ids: UUID) -> None:
+        """Count sessions as revoked that another process has revoked, and committed that."""
         now = time.monotonic()
         self._own.update(dict.fromkeys(session_ids, now))
+
+    def expire(self) -> None:
+        """Ask the source when the next request comes: what others revoked may have been missed."""
+        self._due = 0.0
 
     async def contains(self, session_id: UUID) -> bool:
         """Whether a session is known to be revoked."""

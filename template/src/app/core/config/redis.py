@@ -1,0 +1,95 @@
+"""A server that all processes of this service share what they remember in."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
+
+_SHAPE: Final = "must look like redis://USER:PASSWORD@HOST:6379/0, rediss://… for TLS, or unix:///SOCKET?db=0"
+# Ends of names that only a private network resolves (RFC 6762, RFC 8375, ICANN's .internal, Kubernetes' services).
+_PRIVATE_DOMAINS: Final = (".local", ".internal", ".home.arpa", ".localhost", ".svc")
+
+
+class RedisSettings(SettingsSection):
+    """Where Redis, or another server that speaks its protocol, is, and how long anybody waits for it."""
+
+    model_config = SettingsConfigDict(env_prefix="REDIS_")
+
+    enabled: bool = Field(
+        default=False, description="Whether cache, rate limits and ended sessions are shared between processes."
+    )
+    url: SecretStr | None = Field(
+        default=None, description="redis://USER:PASSWORD@HOST:6379/0; rediss:// with TLS; unix:///SOCKET?db=0."
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="The certificate authorities (PEM) that rediss:// trusts; the system's unless set."
+    )
+    timeout_seconds: float = Field(
+        default=0.25,
+        ge=0.01,
+        le=10,
+        description="The longest a request waits for it: for a free connection, for connecting and for the answer.",
+    )
+    pool_size: int = Field(
+        default=20, ge=1, le=10_000, description="Connections that each server process keeps; two more for messages."
+    )
+    breaker_failures: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Failures in a row after which no request asks it any more; a lost answer is enough by itself.",
+    )
+    retry_seconds: float = Field(
+        default=1, ge=0.05, le=60, description="How often it is then asked in the background whether it is back."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (rule := _broken_rule(value)):
+            raise ValueError(rule)
+        return value
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Switched on without an address; in production, open to everybody on the way."""
+        if not self.enabled:
+            return
+        if self.url is None:
+            yield Problem("REDIS_URL", "must be set where REDIS_ENABLED is on")
+        elif environment is Environment.PRODUCTION and _is_open(urlsplit(self.url.get_secret_value())):
+            yield Problem("REDIS_URL", "must be rediss:// or have a password in production, unless the host is private")
+
+
+def _broken_rule(text: SecretStr) -> str | None:
+    """What is wrong with a URL; the client would ignore much of it, or take options from it that are set here."""
+    try:
+        url = urlsplit(text.get_secret_value())
+        options = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
+        port = url.port
+    except ValueError:
+        return _SHAPE
+    if url.scheme not in {"redis", "rediss", "unix"} or url.fragment or port == 0:
+        return _SHAPE
+    if unknown := sorted(options.keys() - ({"db"} if url.scheme == "unix" else set())):
+        return f"has options this application does not know ({', '.join(unknown)}); remove them"
+    database = options.get("db", "0") if url.scheme == "unix" else url.path.removeprefix("/") or "0"
+    if not (url.path if url.scheme == "unix" else url.hostname) or not (database.isascii() and database.isdigit()):
+        return _SHAPE
+    return None
+
+
+def _is_open(url: SplitResult) -> bool:
+    """Whether whoever is on the way could read and change what is kept there. A name without dots is a neighbour's."""
+    host = url.hostname or ""
+    if url.scheme != "redis" or url.password:
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE_DOMAINS)

@@ -1,0 +1,219 @@
+"""The application with Redis, and with everything that can happen to it while requests are under way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated
+from uuid import UUID
+
+import jwt
+import pytest
+from fastapi import APIRouter, Depends
+from httpx import AsyncClient, Response
+from sqlalchemy import text
+
+from app.api.dependencies import ReadSession
+from app.api.identity import limited_to
+from app.core import cache
+from app.core.config import ApplicationSettings
+from app.core.redis import open_redis
+from app.core.security import Rate, RevokedSessions
+from tests.applications import running
+from tests.factories import PASSWORD
+from tests.logs import captured_log
+from tests.servers.redis import RedisServer
+from tests.unit.core.security.test_revocation import Source
+
+pytestmark = pytest.mark.anyio
+
+CALLERS = 8
+# Seconds by which a busy machine may be late; less than another timeout.
+BUSY = 0.2
+Limited = Annotated[None, Depends(limited_to("answers", Rate(times=1_000_000, seconds=60)))]
+
+
+class Answers:
+    """A route that caches what it reads from the database, and counts how often it had to."""
+
+    def __init__(self) -> None:
+        self.router = APIRouter()
+        self.router.add_api_route("/answers/{number}", self.read)
+        self.loads = 0
+
+    async def read(self, number: int, session: ReadSession, _limited: Limited) -> int:
+        async def load() -> int:
+            self.loads += 1
+            return int((await session.execute(text("SELECT 42"))).scalar_one())
+
+        return await cache.get_or_set(cache.make_key("answer", number), load, ttl=60)
+
+
+@asynccontextmanager
+async def answering(settings: ApplicationSettings) -> AsyncIterator[tuple[AsyncClient, Answers]]:
+    answers = Answers()
+    async with running(settings, answers.router) as client:
+        yield client, answers
+
+
+class Load:
+    """Callers that ask one after the other, each waiting for its answers."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self.statuses: set[int] = set()
+        self._seconds: list[float] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            callers = [group.create_task(self._call(number)) for number in range(CALLERS)]
+            yield
+            for caller in callers:
+                caller.cancel()
+
+    async def _call(self, number: int) -> None:
+        while True:
+            began = time.perf_counter()
+            response = await self._client.get(f"/answers/{number}")
+            self._seconds.append(time.perf_counter() - began)
+            self.statuses.add(response.status_code)
+
+    async def during(self, seconds: float) -> list[float]:
+        """How long the answers of the next seconds took, the longest last; a hundred at least."""
+        self._seconds = []
+        await asyncio.sleep(seconds)
+        async with asyncio.timeout(20):
+            while len(self._seconds) < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return sorted(self._seconds)
+
+
+def p99(seconds: Sequence[float]) -> float:
+    return seconds[int(len(seconds) * 0.99)]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_frozen_in_mid_load_it_costs_no_request_an_answer_and_the_99th_percentile_at_most_the_timeout(
+    redis_settings: ApplicationSettings, redis_server: RedisServer
+) -> None:
+    async with answering(redis_settings) as (client, answers):
+        load = Load(client)
+        async with load.running():
+            async with asyncio.timeout(5):
+                while answers.loads < CALLERS:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await load.during(0.1)
+            loads = answers.loads
+            usual = await load.during(0.4)
+            assert loads == answers.loads <= CALLERS, "all come from the cache"
+
+            redis_server.freeze()
+            frozen = await load.during(0.5)
+            assert answers.loads > loads + CALLERS, "all come from the database"
+
+            redis_server.thaw()
+
+            async def cached_again() -> bool:
+                before = answers.loads
+                await asyncio.sleep(0.1)
+                return answers.loads == before
+
+            await until(cached_again)
+
+        assert load.statuses == {200}
+        timeout = redis_settings.redis.timeout_seconds
+        assert p99(frozen) <= p99(usual) + timeout + BUSY
+        # Those that were under way when it froze waited once, and not for each thing they wanted of it.
+        assert frozen[-1] <= usual[-1] + timeout + BUSY
+        assert int(redis_server.ask("DBSIZE").strip(":\r\n")) >= CALLERS
+
+
+async def test_without_redis_it_starts_serves_and_finds_it_later(
+    redis_settings: ApplicationSettings, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    with captured_log():
+        async with answering(redis_settings) as (client, answers):
+            assert [(await client.get("/answers/1")).status_code for _ in range(5)] == [200] * 5
+            assert answers.loads == 5
+
+            redis_server.start()
+
+            async def cached() -> bool:
+                before = answers.loads
+                await client.get("/answers/1")
+                return answers.loads == before
+
+            await until(cached)
+
+
+async def test_without_redis_it_is_ready_and_says_what_is_missing(
+    redis_settings: ApplicationSettings, redis_server: RedisServer
+) -> None:
+    async with answering(redis_settings) as (client, _):
+        healthy = await client.get("/api/v1/health/ready")
+        redis_server.freeze()
+        with captured_log() as log:
+            degraded = await client.get("/api/v1/health/ready")
+        redis_server.thaw()
+        recovered = await client.get("/api/v1/health/ready")
+
+    assert [each.status_code for each in (healthy, degraded, recovered)] == [200] * 3
+    assert [each.json()["status"] for each in (healthy, degraded, recovered)] == ["healthy", "degraded", "healthy"]
+    assert log.line["error"] == "Redis does not answer within 0.25 seconds (REDIS_TIMEOUT_SECONDS)."
+
+
+async def log_in(client: AsyncClient, password: str = PASSWORD) -> Response:
+    return await client.post("/api/v1/auth/login", json={"email": "somebody@example.com", "password": password})
+
+
+async def register(client: AsyncClient) -> None:
+    new = {"email": "somebody@example.com", "password": PASSWORD}
+    assert (await client.post("/api/v1/auth/register", json=new)).status_code == 201
+
+
+async def test_a_logout_is_known_to_other_processes_at_once(
+    redis_settings: ApplicationSettings, redis_server: RedisServer
+) -> None:
+    elsewhere = Source()
+    other = RevokedSessions(elsewhere.load, refresh_seconds=300)
+    async with answering(redis_settings) as (client, _), open_redis(redis_settings.redis, name="tests") as shared:
+        shared.share_revocations(other)
+
+        async def all_listen() -> bool:
+            return ":2\r\n" in redis_server.ask("PUBSUB", "NUMSUB", "tests!revoked")
+
+        await until(all_listen)
+        await register(client)
+        token = (await log_in(client)).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await client.get("/api/v1/users/me", headers=headers)).status_code == 200
+        assert (await client.post("/api/v1/auth/logout", headers=headers)).status_code == 204
+
+        session_id = UUID(jwt.decode(token, options={"verify_signature": False})["sid"])
+
+        async def known() -> bool:
+            return await other.contains(session_id)
+
+        await until(known)
+        assert elsewhere.revoked == set(), "it was told so, and read it nowhere"
+        assert (await client.get("/api/v1/users/me", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("fault", ["nothing", "freeze", "stop"])
+async def test_guesses_are_limited_and_logins_work_whatever_happens_to_redis(
+    fault: str, redis_settings: ApplicationSettings, redis_server: RedisServer
+) -> None:
+    async with answering(redis_settings) as (client, _):
+        await register(client)
+        if fault != "nothing":
+            getattr(redis_server, fault)()
+        assert (await log_in(client)).status_code == 200
+        answers = [(await log_in(client, f"wrong guess {number}")).status_code for number in range(7)]
+        assert answers == [401] * 5 + [429] * 2

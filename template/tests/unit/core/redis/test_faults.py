@@ -1,0 +1,294 @@
+"""Everything that can be wrong with a server, done to a real one: how long it takes, and what is said."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from app.core.cache import MISS, CacheUnavailableError
+from app.core.redis.breaker import BreakerState
+from app.core.redis.cache_backend import RedisCache
+from app.core.redis.connection import RedisConnection
+from app.core.redis.errors import RedisUnavailableError
+from app.core.redis.rate_limits import RedisRateLimits
+from app.core.security import MemoryRateLimits, Rate
+from tests.logs import Log
+from tests.servers.redis import RedisServer, running_redis
+from tests.unit.core.cache.stores import make_cache
+from tests.unit.core.redis.conftest import Connect
+
+pytestmark = pytest.mark.anyio
+
+
+async def open_cache(server: RedisServer, connect: Connect, **changes: object) -> tuple[RedisConnection, RedisCache]:
+    connection = await connect(server, **{"timeout_seconds": 0.1, **changes})
+    return connection, RedisCache(connection, prefix="tests:")
+
+
+async def until_back(connection: RedisConnection) -> None:
+    async with asyncio.timeout(5):
+        while connection.breaker.state is not BreakerState.CLOSED:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_refused_it_fails_at_once_and_is_back_by_itself(
+    own_redis: RedisServer, connect: Connect, log: Log
+) -> None:
+    own_redis.stop()
+    connection, backend = await open_cache(own_redis, connect)
+    began = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(CacheUnavailableError):
+            await backend.get("tests:a")
+    assert time.monotonic() - began < 0.1, "nobody waits for who is not there"
+    assert connection.breaker.stats.failed == 3
+    assert log.line["reason"] == "Redis cannot be reached: No such file or directory."
+
+    own_redis.start()
+    await until_back(connection)
+    await backend.set("tests:a", b"1", ttl=60)
+    assert await backend.get("tests:a") == b"1"
+
+
+async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer, connect: Connect) -> None:
+    connection, backend = await open_cache(own_redis, connect)
+    await backend.set("tests:a", b"1", ttl=60)
+    own_redis.freeze()
+    took = []
+    for _ in range(50):
+        began = time.monotonic()
+        with pytest.raises(CacheUnavailableError):
+            await backend.get("tests:a")
+        took.append(time.monotonic() - began)
+    assert 0.09 < took[0] < 0.2
+    assert max(took[1:]) < 0.02
+
+    own_redis.thaw()
+    await until_back(connection)
+    assert await backend.get("tests:a") == b"1"
+
+
+async def test_hung_while_there_is_no_connection_yet_it_takes_no_longer(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    own_redis.freeze()
+    _, backend = await open_cache(own_redis, connect, pool_size=2)
+    began = time.monotonic()
+    answers = await asyncio.gather(*(backend.get("tests:a") for _ in range(50)), return_exceptions=True)
+
+    assert all(isinstance(answer, CacheUnavailableError) for answer in answers)
+    assert time.monotonic() - began < 0.2, "waiting for a connection is part of the time, too"
+
+
+async def test_a_restart_between_two_calls_is_noticed_by_nobody(
+    own_redis: RedisServer, connect: Connect, log: Log
+) -> None:
+    connection, backend = await open_cache(own_redis, connect)
+    await asyncio.gather(*(backend.set(f"tests:{number}", b"1", ttl=60) for number in range(10)))
+    own_redis.stop()
+    own_redis.start()
+
+    assert set(await asyncio.gather(*(backend.get(f"tests:{number}") for number in range(10)))) == {None}
+    assert connection.breaker.stats.failed == 0
+    assert log.lines == []
+
+
+async def test_a_restart_in_the_middle_of_many_calls_costs_values_and_no_errors(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    connection, backend = await open_cache(own_redis, connect, timeout_seconds=0.5)
+    cache = make_cache(backend)
+    stop = asyncio.Event()
+
+    async def load() -> int:
+        return 7
+
+    async def caller(number: int) -> int:
+        calls = 0
+        while not stop.is_set():
+            assert await cache.get_or_set(f"{number}-{calls % 5}", load) == 7
+            calls += 1
+            await asyncio.sleep(0)
+        return calls
+
+    async with asyncio.TaskGroup() as group:
+        callers = [group.create_task(caller(number)) for number in range(8)]
+        await asyncio.sleep(0.1)
+        own_redis.stop()
+        await asyncio.sleep(0.1)
+        own_redis.start()
+        await until_back(connection)
+        await asyncio.sleep(0.1)
+        stop.set()
+
+    assert min(each.result() for each in callers) > 20
+    await cache.set("a", 1)
+    assert await cache.get("a") == 1
+
+
+async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
+    own_redis: RedisServer, connect: Connect, log: Log
+) -> None:
+    connection, backend = await open_cache(own_redis, connect)
+    await backend.set("tests:a", b"old", ttl=60)
+    await backend.set("tests:b", b"kept", ttl=60)
+    own_redis.ask("CONFIG", "SET", "maxmemory", "1")
+    for _ in range(5):
+        await backend.set("tests:a", b"new", ttl=60)
+        assert await backend.get("tests:a") is None
+        assert await backend.get("tests:b") == b"kept", "what is there can be read"
+    assert connection.breaker.state is BreakerState.CLOSED
+    assert "maxmemory-policy" in log.line["event"]
+
+    own_redis.ask("CONFIG", "SET", "maxmemory", "0")
+    await backend.set("tests:a", b"new", ttl=60)
+    await backend.set("tests:a", b"new", ttl=60)
+    assert await backend.get("tests:a") == b"new"
+    assert [line["event"] for line in log.lines[1:]] == ["redis has room again"]
+
+
+@pytest.mark.parametrize("right", [False, True])
+async def test_a_wrong_password_is_said_to_be_so_and_never_shown(*, right: bool, connect: Connect, log: Log) -> None:
+    with running_redis(requirepass="Xq7right") as server:
+        password = "Xq7right" if right else "Xq7planted"
+        connection, backend = await open_cache(server, connect, url=f"unix://:{password}@{server.socket}")
+        if right:
+            await connection.ping()
+            return
+        for attempt in (connection.ping(), connection.ping(), backend.get("tests:a"), backend.delete(["tests:a"])):
+            with pytest.raises((RedisUnavailableError, CacheUnavailableError)) as caught:
+                await attempt
+            shown = f"{caught.value!r} {caught.value.__cause__!r} {connection!r}"
+            assert "Xq7" not in shown
+        assert "Redis refuses the user name or the password in REDIS_URL." in shown
+        assert log.line["reason"] == "Redis refuses the user name or the password in REDIS_URL."
+        assert "Xq7" not in log.text
+
+
+async def test_a_password_that_is_missing_is_said_to_be_wrong(connect: Connect) -> None:
+    with running_redis(requirepass="Xq7right") as server:
+        connection = await connect(server)
+        with pytest.raises(RedisUnavailableError, match="in REDIS_URL"):
+            await connection.ping()
+
+
+async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
+    own_redis: RedisServer, connect: Connect, log: Log
+) -> None:
+    connection, backend = await open_cache(own_redis, connect)
+    await backend.set("tests:a", b"old", ttl=60)
+    own_redis.ask("REPLICAOF", "127.0.0.1", "1")
+
+    with pytest.raises(CacheUnavailableError):
+        await backend.delete(["tests:a"])
+    await asyncio.sleep(0.25)
+    with pytest.raises(CacheUnavailableError):
+        await backend.get("tests:a")
+    assert log.line["reason"] == "Redis is a read-only replica: REDIS_URL must name the primary."
+
+    own_redis.ask("REPLICAOF", "NO", "ONE")
+    await until_back(connection)
+    assert await backend.get("tests:a") is None, "its deletion was made up for"
+
+
+async def test_a_user_without_the_rights_is_told_so(own_redis: RedisServer, connect: Connect) -> None:
+    own_redis.ask("ACL", "SETUSER", "reader", "on", ">pw", "~tests*", "+get", "+ping")
+    connection, backend = await open_cache(own_redis, connect, url=f"unix://reader:pw@{own_redis.socket}")
+    assert await backend.get("tests:a") is None
+
+    with pytest.raises(CacheUnavailableError) as caught:
+        await backend.set("tests:a", b"1", ttl=60)
+    assert "denies its user a command" in str(caught.value.__cause__)
+    assert connection.breaker.state is not BreakerState.CLOSED
+
+
+async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: RedisServer, connect: Connect) -> None:
+    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    rules = readme.partition("ACL SETUSER app on ")[2].partition("`")[0].replace("PASSWORD", "pw").split()
+    assert own_redis.ask("ACL", "SETUSER", "app", "on", *rules) == "+OK\r\n"
+    (name,) = [rule.strip("~*") for rule in rules if rule.startswith("~")]
+    connection, backend = await open_cache(own_redis, connect, url=f"unix://app:pw@{own_redis.socket}")
+
+    await connection.ping()
+    await backend.set(f"{name}:a", b"1", ttl=60)
+    await backend.clear(f"{name}:")
+    limits = RedisRateLimits(connection, prefix=f"{name}!limit:", fallback=MemoryRateLimits())
+    assert await limits.hit("a", Rate(times=1, seconds=60)) == 0
+    assert await limits.hit("a", Rate(times=1, seconds=60)) > 0
+    await limits.refund("a", Rate(times=1, seconds=60))
+    await connection.publish(f"{name}!revoked", "")
+    async with asyncio.timeout(5), aclosing(connection.messages(f"{name}!revoked", quiet_seconds=1)) as messages:
+        assert await anext(messages) is None
+    assert connection.breaker.stats.failed == 0
+
+
+async def test_the_largest_values_pass_and_one_that_the_server_refuses_harms_nobody(
+    own_redis: RedisServer, connect: Connect
+) -> None:
+    connection, backend = await open_cache(own_redis, connect, timeout_seconds=2)
+    large = b"x" * 1_048_576
+    await asyncio.gather(*(backend.set(f"tests:{number}", large, ttl=60) for number in range(5)))
+    assert await asyncio.gather(*(backend.get(f"tests:{number}") for number in range(5))) == [large] * 5
+
+    own_redis.ask("CONFIG", "SET", "proto-max-bulk-len", "1mb")
+    with pytest.raises(CacheUnavailableError):
+        await backend.set("tests:0", large + b"x", ttl=60)
+    await until_back(connection)
+    assert await backend.get("tests:0") is None, "it was to be replaced"
+    assert await backend.get("tests:1") == large
+
+
+async def test_whoever_stops_waiting_leaves_nobody_his_answer(own_redis: RedisServer, connect: Connect) -> None:
+    connection, backend = await open_cache(own_redis, connect, pool_size=1, timeout_seconds=5)
+    await backend.set("tests:mine", b"mine", ttl=60)
+    await backend.set("tests:yours", b"yours", ttl=60)
+    for moment in range(30):
+        mine = asyncio.create_task(backend.get("tests:mine"))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        mine.cancel()
+        assert await backend.get("tests:yours") == b"yours"
+    assert connection.breaker.stats.failed == 0
+
+
+async def test_what_is_no_server_of_this_kind_is_said_to_be_none(tmp_path: Path, connect: Connect) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    with running_redis() as server:
+        server.stop()
+        async with await asyncio.start_unix_server(answer, server.socket):
+            connection = await connect(server)
+            with pytest.raises(RedisUnavailableError, match="does not speak"):
+                await connection.ping()
+
+
+async def test_with_the_cache_above_it_nobody_sees_an_error(own_redis: RedisServer, connect: Connect) -> None:
+    connection, backend = await open_cache(own_redis, connect)
+    cache = make_cache(backend)
+    await cache.set("a", 1)
+    loads = 0
+
+    async def load() -> str:
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0.01)
+        return "loaded"
+
+    own_redis.freeze()
+    assert await cache.get("a", MISS) is MISS
+    assert await asyncio.gather(*(cache.get_or_set("b", load) for _ in range(100))) == ["loaded"] * 100
+    assert loads == 1, "of many misses in a process one loads, with Redis or without"
+    await cache.set("a", 2)
+    await cache.delete("a")
+    await cache.clear()
+
+    own_redis.thaw()
+    await until_back(connection)
+    assert await cache.get("a", MISS) is MISS
+    assert await cache.get_or_set("b", load) == "loaded"
+    assert await cache.get("b") == "loaded"

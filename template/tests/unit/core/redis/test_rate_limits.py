@@ -1,0 +1,152 @@
+"""Rate limits, in memory and in Redis: the same answers; and what Redis has to have beside them."""
+
+import asyncio
+import time
+
+import pytest
+
+from app.core.redis.rate_limits import RedisRateLimits
+from app.core.security import MemoryRateLimits, Rate, RateLimits
+from tests.servers.redis import RedisServer
+from tests.unit.core.redis.conftest import Connect
+
+pytestmark = pytest.mark.anyio
+
+THREE_A_MINUTE = Rate(times=3, seconds=60)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limits(request: pytest.FixtureRequest, redis_server: RedisServer, connect: Connect) -> RateLimits:
+    if request.param == "memory":
+        return MemoryRateLimits()
+    return await in_redis(redis_server, connect)
+
+
+async def in_redis(server: RedisServer, connect: Connect, **changes: object) -> RedisRateLimits:
+    connection = await connect(server, **{"timeout_seconds": 5, **changes})
+    return RedisRateLimits(connection, prefix="tests!limit:", fallback=MemoryRateLimits())
+
+
+async def test_an_allowance_is_used_up_then_grows_back_evenly(limits: RateLimits) -> None:
+    rate = Rate(times=3, seconds=0.6)
+
+    assert [await limits.hit("a", rate) for _ in range(4)] == [0, 0, 0, pytest.approx(0.2, abs=0.1)]
+    wait = await limits.hit("a", rate)
+    assert 0 < wait <= 0.2
+    await asyncio.sleep(wait)
+    assert await limits.hit("a", rate) == 0
+    assert await limits.hit("a", rate) > 0
+    await asyncio.sleep(0.7)
+    assert [await limits.hit("a", rate) > 0 for _ in range(4)] == [False, False, False, True]
+
+
+async def test_being_refused_uses_nothing_up(limits: RateLimits) -> None:
+    rate = Rate(times=2, seconds=0.4)
+    await limits.hit("a", rate)
+    began = time.monotonic()
+    while not await limits.hit("a", rate):
+        pass
+    for _ in range(50):
+        await limits.hit("a", rate)
+    await asyncio.sleep(max(0, began + 0.41 - time.monotonic()))
+
+    assert await limits.hit("a", rate) == 0
+
+
+async def test_keys_do_not_share_an_allowance(limits: RateLimits) -> None:
+    once = Rate(times=1, seconds=60)
+    keys = ["a", "b", "a:b", "", "ключ\ud800", "x" * 10_000]
+
+    assert [await limits.hit(key, once) for key in keys] == [0] * len(keys)
+    assert all([await limits.hit(key, once) > 59 for key in keys])
+
+
+async def test_what_is_refunded_can_be_used_again_and_no_more_than_that(limits: RateLimits) -> None:
+    for _ in range(3):
+        await limits.hit("a", THREE_A_MINUTE)
+    await limits.refund("a", THREE_A_MINUTE)
+    assert [await limits.hit("a", THREE_A_MINUTE) > 0 for _ in range(2)] == [False, True]
+
+    for _ in range(10):
+        await limits.refund("a", THREE_A_MINUTE)
+    await limits.refund("never", THREE_A_MINUTE)
+    for key in ("a", "never"):
+        assert [await limits.hit(key, THREE_A_MINUTE) > 0 for _ in range(4)] == [False, False, False, True]
+
+
+async def test_many_at_once_get_no_more_than_there_is(limits: RateLimits) -> None:
+    waits = await asyncio.gather(*(limits.hit("a", Rate(times=7, seconds=60)) for _ in range(100)))
+
+    assert waits.count(0) == 7
+
+
+async def test_processes_share_an_allowance(redis_server: RedisServer, connect: Connect) -> None:
+    first, second = await in_redis(redis_server, connect), await in_redis(redis_server, connect)
+
+    assert [await each.hit("a", THREE_A_MINUTE) > 0 for each in (first, second, first, second)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+async def test_what_is_stored_names_nobody_and_goes_by_itself(redis_server: RedisServer, connect: Connect) -> None:
+    limits = await in_redis(redis_server, connect)
+    await limits.hit("guess:somebody@example.com:10.0.0.1", THREE_A_MINUTE)
+
+    answer = redis_server.ask("KEYS", "*")
+    assert "somebody" not in answer
+    (key,) = [word for word in answer.split() if word.startswith("tests!limit:")]
+    assert 19_000 < int(redis_server.ask("PTTL", key).lstrip(":")) <= 20_000, "when the allowance is full again"
+
+
+async def test_a_clock_that_was_set_back_locks_nobody_out(redis_server: RedisServer, connect: Connect) -> None:
+    limits = await in_redis(redis_server, connect)
+    await limits.hit("a", THREE_A_MINUTE)
+    key = next(word for word in redis_server.ask("KEYS", "*").split() if word.startswith("tests!limit:"))
+    redis_server.ask("SET", key, str(int((time.time() + 86_400) * 1e6)))
+
+    assert 0 < await limits.hit("a", THREE_A_MINUTE) <= 20
+
+
+async def test_one_round_trip_each_also_after_a_restart(redis_server: RedisServer, connect: Connect) -> None:
+    limits = await in_redis(redis_server, connect)
+    await limits.hit("a", THREE_A_MINUTE)
+    await limits.refund("a", THREE_A_MINUTE)
+    before = commands(redis_server)
+    for _ in range(5):
+        await limits.hit("a", THREE_A_MINUTE)
+        await limits.refund("a", THREE_A_MINUTE)
+    assert commands(redis_server) - before == 10
+
+    redis_server.ask("SCRIPT", "FLUSH")
+    assert await limits.hit("b", THREE_A_MINUTE) == 0
+
+
+def commands(server: RedisServer) -> int:
+    """How many scripts it was asked to run."""
+    found = server.ask("INFO", "commandstats")
+    calls = [line.partition("calls=")[2].partition(",")[0] for line in found.split() if "cmdstat_evalsha" in line]
+    return int(calls[0])
+
+
+@pytest.mark.parametrize("fault", ["stop", "freeze"])
+async def test_without_redis_this_process_counts(fault: str, own_redis: RedisServer, connect: Connect) -> None:
+    limits = await in_redis(own_redis, connect, timeout_seconds=0.1)
+    await limits.hit("a", THREE_A_MINUTE)
+    getattr(own_redis, fault)()
+    began = time.monotonic()
+
+    waits = [await limits.hit("a", THREE_A_MINUTE) for _ in range(20)]
+    await limits.refund("a", THREE_A_MINUTE)
+
+    assert [wait > 0 for wait in waits] == [False] * 3 + [True] * 17, "neither all nor nothing"
+    assert time.monotonic() - began < 0.3, "only the first waits"
+
+
+async def test_without_memory_for_it_this_process_counts(own_redis: RedisServer, connect: Connect) -> None:
+    limits = await in_redis(own_redis, connect)
+    own_redis.ask("CONFIG", "SET", "maxmemory", "1")
+
+    assert [await limits.hit("a", THREE_A_MINUTE) > 0 for _ in range(4)] == [False, False, False, True]
