@@ -138,7 +138,9 @@ def test_somebodys_work_survives_a_new_version_and_other_services(project: Proje
     marked = {
         str(path.relative_to(project.folder))
         for path in project.folder.rglob("*.*")
-        if path.is_file() and b"<<<<<<< " in path.read_bytes() and ".git" not in path.parts
+        if path.is_file()
+        and b"\n<<<<<<< " in b"\n" + path.read_bytes()
+        and ".git" not in path.parts
     }
     assert marked == {*CONFLICTS}
     for path in CONFLICTS:

@@ -48,4 +48,4 @@ def test_a_users_lines_files_and_deletions_survive(template: Path, tmp_path: Pat
     assert (project / "README.md").read_text().endswith("\nOur own paragraph.\n")
     assert (project / "src/app/services/ours.py").read_text() == "OURS = 1\n"
     assert not (project / "compose.yaml").exists()
-    assert b"<<<<<<<" not in b"".join(tree(project).values())
+    assert b"\n<<<<<<<" not in b"\n".join(tree(project).values())

@@ -27,7 +27,7 @@ else:
     source = Path(said.partition("_src_path: ")[2].partition(chr(10))[0])
     if (source / "fails").exists():
         sys.exit((source / "fails").read_text())
-    new = {{path.name for path in (source / "0.2.0").iterdir()}}
+    new = set(path.name for path in (source / "0.2.0").iterdir())
     for path in (source / "0.1.0").iterdir():
         if path.name not in new:
             Path(path.name).unlink(missing_ok=True)

@@ -7,10 +7,11 @@ from pathlib import Path
 from app.development.updates.checkout import paths
 
 _BEGIN = r"<{7} \S"
+_MIDDLE = r"={7}$"
 _END = r">{7} \S"
 _EITHER = re.compile(f"^(?:{_BEGIN}|{_END})", re.MULTILINE)
 # Text may quote a marker; that it quotes them in order, outside of a block of code, is unlikely.
-_WHOLE = re.compile(rf"^{_BEGIN}.*?^={{7}}$.*?^{_END}", re.MULTILINE | re.DOTALL)
+_WHOLE = re.compile(rf"^{_BEGIN}.*?^{_MIDDLE}.*?^{_END}", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 _PROSE = frozenset({".adoc", ".markdown", ".md", ".rst", ".txt"})
 
