@@ -92,7 +92,7 @@ def _require_source(source: str, commit: str) -> None:
             next_step=f"Write where it is now, best as a URL, to _src_path in {FILE_NAME}, and commit it.",
         )
     # 1 is git's answer; a folder that is none of git's, or somebody else's, is another matter.
-    if path.is_dir() and git(path, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").returncode == 1:
+    if path.is_dir() and git(path, "rev-parse", "--verify", "--quiet", commit + "^{commit}").returncode == 1:
         raise unknown_version(source, commit, recorded=True)
 
 
