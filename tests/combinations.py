@@ -69,8 +69,8 @@ OPTIONS = (
         question="include_example",
         label="example",
         default=True,
-        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, a page of
-        # anything has `items`.
+        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, and a
+        # page of anything has `items`.
         traces=(
             r"(?<![.\w])(?<!\[\")items\b(?!:|=\[)",
             r"\bitem_\w+",
