@@ -69,8 +69,14 @@ OPTIONS = (
         question="include_example",
         label="example",
         default=True,
-        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's.
-        traces=(r"(?<![.\w])items\b(?!:)", r"\bitem_\w+", r"\bItem[A-Z]\w+", r"/items"),
+        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, and a
+        # page of anything has `items`.
+        traces=(
+            r"(?<![.\w])(?<!\[\")items\b(?!:|=\[)",
+            r"\bitem_\w+",
+            r"\bItem(?!getter)[A-Z]\w+",
+            r"/items",
+        ),
     ),
 )
 

@@ -18,7 +18,7 @@ from app.core.http.request import Method
 
 SERVICE: Final = "Stripe"
 
-# What the API needs. The SDK would add facts about this machine, and measurements of earlier calls.
+# What the API needs. The SDK would add facts about this machine, and how long earlier calls took.
 _SENT: Final = frozenset({"authorization", "content-type", "idempotency-key", "stripe-version"})
 _METHODS: Final[Mapping[str, Method]] = {"delete": "DELETE", "get": "GET", "post": "POST"}
 # Another request holds the object or the key; there are too many. Stripe asks for both to be repeated, later and with

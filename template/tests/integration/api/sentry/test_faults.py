@@ -73,6 +73,7 @@ async def test_no_request_fails_or_waits_and_the_stop_is_bounded(fault: str, set
     assert KEY not in log.text
 
 
+@pytest.mark.process
 async def test_requests_take_as_long_with_a_hung_sentry_as_with_a_good_one(settings: ApplicationSettings) -> None:
     medians = {}
     for fault in ("none", "hung"):

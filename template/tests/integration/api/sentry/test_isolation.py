@@ -32,6 +32,7 @@ async def fail(number: int) -> None:
     raise RuntimeError(f"error of {number}")
 
 
+@pytest.mark.process
 async def test_200_requests_at_a_time_are_reported_each_with_its_own_user_and_trail(
     settings: ApplicationSettings,
 ) -> None:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import sys
 from app.core import payment
@@ -16,6 +18,7 @@ assert "stripe" in sys.modules
 """
 
 
+@pytest.mark.process
 def test_the_sdk_is_loaded_by_those_who_use_it() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False)
 

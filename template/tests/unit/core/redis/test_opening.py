@@ -57,6 +57,7 @@ async def test_nothing_is_connected_before_it_is_used_and_everything_closed_afte
     assert asyncio.all_tasks() == tasks
 
 
+@pytest.mark.process
 def test_the_client_is_not_imported_for_those_who_do_not_use_it() -> None:
     script = "import sys, app.core.redis; print([name for name in ('redis', 'hiredis') if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -34,6 +34,7 @@ def test_a_process_without_sentry_does_not_load_the_sdk() -> None:
     subprocess.run([sys.executable, "-c", START], check=True)
 
 
+@pytest.mark.process
 def test_import_linter_sees_who_else_imports_the_sdk(tmp_path: Path) -> None:
     configuration = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     (contract,) = [each for each in configuration["contracts"] if each["name"] == RULE]
