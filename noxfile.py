@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,21 +22,29 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tests.combinations import COMBINATIONS  # noqa: E402
+from tests.combinations import BARE, COMBINATIONS, FULL  # noqa: E402
 from tests.interpreters import find_interpreter  # noqa: E402
 from tests.tally import Tally  # noqa: E402
 
 nox.needs_version = ">=2026.10"
-nox.options.default_venv_backend = "uv"
-nox.options.reuse_venv = "yes"
-nox.options.error_on_missing_interpreters = True
+# One environment for all sessions: they are many, they use the same tools, and each would make and
+# compile its own.
+nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "template", "rendered", "readme"]
 
 REPORTS = ROOT / ".reports"
+TOOLS = ROOT / ".nox" / "tools"
 TALLY = Tally(REPORTS)
 
 # A combination is one session for each Python that the table names, so that CI can spread them.
-RENDERED = [(each.id, python) for each in COMBINATIONS for python in each.interpreters]
+# Those at both ends are what everybody runs; `uvx nox --tags combinations` adds all between them.
+ENDS = [(each.id, python) for each in (FULL, BARE) for python in each.interpreters]
+BETWEEN = [
+    (each.id, python)
+    for each in COMBINATIONS
+    for python in each.interpreters
+    if each not in {FULL, BARE}
+]
 
 
 @cache
@@ -64,51 +73,73 @@ def counted(name: str) -> Iterator[None]:
     TALLY.sessions[name] = "passed"
 
 
-def install(session: nox.Session, group: str) -> None:
-    """Install a dependency group of pyproject.toml."""
-    session.install(*nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group))
+@cache
+def tools() -> Path:
+    """Return the folder with the factory's tools, of which the first session makes sure."""
+    venv = ("uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(TOOLS))
+    subprocess.run(venv, check=True, cwd=ROOT)
+    install = ("uv", "pip", "install", "--quiet", "--python", str(TOOLS), "--group", "lint")
+    subprocess.run(install, check=True, cwd=ROOT)
+    return TOOLS / "bin"
+
+
+def run(session: nox.Session, tool: str, *arguments: str) -> None:
+    """Run one of the factory's tools."""
+    session.run(str(tools() / tool), *arguments, external=True)
 
 
 def pytest(session: nox.Session, name: str, *arguments: str) -> None:
     """Run the factory's tests and leave a report called `name`."""
-    session.run(
-        "pytest",
-        f"--run-folder={run_folder()}",
-        f"--junitxml={REPORTS / name}.xml",
-        *arguments,
-        *session.posargs,
-    )
+    report = REPORTS / f"{name}.xml"
+    options = (f"--run-folder={run_folder()}", f"--junitxml={report}")
+    run(session, "pytest", *options, *arguments, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """The factory's own code: linter, formatter, types."""
     with counted("lint"):
-        install(session, "lint")
-        session.run("ruff", "check")
-        session.run("ruff", "format", "--check")
-        session.run("mypy")
+        run(session, "ruff", "check")
+        run(session, "ruff", "format", "--check")
+        run(session, "mypy")
 
 
 @nox.session
 def template(session: nox.Session) -> None:
     """The template as text, its questions, hostile answers, updates, cost and promises."""
     with counted("template"):
-        install(session, "test")
-        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e")
+        pytest(session, "template", "-n", "auto", "-m", "not rendered and not e2e and not laws")
 
 
 @nox.session
-@nox.parametrize(("combination", "python_version"), RENDERED, ids=map(", ".join, RENDERED))
+def updates(session: nox.Session) -> None:
+    """The laws of updates over every flip of every option, and a project that somebody works on."""
+    with counted("updates"):
+        pytest(session, "updates", "-n", "auto", "-m", "laws")
+
+
+@nox.session(tags=["combinations"])
+@nox.parametrize(("combination", "python_version"), ENDS, ids=map(", ".join, ENDS))
 def rendered(session: nox.Session, combination: str, python_version: str) -> None:
-    """One combination on one Python: rendered, linted, typed, its own tests run."""
+    """Everything or nothing, on one Python: rendered, linted, typed, its own tests run."""
+    check(session, combination, python_version)
+
+
+@nox.session(tags=["combinations"])
+@nox.parametrize(("combination", "python_version"), BETWEEN, ids=map(", ".join, BETWEEN))
+def between(session: nox.Session, combination: str, python_version: str) -> None:
+    """The same for each other combination."""
+    check(session, combination, python_version)
+
+
+def check(session: nox.Session, combination: str, python_version: str) -> None:
+    """Check one combination on one Python, or say why it cannot be done here."""
     name = f"rendered-{combination}-{python_version}"
     if find_interpreter(python_version) is None and "CI" not in os.environ:
         run_folder()
         TALLY.sessions[name] = f"skipped: no Python {python_version} on this machine"
         session.skip(f"no Python {python_version} on this machine")
     with counted(name):
-        install(session, "test")
         chosen = (f"--combination={combination}", f"--interpreter={python_version}")
         pytest(session, name, "-m", "rendered", f"--reports={REPORTS}", *chosen)
 
@@ -117,7 +148,6 @@ def rendered(session: nox.Session, combination: str, python_version: str) -> Non
 def readme(session: nox.Session) -> None:
     """What the README says, word by word, in a fresh clone with an empty home."""
     with counted("readme"):
-        install(session, "test")
         pytest(session, "readme", "-m", "e2e")
 
 
@@ -125,5 +155,10 @@ def readme(session: nox.Session) -> None:
 def benchmark(session: nox.Session) -> None:
     """What a project costs beyond plain FastAPI: docs/benchmarks.md. Wants a quiet machine."""
     with counted("benchmark"):
-        install(session, "test")
-        session.run("python", "-m", "tests.benchmarks", str(run_folder()), *session.posargs)
+        run(session, "python", "-m", "tests.benchmarks", str(run_folder()), *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make the release that is named: `uvx nox -s release -- 0.2.0`."""
+    run(session, "python", "-m", "tests.releases", *session.posargs)

@@ -39,11 +39,44 @@ OPTIONS = (
         traces=(r"redis(?!tri)", r"valkey"),
     ),
     Option(
+        question="use_sentry",
+        label="sentry",
+        default=False,
+        traces=(r"sentry",),
+    ),
+    Option(
+        question="use_stripe",
+        label="stripe",
+        default=False,
+        # Connections of a pool are checked out, and most things are in some order.
+        traces=(
+            r"stripe",
+            r"\borders?:(read|write)\b",
+            r"/orders",
+            r"/webhooks",
+            r"webhook_event",
+            r"core[./]payment",
+            r"\b(init|close|check|get|create)_(payments?|refund|checkout)",
+        ),
+    ),
+    Option(
+        question="use_timescaledb",
+        label="timescaledb",
+        default=False,
+        traces=(r"timescale", r"hypertable", r"columnstore", r"measurement", r"copy_rows"),
+    ),
+    Option(
         question="include_example",
         label="example",
         default=True,
-        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's.
-        traces=(r"(?<![.\w])items\b(?!:)", r"\bitem_\w+", r"\bItem[A-Z]\w+", r"/items"),
+        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, and a
+        # page of anything has `items`.
+        traces=(
+            r"(?<![.\w])(?<!\[\")items\b(?!:|=\[)",
+            r"\bitem_\w+",
+            r"\bItem(?!getter)[A-Z]\w+",
+            r"/items",
+        ),
     ),
 )
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Hashable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jinja2 import Environment
 
 from tests.checkout import GIT_ENVIRONMENT
 from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS, Combination
@@ -78,6 +81,26 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings.write_text("{}\n")
     os.environ["COPIER_SETTINGS_PATH"] = str(settings)
     os.environ.update(GIT_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Compile each piece of Jinja once a process: Copier does so for every part of every path."""
+    compile_ = Environment.compile
+    compiled: dict[Hashable, Any] = {}
+
+    def remember(self: Environment, source: Any, *arguments: Any, **options: Any) -> Any:
+        how = (self.trim_blocks, self.lstrip_blocks, self.undefined, *sorted(self.extensions))
+        key = (source, arguments, *sorted(options.items()), how)
+        if not isinstance(source, str):
+            return compile_(self, source, *arguments, **options)
+        if key not in compiled:
+            compiled[key] = compile_(self, source, *arguments, **options)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", remember)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,8 @@ def build(project: Path, folder: Path, environment: dict[str, str]) -> Stage:
     context, app, kept = folder / "context", folder / "app", folder / "kept"
     folder.mkdir()
     allowed_context(project, context)
+    # A build makes the environment that it hands on, wherever this machine keeps its own.
+    outside = {k: v for k, v in environment.items() if k != "UV_PROJECT_ENVIRONMENT"}
     for name in ("builder", "runtime"):
         app.mkdir()
         for keyword, rest in stages[name].steps:
@@ -106,7 +108,7 @@ def build(project: Path, folder: Path, environment: dict[str, str]) -> Stage:
                 subprocess.run(
                     ["sh", "-ec", command],
                     cwd=app,
-                    env=environment | stages[name].environment,
+                    env=outside | stages[name].environment,
                     capture_output=True,
                     text=True,
                     check=True,

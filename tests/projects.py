@@ -15,7 +15,7 @@ import copier
 from filelock import FileLock
 
 from tests.checkout import commit, git, is_rendered, take_snapshot
-from tests.combinations import OLDEST_PYTHON, Combination
+from tests.combinations import COMBINATIONS, OLDEST_PYTHON, Combination
 from tests.interpreters import find_interpreter
 
 # What this process was started with must not reach the tools of a rendered project.
@@ -50,10 +50,18 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A rendered project with its own virtual environment and git repository."""
+    """A rendered project in a git repository.
+
+    Attributes:
+        folder: Where it is.
+        interpreter: The Python it runs on.
+        venv: Its virtual environment, outside of the folder.
+        temporary_folder: What its tools use for temporary files.
+    """
 
     folder: Path
     interpreter: Path
+    venv: Path
     temporary_folder: Path
 
     @property
@@ -63,6 +71,7 @@ class Project:
         return kept | {
             "UV_PYTHON": str(self.interpreter),
             "UV_PYTHON_DOWNLOADS": "never",
+            "UV_PROJECT_ENVIRONMENT": str(self.venv),
             "TMPDIR": str(self.temporary_folder),
         }
 
@@ -122,7 +131,10 @@ class Run:
         return target
 
     def project(self, combination: Combination, version: str = OLDEST_PYTHON) -> Project:
-        """Return a copy of the rendered project with its dependencies installed.
+        """Return a copy of the rendered project with its dependencies installed, and no others.
+
+        All projects on one Python take turns in one virtual environment, in which what they share
+        is compiled once. So a process that uses two at the same time would take one away.
 
         Args:
             combination: Which one.
@@ -130,7 +142,7 @@ class Run:
 
         Raises:
             LookupError: This machine has no Python of that version.
-            RuntimeError: Its dependencies could not be installed; the message has uv's output.
+            AssertionError: Its dependencies could not be installed; the message has uv's output.
         """
         rendered = self.rendered(combination)
         interpreter = find_interpreter(version)
@@ -138,27 +150,42 @@ class Run:
             raise LookupError(f"no Python {version} here: install it where uv or pyenv finds it")
         target = self.folder / "projects" / f"{combination.id}-{version}"
         # Sockets of PostgreSQL go there, and a path to a socket may not be long.
-        temporary = self.folder / "t" / f"{combination.id}-{version}"
-        project = Project(folder=target, interpreter=interpreter, temporary_folder=temporary)
+        temporary = self.folder / "t" / str(COMBINATIONS.index(combination)) / version
+        project = Project(
+            folder=target,
+            interpreter=interpreter,
+            venv=self.folder / "venvs" / version,
+            temporary_folder=temporary,
+        )
         with self._once(target) as missing:
             if missing:
                 temporary.mkdir(parents=True, exist_ok=True)
                 temporary.chmod(0o1777)
                 shutil.copytree(rendered, target)
                 git(target, "init", "--quiet", "--initial-branch=main")
-                installed = project.run("uv", "sync")
-                if installed.code:
-                    raise RuntimeError(str(installed))
+        owner = project.venv.with_name(f"{version}.owner")
+        with self._locked(owner):
+            if not owner.exists() or owner.read_text() != target.name:
+                owner.unlink(missing_ok=True)
+                project.run("uv", "sync").must_succeed()
+                project.tool("python", "-m", "compileall", "-q", "src").must_succeed()
                 git(target, "add", "--all")
-                git(target, "commit", "--quiet", "--message=Rendered")
+                git(target, "commit", "--quiet", "--allow-empty", "--message=Rendered")
+                owner.write_text(target.name)
         return project
+
+    @contextmanager
+    def _locked(self, target: Path) -> Iterator[None]:
+        """Hold the lock of `target`."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(target.name + ".lock")):
+            yield
 
     @contextmanager
     def _once(self, target: Path) -> Iterator[bool]:
         """Hold the lock of `target` and say whether it has still to be made."""
         mark = target.with_name(target.name + ".done")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(target.name + ".lock")):
+        with self._locked(target):
             missing = not mark.exists()
             if missing:
                 shutil.rmtree(target, ignore_errors=True)
@@ -166,15 +193,38 @@ class Run:
             mark.touch()
 
 
-def render(template: Path, target: Path, answers: Mapping[str, Any] | None = None) -> None:
-    """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out."""
-    copier.run_copy(str(template), target, data=dict(answers or {}), defaults=True, quiet=True)
+def render(
+    template: Path,
+    target: Path,
+    answers: Mapping[str, Any] | None = None,
+    *,
+    version: str | None = None,
+) -> None:
+    """Render `template` to `target`, with Copier's own defaults for what `answers` leaves out.
+
+    Args:
+        template: A repository.
+        target: A folder that is not there yet.
+        answers: Those that differ from the defaults.
+        version: A tag of the repository, the latest unless given.
+    """
+    data = dict(answers or {})
+    copier.run_copy(str(template), target, data=data, defaults=True, quiet=True, vcs_ref=version)
+
+
+def update_project(
+    project: Path, answers: Mapping[str, Any], *, version: str | None = None
+) -> None:
+    """Update as `copier update --defaults --data … --vcs-ref …` does."""
+    copier.run_update(
+        project, data=dict(answers), defaults=True, overwrite=True, quiet=True, vcs_ref=version
+    )
 
 
 def keep_in_git(project: Path) -> None:
-    """Commit a rendered project as its user would before an update."""
+    """Commit a project as its user would before an update."""
     git(project, "init", "--quiet", "--initial-branch=main")
-    commit(project, "Rendered")
+    commit(project, "As it is")
 
 
 def tree(folder: Path, *, without: tuple[str, ...] = (".git",)) -> dict[str, bytes]:

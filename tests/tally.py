@@ -50,9 +50,9 @@ class Tally:
             if ended == "failed" and not counts.setdefault(session, Count()).failed:
                 counts[session].failed = 1
             if ended not in {"passed", "failed"}:
-                yield f"{session:32} {ended}"
+                yield f"{session}: {ended}"
         for stem, count in sorted(counts.items()):
-            yield f"{stem:32} {count}"
+            yield f"{stem}: {count}"
         passed = sum(count.passed for count in counts.values())
         failed = sum(count.failed for count in counts.values())
         yield f"total: {passed} passed, {failed} failed"
@@ -68,11 +68,12 @@ class Tally:
         if not rows:
             return
         names = "".join(f"{name:>10}" for name in COLUMNS)
-        yield f"{'combination':24} {'python':8}{names}{'seconds':>10}"
+        width = max(len(combination) for combination, _ in rows)
+        yield f"{'combination':{width}} {'python':8}{names}{'seconds':>10}"
         for (combination, python), row in sorted(rows.items()):
             cells = "".join(f"{_verdict(row.get(name)):>10}" for name in COLUMNS)
             seconds = sum(count.seconds for count in row.values())
-            yield f"{combination:24} {python:8}{cells}{seconds:10.1f}"
+            yield f"{combination:{width}} {python:8}{cells}{seconds:10.1f}"
 
 
 def _verdict(count: Count | None) -> str:

@@ -24,6 +24,7 @@ from tests.delivery import (
 from tests.projects import Run
 
 TOOLS = Path(sys.executable).parent
+TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,9 @@ def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) 
     [
         ("vendor.compose-spec", "compose.yaml"),
         ("vendor.github-workflows", CI),
+        ("vendor.github-workflows", TIMESCALE_CI),
         ("custom.github-workflows-require-timeout", CI),
+        ("custom.github-workflows-require-timeout", TIMESCALE_CI),
         ("vendor.dependabot", ".github/dependabot.yml"),
     ],
 )

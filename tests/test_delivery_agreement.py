@@ -12,9 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tests.combinations import FULL, PYTHONS
+from tests.combinations import BARE, FULL, PYTHONS
 from tests.delivery import (
     CI,
+    NEEDED_IN_PRODUCTION,
     Manifests,
     example_overlay,
     generated_settings,
@@ -30,10 +31,16 @@ from tests.projects import Project, Run
 # PostgreSQL's defaults: max_connections less superuser_reserved_connections.
 SERVER_CONNECTIONS = 100 - 3
 
+TIMESCALE_CI = ".github/workflows/timescaledb.yml"
+
 # Run inside the rendered project.
-FACTS = """
+FACTS = (
+    f"""
+NEEDED = {NEEDED_IN_PRODUCTION}
+"""
+    + """
 import json, os, pathlib, secrets, tempfile
-os.environ |= {
+os.environ |= NEEDED | {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://app@localhost/app",
     "SECRET_KEY": secrets.token_hex(32),
@@ -56,6 +63,7 @@ print(json.dumps({
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
 """
+)
 
 
 @pytest.fixture(scope="session")
@@ -159,13 +167,22 @@ def test_python_versions_agree(project: Path) -> None:
     assert served in tested
 
 
-def test_postgres_versions_agree(project: Path, application: dict[str, Any]) -> None:
-    images = {
-        read(project / "compose.yaml")["services"]["postgres"]["image"],
-        read(project / CI)["jobs"]["tests-on-service"]["services"]["postgres"]["image"],
-    }
-    (image,) = images
-    assert re.fullmatch(rf"postgres:{application['postgres']}-\w+", image)
+def test_postgres_versions_agree(run: Run, application: dict[str, Any]) -> None:
+    """Without and with TimescaleDB, whose image names the version of both."""
+    for combination, files in ((BARE, (CI,)), (FULL, (CI, TIMESCALE_CI))):
+        project = run.rendered(combination)
+        used = [read(project / "compose.yaml")["services"]["postgres"]["image"]]
+        jobs = [job for file in files for job in read(project / file)["jobs"].values()]
+        services = [service for job in jobs for service in job.get("services", {}).values()]
+        used += [service["image"] for service in services]
+        plain = {image for image in used if image.startswith("postgres:")}
+        assert len(plain) == 1
+        assert re.fullmatch(rf"postgres:{application['postgres']}-\w+", plain.pop())
+        extended = {image for image in used if not image.startswith("postgres:")}
+        assert len(extended) == (1 if combination is FULL else 0)
+        for image in extended:
+            version = rf"timescale/timescaledb:2\.\d+\.\d+-pg{application['postgres']}"
+            assert re.fullmatch(version, image)
 
 
 def test_uv_versions_agree(project: Path) -> None:

@@ -14,7 +14,8 @@ from tests.combinations import FULL
 from tests.projects import Finished, Project, Run
 from tests.promises import PROMISES, Promise
 
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
+# Bytecode is copied: it is found by the source's time and size, and compiling takes a second.
+NOT_COPIED = shutil.ignore_patterns(".git", ".*_cache")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def project(run: Run, tmp_path: Path) -> Iterator[Project]:
     shutil.rmtree(copy)
 
 
-def run_tests(run: Run, project: Project, *nodes: str) -> tuple[Finished, dict[str, str]]:
+def run_tests(project: Project, *nodes: str) -> tuple[Finished, dict[str, str]]:
     """Run nodes of the suite in `project`.
 
     Returns:
@@ -35,7 +36,7 @@ def run_tests(run: Run, project: Project, *nodes: str) -> tuple[Finished, dict[s
         for an assertion, "error" for a fixture or an import.
     """
     report = project.folder.parent / "report.xml"
-    python = run.project(FULL).folder / ".venv" / "bin" / "python"
+    python = project.venv / "bin" / "python"
     # The shared environment knows the shared sources; PYTHONPATH comes first.
     finished = project.run(
         str(python), "-m", "pytest", "-q", "-m", "not schema", f"--junitxml={report}", *nodes,
@@ -50,19 +51,19 @@ def run_tests(run: Run, project: Project, *nodes: str) -> tuple[Finished, dict[s
     return finished, problems
 
 
-def test_the_promised_tests_pass_as_long_as_nothing_is_broken(run: Run, project: Project) -> None:
+def test_the_promised_tests_pass_as_long_as_nothing_is_broken(project: Project) -> None:
     nodes = list(dict.fromkeys(promise.test for promise in PROMISES))
-    finished, problems = run_tests(run, project, *nodes)
+    finished, problems = run_tests(project, *nodes)
     assert (finished.code, problems) == (0, {}), finished
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name.replace(" ", "-"))
-def test_a_broken_promise_is_noticed(run: Run, project: Project, promise: Promise) -> None:
+def test_a_broken_promise_is_noticed(project: Project, promise: Promise) -> None:
     file = project.folder / promise.file
     source = file.read_text(encoding="utf-8")
     assert promise.old in source, f"{promise.old!r} is not in {promise.file}: mend the promise"
     file.write_text(source.replace(promise.old, promise.new), encoding="utf-8")
     # The first test that notices is enough: what is broken may hang many others up to their limits.
-    finished, problems = run_tests(run, project, "-x", promise.test)
+    finished, problems = run_tests(project, "-x", promise.test)
     assert finished.code == 1, f"nobody noticed that {promise.name!r} was broken: {finished}"
     assert "failure" in problems.values(), f"the code broke before it was tested: {finished}"

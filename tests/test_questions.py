@@ -39,7 +39,7 @@ def answers(project: Path) -> dict[str, object]:
 def test_enter_through_everything_equals_the_defaults(
     template: Path, tmp_path: Path, keys: PipeInput
 ) -> None:
-    keys.send_text(ENTER * 6)
+    keys.send_text(ENTER * 7)
     copier.run_copy(str(template), tmp_path / "asked", quiet=True)
     copier.run_copy(str(template), tmp_path / "defaults", quiet=True, defaults=True)
     assert tree(tmp_path / "asked") == tree(tmp_path / "defaults")
@@ -49,6 +49,7 @@ def test_enter_through_everything_equals_the_defaults(
         "author_name": "My Service contributors",
         "author_email": "",
         "license": "MIT",
+        "use_timescaledb": False,
         "include_example": True,
     }
 
@@ -56,7 +57,7 @@ def test_enter_through_everything_equals_the_defaults(
 def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: PipeInput) -> None:
     for typed in ('Café "Zoë"', "It's {{ here }}", "Ana Ruiz", "ana@example.org"):
         keys.send_text(CLEAR_LINE + typed + ENTER)
-    keys.send_text(DOWN * 2 + ENTER + "n")
+    keys.send_text(DOWN * 2 + ENTER + "y" + "n")
     copier.run_copy(str(template), tmp_path / "project", quiet=True)
     assert answers(tmp_path / "project") == {
         "project_name": 'Café "Zoë"',
@@ -64,6 +65,7 @@ def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: P
         "author_name": "Ana Ruiz",
         "author_email": "ana@example.org",
         "license": "BSD-3-Clause",
+        "use_timescaledb": True,
         "include_example": False,
     }
 
@@ -138,6 +140,8 @@ def test_a_bad_answer_is_refused_with_its_rule_and_can_be_corrected(
         assert not (tmp_path / "project").exists()
         terminal.type(CLEAR_LINE, good, ENTER)
     terminal.see("Under which licence?")
+    terminal.type(ENTER)
+    terminal.see("Add measurements")
     terminal.type(ENTER)
     terminal.see("Include the items example")
     terminal.type(ENTER)

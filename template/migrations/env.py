@@ -1,11 +1,14 @@
 """How migrations run: online, on the application's own driver, one at a time."""
 
 import asyncio
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, text
 
+from app.cli.kept import read_kept
 from app.core.config import get_settings
 from app.core.database import migration_engine
 from app.models.domain import load_metadata
@@ -20,8 +23,16 @@ def run(connection: Connection) -> None:
     # Ends the transaction of that question: each migration begins its own.
     connection.rollback()
 
-    def include_object(item: Any, _name: str | None, _kind: str, _reflected: bool, _other: Any) -> bool:
-        """Leave out what needs an extension that this server does not have."""
+    @cache
+    def kept() -> frozenset[str]:
+        given = context.config.attributes.get("kept")
+        return read_kept(Path(__file__).parent) if given is None else frozenset(given)
+
+    def include_object(item: Any, _name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+        """Leave out what is kept without a model, and what needs an extension that this server does not have."""
+        # As text, a table is its name and a column is `table.column`.
+        if reflected and other is None and kind in {"table", "column"} and str(item) in kept():
+            return False
         required = getattr(item, "info", {}).get("requires_extension")
         return required is None or required in extensions
 

@@ -2,25 +2,29 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from fastapi import APIRouter
 from httpx import ASGITransport, AsyncClient
 
-from app.core import cache, database, events, http, secrets
+from app import core
 from app.core.config import ApplicationSettings
 from app.main import create_app
 from tests.logs import logging_as_it_was
 
 # Each holds one object of the process, which two applications in one process must not share.
-_LIFECYCLES = (cache.lifecycle, database.lifecycle, events.lifecycle, http.lifecycle, secrets.lifecycle)
+LIFECYCLES = tuple(
+    import_module(f"app.core.{path.parent.name}.lifecycle") for path in Path(core.__path__[0]).glob("*/lifecycle.py")
+)
 
 
 @contextmanager
 def lifecycles_of_its_own() -> Iterator[None]:
     """Whatever application starts in here shares neither objects of the process nor logging with one outside."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        for lifecycle in _LIFECYCLES:
+        for lifecycle in LIFECYCLES:
             patch.setattr(lifecycle, "_current", None)
         yield
 

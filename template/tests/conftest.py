@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RESOURCES] = resources = ExitStack()
     config.stash[_SERVER] = server = resources.enter_context(running_server())
     template = server.url(server.template).render_as_string(hide_password=False)
-    migrations.upgrade(make_settings(database_url=template).database)
+    migrations.upgrade(make_settings(database_url=template))
+    server.seal_template()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -39,6 +39,10 @@ class DatabaseServer(NamedTuple):
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.url(name)
 
+    def seal_template(self) -> None:
+        """Let nobody connect to the template: a server whose extensions have workers would, in the midst of a copy."""
+        self._execute(f'ALTER DATABASE "{self.template}" ALLOW_CONNECTIONS false')
+
     def disconnect(self, name: str) -> None:
         """End every connection to a database, as a restart of the server would, and wait until they have ended."""
         self._execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")

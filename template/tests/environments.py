@@ -2,15 +2,26 @@
 
 import pytest
 
-from app.core.config import load_settings
+from app.core.config import ApplicationSettings, load_settings
 from app.core.exceptions import ConfigurationError
 
 DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app"
 
 
+def examples() -> dict[str, str]:
+    """What production cannot do without beyond database and key: the settings that give an example of themselves."""
+    return {
+        section.variable(name): str(field.examples[0])
+        for section in ApplicationSettings.sections().values()
+        for name, field in section.model_fields.items()
+        if field.examples
+    }
+
+
 def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     """Set what production needs, and these variables."""
-    for name, value in {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL, **variables}.items():
+    needed = {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL, **examples()}
+    for name, value in {**needed, **variables}.items():
         monkeypatch.setenv(name, value)
 
 

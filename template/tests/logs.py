@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.core.logging import configure_logging
+from app.core.logging import configure_logging, setup
 
 
 class Log:
@@ -42,13 +42,14 @@ class Log:
 @contextmanager
 def logging_as_it_was() -> Iterator[None]:
     """Whatever is set up inside ends with the block."""
-    config = structlog.get_config()
+    config, current = structlog.get_config(), setup._current
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         structlog.configure(**config)
+        setup._current = current
         root.handlers[:] = handlers
         root.setLevel(level)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.combinations import FULL
 from tests.projects import Run
 
-BENCHMARKS = ("overhead", "start")
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ("overhead", "start", "ingest")
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
         ended = subprocess.run(
             ["uv", "run", "--no-sync", "python", script],
             cwd=project.folder,
-            env=project.environment,
+            env=project.environment | {"PYTHONPATH": str(ROOT)},
             check=False,
         )
         codes.append(ended.returncode)

@@ -11,6 +11,9 @@ import socket
 import sys
 from functools import cache
 
+# What is asked for, each time.
+PATH = "/things/018f7b7e-1111-7222-8333-444455556666"
+
 
 @cache
 def connections(port: int, number: int) -> list[socket.socket]:
@@ -47,7 +50,7 @@ def main() -> None:
     for order in sys.stdin:
         port, number, requests, authorization = order.split(maxsplit=3)
         request = (
-            "GET /measured HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark\r\n"
+            f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark\r\n"
             f"Authorization: {authorization.strip()}\r\n\r\n"
         ).encode()
         opened = connections(int(port), int(number))

@@ -124,7 +124,7 @@ def exceeded(rounds: Sequence[tuple[Figures, Figures]]) -> list[str]:
 def main() -> int:
     """Bring up the project's own database, and measure; 1 when a limit is exceeded, else 0."""
     with with_database(command_settings()) as settings:
-        migrations.upgrade(settings.database)
+        migrations.upgrade(settings)
         os.environ["DATABASE_URL"] = settings.database.sqlalchemy_url.render_as_string(
             hide_password=False
         )

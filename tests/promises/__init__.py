@@ -7,10 +7,14 @@ add one, add it to a table. `tests/test_promises.py` keeps them.
 from __future__ import annotations
 
 from tests.promises.parts import PARTS
+from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.redis import REDIS
 from tests.promises.request import REQUEST
+from tests.promises.sentry import SENTRY
+from tests.promises.timescale import TIMESCALE
+from tests.promises.updates import UPDATES
 
-PROMISES = REQUEST + PARTS + REDIS
+PROMISES = REQUEST + PARTS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE
 
 __all__ = ["PROMISES", "Promise"]

@@ -9,17 +9,16 @@ REDIS = (
         "a server that hangs is waited for within the timeout",
         "src/app/core/redis/connection.py",
         "            async with asyncio.timeout(self._timeout_seconds):\n                answer =",
-        "            async with asyncio.timeout(self._timeout_seconds * 5):\n                answer =",
-        "tests/unit/core/redis/test_faults.py"
-        "::test_hung_it_costs_one_timeout_and_then_nothing",
+        "            async with asyncio.timeout(self._timeout_seconds * 5):\n"
+        "                answer =",
+        "tests/unit/core/redis/test_faults.py::test_hung_it_costs_one_timeout_and_then_nothing",
     ),
     Promise(
         "a server that is away is left alone",
         "src/app/core/redis/breaker.py",
         "if at_once or self._in_a_row >= self._limit:",
         "if self._limit < 0:",
-        "tests/unit/core/redis/test_faults.py"
-        "::test_refused_it_fails_at_once_and_is_back_by_itself",
+        "tests/unit/core/redis/test_faults.py::test_refused_it_fails_at_once_and_is_back_by_itself",
     ),
     Promise(
         "a frozen server costs no request its answer",

@@ -84,9 +84,16 @@ REQUEST = (
     ),
     Promise(
         "nothing secret is logged",
-        "src/app/core/logging/setup.py",
+        "src/app/core/logging/lines.py",
         "else redact(value)",
         "else value",
+        "tests/unit/core/test_logging.py",
+    ),
+    Promise(
+        "nothing secret is in the line of a request, which goes a shorter way",
+        "src/app/core/logging/records.py",
+        '"path": redact_text(path)',
+        '"path": path',
         "tests/unit/core/test_logging.py",
     ),
     Promise(

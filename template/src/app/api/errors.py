@@ -26,6 +26,7 @@ from app.core.exceptions import (
     RateLimitError,
     ResourceExistsError,
     ResourceNotFoundError,
+    SignatureError,
     TimeoutError,
     ValidationError,
 )
@@ -47,6 +48,7 @@ STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     AuthenticationError: HTTPStatus.UNAUTHORIZED,
     AuthorizationError: HTTPStatus.FORBIDDEN,
     PaymentError: HTTPStatus.PAYMENT_REQUIRED,
+    SignatureError: HTTPStatus.BAD_REQUEST,
     RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,

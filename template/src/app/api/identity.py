@@ -60,7 +60,7 @@ class CallerWith(SecurityBase):
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
         caller.require(*self.scopes)
-        monitor.set_user(caller.user_id)
+        monitor.set_user(caller.user_key)
         return caller
 
 

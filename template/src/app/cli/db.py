@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import migrations
+from app.cli import decisions, migrations
 from app.cli.output import out, working
 from app.cli.settings import command_settings, with_database
 from app.core.exceptions import ConfigurationError
@@ -17,12 +17,9 @@ Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
-    with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Migrating …"):
-            before, _ = migrations.state(database)
-            migrations.upgrade(database, revision)
-            after, _ = migrations.state(database)
+    with with_database(command_settings()) as settings, working("Migrating …"):
+        before, _ = migrations.state(settings.database)
+        after = migrations.upgrade(settings, revision)
     out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
 
 
@@ -38,14 +35,18 @@ def downgrade(revision: Revision) -> None:
 
 
 @db.command()
-def revision(message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")]) -> None:
+def revision(
+    message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")],
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A table, or table.column, that no model has any more: drop it.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="One that no model has any more: leave it in the database, for good.")
+    ] = None,
+) -> None:
     """Write a migration from what has changed in the models; brings the database up to date first."""
     with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Comparing …"):
-            migrations.upgrade(database)
-            path = migrations.revise(database, message)
-    out.print(f"wrote {path}" if path else "the models and the database agree: nothing to write")
+        decisions.write_revision(settings, message, drop=drop or (), keep=keep or ())
 
 
 @db.command()

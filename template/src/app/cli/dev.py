@@ -27,7 +27,7 @@ def dev(host: Host = None, port: Port = None) -> None:
     stop_with_parent()
     with with_database(settings) as ready:
         with working("Migrating …"):
-            migrations.upgrade(ready.database)
+            migrations.upgrade(ready)
         _announce(f"http://{address[0]}:{address[1]}", embedded=not settings.database.is_configured)
         run_server(
             ready,

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import typer
 from rich.text import Text
 from sqlalchemy import text
 
 from app.cli import migrations
-from app.cli.output import out, sentences
+from app.cli.finding import Finding, failure
+from app.cli.leftovers import leftovers
+from app.cli.output import out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
 from app.core.config.loading import likely_typos
@@ -22,15 +23,6 @@ from app.wiring import open_services
 
 _DATABASE = "database"
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-
-
-class Finding(NamedTuple):
-    """One line: how it is, what was looked at, what was found, and what to do about it."""
-
-    verdict: str
-    subject: str
-    message: str
-    next_step: str | None = None
 
 
 def doctor() -> None:
@@ -49,10 +41,11 @@ def doctor() -> None:
 
 
 def _findings() -> Iterator[Finding]:
+    yield from leftovers()
     try:
         settings = command_settings()
     except AppException as error:
-        yield _failure("settings", error)
+        yield failure("settings", error)
         return
     yield Finding("ok", "settings", f"{settings.environment}, all valid")
     for typo in likely_typos():
@@ -62,7 +55,7 @@ def _findings() -> Iterator[Finding]:
             yield asyncio.run(_database(ready))
             yield from _migrations(ready)
     except AppException as error:
-        yield _failure(_DATABASE, error)
+        yield failure(_DATABASE, error)
 
 
 async def _database(settings: ApplicationSettings) -> Finding:
@@ -93,7 +86,7 @@ def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
     try:
         migrations.require_current(settings.database)
     except AppException as error:
-        yield _failure("migrations", error)
+        yield failure("migrations", error)
     else:
         yield Finding("ok", "migrations", "all applied")
         yield asyncio.run(_secrets(settings))
@@ -137,14 +130,9 @@ async def _checked(check: HealthCheck) -> Finding:
         async with asyncio.timeout(check.timeout_seconds):
             await check.check()
     except AppException as error:
-        found = _failure(check.name, error)
+        found = failure(check.name, error)
     except Exception as error:  # noqa: BLE001 — any failure at all is what the check is for; it is shown
         found = Finding("failed", check.name, f"does not work ({type(error).__name__}: {redact_text(str(error))})")
     else:
         return Finding("ok", check.name, "works")
     return found if check.required else found._replace(verdict="warning")
-
-
-def _failure(subject: str, error: AppException) -> Finding:
-    message, next_step = sentences(error)
-    return Finding("failed", subject, message, next_step)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from app.core.database.lifecycle import WriteSession, get_async_session
+from app.core.database.lifecycle import WriteSession, get_database
 from app.core.events import BaseEvent
 from app.core.exceptions import AppException
 from app.core.logging import get_logger
@@ -91,8 +91,8 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
 
 @asynccontextmanager
 async def unit_of_work(*, publish: Publish | None = None) -> AsyncIterator[UnitOfWork]:
-    """A unit of work with a session of its own: for commands and jobs, and where a request's would last too long."""
-    async with get_async_session() as session, atomic(session, publish=publish) as uow:
+    """A unit of work with a session of its own: a request's, a command's, a job's."""
+    async with get_database().session() as session, atomic(session, publish=publish) as uow:
         yield uow
 
 

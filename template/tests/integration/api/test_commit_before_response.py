@@ -10,10 +10,11 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.core.config import ApplicationSettings
 from app.core.database import get_database
 from app.core.exceptions import DatabaseException
+from app.core.uow import atomic
 from tests.applications import running
 from tests.databases import DatabaseServer
 
@@ -26,13 +27,13 @@ router = APIRouter()
 
 @router.post(NOTES)
 async def write_note(word: str, uow: UnitOfWork) -> dict[str, str]:
-    await uow.session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    await uow.session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
     return {"word": word}
 
 
 @router.post(f"{NOTES}/swallowed")
 async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
-    await uow.session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    await uow.session.execute(text("INSERT INTO doodles VALUES ('chair')"))
     try:
         await uow.session.execute(text("SELECT 1 / 0"))
     except DatabaseException:
@@ -40,14 +41,21 @@ async def write_note_twice(uow: UnitOfWork) -> dict[str, str]:
     raise AssertionError
 
 
+@router.post(f"{NOTES}/in-blocks")
+async def write_two_notes(session: WriteSession) -> None:
+    async with atomic(session):
+        await session.execute(text("INSERT INTO doodles VALUES ('table')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
+
+
 @router.get(NOTES)
 async def read_notes(session: ReadSession) -> list[str]:
-    return list(await session.scalars(text("SELECT word FROM notes")))
+    return list(await session.scalars(text("SELECT word FROM doodles")))
 
 
 @router.get(f"{NOTES}/sneaky")
 async def write_where_only_reading_is_meant(session: ReadSession) -> None:
-    await session.execute(text("INSERT INTO notes VALUES ('chair')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
     await session.commit()
 
 
@@ -56,7 +64,7 @@ async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterato
     """A client of an application with a table of its own, where what is committed stays."""
     async with running(settings.with_database_url(scratch_url), router) as client:
         async with get_database().engine.begin() as connection:
-            await connection.execute(text("CREATE TABLE notes (word text)"))
+            await connection.execute(text("CREATE TABLE doodles (word text)"))
         yield client
 
 
@@ -71,7 +79,7 @@ async def at_commit(engine: AsyncEngine, statement: str) -> None:
         )
         await connection.execute(
             text(
-                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
+                "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON doodles DEFERRABLE INITIALLY DEFERRED "
                 "FOR EACH ROW EXECUTE FUNCTION at_commit()"
             )
         )
@@ -119,6 +127,12 @@ async def test_a_failed_statement_that_the_route_swallowed_answers_500(notes: As
 
     problem(answer, 500, "INTERNAL_ERROR")
     assert (await notes.get(NOTES)).json() == []
+
+
+async def test_a_route_that_commits_for_itself_keeps_what_it_committed_and_no_more(notes: AsyncClient) -> None:
+    assert (await notes.post(f"{NOTES}/in-blocks")).status_code == 200
+
+    assert (await notes.get(NOTES)).json() == ["table"]
 
 
 async def test_a_session_for_reading_refuses_to_write(notes: AsyncClient) -> None:

@@ -28,6 +28,7 @@ from app.core.exceptions import (
     RateLimitError,
     ResourceExistsError,
     ResourceNotFoundError,
+    SignatureError,
     TimeoutError,
     ValidationError,
 )
@@ -51,6 +52,7 @@ ERRORS: dict[str, tuple[AppException, int]] = {
         (AuthenticationError("Who are you?"), 401),
         (AuthorizationError("Not yours."), 403),
         (PaymentError("The card was declined."), 402),
+        (SignatureError("The signature is wrong."), 400),
         (RateLimitError(30), 429),
         (ExternalServiceError("billing", "is away"), 503),
         (DatabaseConnectionError("The database cannot be reached."), 503),

@@ -34,7 +34,7 @@ class NoteWritten(BaseEvent):
 
 @notes.post("/{word}")
 async def write(word: str, uow: UnitOfWork) -> str:
-    await uow.session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    await uow.session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
     uow.record(NoteWritten(word=word))
     return word
 
@@ -54,7 +54,7 @@ class Handler:
 
     async def __call__(self, event: NoteWritten) -> None:
         async with get_async_session() as session:
-            found = await session.scalar(text("SELECT count(*) FROM notes WHERE word = :word"), {"word": event.word})
+            found = await session.scalar(text("SELECT count(*) FROM doodles WHERE word = :word"), {"word": event.word})
         self.heard.append((event.word, bool(found)))
         self.requests.append(event.correlation_id)
 
@@ -74,7 +74,7 @@ def own_settings(settings: ApplicationSettings, scratch_url: str) -> Application
 async def client(own_settings: ApplicationSettings, handler: Handler) -> AsyncIterator[AsyncClient]:
     async with running(own_settings, notes) as client:
         async with get_async_session() as session:
-            statement = "CREATE TABLE notes (word text UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+            statement = "CREATE TABLE doodles (word text UNIQUE DEFERRABLE INITIALLY DEFERRED)"
             await session.execute(text(statement))
             await session.commit()
         get_event_bus().subscribe(NoteWritten, handler)

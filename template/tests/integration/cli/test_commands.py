@@ -17,6 +17,7 @@ from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.development.env_file import ensure_env_file
+from tests.environments import production
 from tests.integration.cli.conftest import Run
 from tests.integration.core.listeners import closed_port
 
@@ -198,8 +199,7 @@ def test_serving_without_a_database_names_the_ways_out(project: Path, app_comman
 def test_development_is_refused_elsewhere(
     stage: str, on_migrated: str, project: Path, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ENVIRONMENT", stage)
-    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db.example.org/app")
+    production(monkeypatch, ENVIRONMENT=stage)
 
     result = app_command("dev")
 

@@ -115,16 +115,16 @@ def test_a_migration_that_the_server_refuses_is_a_sentence_and_changes_nothing(
 
 @pytest.mark.process
 def test_two_at_once_take_turns(project: Path, on_empty: str) -> None:
-    database = make_settings(database_url=on_empty).database
+    settings = make_settings(database_url=on_empty)
     command = [sys.executable, "-c", "from app.cli import run; run()", "db", "upgrade"]
 
     async def race() -> list[bytes]:
-        engine = migration_engine(database)
+        engine = migration_engine(settings.database)
         async with engine.connect() as referee:
             # Both are held at the start until both are there.
             await referee.execute(text("SELECT pg_advisory_lock(4206931)"))
             process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-            here = asyncio.create_task(asyncio.to_thread(migrations.upgrade, database))
+            here = asyncio.create_task(asyncio.to_thread(migrations.upgrade, settings))
             waiting = text(
                 "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid "
                 "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"

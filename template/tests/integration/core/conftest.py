@@ -24,7 +24,7 @@ async def module_database(database_url: str) -> AsyncIterator[Database]:
     database = Database(make_settings(database_url=database_url).database, application_name="tests")
     async with database.engine.begin() as connection:
         await connection.execute(
-            text("CREATE TABLE notes (word text CONSTRAINT uq_notes_word UNIQUE DEFERRABLE INITIALLY IMMEDIATE)")
+            text("CREATE TABLE doodles (word text CONSTRAINT uq_doodles_word UNIQUE DEFERRABLE INITIALLY IMMEDIATE)")
         )
     yield database
     await database.close()
@@ -34,7 +34,7 @@ async def module_database(database_url: str) -> AsyncIterator[Database]:
 async def database(module_database: Database) -> Database:
     """The module's database with an empty table of words, no word twice."""
     async with module_database.engine.begin() as connection:
-        await connection.execute(text("TRUNCATE notes"))
+        await connection.execute(text("TRUNCATE doodles"))
     return module_database
 
 

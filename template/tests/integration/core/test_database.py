@@ -96,7 +96,7 @@ async def test_the_server_ends_a_transaction_in_which_nothing_happens(open_datab
     [
         ("SELECT nonsense", DatabaseQueryError),
         ("SELECT 1 / 0", DatabaseQueryError),
-        ("INSERT INTO notes VALUES ('a'), ('a')", DatabaseIntegrityError),
+        ("INSERT INTO doodles VALUES ('a'), ('a')", DatabaseIntegrityError),
         ("SELECT pg_terminate_backend(pg_backend_pid())", DatabaseConnectionError),
     ],
 )
@@ -107,7 +107,7 @@ async def test_errors_of_the_driver_become_ours_without_the_inside(
         await session.execute(text(statement))
 
     assert caught.value.__cause__ is not None
-    for inside in ("notes", "nonsense", "SELECT", "asyncpg"):
+    for inside in ("doodles", "nonsense", "SELECT", "asyncpg"):
         assert inside not in caught.value.message
 
 
@@ -122,14 +122,14 @@ async def test_values_appear_in_no_error(database: Database, session: WriteSessi
 
 
 async def test_a_session_for_reading_refuses_every_change(database: Database) -> None:
-    for statement in ("INSERT INTO notes VALUES ('a')", "CREATE TABLE others ()", "DELETE FROM notes"):
+    for statement in ("INSERT INTO doodles VALUES ('a')", "CREATE TABLE others ()", "DELETE FROM doodles"):
         async with database.read_session() as session:
             with pytest.raises(DatabaseQueryError):
                 await session.execute(text(statement))
     async with database.session() as session, atomic(session):
-        await session.execute(text("INSERT INTO notes VALUES ('a')"))
+        await session.execute(text("INSERT INTO doodles VALUES ('a')"))
     async with database.read_session() as session:
-        assert list(await session.scalars(text("SELECT word FROM notes"))) == ["a"]
+        assert list(await session.scalars(text("SELECT word FROM doodles"))) == ["a"]
 
 
 async def test_what_is_known_about_the_connection_holds_no_password(open_database: Callable[..., Database]) -> None:

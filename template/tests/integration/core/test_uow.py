@@ -48,13 +48,13 @@ class Listener:
 
 
 async def write(session: WriteSession, word: str) -> None:
-    await session.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+    await session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
 
 
 async def words(database: Database) -> list[str]:
     """What everybody can see."""
     async with database.engine.connect() as connection:
-        return list(await connection.scalars(text("SELECT word FROM notes ORDER BY word")))
+        return list(await connection.scalars(text("SELECT word FROM doodles ORDER BY word")))
 
 
 async def test_what_is_done_inside_is_committed_when_the_block_ends(database: Database, session: WriteSession) -> None:
@@ -216,7 +216,7 @@ async def test_a_failure_to_publish_is_reported_and_changes_nothing(database: Da
 
 async def test_a_commit_that_fails_is_raised_and_nobody_is_told(database: Database, session: WriteSession) -> None:
     listener = Listener(database)
-    await session.execute(text("INSERT INTO notes VALUES ('a')"))
+    await session.execute(text("INSERT INTO doodles VALUES ('a')"))
     await session.commit()
 
     async def commit_the_same_word() -> None:
@@ -228,7 +228,7 @@ async def test_a_commit_that_fails_is_raised_and_nobody_is_told(database: Databa
     with pytest.raises(DatabaseIntegrityError) as caught:
         await commit_the_same_word()
 
-    assert "notes" not in caught.value.message
+    assert "doodles" not in caught.value.message
     assert caught.value.__cause__ is not None
     assert listener.heard == []
     assert await words(database) == ["a"]
@@ -292,4 +292,4 @@ async def test_a_block_that_is_cancelled_takes_everything_back_and_frees_its_con
     async with AsyncExitStack() as stack:
         for _ in range(POOL_SIZE):
             connection = await stack.enter_async_context(database.engine.connect())
-            assert (await connection.execute(text("SELECT count(*) FROM notes"))).scalar_one() == 0
+            assert (await connection.execute(text("SELECT count(*) FROM doodles"))).scalar_one() == 0

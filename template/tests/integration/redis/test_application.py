@@ -99,6 +99,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.process
 async def test_frozen_in_mid_load_it_costs_no_request_an_answer_and_the_99th_percentile_at_most_the_timeout(
     redis_settings: ApplicationSettings, redis_server: RedisServer
 ) -> None:

@@ -29,6 +29,7 @@ from app.core.exceptions import (
     RateLimitError,
     ResourceExistsError,
     ResourceNotFoundError,
+    SignatureError,
     TimeoutError,
     ValidationError,
 )
@@ -46,6 +47,7 @@ EVERY_ERROR = [
     (BusinessRuleError("m"), "BUSINESS_RULE_VIOLATED", "m"),
     (AuthenticationError("m"), "AUTHENTICATION_FAILED", "m"),
     (AuthorizationError("m"), "PERMISSION_DENIED", "m"),
+    (SignatureError("m"), "SIGNATURE_INVALID", "m"),
     (RateLimitError(30), "RATE_LIMITED", "Too many requests: try again in 30 s."),
     (PaymentError("m"), "PAYMENT_FAILED", "m"),
     (InfrastructureException("m"), "INFRASTRUCTURE_ERROR", "m"),

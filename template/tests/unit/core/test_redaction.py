@@ -117,6 +117,7 @@ def test_an_ordinary_key_shows_its_value(key: str) -> None:
         ("github_pat_Xq7planted0123456789", "[redacted]"),
         ("xoxb-Xq7planted-1234", "[redacted]"),
         ("AKIAXQ7PLANTED234567", "[redacted]"),
+        ("AKIAPLANTEDPLANTEDPL", "[redacted]"),
         ("password=Xq7planted&user=me", "password=[redacted]&user=me"),
         ("password = 'Xq7 planted' user=me", "password = '[redacted]' user=me"),
         ('{"password": "Xq7, planted", "user": "me"}', '{"password": "[redacted]", "user": "me"}'),

@@ -1,4 +1,4 @@
-"""Everything in this folder starts and kills servers of its own, again and again; most share a cluster."""
+"""Tests of the embedded server start and kill servers of their own, again and again; most share a cluster."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.embedded_servers import query
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.path.parent == Path(__file__).parent and item.path.name.startswith("test_embedded_postgres"):
             item.add_marker(pytest.mark.process)
 
 

@@ -1,5 +1,6 @@
 """No request is read beyond a limit."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -24,14 +25,14 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        read = 0
+        read: int | None = None
 
         async def receive_limited() -> Message:
             nonlocal read
-            # Python refuses to read a number of thousands of digits; twenty are beyond every limit.
-            if announced.isdigit() and int(announced[:20]) > self.max_bytes:
-                raise self._too_large()
+            if read is None:
+                # Only now: most requests have no body, and nobody reads it.
+                self._refuse_announced(scope["headers"])
+                read = 0
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.max_bytes:
@@ -39,6 +40,12 @@ class BodyLimitMiddleware:
             return message
 
         await self.app(scope, receive_limited, send)
+
+    def _refuse_announced(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        for name, value in headers:
+            # Python refuses to read a number of thousands of digits; twenty are beyond every limit.
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > self.max_bytes:
+                raise self._too_large()
 
     def _too_large(self) -> HTTPException:
         # Closing the connection spares the client from sending the rest.

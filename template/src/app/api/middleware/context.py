@@ -2,11 +2,13 @@
 
 import os
 import re
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import monitor
+from app.core.monitoring import Request
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
@@ -41,5 +43,10 @@ class RequestContextMiddleware:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with monitor.scope(**context):
+        with monitor.scope(partial(_asked_for, scope), **context):
             await self.app(scope, receive, send_with_id)
+
+
+def _asked_for(scope: Scope) -> Request:
+    """By the route that the router has put into the scope, if it has found one."""
+    return Request(scope["method"], getattr(scope.get("route"), "path", None))

@@ -1,5 +1,6 @@
 """Headers that tell browsers to trust less (OWASP REST Security Cheat Sheet, "Security headers")."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ class SecurityHeadersMiddleware:
         hsts = ((b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds),)
         self._for_pages = _ALWAYS + (hsts if hsts_seconds else ())
         self._for_data = self._for_pages + _FOR_DATA
+        self._names = frozenset(dict(self._for_data))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,13 +42,15 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._complete(list(message.get("headers", ())))
+                message["headers"] = self._complete(message.get("headers", ()))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _complete(self, headers: list[Header]) -> list[Header]:
-        present = {name for name, _ in headers}
-        is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+    def _complete(self, headers: Sequence[Header]) -> list[Header]:
+        present = dict(headers)
+        is_page = present.get(b"content-type", b"").startswith(b"text/html")
         wanted = self._for_pages if is_page else self._for_data
-        return headers + [header for header in wanted if header[0] not in present]
+        if self._names.isdisjoint(present):
+            return [*headers, *wanted]
+        return [*headers, *(header for header in wanted if header[0] not in present)]

@@ -17,7 +17,7 @@ from app.core.database.errors import connect, translate
 # bound is for a server or a network that no longer answers at all.
 _CLIENT_GRACE_SECONDS = 5.0
 # Marks a connection on which a statement has failed since its last commit.
-_FAILED = "statement_failed"
+FAILED = "statement_failed"
 
 
 def create_engine(
@@ -127,7 +127,7 @@ def _replace_closed_connection(
 
 def _note_failure(context: ExceptionContext) -> None:
     if context.connection is not None and not context.is_disconnect:
-        context.connection.info[_FAILED] = True
+        context.connection.info[FAILED] = True
 
 
 def _refuse_failed_transaction(connection: Connection) -> None:
@@ -135,7 +135,7 @@ def _refuse_failed_transaction(connection: Connection) -> None:
 
     Only the server knows whether a savepoint has healed the transaction; it is asked after a failure, not else.
     """
-    if connection.info.pop(_FAILED, False):
+    if connection.info.pop(FAILED, False):
         connection.exec_driver_sql("SELECT 1")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import asyncpg
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from app.core.exceptions import (
     DatabaseConnectionError,
@@ -20,6 +20,8 @@ from app.core.exceptions import (
 _TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
 # Connection exceptions, insufficient resources, operator intervention such as a shutdown.
 _UNAVAILABLE: Final = ("08", "53", "57P")
+_CONNECTION_FAILURE: Final = "08006"
+_INTEGRITY: Final = "23"
 _UNREACHABLE: Final = "The database cannot be reached."
 
 
@@ -49,11 +51,16 @@ def translate(context: ExceptionContext) -> DatabaseException | None:
 def _translated(error: DBAPIError, *, lost: bool) -> DatabaseException:
     # Present wherever the server answered; absent where the connection broke before it could.
     state = str(getattr(error.orig, "sqlstate", None) or "")
+    return meaning(_CONNECTION_FAILURE if lost and state not in _TIMEOUTS else state)
+
+
+def meaning(state: str) -> DatabaseException:
+    """What an SQLSTATE of the server amounts to."""
     if state in _TIMEOUTS:
         return DatabaseTimeoutError("The database took too long.")
-    if lost or state.startswith(_UNAVAILABLE):
+    if state.startswith(_UNAVAILABLE):
         return DatabaseConnectionError("The connection to the database was lost.")
-    if isinstance(error, IntegrityError):
+    if state.startswith(_INTEGRITY):
         return DatabaseIntegrityError("The change contradicts other data.")
     return DatabaseQueryError("The database refused a statement.")
 

@@ -57,8 +57,12 @@ class Database:
         Raises:
             DatabaseConnectionError: No connection became free within the pool's timeout.
         """
-        async with self._place(), self.sessions() as session:
+        session = self.sessions()
+        await self._take_place()
+        try:
             yield WriteSession(ReadSession(session))
+        finally:
+            await self._close(session)
 
     @asynccontextmanager
     async def read_session(self) -> AsyncIterator[ReadSession]:
@@ -67,11 +71,14 @@ class Database:
         Raises:
             DatabaseConnectionError: No connection became free within the pool's timeout.
         """
-        async with self._place(), self.read_sessions() as session:
+        session = self.read_sessions()
+        await self._take_place()
+        try:
             yield ReadSession(session)
+        finally:
+            await self._close(session)
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _take_place(self) -> None:
         if self._places.locked():
             try:
                 # A timer is armed only for those who wait: it costs more than the semaphore.
@@ -81,8 +88,16 @@ class Database:
                 raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
         else:
             await self._places.acquire()
+
+    async def _close(self, session: AsyncSession) -> None:
         try:
-            yield
+            if session.in_transaction():
+                # As `async with` ends it: in a task of its own, so that the connection is given back even if this one
+                # is cancelled meanwhile.
+                await session.__aexit__(None, None, None)
+            else:
+                # Committed, rolled back or never used: there is no connection to give back and nothing to wait for.
+                session.sync_session.close()
         finally:
             self._places.release()
 
@@ -155,8 +170,8 @@ async def get_async_session() -> AsyncIterator[WriteSession]:
 
 
 async def get_db_session() -> AsyncIterator[WriteSession]:
-    """FastAPI dependency: the session of a request that changes something; `api/dependencies.py` commits it."""
-    async with get_async_session() as session:
+    """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`."""
+    async with get_database().session() as session:
         yield session
 
 

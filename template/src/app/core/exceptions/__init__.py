@@ -10,6 +10,7 @@ from app.core.exceptions.domain import (
     RateLimitError,
     ResourceExistsError,
     ResourceNotFoundError,
+    SignatureError,
     ValidationError,
 )
 from app.core.exceptions.infrastructure import (
@@ -50,6 +51,7 @@ __all__ = [
     "RateLimitError",
     "ResourceExistsError",
     "ResourceNotFoundError",
+    "SignatureError",
     "TimeoutError",
     "ValidationError",
 ]

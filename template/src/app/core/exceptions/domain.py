@@ -88,6 +88,12 @@ class AuthorizationError(AppException):
     code = "PERMISSION_DENIED"
 
 
+class SignatureError(AppException):
+    """A request that must be signed is not: no signature, one of something else, or one from long ago."""
+
+    code = "SIGNATURE_INVALID"
+
+
 class RateLimitError(AppException):
     """Too many requests.
 

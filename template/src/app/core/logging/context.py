@@ -1,7 +1,7 @@
 """What a line of the log knows about the request it belongs to: values that follow the task, not the thread."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Final
@@ -26,26 +26,24 @@ def bind_log_context(**values: str) -> None:
     _context.set({**_context.get(), **values})
 
 
-def log_context(**values: str) -> AbstractContextManager[None]:
+@contextmanager
+def log_context(**values: str) -> Iterator[None]:
     """Put these values on every line logged inside, by whoever; what is bound inside ends with it."""
-    return _Bound(values)
+    token = push_log_context(values)
+    try:
+        yield
+    finally:
+        pop_log_context(token)
 
 
-class _Bound(AbstractContextManager[None]):
-    """A class and no generator: every request enters one, and this costs it half as much."""
+def push_log_context(values: Mapping[str, str]) -> Token[Mapping[str, str]]:
+    """As `log_context`, for whoever has a block of its own: `pop_log_context` takes what it returns."""
+    return _context.set({**_context.get(), **values})
 
-    __slots__ = ("_token", "_values")
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self._token: Token[Mapping[str, str]] | None = None
-
-    def __enter__(self) -> None:
-        self._token = _context.set({**_context.get(), **self._values})
-
-    def __exit__(self, *_raised: object) -> None:
-        if self._token is not None:
-            _context.reset(self._token)
+def pop_log_context(token: Token[Mapping[str, str]]) -> None:
+    """Take off the lines what was put on them since `push_log_context`."""
+    _context.reset(token)
 
 
 def log_context_values() -> Mapping[str, str]:

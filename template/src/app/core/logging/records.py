@@ -1,9 +1,15 @@
 """The lines that every service writes, under the same names everywhere."""
 
+import logging
 from collections.abc import Mapping
+from typing import Final
 
 from app.core.exceptions import AppException
 from app.core.logging.setup import Logger
+from app.core.redaction import redact_text
+
+# HTTP's statuses from here on say that the server has failed.
+_FAILED: Final = 500
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
@@ -16,8 +22,14 @@ def log_request(logger: Logger, method: str, path: str, status: int, *, duration
         status: HTTP status.
         duration_ms: Milliseconds from the first byte in to the last byte out.
     """
-    write = logger.warning if status >= 500 else logger.info  # noqa: PLR2004 — HTTP's own number
-    write("request", method=method, path=path, status=status, duration_ms=round(duration_ms, 2))
+    facts: dict[str, str | float] = {
+        "event": "request",
+        "method": redact_text(method),
+        "path": redact_text(path),
+        "status": status,
+        "duration_ms": round(duration_ms, 2),
+    }
+    logger.write_clean(logging.WARNING if status >= _FAILED else logging.INFO, facts)
 
 
 def log_db_query(logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None) -> None:

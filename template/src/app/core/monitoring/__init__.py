@@ -9,8 +9,8 @@ from typing import Final
 
 from app.core.monitoring.backend import LogBackend, MonitorBackend
 from app.core.monitoring.facade import Monitor
-from app.core.monitoring.report import Breadcrumb, Level, Report, User
+from app.core.monitoring.report import Breadcrumb, Level, Report, Request, User
 
 monitor: Final = Monitor(LogBackend())
 
-__all__ = ["Breadcrumb", "Level", "LogBackend", "Monitor", "MonitorBackend", "Report", "User", "monitor"]
+__all__ = ["Breadcrumb", "Level", "LogBackend", "Monitor", "MonitorBackend", "Report", "Request", "User", "monitor"]

@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
-from app.core.logging import bind_log_context, current_request_id, get_logger, log_context
+from app.core.logging import bind_log_context, current_request_id, get_logger
+from app.core.logging.context import pop_log_context, push_log_context
 from app.core.monitoring.backend import MonitorBackend
-from app.core.monitoring.report import Breadcrumb, Level, Report, User
+from app.core.monitoring.report import Breadcrumb, Level, Report, Request, User
 from app.core.redaction import redact, redact_text
 
 # As many as a reader goes through; the oldest make room.
@@ -24,22 +25,21 @@ class _Scope(AbstractContextManager[None]):
     A class and no generator: every request enters one, and this costs it half as much.
     """
 
-    __slots__ = ("_log_context", "_token", "breadcrumbs", "user")
+    __slots__ = ("_log_token", "_log_values", "_token", "breadcrumbs", "request", "user")
 
-    def __init__(self, log_values: Mapping[str, str]) -> None:
+    def __init__(self, log_values: Mapping[str, str], request: Callable[[], Request] | None = None) -> None:
+        self.request = request
         self.breadcrumbs: deque[Breadcrumb] = deque(maxlen=MAX_BREADCRUMBS)
         self.user: User | None = None
-        self._log_context = log_context(**log_values)
-        self._token: Token[_Scope | None] | None = None
+        self._log_values = log_values
 
     def __enter__(self) -> None:
         self._token = _current.set(self)
-        self._log_context.__enter__()
+        self._log_token = push_log_context(self._log_values)
 
     def __exit__(self, *_raised: object) -> None:
-        self._log_context.__exit__(None, None, None)
-        if self._token is not None:
-            _current.reset(self._token)
+        pop_log_context(self._log_token)
+        _current.reset(self._token)
 
 
 # None instead of a scope as the default, which every request would share.
@@ -68,13 +68,14 @@ class Monitor:
 
         return detach
 
-    def scope(self, **log_values: str) -> AbstractContextManager[None]:
+    def scope(self, request: Callable[[], Request] | None = None, /, **log_values: str) -> AbstractContextManager[None]:
         """Begin a request, a delivery or a job: nothing of another's user and breadcrumbs is seen inside.
 
         Args:
+            request: What was asked for, to be called when there is something to report: the route is found late.
             log_values: What to put on every line logged inside.
         """
-        return _Scope(log_values)
+        return _Scope(log_values, request)
 
     def capture_exception(self, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
         """Report an error that nobody foresaw, with its traceback.
@@ -97,6 +98,12 @@ class Monitor:
         """
         text = redact_text(message)
         self._report(lambda backend, report: backend.capture_message(text, level, report), context)
+
+    def describe(self, context: Mapping[str, object] | None = None) -> Report:
+        """What a report that is made here and now tells."""
+        scope = _current.get() or _Scope({})
+        request = scope.request() if scope.request else None
+        return Report(_redacted(context), tuple(scope.breadcrumbs), scope.user, current_request_id(), request)
 
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
         """Say who made this request: reports carry it, and every further line of the log carries `user_id`.
@@ -156,9 +163,8 @@ class Monitor:
                     span.__exit__(type(failure) if failure else None, failure, traceback)
 
     def _report(self, send: Callable[[MonitorBackend, Report], None], context: Mapping[str, object] | None) -> None:
-        scope = _current.get() or _Scope({})
         with self._contained("report"):
-            report = Report(_redacted(context), tuple(scope.breadcrumbs), scope.user, current_request_id())
+            report = self.describe(context)
             for backend in self._backends:
                 with self._contained(type(backend).__name__):
                     send(backend, report)

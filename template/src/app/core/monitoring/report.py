@@ -37,6 +37,18 @@ class Breadcrumb(NamedTuple):
     data: Mapping[str, object]
 
 
+class Request(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        method: HTTP method.
+        route: The template of the path, such as "/users/{user_id}"; None when none was found.
+    """
+
+    method: str
+    route: str | None
+
+
 class Report(NamedTuple):
     """What is known at the moment of a report. Secrets are taken out already.
 
@@ -45,9 +57,11 @@ class Report(NamedTuple):
         breadcrumbs: The last steps of this request, oldest first.
         user: Who made the request, if somebody has said so.
         request_id: Which request it was, if any.
+        request: What was asked for; None in what the request has only led to.
     """
 
     context: Mapping[str, object]
     breadcrumbs: tuple[Breadcrumb, ...]
     user: User | None
     request_id: str | None
+    request: Request | None = None

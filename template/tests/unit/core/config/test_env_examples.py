@@ -7,6 +7,7 @@ from dotenv import dotenv_values
 
 from app.core.config import ApplicationSettings, Environment, load_settings
 from app.core.config.loading import known_variables
+from tests.environments import examples
 from tests.unit.core.config.conftest import KEY
 
 PROJECT = Path(__file__).parents[4]
@@ -55,8 +56,9 @@ def test_the_stages_examples_work_once_filled_in(stage: str, project: Path, monk
     assert {"SECRET_KEY", "DATABASE_URL"} <= empty
     monkeypatch.setenv("ENVIRONMENT", stage)
     monkeypatch.delenv("SECRET_KEY")
+    filled_in = {**examples(), "DATABASE_URL": "postgres://u:p@h/db", "SECRET_KEY": KEY}
     (project / f".env.{stage}").write_text(
-        text.replace("DATABASE_URL=", "DATABASE_URL=postgres://u:p@h/db").replace("SECRET_KEY=", f"SECRET_KEY={KEY}")
+        "".join(f"{line}{filled_in.get(line[:-1], '') if line.endswith('=') else ''}\n" for line in text.splitlines())
     )
 
     settings = load_settings()

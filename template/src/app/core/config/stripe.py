@@ -1,0 +1,98 @@
+"""How payments are taken."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
+
+# Secret and restricted keys, of an account or of an organisation (Stripe documentation, "API keys").
+_SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(?P<test>(?:org_)?test_)?[A-Za-z0-9_]+")
+_WEBHOOK_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+
+
+class StripeSettings(SettingsSection):
+    """Access to Stripe. Until it is enabled, payments are made up and marked `test_mode`."""
+
+    model_config = SettingsConfigDict(env_prefix="STRIPE_")
+
+    enabled: bool = Field(
+        default=False, description="Whether payments go to Stripe. Production must.", examples=["true"]
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="A secret or a restricted key: sk_… or rk_…; production takes no test key.",
+        examples=["rk_live_of_the_account"],
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs what Stripe sends to /webhooks/stripe: whsec_…; each endpoint has its own.",
+        examples=["whsec_of_the_endpoint"],
+    )
+    return_url: str = Field(
+        default="http://127.0.0.1:8000/docs",
+        description="Where customers come back to; `reference` and `outcome` are added to its query.",
+        examples=["https://www.example.com/orders"],
+    )
+    timeout_seconds: float = Field(
+        default=10, gt=0, le=80, description="For each attempt of a call; Stripe's own library would wait 80."
+    )
+    attempts: int = Field(default=3, ge=1, le=10, description="How often a call is made at most, with one key.")
+    total_seconds: float = Field(default=20, gt=0, le=300, description="For a call with all of its attempts.")
+    webhook_tolerance_seconds: int = Field(
+        default=300, ge=1, le=3600, description="How old a signature may be. Stripe recommends five minutes."
+    )
+    api_base: str = Field(default="https://api.stripe.com", description="Where the API is; for tests.")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SECRET_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must be a secret or restricted key, which begins with sk_ or rk_")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _WEBHOOK_SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("must be the signing secret of a webhook endpoint, which begins with whsec_")
+        return value
+
+    @field_validator("return_url", "api_base")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+        except ValueError:
+            url = urlsplit("")
+        if url.scheme not in {"http", "https"} or not url.hostname or url.fragment:
+            raise ValueError("must be http:// or https:// and a host, without a fragment")
+        return value.rstrip("/") if not url.query else value
+
+    @property
+    def has_test_key(self) -> bool:
+        """Whether the key moves no real money."""
+        match = _SECRET_KEY.fullmatch(self.secret_key.get_secret_value()) if self.secret_key else None
+        return bool(match and match["test"])
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Enabled, it needs its keys; in production nothing may look paid that is not."""
+        if self.enabled and self.secret_key is None:
+            yield Problem("STRIPE_SECRET_KEY", "is required when STRIPE_ENABLED is true")
+        if self.enabled and self.webhook_secret is None:
+            yield Problem("STRIPE_WEBHOOK_SECRET", "is required when STRIPE_ENABLED is true")
+        if environment is not Environment.PRODUCTION:
+            return
+        if not self.enabled:
+            yield Problem("STRIPE_ENABLED", "must be true in production, where no payment may be made up")
+        if self.has_test_key:
+            yield Problem("STRIPE_SECRET_KEY", "must be a live key in production")
+        if self.enabled and not self.return_url.startswith("https://"):
+            yield Problem("STRIPE_RETURN_URL", "must begin with https:// in production")
+        if not self.api_base.startswith("https://"):
+            yield Problem("STRIPE_API_BASE", "must begin with https:// in production")

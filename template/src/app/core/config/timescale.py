@@ -1,0 +1,71 @@
+"""How time series are kept: in which chunks, when in columns, for how long."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from app.core.config.section import Problem, SettingsSection
+from app.core.stage import Environment
+
+_HOURS_PER_DAY = 24
+_CENTURY_DAYS = 36_525
+
+
+class TimescaleSettings(SettingsSection):
+    """Whether TimescaleDB keeps the tables that are declared to be hypertables, and its policies for them.
+
+    `app db upgrade` brings the database in line with these; changed values take effect with its next run.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TIMESCALE_")
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether `app db upgrade` sets TimescaleDB up (2.18 or later). Without it, tables are plain ones.",
+    )
+    chunk_interval_hours: int = Field(
+        default=24,
+        ge=1,
+        le=8784,
+        description="Time that one chunk covers; a changed one holds for new chunks. Those of a day's work should fit "
+        "into a quarter of the server's memory.",
+    )
+    compress_after_days: int = Field(
+        default=7,
+        ge=0,
+        le=_CENTURY_DAYS,
+        description="Age at which chunks are converted to the columnstore; 0: never. Late arrivals go in there, too, "
+        "though more slowly.",
+    )
+    drop_after_days: int = Field(
+        default=0, ge=0, le=_CENTURY_DAYS, description="Age at which whole chunks are deleted for good; 0: never."
+    )
+    lock_timeout_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long setting up waits for a table that others use; 0: for ever, and those after it wait, too.",
+    )
+    statement_timeout_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="Limit for one step of setting up; 0: none. A table that is full already takes long to convert.",
+    )
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
+        """What is set takes effect, and what is kept is kept as long as the settings say."""
+        given = self.model_fields_set - {"enabled"}
+        if given and "enabled" not in self.model_fields_set:
+            names = ", ".join(sorted(self.variable(field) for field in given))
+            yield Problem("TIMESCALE_ENABLED", f"must be set, to true or false, where {names} is")
+        if not (self.enabled and self.drop_after_days):
+            return
+        if self.compress_after_days >= self.drop_after_days:
+            yield Problem(
+                "TIMESCALE_DROP_AFTER_DAYS", "must be more than TIMESCALE_COMPRESS_AFTER_DAYS, or 0 for never"
+            )
+        # A chunk goes when all of it is old enough: a longer one would keep its oldest rows beyond what was promised.
+        if self.chunk_interval_hours > self.drop_after_days * _HOURS_PER_DAY:
+            yield Problem("TIMESCALE_CHUNK_INTERVAL_HOURS", "must not be longer than TIMESCALE_DROP_AFTER_DAYS")

@@ -1,0 +1,29 @@
+"""TimescaleDB: which tables are hypertables, and what `app db upgrade` makes of that.
+
+    create_hypertables() → setup_compression_policies() → setup_retention_policies()
+
+Each brings the database in line with the settings and may be run again at any time: what is right already is left
+alone, what differs is changed. Without TimescaleDB, the same models work on plain tables.
+"""
+
+from app.core.timescale.declaration import Hypertable, as_hypertable, declared_hypertables
+from app.core.timescale.extension import create_extension
+from app.core.timescale.health import timescale_checks
+from app.core.timescale.hypertables import create_hypertables
+from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
+from app.core.timescale.setup import set_up_timescale
+from app.core.timescale.statistics import ChunkStatistics, get_chunk_statistics
+
+__all__ = [
+    "ChunkStatistics",
+    "Hypertable",
+    "as_hypertable",
+    "create_extension",
+    "create_hypertables",
+    "declared_hypertables",
+    "get_chunk_statistics",
+    "set_up_timescale",
+    "setup_compression_policies",
+    "setup_retention_policies",
+    "timescale_checks",
+]

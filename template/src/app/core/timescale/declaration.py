@@ -1,0 +1,88 @@
+"""How a model says that its table is to be a hypertable: in a line beside its columns, as `models/domain` shows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import MetaData, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql
+
+from app.core.exceptions import ConfigurationError
+
+_KEY: Final = "hypertable"
+_PREPARER: Final = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypertable:
+    """A table that is declared to be one.
+
+    Attributes:
+        table: The table.
+        time: The column that says to which chunk a row belongs.
+        segment_by: Columns that queries name a value of: the columnstore keeps rows together that agree in them.
+    """
+
+    table: Table
+    time: str
+    segment_by: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The table's name as statements spell it."""
+        return _PREPARER.format_table(self.table)
+
+    @property
+    def order_by(self) -> str:
+        """The order inside the columnstore: the newest first, which is what most queries ask for."""
+        return f"{self.time} DESC"
+
+
+def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any]:
+    """What to put into a table's `info`.
+
+    Args:
+        time: A column of type `timestamptz`. Every unique key of the table contains it: a hypertable checks keys chunk
+            by chunk.
+        segment_by: Columns that the columnstore keeps rows together by.
+    """
+    return {_KEY: (time, tuple(segment_by))}
+
+
+def declared_hypertables(metadata: MetaData) -> Sequence[Hypertable]:
+    """The tables that are declared to be hypertables, by name.
+
+    Raises:
+        ConfigurationError: A declaration contradicts its table.
+    """
+    found = [
+        Hypertable(table=table, time=table.info[_KEY][0], segment_by=table.info[_KEY][1])
+        for table in metadata.sorted_tables
+        if _KEY in table.info
+    ]
+    for hypertable in found:
+        _check(hypertable)
+    return found
+
+
+def _check(hypertable: Hypertable) -> None:
+    table = hypertable.table
+    missing = {hypertable.time, *hypertable.segment_by} - set(table.columns.keys())
+    if missing:
+        raise ConfigurationError(
+            f"The hypertable {table.name} is declared with columns that it does not have: {_named(missing)}.",
+            next_step="Correct the names in its as_hypertable(…).",
+        )
+    keys: list[Iterable[str]] = [table.primary_key.columns.keys()]
+    keys += [each.columns.keys() for each in table.constraints if isinstance(each, UniqueConstraint)]
+    keys += [each.columns.keys() for each in table.indexes if each.unique]
+    for key in map(set, keys):
+        if key and hypertable.time not in key:
+            raise ConfigurationError(
+                f"The hypertable {table.name} has a unique key without its time column: {_named(key)}.",
+                next_step=f"Add {hypertable.time} to the key, or drop the key.",
+            )
+
+
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(sorted(columns))

@@ -1,0 +1,177 @@
+"""Measurements on the wire."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+    with_config,
+)
+from pydantic.config import JsonDict
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypedDict
+
+# A request of so many takes some 50 ms and half a megabyte; more go into further requests.
+MAX_BATCH = 10_000
+MAX_BUCKETS = 1_000
+MAX_SERIES_PAGE = 100
+# Far beyond any measurement, and so far from the ends of the type that sums of squares stay inside.
+_LARGEST = 1e100
+# Moments that every part can calculate with, whatever their offset.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST_BUCKET_SECONDS = 366 * 86_400
+
+_BATCH: JsonDict = {
+    "measurements": [
+        {"series": "kitchen/temperature", "observed_at": "2026-11-20T08:00:00Z", "value": 20.5},
+        {"series": "kitchen/temperature", "observed_at": "2026-11-20T08:01:00Z", "value": 20.6},
+    ]
+}
+
+
+class _Written:
+    """The rules of a moment, in compiled code: Python functions, called ten thousand times, would take longer."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Without the pattern, a number would do: seconds for one reader, milliseconds for another.
+        return core_schema.custom_error_schema(
+            core_schema.chain_schema(
+                [
+                    core_schema.str_schema(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", max_length=64),
+                    core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
+                ]
+            ),
+            custom_error_type="moment",
+            custom_error_message="must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, "
+            "between the years 1900 and 2200",
+        )
+
+
+SeriesName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"),
+    Field(description="What is measured, as its owner calls it.", examples=["kitchen/temperature"]),
+]
+ObservedAt = Annotated[datetime, _Written(), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class MeasurementCreate(TypedDict):
+    """A value at a moment. A dictionary: making ten thousand objects would take twice as long as checking it does."""
+
+    series: SeriesName
+    observed_at: ObservedAt
+    value: Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+
+
+class MeasurementBatch(BaseModel):
+    """Measurements of any series, in any order; those that are there already stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BATCH]})
+
+    # The first wrong one ends the check: ten thousand complaints would help nobody.
+    measurements: list[MeasurementCreate] = Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)
+
+
+class Ingested(BaseModel):
+    """What became of a batch. Sent once more, all of it is duplicates."""
+
+    stored: int = Field(ge=0, examples=[2])
+    duplicates: int = Field(ge=0, description="There was one of that series and moment; it was kept.", examples=[0])
+
+
+class SeriesRange(BaseModel):
+    """A part of a series."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: SeriesName
+    start: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
+    end: ObservedAt = Field(
+        description="The first moment that is no longer part of it.", examples=["2026-11-21T00:00:00Z"]
+    )
+
+
+class BucketQuery(SeriesRange):
+    """A part of a series, in buckets."""
+
+    seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=_LONGEST_BUCKET_SECONDS,
+        description=f"How long a bucket is; at most {MAX_BUCKETS} of them make a range. Buckets are counted from a "
+        "Monday at midnight UTC, so that those of different ranges are the same.",
+    )
+
+    @property
+    def width(self) -> timedelta:
+        """How long a bucket is."""
+        return timedelta(seconds=self.seconds)
+
+
+class Summary(BaseModel):
+    """What several measurements amount to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int = Field(ge=1, examples=[60])
+    minimum: float = Field(examples=[20.5])
+    maximum: float = Field(examples=[21.5])
+    mean: float = Field(examples=[20.9])
+
+
+class Bucket(Summary):
+    """The measurements of a bucket; one without any is left out."""
+
+    bucket: datetime = Field(description="Its first moment.")
+
+
+class Statistics(BaseModel):
+    """A part of a series; all but the count are null where there is no measurement."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    count: int = Field(ge=0, examples=[1440])
+    minimum: float | None = Field(examples=[19.5])
+    maximum: float | None = Field(examples=[22.5])
+    mean: float | None = Field(examples=[20.9])
+    deviation: float | None = Field(
+        description="Standard deviation of the sample; null for fewer than two.", examples=[0.7]
+    )
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class LatestQuery(BaseModel):
+    """Which series to look at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: SeriesName | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="How many to return at most.")
+
+
+class Latest(BaseModel):
+    """The newest measurement of a series."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    series: SeriesName
+    observed_at: datetime
+    value: float = Field(examples=[20.6])
+
+
+class LatestPage(BaseModel):
+    """The newest measurement of each series, by name."""
+
+    latest: Sequence[Latest]
+    next: SeriesName | None = Field(
+        description="Pass as `after` to get the next page; null on the last one.", examples=["kitchen/temperature"]
+    )

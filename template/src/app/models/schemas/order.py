@@ -1,0 +1,74 @@
+"""Orders on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.models.domain.order import OrderStatus
+from app.models.schemas.page import CursorText, PageSize
+from app.models.schemas.types import Line
+
+# Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
+MAX_AMOUNT = 99_999_999
+
+Amount = Annotated[
+    int,
+    Field(strict=True, ge=1, le=MAX_AMOUNT, description="In minor units: cents, or whole yen.", examples=[1250]),
+]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{3}$"), Field(description="ISO 4217, in lower case.", examples=["usd"])
+]
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+class OrderCreate(BaseModel):
+    """A new order.
+
+    Here the payer says how much, as with a donation. Who sells something takes the amount from a table of prices.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"description": "A donation", "amount": 1250, "currency": "usd"}]},
+    )
+
+    description: Line = Field(description="What is paid for, as the payer will read it.", examples=["A donation"])
+    amount: Amount
+    currency: Currency = "usd"
+
+
+class OrderRead(BaseModel):
+    """An order as it is."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    description: str = Field(examples=["A donation"])
+    amount: Amount
+    currency: Currency
+    status: OrderStatus
+    test_mode: bool = Field(description="Whether it was paid with no real money.")
+    paid_at: datetime | None
+    refunded_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CheckoutRead(BaseModel):
+    """Where to pay."""
+
+    order_id: UUID
+    url: str = Field(description="Send the payer there.", examples=["https://checkout.stripe.com/c/pay/cs_live_a1"])
+    expires_at: datetime = Field(description="Until then; ask for a new one afterwards.")
+    test_mode: bool = Field(description="Whether no real money is involved.")
+
+
+class OrderQuery(BaseModel):
+    """Which orders to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: CursorText | None = Field(default=None, description="`next_cursor` of the page before.")
+    limit: PageSize = 20

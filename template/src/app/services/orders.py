@@ -1,0 +1,91 @@
+"""What can be done with orders; everybody has their own, and does not learn of others'."""
+
+from uuid import UUID
+
+from app.core import get_logger
+from app.core.database import ReadSession
+from app.core.exceptions import BusinessRuleError, ResourceNotFoundError
+from app.core.uow import UnitOfWork
+from app.models.domain.order import NEXT, Order, OrderStatus
+from app.models.events.order import OrderStatusChanged
+from app.models.schemas.order import OrderCreate, OrderQuery, OrderRead
+from app.models.schemas.page import Cursor, Page
+from app.repositories import orders
+
+logger = get_logger(__name__)
+
+
+async def create_order(
+    uow: UnitOfWork, owner_id: UUID, new: OrderCreate, *, idempotency_key: str
+) -> tuple[Order, bool]:
+    """The order of this key, and whether it is new. Safe to repeat.
+
+    Raises:
+        BusinessRuleError: The key was used for another order.
+    """
+    wanted = new.model_dump()
+    values = {"owner_id": owner_id, "idempotency_key": idempotency_key, **wanted}
+    order = await orders.insert_order(uow.session, values)
+    if order is not None:
+        return order, True
+    order = await orders.get_order_by_key(uow.session, owner_id, idempotency_key)
+    if any(getattr(order, name) != value for name, value in wanted.items()):
+        raise BusinessRuleError(
+            "This idempotency key was used for another order: take a new key for a new order.",
+            error_code="IDEMPOTENCY_KEY_REUSED",
+        )
+    return order, False
+
+
+async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Order:
+    """The owner's order of this key.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+    """
+    order = await orders.find_order(session, owner_id, order_id)
+    if order is None:
+        raise ResourceNotFoundError("Order", order_id)
+    return order
+
+
+async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -> Page[OrderRead]:
+    """A page of orders, the newest first.
+
+    Raises:
+        ValidationError: The cursor is none of ours.
+    """
+    after = Cursor.decode(which.cursor) if which.cursor else None
+    found = await orders.list_orders(session, owner_id, after=after, limit=which.limit + 1)
+    page = found[: which.limit]
+    return Page(
+        items=[OrderRead.model_validate(order) for order in page],
+        next_cursor=Cursor(id=page[-1].id).encode() if len(found) > which.limit else None,
+    )
+
+
+async def lock_own_order(uow: UnitOfWork, owner_id: UUID, order_id: UUID) -> Order:
+    """The owner's order, for this transaction to change.
+
+    Raises:
+        ResourceNotFoundError: There is none.
+    """
+    order = await orders.lock_order(uow.session, order_id, owner_id=owner_id)
+    if order is None:
+        raise ResourceNotFoundError("Order", order_id)
+    return order
+
+
+async def advance(uow: UnitOfWork, order: Order, status: OrderStatus, **changes: object) -> Order | None:
+    """Let an order get further; None, and nothing changed, where it cannot from where it is.
+
+    The only place that changes a status. The order must be locked.
+    """
+    before = OrderStatus(order.status)
+    if status not in NEXT[before]:
+        return None
+    changed = await orders.update_order(uow.session, order.id, {"status": status, **changes})
+    uow.record(OrderStatusChanged(order_id=order.id, owner_id=order.owner_id, status=status, before=before))
+    facts = {"order_id": str(order.id), "status": status.value, "before": before.value}
+    uow.after_commit(lambda: logger.info("order status", extra=facts))
+    return changed

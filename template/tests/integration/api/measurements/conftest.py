@@ -1,0 +1,110 @@
+"""Every test of measurements twice: on a plain table, and on a hypertable where the test server can have one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.core import cache
+from app.core.config import ApplicationSettings
+from app.core.database import Database, get_database
+from app.core.timescale import set_up_timescale
+from app.models.domain import load_metadata
+from tests.clients import make_client
+from tests.conftest import _bind_sessions
+from tests.databases import DatabaseServer
+from tests.factories import make_user
+from tests.hypertables import enabled, find_reason_against
+
+PATH = "/api/v1/measurements"
+# Yesterday at midnight: hours and days from here are whole buckets.
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+@pytest.fixture(scope="session", params=["plain", "hypertable"])
+def measuring_settings(
+    request: pytest.FixtureRequest, server: DatabaseServer, worker_id: str, settings: ApplicationSettings
+) -> Iterator[ApplicationSettings]:
+    """Settings with a database of the kind."""
+    if request.param == "hypertable" and (reason := asyncio.run(find_reason_against(server))):
+        pytest.skip(reason)
+    with server.clone(f"{worker_id}_{request.param}") as url:
+        found = settings.with_database_url(url)
+        if request.param == "hypertable":
+            asyncio.run(set_up_timescale(enabled(), found.database, load_metadata()))
+        yield found
+
+
+@pytest.fixture(scope="session")
+async def measuring_database(measuring_settings: ApplicationSettings) -> AsyncIterator[Database]:
+    database = Database(measuring_settings.database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def transaction(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncConnection]:
+    """As everywhere, but in that database."""
+    usual = get_database().engine
+    async with measuring_database.engine.connect() as connection, connection.begin() as outer:
+        _bind_sessions(connection, "create_savepoint")
+        yield connection
+        _bind_sessions(usual)
+        await outer.rollback()
+    await cache.clear()
+
+
+@pytest.fixture
+async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as client:
+        yield client
+
+
+@pytest.fixture
+async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[AsyncClient]:
+    """Somebody else."""
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as other:
+        yield other
+
+
+@pytest.fixture
+async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncClient]:
+    """A client whose measurements are committed, for what one connection cannot show."""
+    usual = get_database().engine
+    _bind_sessions(measuring_database.engine)
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as client:
+        yield client
+    async with measuring_database.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM users"))
+    _bind_sessions(usual)
+
+
+def rows(series: str, values: Sequence[float], *, begin: datetime = MIDNIGHT, minutes: float = 60) -> list[Any]:
+    """Measurements of a series, each so many minutes after the one before."""
+    return [
+        {"series": series, "observed_at": (begin + timedelta(minutes=minutes * n)).isoformat(), "value": value}
+        for n, value in enumerate(values)
+    ]
+
+
+async def ingest(client: AsyncClient, measurements: list[Any]) -> dict[str, int]:
+    """Send a batch, and say what became of it."""
+    answer = await client.post(PATH, json={"measurements": measurements})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, int] = answer.json()
+    return found
+
+
+def span(hours: float, *, series: str = "a", **more: object) -> dict[str, Any]:
+    """The query of a range that starts at midnight."""
+    end = MIDNIGHT + timedelta(hours=hours)
+    return {"series": series, "start": MIDNIGHT.isoformat(), "end": end.isoformat(), **more}

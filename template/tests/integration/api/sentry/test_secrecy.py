@@ -1,0 +1,86 @@
+"""What must not leave: planted everywhere it could be picked up, and looked for in all that was received."""
+
+import pytest
+from fastapi import APIRouter, Request
+
+from app.core import monitor
+from app.core.config import ApplicationSettings
+from app.core.exceptions import DatabaseQueryError
+from tests.integration.api.sentry.applications import reporting
+from tests.servers.sentry import sentry_server
+
+pytestmark = pytest.mark.anyio
+
+PLANTED = "Xq7planted"
+KEY_OF_A_PROVIDER = f"sk_live_{PLANTED}0123456789"
+TOKEN = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{PLANTED}"
+
+router = APIRouter(prefix="/planted")
+
+
+class Sealed:
+    """What a local variable may hold, in plain sight of whoever prints it."""
+
+    def __repr__(self) -> str:
+        return PLANTED
+
+
+def complain(about: str) -> None:
+    raise ValueError(f"password={PLANTED} among {about}, {TOKEN}")
+
+
+@router.post("/{key}")
+async def fail(key: str, request: Request) -> None:
+    local, body = Sealed(), await request.body()
+    monitor.set_user(1, email=f"{PLANTED}@example.org", username=PLANTED)
+    monitor.add_breadcrumb(
+        f"GET https://ada:{PLANTED}@example.org/", data={"api_key": PLANTED, "deep": [{"Authorization": PLANTED}]}
+    )
+    monitor.capture_message(f"Bearer {PLANTED}", context={"cookie": PLANTED, "text": KEY_OF_A_PROVIDER})
+    with monitor.trace(f"password={PLANTED}"):
+        pass
+    try:
+        complain(f"{len(key)} and {len(body)} and {type(local)}")
+    except ValueError as err:
+        err.add_note(f"token: {PLANTED}")
+        raise DatabaseQueryError(
+            f"postgresql://app:{PLANTED}@db/app refused", details={"secret": PLANTED, "key": KEY_OF_A_PROVIDER}
+        ) from err
+
+
+async def test_nothing_that_is_secret_or_somebody_s_own_is_in_what_sentry_gets(settings: ApplicationSettings) -> None:
+    async with (
+        sentry_server() as sentry,
+        reporting(settings, sentry.url, router, traces_sample_rate=1) as (client, _),
+    ):
+        answer = await client.post(
+            f"/planted/{PLANTED}",
+            params={"q": PLANTED},
+            json={"name": PLANTED},
+            headers={"Authorization": f"Bearer {TOKEN}", "X-Plain": PLANTED, "Cookie": f"session={PLANTED}"},
+        )
+
+    assert answer.status_code == 500
+    assert (len(sentry.events), len(sentry.transactions)) == (2, 1)
+    assert PLANTED not in sentry.text
+    error = sentry.events[1]
+    # What is left still says what happened.
+    assert [each["type"] for each in error["exception"]["values"]] == ["ValueError", "DatabaseQueryError"]
+    assert error["exception"]["values"][1]["value"] == "postgresql://[redacted]@db/app refused"
+    assert sentry.events[0]["extra"] == {"cookie": "[redacted]", "text": "[redacted]"}
+    assert all("vars" not in frame for each in error["exception"]["values"] for frame in each["stacktrace"]["frames"])
+    assert error["request"] == {"method": "POST", "url": "/planted/{key}"}
+
+
+async def test_a_text_that_never_ends_is_cut(settings: ApplicationSettings) -> None:
+    endless = APIRouter()
+
+    @endless.get("/endless")
+    async def fail() -> None:
+        raise RuntimeError("x" * 50_000)
+
+    async with sentry_server() as sentry, reporting(settings, sentry.url, endless) as (client, _):
+        await client.get("/endless")
+
+    assert len(sentry.event["exception"]["values"][0]["value"]) <= 4096
+    assert len(sentry.text) < 100_000

@@ -1,0 +1,83 @@
+"""Rows go in by COPY as a part of the session's transaction, and what goes wrong is the application's own error."""
+
+import contextlib
+
+import pytest
+from sqlalchemy import Column, MetaData, Table, Text, text
+
+from app.core.database import Database, WriteSession
+from app.core.database.copying import copy_rows
+from app.core.exceptions import (
+    DatabaseConnectionError,
+    DatabaseIntegrityError,
+    DatabaseQueryError,
+    DatabaseTimeoutError,
+)
+from app.core.uow import atomic
+
+pytestmark = pytest.mark.anyio
+
+DOODLES = Table("doodles", MetaData(), Column("word", Text))
+
+
+async def words(session: WriteSession) -> list[str]:
+    return list((await session.scalars(text("SELECT word FROM doodles ORDER BY word"))).all())
+
+
+async def test_rows_belong_to_the_transaction(database: Database, session: WriteSession) -> None:
+    await copy_rows(session, DOODLES, ["word"], [("a",)])
+    await session.rollback()
+    async with atomic(session):
+        await copy_rows(session, DOODLES, ["word"], ((word,) for word in "bc"))
+
+    async with database.session() as other:
+        assert await words(other) == ["b", "c"]
+
+
+async def copy_in_savepoint(session: WriteSession, *rows: str) -> None:
+    async with atomic(session):
+        await copy_rows(session, DOODLES, ["word"], [(row,) for row in rows])
+
+
+async def test_a_constraint_heals_with_its_savepoint(session: WriteSession) -> None:
+    async with atomic(session):
+        await copy_rows(session, DOODLES, ["word"], [("a",)])
+        with pytest.raises(DatabaseIntegrityError):
+            await copy_in_savepoint(session, "b", "a")
+
+    assert await words(session) == ["a"]
+
+
+async def copy_twice_and_swallow(session: WriteSession) -> None:
+    async with atomic(session):
+        await copy_rows(session, DOODLES, ["word"], [("a",)])
+        with contextlib.suppress(DatabaseIntegrityError):
+            await copy_rows(session, DOODLES, ["word"], [("a",)])
+
+
+async def test_a_failure_that_is_swallowed_does_not_commit_in_silence(session: WriteSession) -> None:
+    with pytest.raises(DatabaseQueryError):
+        await copy_twice_and_swallow(session)
+
+    assert await words(session) == []
+
+
+async def test_a_table_that_is_not_there(session: WriteSession) -> None:
+    with pytest.raises(DatabaseQueryError):
+        await copy_rows(session, Table("nowhere", MetaData()), ["word"], [("a",)])
+
+
+async def test_the_servers_limits_hold(database: Database, session: WriteSession) -> None:
+    await session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+    async with database.session() as other:
+        await other.execute(text("LOCK TABLE doodles"))
+        with pytest.raises(DatabaseTimeoutError):
+            await copy_rows(session, DOODLES, ["word"], [("a",)])
+
+
+async def test_a_connection_that_breaks(database: Database, session: WriteSession) -> None:
+    pid = await session.scalar(text("SELECT pg_backend_pid()"))
+    async with database.session() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with pytest.raises(DatabaseConnectionError):
+        await copy_rows(session, DOODLES, ["word"], [("a",)])

@@ -1,0 +1,119 @@
+"""Servers that cannot, and roles that may not: a sentence with the next step, and nothing half done."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.database import migration_engine
+from app.core.exceptions import ConfigurationError
+from app.core.timescale import create_extension, create_hypertables, declared_hypertables
+from app.core.timescale.turns import Limits, take_turn
+from app.models.domain import load_metadata
+from tests.hypertables import A_DAY, enabled, for_writing, pretended_extension, unlimited_session
+from tests.integration.core.timescale.conftest import database_of, set_up
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def session(scratch_url: str) -> AsyncIterator[AsyncSession]:
+    async with unlimited_session(scratch_url) as session:
+        yield session
+
+
+async def in_turn(session: AsyncSession, limits: Limits, *statements: str) -> None:
+    async with take_turn(for_writing(session), limits):
+        for statement in statements:
+            await session.execute(text(statement))
+
+
+async def test_a_server_without_it(reason_against: str | None, scratch_url: str) -> None:
+    if reason_against is None:
+        pytest.skip("this server has it")
+    with pytest.raises(ConfigurationError) as caught:
+        await set_up(scratch_url, enabled())
+    assert caught.value.message in {
+        "The database server has no TimescaleDB.",
+        "The database server has TimescaleDB, but does not load it when it starts.",
+    }
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("state", [{"created": None, "loaded": False}, {"created": "2.17.2"}])
+async def test_nothing_is_tried_on_a_server_that_cannot(state: dict[str, object], stand_in_url: str) -> None:
+    """Creating an extension that is not loaded would kill the connection."""
+    with pretended_extension(**state), pytest.raises(ConfigurationError) as caught:
+        await set_up(stand_in_url, enabled())
+    assert caught.value.__cause__ is None
+    async with unlimited_session(stand_in_url) as session:
+        assert (await session.scalars(text("SELECT call FROM calls"))).all() == []
+
+
+async def test_without_policies_there_are_still_hypertables(stand_in_url: str) -> None:
+    with pretended_extension(license="apache"):
+        with pytest.raises(ConfigurationError, match="Apache edition"):
+            await set_up(stand_in_url, enabled())
+        assert await set_up(stand_in_url, enabled(compress_after_days=0)) == []
+    async with unlimited_session(stand_in_url) as session:
+        assert (await session.scalars(text("SELECT call FROM calls"))).all() == ["create_hypertable"]
+
+
+async def test_a_role_that_may_not(real_url: str) -> None:
+    """First it may not create the extension, then, when that is there, not change tables of others."""
+    role = f"test_{secrets.token_hex(4)}"
+    hypertables = declared_hypertables(load_metadata())
+    engine = migration_engine(database_of(real_url))
+    event.listen(engine.sync_engine, "connect", lambda connection, _: connection.cursor().execute(f"SET ROLE {role}"))
+    async with unlimited_session(real_url) as session, take_turn(for_writing(session), Limits()):
+        await session.execute(text(f"CREATE ROLE {role}"))
+        await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    try:
+        async with AsyncSession(engine) as restricted:
+            with pytest.raises(ConfigurationError, match="may not create the extension") as caught:
+                await create_extension(for_writing(restricted), limits=Limits())
+            assert "CREATE EXTENSION timescaledb" in str(caught.value.next_step)
+        async with unlimited_session(real_url) as owner:
+            await create_extension(for_writing(owner), limits=Limits())
+        async with AsyncSession(engine) as restricted:
+            assert await create_extension(for_writing(restricted), limits=Limits()) == []
+            with pytest.raises(ConfigurationError, match="may not set up") as caught:
+                await create_hypertables(for_writing(restricted), hypertables, chunk_interval=A_DAY, limits=Limits())
+            assert "owns the tables" in str(caught.value.next_step)
+    finally:
+        async with unlimited_session(real_url) as session, take_turn(for_writing(session), Limits()):
+            await session.execute(text(f"DROP ROLE {role}"))
+
+
+async def test_a_table_in_use_is_waited_for_and_not_for_ever(session: AsyncSession, scratch_url: str) -> None:
+    async with unlimited_session(scratch_url) as other:
+        await other.execute(text("LOCK TABLE measurements IN ACCESS SHARE MODE"))
+        with pytest.raises(ConfigurationError, match="took too long") as caught:
+            await in_turn(session, Limits(lock=0.05), "ALTER TABLE measurements ADD COLUMN half int")
+    assert "TIMESCALE_LOCK_TIMEOUT_SECONDS" in str(caught.value.next_step)
+    assert isinstance(caught.value.__cause__, DBAPIError)
+
+
+async def test_a_step_has_its_own_limit(session: AsyncSession) -> None:
+    with pytest.raises(ConfigurationError, match="took too long") as caught:
+        await in_turn(session, Limits(statement=0.05), "SELECT pg_sleep(5)")
+    assert "TIMESCALE_STATEMENT_TIMEOUT_SECONDS" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    ("statement", "cause"),
+    [
+        ("DO $$ BEGIN RAISE 'not in this edition' USING ERRCODE = '0A000'; END $$", "cannot do that: .*edition"),
+        ("SELECT 1 / 0", "could not be set up: division by zero"),
+    ],
+)
+async def test_what_the_server_refuses_is_a_sentence_and_undone(
+    statement: str, cause: str, session: AsyncSession
+) -> None:
+    with pytest.raises(ConfigurationError, match=cause) as caught:
+        await in_turn(session, Limits(), "CREATE TABLE half ()", statement)
+    assert caught.value.next_step
+    assert (await session.execute(text("SELECT to_regclass('half')"))).scalar_one() is None

@@ -1,0 +1,73 @@
+"""The part's own check: extension, hypertables and the last runs of policies."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from app.core.database import Database, get_database
+from app.core.exceptions import ConfigurationError
+from app.core.timescale import timescale_checks
+from app.core.timescale.health import check_timescale
+from tests.hypertables import enabled, pretended_extension
+from tests.integration.core.timescale.conftest import set_up
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database_url(either_url: str) -> str:
+    return either_url
+
+
+def test_there_is_one_where_it_is_enabled() -> None:
+    (check,) = timescale_checks(enabled())
+
+    assert (check.name, check.required) == ("timescaledb", False)
+    assert timescale_checks(enabled(enabled=False)) == []
+
+
+async def test_it_passes_when_all_is_set_up(database_url: str, open_database: Callable[..., Database]) -> None:
+    await set_up(database_url, enabled())
+    open_database()
+
+    await check_timescale()
+
+
+async def test_a_table_that_is_still_plain_fails_it(
+    stand_in_url: str, open_database: Callable[..., Database], request: pytest.FixtureRequest
+) -> None:
+    open_database()
+
+    with pytest.raises(ConfigurationError, match="still plain: measurements") as caught:
+        await check_timescale()
+    assert caught.value.next_step == "Run `app db upgrade`."
+
+
+async def test_an_extension_that_is_not_created_fails_it(
+    stand_in_url: str, open_database: Callable[..., Database]
+) -> None:
+    open_database()
+
+    with (
+        pretended_extension(created=None),
+        pytest.raises(ConfigurationError, match="This database has no TimescaleDB"),
+    ):
+        await check_timescale()
+
+
+async def test_a_policy_whose_last_run_failed_fails_it(
+    stand_in_url: str, open_database: Callable[..., Database]
+) -> None:
+    await set_up(stand_in_url, enabled())
+    open_database()
+    async with get_database().engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO timescaledb_information.job_stats "
+                "SELECT job_id, 'Failed' FROM timescaledb_information.jobs"
+            )
+        )
+
+    with pytest.raises(ConfigurationError, match="last run of policy_compression on measurements failed"):
+        await check_timescale()

@@ -1,0 +1,117 @@
+"""Setting up: what is declared is made, once, and what the settings say afterwards is applied."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.core.timescale import set_up_timescale
+from app.models.domain import load_metadata
+from tests.hypertables import enabled, unlimited_session
+from tests.integration.core.timescale.conftest import database_of, set_up
+
+pytestmark = pytest.mark.anyio
+
+JOBS = (
+    "SELECT to_jsonb(j) FROM timescaledb_information.jobs AS j WHERE hypertable_name = 'measurements' ORDER BY job_id"
+)
+
+
+async def values(url: str, statement: str) -> list[Any]:
+    async with unlimited_session(url) as session:
+        return list((await session.scalars(text(statement))).all())
+
+
+async def ages(url: str) -> dict[str, str]:
+    """The policies by what their jobs run."""
+    jobs = await values(url, JOBS)
+    return {job["proc_name"]: job["config"].get("compress_after") or job["config"]["drop_after"] for job in jobs}
+
+
+async def test_what_is_declared_is_made(either_url: str) -> None:
+    changes = await set_up(either_url, enabled(drop_after_days=30))
+
+    assert [change for change in changes if "columns by" not in change] == [
+        "measurements: made a hypertable, a chunk for every 24 h",
+        "measurements: chunks are converted to columns after 7 days",
+        "measurements: chunks are dropped after 30 days",
+    ]
+    assert await ages(either_url) == {"policy_compression": "7 days", "policy_retention": "30 days"}
+    assert await values(either_url, "SELECT hypertable_name FROM timescaledb_information.hypertables") == [
+        "measurements"
+    ]
+
+
+async def test_steps_come_in_their_order(stand_in_url: str) -> None:
+    await set_up(stand_in_url, enabled(drop_after_days=30))
+
+    assert await values(stand_in_url, "SELECT call FROM calls ORDER BY number") == [
+        "create_hypertable",
+        "add_columnstore_policy",
+        "add_retention_policy",
+    ]
+
+
+async def test_a_second_run_touches_nothing(either_url: str) -> None:
+    await set_up(either_url, enabled(drop_after_days=30))
+    before = await values(either_url, JOBS)
+
+    assert await set_up(either_url, enabled(drop_after_days=30)) == []
+
+    after = await values(either_url, JOBS)
+    # When the scheduler means to run a job next is its own affair.
+    assert [job | {"next_start": 0} for job in after] == [job | {"next_start": 0} for job in before]
+    assert len(before) == 2
+
+
+async def test_changed_settings_are_applied_and_nothing_else(either_url: str) -> None:
+    await set_up(either_url, enabled(drop_after_days=30))
+    kept = [job["job_id"] for job in await values(either_url, JOBS) if job["proc_name"] == "policy_compression"]
+
+    assert await set_up(either_url, enabled(drop_after_days=60, chunk_interval_hours=12)) == [
+        "measurements: new chunks are for 12 h, not 24 h",
+        "measurements: chunks are dropped after 60 days",
+    ]
+
+    assert await ages(either_url) == {"policy_compression": "7 days", "policy_retention": "60 days"}
+    jobs = await values(either_url, JOBS)
+    assert [job["job_id"] for job in jobs if job["proc_name"] == "policy_compression"] == kept
+    assert await values(either_url, "SELECT time_interval = '12 hours' FROM timescaledb_information.dimensions") == [
+        True
+    ]
+
+
+async def test_policies_can_be_taken_back(either_url: str) -> None:
+    await set_up(either_url, enabled(drop_after_days=30))
+
+    assert await set_up(either_url, enabled(compress_after_days=0)) == [
+        "measurements: chunks are no longer converted to columns",
+        "measurements: chunks are no longer dropped",
+    ]
+
+    assert await ages(either_url) == {}
+    assert await set_up(either_url, enabled(compress_after_days=0)) == []
+
+
+async def test_two_at_once_take_turns(either_url: str) -> None:
+    both = await asyncio.gather(*(set_up(either_url, enabled(drop_after_days=30)) for _ in range(2)))
+
+    done = [change for changes in both for change in changes]
+    assert len(done) == len(set(done))
+    assert len(await values(either_url, JOBS)) == 2
+
+
+async def test_a_table_that_is_not_there_yet_is_left_for_later(either_url: str) -> None:
+    async with unlimited_session(either_url) as session:
+        connection = await (await session.connection()).get_raw_connection()
+        assert connection.driver_connection is not None
+        await connection.driver_connection.execute("DROP TABLE measurements")
+
+    assert await set_up(either_url, enabled(drop_after_days=30)) == []
+
+
+async def test_switched_off_it_does_not_even_connect() -> None:
+    nowhere = database_of("postgresql://nobody@127.0.0.1:1/nothing")
+
+    assert await set_up_timescale(enabled(enabled=False), nowhere, load_metadata()) == []

@@ -1,0 +1,47 @@
+"""Payments of the application: at a Stripe of our own, or made up."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+
+from app.core import monitor
+from app.core.events import get_event_bus
+from app.models.events.order import OrderStatusChanged
+from tests.orders import payments_at_stripe, payments_switched_off
+from tests.servers.stripe import StripeServer
+
+
+@pytest.fixture
+async def stripe(app: FastAPI) -> AsyncIterator[StripeServer]:
+    """Stripe, where payments go."""
+    async with payments_at_stripe() as server:
+        yield server
+
+
+@pytest.fixture
+async def no_stripe(app: FastAPI) -> AsyncIterator[None]:
+    """Payments are made up, as in development."""
+    async with payments_switched_off():
+        yield
+
+
+@pytest.fixture
+async def told(app: FastAPI) -> AsyncIterator[list[str]]:
+    """What orders have become, as subscribers are told after each commit."""
+    statuses: list[str] = []
+
+    async def listen(event: OrderStatusChanged) -> None:
+        statuses.append(event.status)
+
+    unsubscribe = get_event_bus().subscribe(OrderStatusChanged, listen)
+    yield statuses
+    unsubscribe()
+
+
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a person is told to look at."""
+    messages: list[str] = []
+    monkeypatch.setattr(monitor, "capture_message", lambda message, *_, **__: messages.append(message))
+    return messages

@@ -1,0 +1,297 @@
+"""Paying for an order: once, whatever fails on the way."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.core import payment
+from app.repositories import orders
+from tests.orders import (
+    ORDERS,
+    checkout,
+    deliver,
+    make_event,
+    make_order,
+    make_paid_order,
+    payments_at_stripe,
+    status_of,
+)
+from tests.problems import problem
+from tests.servers.http import hang, reply, then_reset
+from tests.servers.stripe import Refusal, StripeServer
+
+pytestmark = pytest.mark.anyio
+
+
+def session_of(page: dict[str, Any]) -> str:
+    found: str = page["url"].rpartition("/")[2]
+    return found
+
+
+async def start(client: AsyncClient, order: dict[str, Any]) -> Any:
+    return await client.post(f"{ORDERS}/{order['id']}/checkout")
+
+
+async def test_an_order_is_paid_when_stripe_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+
+    assert page["order_id"] == order["id"]
+    assert page["url"].startswith("https://checkout.stripe.com/")
+    assert page["test_mode"] is True
+    assert await status_of(client, order) == "pending"
+    session = stripe.pay(session_of(page))
+    assert (session["amount_total"], session["currency"]) == (order["amount"], order["currency"])
+    answer = await deliver(client, make_event("checkout.session.completed", session))
+
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "handled"})
+    found = (await client.get(f"{ORDERS}/{order['id']}")).json()
+    assert found["status"] == "paid"
+    assert found["paid_at"]
+    assert found["test_mode"] is True
+
+
+async def test_the_page_is_the_same_until_it_expires(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client)
+
+    assert await checkout(client, order) == await checkout(client, order)
+    assert len(stripe.http.requests) == 1
+
+
+async def test_of_many_at_once_all_get_the_one_page(scratch_client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(scratch_client)
+
+    pages = await asyncio.gather(*(checkout(scratch_client, order) for _ in range(8)))
+
+    assert all(page == pages[0] for page in pages)
+    assert len(stripe.effects) == 1
+
+
+async def test_what_is_paid_is_not_paid_again(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+
+    problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+
+
+async def test_without_stripe_the_page_is_paid_at_once(client: AsyncClient, no_stripe: None) -> None:
+    order = await make_order(client)
+
+    page = await checkout(client, order)
+
+    assert page["test_mode"] is True
+    assert page["url"] == f"http://127.0.0.1:8000/docs?reference={order['id']}&outcome=done"
+    found = (await client.get(f"{ORDERS}/{order['id']}")).json()
+    assert (found["status"], found["test_mode"]) == ("paid", True)
+
+
+async def test_no_connection_is_held_while_stripe_is_asked(
+    scratch_client: AsyncClient, scratch: AsyncEngine, app: FastAPI
+) -> None:
+    order = await make_order(scratch_client)
+    async with payments_at_stripe(timeout_seconds=1, attempts=1) as stripe:
+        stripe.faults.append(hang())
+        asking = asyncio.create_task(start(scratch_client, order))
+        while not stripe.http.requests:  # noqa: ASYNC110 — the server tells nobody
+            await asyncio.sleep(0.005)
+        assert scratch.pool.checkedout() == 0  # type: ignore[attr-defined]
+        problem(await asking, 504, "PAYMENT_TIMEOUT")
+
+
+async def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(client: AsyncClient, app: FastAPI) -> None:
+    order = await make_order(client)
+    async with payments_at_stripe(attempts=1) as stripe:
+        stripe.lost.append(then_reset(b""))
+        problem(await start(client, order), 503, "PAYMENT_UNAVAILABLE")
+        page = await checkout(client, order)
+
+        assert stripe.effects == [session_of(page)]
+        assert stripe.keys == [f"order-{order['id']}-checkout-1"] * 2
+
+
+async def test_a_crash_before_the_answer_is_recorded_makes_no_second_page(
+    client: AsyncClient, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await make_order(client)
+    with monkeypatch.context() as patch:
+
+        async def crash(*_: object) -> None:
+            raise RuntimeError("the power went out")
+
+        patch.setattr(orders, "update_order", crash)
+        assert (await start(client, order)).status_code == 500
+    page = await checkout(client, order)
+
+    assert stripe.effects == [session_of(page)]
+
+
+async def test_a_failure_that_stripe_keeps_is_not_asked_for_again(client: AsyncClient, app: FastAPI) -> None:
+    order = await make_order(client)
+    async with payments_at_stripe(attempts=1) as stripe:
+        stripe.refusals.append(Refusal(500, "api_error"))
+        problem(await start(client, order), 503, "PAYMENT_UNAVAILABLE")
+        await checkout(client, order)
+
+        assert stripe.keys == [f"order-{order['id']}-checkout-{attempt}" for attempt in (1, 2)]
+
+
+async def test_what_stripe_refuses_is_a_problem_that_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client, amount=1)
+    stripe.refusals.append(Refusal(400, "invalid_request_error", "amount_too_small", param="amount"))
+
+    found = problem(await start(client, order), 409, "PAYMENT_REFUSED")
+
+    assert found["details"]["code"] == "amount_too_small"
+    assert await status_of(client, order) == "pending"
+
+
+async def test_a_page_that_expired_is_followed_by_another(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client)
+    first = await checkout(client, order)
+    session = stripe.objects[session_of(first)]
+    session.update(status="expired", url=None)
+    expired = make_event("checkout.session.expired", session)
+    assert (await deliver(client, expired)).json() == {"outcome": "handled"}
+
+    second = await checkout(client, order)
+
+    assert second["url"] != first["url"]
+    # What is said late of the first page does not touch the second.
+    assert (await deliver(client, {**expired, "id": "evt_late"})).status_code == 200
+    assert await checkout(client, order) == second
+
+
+async def test_a_page_that_expired_unheard_is_looked_up_first(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    first = await checkout(client, order)
+    await _let_expire(transaction)
+    stripe.objects[session_of(first)].update(status="expired", url=None)
+
+    second = await checkout(client, order)
+
+    assert second["url"] != first["url"]
+    assert stripe.keys == [f"order-{order['id']}-checkout-1", None, f"order-{order['id']}-checkout-2"]
+
+
+async def test_a_page_that_was_paid_in_its_last_second_is_not_followed_by_another(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+    stripe.pay(session_of(page))
+
+    problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+
+    # The webhook need not even arrive.
+    assert await status_of(client, order) == "paid"
+    assert len(stripe.effects) == 2
+
+
+async def test_a_page_that_is_open_by_stripe_s_clock_stays_the_page(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+
+    assert (await checkout(client, order))["url"] == page["url"]
+    assert len(stripe.effects) == 1
+
+
+async def test_a_page_of_another_account_is_followed_by_one_of_this(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+    del stripe.objects[session_of(page)]
+
+    assert (await checkout(client, order))["url"] != page["url"]
+
+
+async def test_a_look_up_that_fails_starts_nothing(
+    client: AsyncClient, transaction: AsyncConnection, app: FastAPI
+) -> None:
+    order = await make_order(client)
+    async with payments_at_stripe(attempts=1) as stripe:
+        await checkout(client, order)
+        await _let_expire(transaction)
+        body = json.dumps({"error": {"type": "invalid_request_error", "code": "secret_key_required"}}).encode()
+        stripe.faults.extend([reply(400, body), then_reset(b"")])
+        problem(await start(client, order), 409, "PAYMENT_REFUSED")
+        problem(await start(client, order), 503, "PAYMENT_UNAVAILABLE")
+
+        assert len(stripe.effects) == 1
+
+
+async def test_a_page_that_closed_with_another_amount_is_not_shown(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    order = await make_order(client)
+    page = await checkout(client, order)
+    await _let_expire(transaction)
+    stripe.pay(session_of(page), amount_total=1)
+
+    problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+    assert len(stripe.keys) == 2
+
+
+async def test_a_page_that_was_overtaken_is_shown_to_nobody(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await make_order(client)
+    really = payment.create_checkout_session
+
+    async def overtaken(*arguments: Any, **named: Any) -> payment.CheckoutSession:
+        made = await really(*arguments, **named)
+        await transaction.execute(text("UPDATE orders SET checkout_attempt = checkout_attempt + 1"))
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(payment, "create_checkout_session", overtaken)
+        problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+    assert session_of(await checkout(client, order)) == stripe.effects[-1]
+
+
+async def test_money_that_takes_days_is_waited_for(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client)
+    session = stripe.pay(session_of(await checkout(client, order)), payment_status="unpaid")
+    completed = make_event("checkout.session.completed", session)
+    await deliver(client, completed)
+    assert await status_of(client, order) == "processing"
+    problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
+
+    await deliver(client, make_event("checkout.session.async_payment_succeeded", {**session, "payment_status": "paid"}))
+    assert await status_of(client, order) == "paid"
+    await deliver(client, {**completed, "id": "evt_completed_late"})
+    assert await status_of(client, order) == "paid"
+
+
+async def test_money_that_does_not_come_can_be_paid_otherwise(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_order(client)
+    first = await checkout(client, order)
+    session = stripe.pay(session_of(first), payment_status="unpaid")
+    # In the wrong order, and once more.
+    await deliver(client, make_event("checkout.session.async_payment_failed", session))
+    await deliver(client, make_event("checkout.session.completed", session))
+    await deliver(client, make_event("checkout.session.async_payment_failed", session))
+    assert await status_of(client, order) == "failed"
+
+    second = await checkout(client, order)
+    assert second["url"] != first["url"]
+    await deliver(client, make_event("checkout.session.completed", stripe.pay(session_of(second))))
+    assert await status_of(client, order) == "paid"
+
+
+async def _let_expire(connection: AsyncConnection) -> None:
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    await connection.execute(text("UPDATE orders SET checkout_expires_at = :past"), {"past": past})

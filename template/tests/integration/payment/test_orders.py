@@ -1,0 +1,143 @@
+"""Orders through the API: made once, listed, and nobody else's business."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from dirty_equals import IsDatetime, IsUUID
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+from tests.clients import make_client
+from tests.factories import make_user
+from tests.orders import ORDERS, make_order
+from tests.problems import problem
+
+pytestmark = pytest.mark.anyio
+
+NEW = {"description": "A donation", "amount": 1250, "currency": "eur"}
+
+
+def key(text: str = "one") -> dict[str, str]:
+    return {"Idempotency-Key": text}
+
+
+async def test_a_new_order_can_be_read(client: AsyncClient) -> None:
+    made = await client.post(ORDERS, json=NEW, headers=key())
+
+    assert made.status_code == 201
+    assert made.json() == {
+        "id": IsUUID(),
+        **NEW,
+        "status": "pending",
+        "test_mode": False,
+        "paid_at": None,
+        "refunded_at": None,
+        "created_at": IsDatetime(iso_string=True),
+        "updated_at": IsDatetime(iso_string=True),
+    }
+    assert made.headers["Location"] == f"{ORDERS}/{made.json()['id']}"
+    assert (await client.get(made.headers["Location"])).json() == made.json()
+
+
+async def test_the_same_key_makes_one_order(client: AsyncClient) -> None:
+    first = await client.post(ORDERS, json=NEW, headers=key())
+    again = await client.post(ORDERS, json=NEW, headers=key())
+    other = await client.post(ORDERS, json=NEW, headers=key("two"))
+
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 201)
+    assert first.json() == again.json()
+    assert first.json()["id"] != other.json()["id"]
+    assert "Location" not in again.headers
+
+
+@pytest.mark.parametrize("change", [{"amount": 1251}, {"currency": "usd"}, {"description": "Another"}])
+async def test_the_same_key_for_another_order_is_refused(change: dict[str, Any], client: AsyncClient) -> None:
+    await client.post(ORDERS, json=NEW, headers=key())
+
+    problem(await client.post(ORDERS, json={**NEW, **change}, headers=key()), 409, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_of_many_with_the_same_key_one_makes_the_order(scratch_client: AsyncClient) -> None:
+    answers = await asyncio.gather(*(scratch_client.post(ORDERS, json=NEW, headers=key()) for _ in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+async def test_two_users_may_choose_the_same_key(client: AsyncClient, app: FastAPI) -> None:
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as other:
+        answers = [await each.post(ORDERS, json=NEW, headers=key()) for each in (client, other)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"amount": 0},
+        {"amount": -5},
+        {"amount": 100_000_000},
+        {"amount": 12.5},
+        {"amount": "1250"},
+        {"amount": True},
+        {"currency": "EUR"},
+        {"currency": "eu"},
+        {"description": ""},
+        {"description": "a\x00b"},
+        {"status": "paid"},
+        {"test_mode": False},
+    ],
+)
+async def test_what_breaks_a_rule_is_refused(change: dict[str, Any], client: AsyncClient) -> None:
+    problem(await client.post(ORDERS, json={**NEW, **change}, headers=key()), 422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("headers", [{}, key(""), key("k" * 256), key("a b")])
+async def test_a_key_is_required(headers: dict[str, str], client: AsyncClient) -> None:
+    problem(await client.post(ORDERS, json=NEW, headers=headers), 422, "VALIDATION_ERROR")
+
+
+async def test_orders_are_listed_page_by_page_the_newest_first(client: AsyncClient) -> None:
+    made = [(await make_order(client, amount=amount))["amount"] for amount in range(1, 6)]
+    seen: list[int] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await client.get(ORDERS, params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
+        seen += [order["amount"] for order in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert seen == made[::-1]
+    problem(await client.get(ORDERS, params={"cursor": "x"}), 422, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/checkout"), ("POST", "/refund")])
+async def test_nobody_learns_of_another_s_order(method: str, path: str, client: AsyncClient, app: FastAPI) -> None:
+    order = await make_order(client)
+    _, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as other:
+        problem(await other.request(method, f"{ORDERS}/{order['id']}{path}"), 404, "NOT_FOUND")
+        problem(await other.request(method, f"{ORDERS}/{uuid4()}{path}"), 404, "NOT_FOUND")
+        assert (await other.get(ORDERS)).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "", "orders:write"),
+        ("GET", "/{id}", "orders:write"),
+        ("POST", "", "orders:read"),
+        ("POST", "/{id}/checkout", "orders:read"),
+        ("POST", "/{id}/refund", "orders:read"),
+    ],
+)
+async def test_each_call_needs_its_scope(
+    method: str, path: str, scope: str, anonymous: AsyncClient, app: FastAPI
+) -> None:
+    url = f"{ORDERS}{path.format(id=uuid4())}"
+    problem(await anonymous.request(method, url), 401, "AUTHENTICATION_FAILED")
+    _, tokens = await make_user(app.state.process, scopes=[scope])
+    async with make_client(app, tokens) as other:
+        problem(await other.request(method, url, headers=key(), json=NEW), 403, "PERMISSION_DENIED")

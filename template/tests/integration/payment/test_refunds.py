@@ -1,0 +1,183 @@
+"""Giving money back: once, and the order says what has become of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient, Response
+
+from app.repositories import orders
+from tests.orders import (
+    ORDERS,
+    checkout,
+    deliver,
+    make_event,
+    make_order,
+    make_paid_order,
+    payments_at_stripe,
+    status_of,
+)
+from tests.problems import problem
+from tests.servers.http import hang, then_reset
+from tests.servers.stripe import Refusal, StripeServer
+
+pytestmark = pytest.mark.anyio
+
+
+async def refund(client: AsyncClient, order: dict[str, Any]) -> Response:
+    return await client.post(f"{ORDERS}/{order['id']}/refund")
+
+
+def refunds(stripe: StripeServer) -> list[dict[str, Any]]:
+    return [stripe.objects[each] for each in stripe.effects if each.startswith("re_")]
+
+
+async def test_a_paid_order_is_refunded_once(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+
+    first, again = [await refund(client, order) for _ in range(2)]
+
+    assert first.status_code == again.status_code == 200
+    assert first.json()["status"] == again.json()["status"] == "refunded"
+    assert first.json()["refunded_at"]
+    (made,) = refunds(stripe)
+    assert (made["amount"], made["payment_intent"]) == (order["amount"], order["payment_intent"])
+    assert made["metadata"] == {"order_id": order["id"]}
+
+
+async def test_of_many_at_once_one_refunds(scratch_client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(scratch_client, stripe)
+
+    answers = await asyncio.gather(*(refund(scratch_client, order) for _ in range(8)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(refunds(stripe)) == 1
+    assert await status_of(scratch_client, order) == "refunded"
+
+
+async def test_what_is_not_paid_is_not_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+    problem(await refund(client, await make_order(client)), 409, "BUSINESS_RULE_VIOLATED")
+    assert stripe.http.requests == []
+
+
+async def test_without_stripe_it_is_made_up(client: AsyncClient, no_stripe: None) -> None:
+    order = await make_order(client)
+    await checkout(client, order)
+
+    assert (await refund(client, order)).json()["status"] == "refunded"
+
+
+async def test_an_answer_that_was_lost_refunds_nothing_twice(client: AsyncClient, app: FastAPI) -> None:
+    async with payments_at_stripe(attempts=1) as stripe:
+        order = await make_paid_order(client, stripe)
+        stripe.lost.append(then_reset(b""))
+        problem(await refund(client, order), 503, "PAYMENT_UNAVAILABLE")
+        assert await status_of(client, order) == "refunding"
+
+        assert (await refund(client, order)).json()["status"] == "refunded"
+        assert len(refunds(stripe)) == 1
+        assert stripe.keys[-2:] == [f"order-{order['id']}-refund-1"] * 2
+
+
+async def test_a_crash_before_the_answer_is_recorded_is_healed_by_the_webhook(
+    client: AsyncClient, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await make_paid_order(client, stripe)
+    really = orders.update_order
+
+    async def crash(session: Any, order_id: Any, changes: Any) -> Any:
+        if "refund_id" in changes:
+            raise RuntimeError("the power went out")
+        return await really(session, order_id, changes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "update_order", crash)
+        assert (await refund(client, order)).status_code == 500
+    assert await status_of(client, order) == "refunding"
+
+    (made,) = refunds(stripe)
+    assert (await deliver(client, make_event("refund.created", made))).status_code == 200
+    assert await status_of(client, order) == "refunded"
+    assert (await refund(client, order)).json()["status"] == "refunded"
+    assert len(refunds(stripe)) == 1
+
+
+async def test_a_stripe_that_hangs_leaves_it_open(client: AsyncClient, app: FastAPI) -> None:
+    async with payments_at_stripe(attempts=1, timeout_seconds=0.2) as stripe:
+        order = await make_paid_order(client, stripe)
+        stripe.faults.append(hang())
+        problem(await refund(client, order), 504, "PAYMENT_TIMEOUT")
+        assert await status_of(client, order) == "refunding"
+        assert (await refund(client, order)).json()["status"] == "refunded"
+
+
+async def test_what_stripe_refuses_leaves_the_order_paid(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+    stripe.refusals.append(Refusal(400, "invalid_request_error", "charge_disputed"))
+    problem(await refund(client, order), 409, "PAYMENT_REFUSED")
+    assert await status_of(client, order) == "paid"
+
+    # Under a new key, since Stripe keeps the refusal for the old one.
+    assert (await refund(client, order)).json()["status"] == "refunded"
+    assert stripe.keys[-2:] == [f"order-{order['id']}-refund-{attempt}" for attempt in (1, 2)]
+
+
+async def test_what_was_refunded_by_hand_is_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+    stripe.objects[order["payment_intent"]]["refunded"] = order["amount"]
+
+    assert (await refund(client, order)).json()["status"] == "refunded"
+    assert refunds(stripe) == []
+
+
+async def test_a_refund_that_takes_time_is_done_when_stripe_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+    stripe.refund_status = "pending"
+    order = await make_paid_order(client, stripe)
+    assert (await refund(client, order)).json()["status"] == "refunding"
+    assert (await refund(client, order)).json()["status"] == "refunding"
+    (made,) = refunds(stripe)
+
+    await deliver(client, make_event("refund.updated", {**made, "status": "succeeded"}))
+    assert await status_of(client, order) == "refunded"
+    await deliver(client, make_event("refund.created", made))
+    assert await status_of(client, order) == "refunded"
+
+
+@pytest.mark.parametrize("before", ["pending", "succeeded"])
+async def test_a_refund_that_fails_leaves_the_order_paid_and_can_be_repeated(
+    before: str, client: AsyncClient, stripe: StripeServer
+) -> None:
+    stripe.refund_status = before
+    order = await make_paid_order(client, stripe)
+    await refund(client, order)
+    (made,) = refunds(stripe)
+    await deliver(client, make_event("refund.failed", {**made, "status": "failed"}))
+    assert await status_of(client, order) == "paid"
+    # What was said before, and is heard after.
+    for late in ("pending", "succeeded", "failed"):
+        await deliver(client, make_event("refund.updated", {**made, "status": late}))
+        assert await status_of(client, order) == "paid"
+
+    stripe.objects[order["payment_intent"]]["refunded"] = 0
+    stripe.refund_status = "succeeded"
+    assert (await refund(client, order)).json()["status"] == "refunded"
+    await deliver(client, make_event("refund.updated", {**made, "status": "failed"}))
+    assert await status_of(client, order) == "refunded"
+
+
+async def test_refunds_by_hand_count(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+    by_hand = {"id": "re_hand", "object": "refund", "amount": 1250, "payment_intent": order["payment_intent"]}
+    part = {**by_hand, "id": "re_part", "amount": 250, "status": "succeeded"}
+    await deliver(client, make_event("refund.created", part))
+    assert await status_of(client, order) == "paid"
+
+    await deliver(client, make_event("refund.created", {**by_hand, "id": "re_vain", "status": "pending"}))
+    assert await status_of(client, order) == "refunding"
+    await deliver(client, make_event("refund.failed", {**by_hand, "id": "re_other", "status": "failed"}))
+    assert await status_of(client, order) == "refunding"
+    await deliver(client, make_event("refund.failed", {**by_hand, "id": "re_vain", "status": "canceled"}))
+    assert await status_of(client, order) == "paid"
+    await deliver(client, make_event("refund.created", {**by_hand, "status": "succeeded"}))
+    assert await status_of(client, order) == "refunded"

@@ -1,0 +1,134 @@
+"""Webhooks: each event counts once, in whatever order, however often and however many at a time."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from httpx import AsyncClient, Limits
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.core.events import get_event_bus
+from app.services import webhooks
+from tests.buses import until_settled
+from tests.logs import captured_log
+from tests.orders import (
+    deliver,
+    make_event,
+    make_paid_order,
+    make_unheard_payment,
+    read_inbox,
+    status_of,
+)
+from tests.problems import problem
+from tests.servers.stripe import StripeServer
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The application, which has been started, on a socket. Its lifespan is not this server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_fifty_deliveries_over_ten_connections_have_one_effect(
+    app: FastAPI, scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer, told: list[str]
+) -> None:
+    order, event = await make_unheard_payment(scratch_client, stripe)
+
+    async with served(app) as url, AsyncClient(base_url=url, limits=Limits(max_connections=10)) as sender:
+        answers = await asyncio.gather(*(deliver(sender, event) for _ in range(50)))
+    await until_settled(get_event_bus())
+
+    assert {answer.status_code for answer in answers} == {200}
+    outcomes = sorted(answer.json()["outcome"] for answer in answers)
+    assert outcomes == ["duplicate"] * 49 + ["handled"]
+    assert told == ["paid"]
+    assert await read_inbox(scratch) == ["checkout.session.completed"]
+    assert await status_of(scratch_client, order) == "paid"
+
+
+async def test_a_handler_that_fails_leaves_no_trace_and_succeeds_later_once(
+    scratch_client: AsyncClient,
+    scratch: AsyncEngine,
+    stripe: StripeServer,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order, event = await make_unheard_payment(scratch_client, stripe)
+    really = webhooks.HANDLERS[event["type"]]
+
+    async def fail(*arguments: Any) -> None:
+        await really(*arguments)
+        raise RuntimeError("something else went wrong")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(webhooks.HANDLERS, event["type"], fail)
+        problem(await deliver(scratch_client, event), 500, "INTERNAL_ERROR")
+    assert await read_inbox(scratch) == []
+    assert await status_of(scratch_client, order) == "pending"
+
+    answers = [await deliver(scratch_client, event) for _ in range(2)]
+    await until_settled(get_event_bus())
+    assert [answer.json() for answer in answers] == [{"outcome": "handled"}, {"outcome": "duplicate"}]
+    assert told == ["paid"]
+    assert await status_of(scratch_client, order) == "paid"
+
+
+async def test_a_commit_that_fails_is_no_delivery(
+    scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer
+) -> None:
+    order, event = await make_unheard_payment(scratch_client, stripe)
+    async with scratch.begin() as connection:
+        await connection.execute(
+            text(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'no' USING ERRCODE = 'check_violation'; END $$"
+            )
+        )
+        await connection.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON orders DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        )
+
+    assert (await deliver(scratch_client, event)).status_code == 500
+    assert await read_inbox(scratch) == []
+
+    async with scratch.begin() as connection:
+        await connection.execute(text("DROP TRIGGER refuse ON orders"))
+    assert (await deliver(scratch_client, event)).json() == {"outcome": "handled"}
+    assert await status_of(scratch_client, order) == "paid"
+
+
+async def test_an_unknown_type_is_recorded_and_accepted(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    event = make_event("plan.created", {"object": "plan", "id": "price_1"})
+
+    answers = [(await deliver(client, event)).json() for _ in range(2)]
+
+    assert answers == [{"outcome": "ignored"}, {"outcome": "duplicate"}]
+    assert await read_inbox(transaction) == ["plan.created"]
+
+
+async def test_every_change_is_logged_once_it_is_committed(client: AsyncClient, stripe: StripeServer) -> None:
+    with captured_log() as log:
+        order = await make_paid_order(client, stripe)
+        await until_settled(get_event_bus())
+
+    (line,) = log.events("order status")
+    assert (line["order_id"], line["before"], line["status"]) == (order["id"], "pending", "paid")
+    assert len(log.events("webhook handled")) == 1

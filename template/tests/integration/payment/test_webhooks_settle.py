@@ -1,0 +1,109 @@
+"""What webhooks mean for orders, in whatever order they come."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.core.events import get_event_bus
+from tests.buses import until_settled
+from tests.orders import (
+    deliver,
+    make_event,
+    make_unheard_payment,
+    status_of,
+)
+from tests.servers.stripe import StripeServer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_event_of_the_other_mode_changes_nothing(client: AsyncClient, stripe: StripeServer) -> None:
+    order, event = await make_unheard_payment(client, stripe)
+
+    assert (await deliver(client, {**event, "livemode": True})).json() == {"outcome": "ignored"}
+    assert await status_of(client, order) == "pending"
+
+
+@pytest.mark.parametrize("metadata", [{}, {"order_id": "7"}, {"order_id": "0193b000-0000-7000-8000-000000000000"}])
+async def test_pages_of_others_in_the_same_account_are_let_be(
+    metadata: dict[str, str], client: AsyncClient, stripe: StripeServer
+) -> None:
+    order, event = await make_unheard_payment(client, stripe)
+    # Who pays by a link may choose this reference, and must not get an order for it.
+    content = {**event["data"]["object"], "metadata": metadata, "client_reference_id": order["id"]}
+    event["data"]["object"] = content
+
+    assert (await deliver(client, event)).json() == {"outcome": "handled"}
+    assert await status_of(client, order) == "pending"
+
+
+@pytest.mark.parametrize("change", [{"amount_total": 1}, {"currency": "usd"}, {"amount_total": None}])
+async def test_another_amount_than_was_ordered_pays_nothing(
+    change: dict[str, Any], client: AsyncClient, stripe: StripeServer, reported: list[str]
+) -> None:
+    order, event = await make_unheard_payment(client, stripe)
+    event["data"]["object"] |= change
+
+    assert (await deliver(client, event)).json() == {"outcome": "handled"}
+    assert await status_of(client, order) == "pending"
+    assert reported == ["something else was paid than was ordered"]
+
+
+async def test_two_payments_of_one_order_are_reported(
+    client: AsyncClient, stripe: StripeServer, reported: list[str]
+) -> None:
+    _, event = await make_unheard_payment(client, stripe)
+    await deliver(client, event)
+    again = {**event["data"]["object"], "id": "cs_test_other", "payment_intent": "pi_other"}
+    await deliver(client, make_event("checkout.session.completed", again))
+
+    assert reported == ["an order was paid twice: refund one of the payments"]
+
+
+async def test_news_in_the_wrong_order_end_as_in_the_right_one(
+    client: AsyncClient, stripe: StripeServer, told: list[str]
+) -> None:
+    order, event = await make_unheard_payment(client, stripe)
+    session = event["data"]["object"]
+    refund = {"id": "re_1", "amount": order["amount"], "payment_intent": session["payment_intent"]}
+    # Refunded by hand while the news of the payment was still under way.
+    await deliver(client, make_event("refund.updated", {**refund, "status": "succeeded"}))
+    await deliver(client, make_event("refund.created", {**refund, "status": "pending"}, created=1))
+    assert await status_of(client, order) == "pending"
+    await deliver(client, event)
+    assert await status_of(client, order) == "refunded"
+    await deliver(client, make_event("checkout.session.expired", {**session, "payment_status": "unpaid"}))
+    await deliver(client, {**event, "id": "evt_sent_again"})
+    await until_settled(get_event_bus())
+
+    assert await status_of(client, order) == "refunded"
+    assert told == ["paid", "refunding", "refunded"]
+
+
+async def test_payment_and_refund_heard_at_the_same_moment_meet(
+    scratch_client: AsyncClient, stripe: StripeServer
+) -> None:
+    for number in range(5):
+        order, event = await make_unheard_payment(scratch_client, stripe)
+        intent = event["data"]["object"]["payment_intent"]
+        refund = {"id": f"re_{number}", "amount": order["amount"], "payment_intent": intent, "status": "succeeded"}
+        both = [event, make_event("refund.updated", refund)]
+        await asyncio.gather(*(deliver(scratch_client, each) for each in both[:: 1 - 2 * (number % 2)]))
+        assert await status_of(scratch_client, order) == "refunded"
+
+
+async def test_a_refund_of_nothing_of_ours_waits_and_keeps_little(
+    client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
+) -> None:
+    refund = {"id": "re_1", "amount": 5, "status": "succeeded", "receipt_number": "Xq7planted"}
+    await deliver(client, make_event("refund.created", {**refund, "payment_intent": None}))
+    await deliver(client, make_event("refund.created", {**refund, "payment_intent": "pi_of_another"}))
+
+    kept = (await transaction.execute(text("SELECT waiting FROM webhook_events WHERE waits_for IS NOT NULL"))).scalars()
+    assert list(kept) == [
+        {"id": "re_1", "amount": 5, "status": "succeeded", "payment_intent": "pi_of_another", "test_mode": True}
+    ]

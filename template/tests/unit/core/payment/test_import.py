@@ -1,0 +1,25 @@
+"""Who takes no payments loads no SDK."""
+
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import sys
+from app.core import payment
+from app.core.config.stripe import StripeSettings
+from app.core.stage import Environment
+payment.init_payment(StripeSettings(), Environment.DEVELOPMENT)
+assert "stripe" not in sys.modules
+payment.close_payment()
+payment.init_payment(StripeSettings(enabled=True, secret_key="sk_test_1"), Environment.DEVELOPMENT)
+assert "stripe" in sys.modules
+"""
+
+
+@pytest.mark.process
+def test_the_sdk_is_loaded_by_those_who_use_it() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr

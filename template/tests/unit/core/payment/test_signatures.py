@@ -1,0 +1,112 @@
+"""Webhooks are Stripe's and recent, or they are refused: compared with Stripe's own library."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import stripe
+from pydantic import SecretStr
+
+from app.core import payment
+from app.core.config.stripe import StripeSettings
+from app.core.exceptions import SignatureError, ValidationError
+from app.core.stage import Environment
+from tests.applications import lifecycles_of_its_own
+from tests.orders import WEBHOOK_SECRET, make_stripe_settings, sign
+
+BODY = b'{"id": "evt_1", "object": "event", "type": "t", "created": 1, "livemode": false, "data": {"object": {}}}'
+
+
+@pytest.fixture(autouse=True)
+def payments() -> Iterator[None]:
+    with lifecycles_of_its_own():
+        payment.init_payment(make_stripe_settings(webhook_tolerance_seconds=300), Environment.DEVELOPMENT)
+        yield
+
+
+def refused(body: bytes, signature: str | None) -> str:
+    with pytest.raises(SignatureError) as caught:
+        payment.verify_webhook_signature(body, signature)
+    return caught.value.message
+
+
+def test_what_stripe_s_library_signs_is_taken_and_the_other_way_round() -> None:
+    made = stripe.WebhookSignature.generate_signature_header(BODY.decode(), WEBHOOK_SECRET)
+    payment.verify_webhook_signature(BODY, made)
+    assert stripe.WebhookSignature.verify_header(BODY, sign(BODY), WEBHOOK_SECRET, 300)
+
+
+def test_an_event_is_read_once_its_signature_is_right() -> None:
+    event = payment.construct_event(BODY, sign(BODY))
+
+    assert (event.id, event.type, event.livemode, event.created.timestamp()) == ("evt_1", "t", False, 1)
+    with pytest.raises(SignatureError):
+        payment.construct_event(BODY, None)
+
+
+@pytest.mark.parametrize("age", [-600, 0, 299])
+def test_a_recent_one_is_taken(age: float) -> None:
+    payment.verify_webhook_signature(BODY, sign(BODY, at=time.time() - age))
+
+
+@pytest.mark.parametrize("age", [302, 10**9])
+def test_an_old_one_is_refused(age: float) -> None:
+    assert refused(BODY, sign(BODY, at=time.time() - age)) == "The webhook's signature is too old."
+
+
+def test_another_body_s_or_another_secret_s_is_refused() -> None:
+    wrong = "The webhook's signature is wrong."
+    assert refused(BODY + b" ", sign(BODY)) == wrong
+    assert refused(BODY, sign(BODY, secret="whsec_of_another")) == wrong
+    # The moment is signed, too: an old webhook cannot be made new.
+    old = sign(BODY, at=time.time() - 1000)
+    assert refused(BODY, f"t={int(time.time())},{old.partition(',')[2]}") == wrong
+    assert refused(BODY, sign(BODY).replace("v1=", "v0=")) == wrong
+    assert refused(BODY, f"t={int(time.time())},v1=é,v1=,v1") == wrong
+
+
+@pytest.mark.parametrize(
+    "signature", [None, "", "v1=a", "t=,v1=a", "t=x,v1=a", "t=-1,v1=a", "t=٣,v1=a", "t=1,t=2,v1=a"]
+)
+def test_what_is_no_signature_is_refused(signature: str | None) -> None:
+    assert refused(BODY, signature) == "The webhook has no signature."
+
+
+def test_bytes_that_are_no_text_can_be_signed_and_are_no_event() -> None:
+    body = b"\xff\xfe"
+    with pytest.raises(ValidationError):
+        payment.construct_event(body, sign(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"id": "evt_1"}',
+        BODY.replace(b"evt_1", b"e" * 256),
+        BODY.replace(b"evt_1", b"a\\u0000b"),
+        BODY.replace(b'"data": {"object": {}}', b'"related_object": {}'),
+    ],
+)
+def test_what_is_no_event_is_refused_though_signed(body: bytes) -> None:
+    with pytest.raises(ValidationError) as caught:
+        payment.construct_event(body, sign(body))
+    assert caught.value.__context__ is None
+
+
+def test_while_secrets_are_exchanged_either_signature_will_do() -> None:
+    good, other = sign(BODY), sign(BODY, secret="whsec_of_another")
+    payment.verify_webhook_signature(BODY, f"{other},{good.partition(',')[2]},v0=x")
+
+
+def test_without_a_secret_no_signature_is_right() -> None:
+    payment.close_payment()
+    payment.init_payment(StripeSettings(), Environment.DEVELOPMENT)
+
+    assert refused(BODY, sign(BODY, secret="")) == "Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set."
+    payment.close_payment()
+    payment.init_payment(StripeSettings(webhook_secret=SecretStr("whsec_x")), Environment.DEVELOPMENT)
+    payment.verify_webhook_signature(BODY, sign(BODY, secret="whsec_x"))

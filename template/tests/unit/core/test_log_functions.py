@@ -1,0 +1,83 @@
+"""`log_request`, `log_db_query`, `log_error`: a line each, with the facts under their names."""
+
+from collections.abc import Iterator
+
+import pytest
+from dirty_equals import IsStr
+
+from app.core.exceptions import ExternalServiceError
+from app.core.logging import configure_logging, get_logger, log_context, log_db_query, log_error, log_request
+from tests.logs import Log, captured_log, logging_as_it_was
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """The log as machines read it."""
+    with logging_as_it_was(), captured_log() as log:
+        yield log
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "info"), (404, "info"), (499, "info"), (500, "warning")])
+def test_a_request_is_a_line(log: Log, status: int, level: str) -> None:
+    log_request(get_logger("app.access"), "GET", "/api/v1/x", status, duration_ms=1.23456)
+
+    assert log.line == {
+        "event": "request",
+        "level": level,
+        "logger": "app.access",
+        "timestamp": IsStr(),
+        "method": "GET",
+        "path": "/api/v1/x",
+        "status": status,
+        "duration_ms": 1.23,
+    }
+
+
+def test_a_request_s_line_has_its_context_and_its_level(log: Log) -> None:
+    logger = get_logger("app.access")
+
+    with log_context(request_id="r-12345678", user_id="u1"):
+        log_request(logger, "GET", "/a", 200, duration_ms=1)
+        configure_logging(level="WARNING", json_lines=True, stream=log.stream)
+        log_request(logger, "GET", "/b", 200, duration_ms=1)
+        log_request(logger, "GET", "/c", 500, duration_ms=1)
+
+    first, last = log.lines
+    assert (first["path"], first["request_id"], first["user_id"]) == ("/a", "r-12345678", "u1")
+    assert (last["path"], last["request_id"], last["user_id"]) == ("/c", "r-12345678", "u1")
+
+
+def test_a_query_is_a_line_when_asked_for(log: Log) -> None:
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM things", duration_ms=1.23456, rows=3)
+    assert log.text == ""
+
+    configure_logging(level="DEBUG", json_lines=True, stream=log.stream)
+    log_db_query(get_logger("app.db"), "SELECT 1\n   FROM things", duration_ms=1.23456, rows=3)
+    assert {
+        "event": "query",
+        "statement": "SELECT 1 FROM things",
+        "duration_ms": 1.23,
+        "rows": 3,
+    }.items() <= log.line.items()
+
+
+def test_an_error_is_a_line_with_its_facts(log: Log) -> None:
+    error = ExternalServiceError("billing", "refused", operation="orders.pay", details={"attempts": 3})
+
+    log_error(get_logger("app"), error, context={"order": 7})
+
+    expected = {
+        "error_code": "EXTERNAL_SERVICE_ERROR",
+        "operation": "orders.pay",
+        "order": 7,
+        "details": {"attempts": 3},
+    }
+    assert expected.items() <= log.line.items()
+    assert "ExternalServiceError: billing: refused" in log.line["exception"]
+
+
+def test_a_foreign_error_is_a_line_with_its_name(log: Log) -> None:
+    log_error(get_logger("app"), KeyError("missing"))
+
+    assert (log.line["error"], log.line["message"]) == ("KeyError", "'missing'")
+    assert "KeyError" in log.line["exception"]

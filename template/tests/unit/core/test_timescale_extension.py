@@ -1,0 +1,40 @@
+"""Each state of a server that cannot be used is told apart, with the next step."""
+
+import pytest
+
+from app.core.exceptions import ConfigurationError
+from app.core.timescale.extension import Extension
+
+USABLE = Extension(available="2.28.3", created="2.28.3", loaded=True, license="timescale")
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "next_step"),
+    [
+        ({"available": None, "created": None, "loaded": False}, "has no TimescaleDB", "TIMESCALE_ENABLED=false"),
+        ({"created": None, "loaded": False}, "does not load it", "shared_preload_libraries"),
+        ({"created": None, "available": "2.17.2"}, "2.17.2 is older than 2.18", "ALTER EXTENSION"),
+        # What is in the database counts, not what the server would create.
+        ({"created": "2.9.0"}, "2.9.0 is older than 2.18", "ALTER EXTENSION"),
+        ({"created": "1.7.5"}, "1.7.5 is older than 2.18", "ALTER EXTENSION"),
+    ],
+)
+def test_what_cannot_be_used_is_told_apart(state: dict[str, object], cause: str, next_step: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        USABLE._replace(**state).require_usable()  # type: ignore[arg-type]
+
+    assert cause in caught.value.message
+    assert next_step in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("version", ["2.18.0", "2.27.0-p0", "2.30.0-dev", "3.0", "10.1"])
+def test_what_can_is_not_refused(version: str) -> None:
+    USABLE._replace(created=version).require_usable()
+    USABLE._replace(created=None, available=version, license=None).require_usable()
+
+
+def test_the_apache_edition_has_no_policies() -> None:
+    USABLE.require_policies()
+    with pytest.raises(ConfigurationError, match="Apache edition") as caught:
+        USABLE._replace(license="apache").require_policies()
+    assert "TIMESCALE_DROP_AFTER_DAYS=0" in str(caught.value.next_step)

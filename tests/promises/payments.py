@@ -1,0 +1,76 @@
+"""What payments keep: each event and each wish has one effect, and production makes nothing up."""
+
+from __future__ import annotations
+
+from tests.promises.promise import Promise
+
+_WEBHOOKS = "tests/integration/payment/test_webhooks.py"
+_CHECKOUT = "tests/integration/payment/test_checkout.py"
+
+PAYMENTS = (
+    Promise(
+        "a webhook counts once however often it comes",
+        "src/app/services/webhooks.py",
+        "        return WebhookOutcome.DUPLICATE\n",
+        "",
+        f"{_WEBHOOKS}::test_fifty_deliveries_over_ten_connections_have_one_effect",
+    ),
+    Promise(
+        "a webhook's id is committed with its effect",
+        "src/app/services/webhooks.py",
+        "    await handler(uow, event)\n",
+        "    await uow.session.commit()\n    await handler(uow, event)\n",
+        f"{_WEBHOOKS}::test_a_handler_that_fails_leaves_no_trace_and_succeeds_later_once",
+    ),
+    Promise(
+        "only Stripe's webhooks count",
+        "src/app/core/payment/facade.py",
+        "    verify_webhook_signature(body, signature)\n",
+        "",
+        "tests/integration/payment/test_webhooks_refused.py::test_what_is_not_stripe_s_or_old_is_refused",
+    ),
+    Promise(
+        "a webhook that was recorded cannot be played back later",
+        "src/app/core/payment/signatures.py",
+        "if time.time() - int(timestamps[0]) > self._tolerance_seconds:",
+        "if self._tolerance_seconds < 0:",
+        "tests/unit/core/payment/test_signatures.py::test_an_old_one_is_refused",
+    ),
+    Promise(
+        "a checkout whose answer was lost is the same checkout",
+        "src/app/services/checkout.py",
+        'idempotency_key=f"order-{order.id}-checkout-{order.checkout_attempt}"',
+        "idempotency_key=None",
+        f"{_CHECKOUT}::test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key",
+    ),
+    Promise(
+        "a refund whose answer was lost is the same refund",
+        "src/app/services/refunds.py",
+        'idempotency_key=f"order-{order.id}-refund-{order.refund_attempt}"',
+        "idempotency_key=None",
+        "tests/integration/payment/test_refunds.py::test_an_answer_that_was_lost_refunds_nothing_twice",
+    ),
+    Promise(
+        "what is paid is what was ordered",
+        "src/app/services/settlement.py",
+        "if (session.amount, session.currency) != (order.amount, order.currency):",
+        "if session.amount == 0:",
+        "tests/integration/payment/test_webhooks_settle.py::test_another_amount_than_was_ordered_pays_nothing",
+    ),
+    Promise(
+        "no connection is held while Stripe is asked",
+        "src/app/services/checkout.py",
+        "    async with unit_of_work() as uow:\n"
+        "        order = await lock_own_order(uow, owner_id, order_id)\n",
+        "    held = unit_of_work()\n"
+        "    order = await lock_own_order(await held.__aenter__(), owner_id, order_id)\n",
+        f"{_CHECKOUT}::test_no_connection_is_held_while_stripe_is_asked",
+    ),
+    Promise(
+        "production takes no payment in test mode",
+        "src/app/core/config/stripe.py",
+        "        if not self.enabled:\n",
+        "        if self.attempts < 0:\n",
+        "tests/unit/core/config/test_stripe.py::test_production_takes_no_payment_in_test_mode",
+    ),
+)

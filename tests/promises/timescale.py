@@ -1,0 +1,75 @@
+"""What hypertables and measurements keep."""
+
+from __future__ import annotations
+
+from tests.promises.promise import Promise
+
+SETUP = "tests/integration/core/timescale/test_setup.py"
+INGEST = "tests/integration/api/measurements/test_measurements_ingest.py"
+QUERIES = "tests/integration/api/measurements/test_measurements_queries.py"
+
+TIMESCALE = (
+    Promise(
+        "hypertables come before policies",
+        "src/app/core/timescale/setup.py",
+        "*await create_hypertables(session, hypertables, chunk_interval=chunk_interval,",
+        "*await create_hypertables(session, [], chunk_interval=chunk_interval,",
+        SETUP,
+    ),
+    Promise(
+        "setting up again touches nothing",
+        "src/app/core/timescale/policies.py",
+        "    if current == after:\n        return []\n",
+        "",
+        SETUP,
+    ),
+    Promise(
+        "a policy whose setting has changed is replaced",
+        "src/app/core/timescale/policies.py",
+        "    if current == after:\n",
+        "    if current is not None and after is not None:\n",
+        SETUP,
+    ),
+    Promise(
+        "nothing is created on a server that would break the connection",
+        "src/app/core/timescale/extension.py",
+        "            raise errors.not_preloaded()",
+        "            pass",
+        "tests/unit/core/test_timescale_extension.py",
+    ),
+    Promise(
+        "policies that cannot be had are not left out in silence",
+        "src/app/core/timescale/extension.py",
+        "            raise errors.without_policies()",
+        "            pass",
+        "tests/unit/core/test_timescale_extension.py",
+    ),
+    Promise(
+        "a batch sent again is stored once",
+        "src/app/services/measurements.py",
+        "    except DatabaseIntegrityError:\n",
+        "    except ZeroDivisionError:\n",
+        INGEST,
+    ),
+    Promise(
+        "of the same measurements sent at once, nobody waits in a circle",
+        "src/app/services/measurements.py",
+        "    rows.sort(key=itemgetter(1, 0))\n",
+        "",
+        INGEST,
+    ),
+    Promise(
+        "measurements of the future are refused",
+        "src/app/services/measurements.py",
+        "if last > now + MAX_AHEAD:",
+        "if last > now + MAX_SPAN:",
+        INGEST,
+    ),
+    Promise(
+        "nobody reads another's series",
+        "src/app/repositories/measurements.py",
+        "        MeasurementSeries.owner_id == owner_id,\n",
+        "",
+        QUERIES,
+    ),
+)
