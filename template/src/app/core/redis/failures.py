@@ -4,6 +4,8 @@ A server's own words are not: it repeats what it was sent, a password for one.
 """
 
 import builtins
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Final
@@ -66,9 +68,12 @@ def _original(err: Exception) -> Exception:
 def _explain_connection(cause: BaseException | None) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"Redis's certificate is not trusted: {cause.verify_message} (REDIS_CA_FILE)."
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"Redis cannot be reached: {cause.strerror}."
-    return "The connection to Redis is lost."
+    if isinstance(cause, socket.gaierror):
+        return "Redis cannot be reached: nobody knows the host in REDIS_URL."
+    if isinstance(cause, OSError) and cause.errno:
+        # The system's own words: asyncio's tell addresses.
+        return f"Redis cannot be reached: {os.strerror(cause.errno)}."
+    return "Redis cannot be reached, or has closed the connection."
 
 
 def _word(err: Exception) -> str:

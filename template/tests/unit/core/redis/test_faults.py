@@ -52,6 +52,22 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
     assert await backend.get("tests:a") == b"1"
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://:Xq7planted@127.0.0.1:1/0", "Redis cannot be reached: Connection refused."),
+        ("redis://:Xq7planted@no-such-host.invalid", "Redis cannot be reached: nobody knows the host in REDIS_URL."),
+    ],
+)
+async def test_an_address_that_leads_nowhere_is_said_to(
+    url: str, reason: str, redis_server: RedisServer, connect: Connect
+) -> None:
+    connection = await connect(redis_server, url=url, timeout_seconds=5)
+    with pytest.raises(RedisUnavailableError) as caught:
+        await connection.ping()
+    assert caught.value.message == reason
+
+
 async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer, connect: Connect) -> None:
     connection, backend = await open_cache(own_redis, connect)
     await backend.set("tests:a", b"1", ttl=60)
