@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +9,8 @@ from app.core.cache import MISS, CacheUnavailableError
 from app.core.redis.breaker import BreakerState
 from app.core.redis.cache_backend import RedisCache
 from app.core.redis.connection import RedisConnection
-from app.core.redis.errors import RedisUnavailableError
-from app.core.redis.rate_limits import RedisRateLimits
-from app.core.security import MemoryRateLimits, Rate
 from tests.logs import Log
-from tests.servers.redis import RedisServer, running_redis
+from tests.servers.redis import RedisServer
 from tests.unit.core.cache.stores import make_cache
 from tests.unit.core.redis.conftest import Connect
 
@@ -50,22 +45,6 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
     await until_back(connection)
     await backend.set("tests:a", b"1", ttl=60)
     assert await backend.get("tests:a") == b"1"
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("redis://:Xq7planted@127.0.0.1:1/0", "Redis cannot be reached: Connection refused."),
-        ("redis://:Xq7planted@no-such-host.invalid", "Redis cannot be reached: nobody knows the host in REDIS_URL."),
-    ],
-)
-async def test_an_address_that_leads_nowhere_is_said_to(
-    url: str, reason: str, redis_server: RedisServer, connect: Connect
-) -> None:
-    connection = await connect(redis_server, url=url, timeout_seconds=5)
-    with pytest.raises(RedisUnavailableError) as caught:
-        await connection.ping()
-    assert caught.value.message == reason
 
 
 async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer, connect: Connect) -> None:
@@ -165,31 +144,6 @@ async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
     assert [line["event"] for line in log.lines[1:]] == ["redis has room again"]
 
 
-@pytest.mark.parametrize("right", [False, True])
-async def test_a_wrong_password_is_said_to_be_so_and_never_shown(*, right: bool, connect: Connect, log: Log) -> None:
-    with running_redis(requirepass="Xq7right") as server:
-        password = "Xq7right" if right else "Xq7planted"
-        connection, backend = await open_cache(server, connect, url=f"unix://:{password}@{server.socket}")
-        if right:
-            await connection.ping()
-            return
-        for attempt in (connection.ping(), connection.ping(), backend.get("tests:a"), backend.delete(["tests:a"])):
-            with pytest.raises((RedisUnavailableError, CacheUnavailableError)) as caught:
-                await attempt
-            shown = f"{caught.value!r} {caught.value.__cause__!r} {connection!r}"
-            assert "Xq7" not in shown
-        assert "Redis refuses the user name or the password in REDIS_URL." in shown
-        assert log.line["reason"] == "Redis refuses the user name or the password in REDIS_URL."
-        assert "Xq7" not in log.text
-
-
-async def test_a_password_that_is_missing_is_said_to_be_wrong(connect: Connect) -> None:
-    with running_redis(requirepass="Xq7right") as server:
-        connection = await connect(server)
-        with pytest.raises(RedisUnavailableError, match="in REDIS_URL"):
-            await connection.ping()
-
-
 async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
     own_redis: RedisServer, connect: Connect, log: Log
 ) -> None:
@@ -207,37 +161,6 @@ async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
     own_redis.ask("REPLICAOF", "NO", "ONE")
     await until_back(connection)
     assert await backend.get("tests:a") is None, "its deletion was made up for"
-
-
-async def test_a_user_without_the_rights_is_told_so(own_redis: RedisServer, connect: Connect) -> None:
-    own_redis.ask("ACL", "SETUSER", "reader", "on", ">pw", "~tests*", "+get", "+ping")
-    connection, backend = await open_cache(own_redis, connect, url=f"unix://reader:pw@{own_redis.socket}")
-    assert await backend.get("tests:a") is None
-
-    with pytest.raises(CacheUnavailableError) as caught:
-        await backend.set("tests:a", b"1", ttl=60)
-    assert "denies its user a command" in str(caught.value.__cause__)
-    assert connection.breaker.state is not BreakerState.CLOSED
-
-
-async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: RedisServer, connect: Connect) -> None:
-    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
-    rules = readme.partition("ACL SETUSER app on ")[2].partition("`")[0].replace("PASSWORD", "pw").split()
-    assert own_redis.ask("ACL", "SETUSER", "app", "on", *rules) == "+OK\r\n"
-    (name,) = [rule.strip("~*") for rule in rules if rule.startswith("~")]
-    connection, backend = await open_cache(own_redis, connect, url=f"unix://app:pw@{own_redis.socket}")
-
-    await connection.ping()
-    await backend.set(f"{name}:a", b"1", ttl=60)
-    await backend.clear(f"{name}:")
-    limits = RedisRateLimits(connection, prefix=f"{name}!limit:", fallback=MemoryRateLimits())
-    assert await limits.hit("a", Rate(times=1, seconds=60)) == 0
-    assert await limits.hit("a", Rate(times=1, seconds=60)) > 0
-    await limits.refund("a", Rate(times=1, seconds=60))
-    await connection.publish(f"{name}!revoked", "")
-    async with asyncio.timeout(5), aclosing(connection.messages(f"{name}!revoked", quiet_seconds=1)) as messages:
-        assert await anext(messages) is None
-    assert connection.breaker.stats.failed == 0
 
 
 async def test_the_largest_values_pass_and_one_that_the_server_refuses_harms_nobody(
@@ -267,20 +190,6 @@ async def test_whoever_stops_waiting_leaves_nobody_his_answer(own_redis: RedisSe
         mine.cancel()
         assert await backend.get("tests:yours") == b"yours"
     assert connection.breaker.stats.failed == 0
-
-
-async def test_what_is_no_server_of_this_kind_is_said_to_be_none(tmp_path: Path, connect: Connect) -> None:
-    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    with running_redis() as server:
-        server.stop()
-        async with await asyncio.start_unix_server(answer, server.socket):
-            connection = await connect(server, timeout_seconds=5)
-            with pytest.raises(RedisUnavailableError, match="does not speak"):
-                await connection.ping()
 
 
 async def test_with_the_cache_above_it_nobody_sees_an_error(own_redis: RedisServer, connect: Connect) -> None:
