@@ -164,7 +164,7 @@ def test_compose_has_no_default_secret(project: Path) -> None:
     secrets = [
         value
         for service in services.values()
-        for name, value in service["environment"].items()
+        for name, value in service.get("environment", {}).items()
         if name in {"POSTGRES_PASSWORD", "SECRET_KEY"}
     ]
     assert len(secrets) == 5

@@ -16,6 +16,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from tests.checkout import ROOT
+from tests.combinations import OPTIONS
 from tests.projects import tree
 
 ENTER = "\r"
@@ -39,7 +41,7 @@ def answers(project: Path) -> dict[str, object]:
 def test_enter_through_everything_equals_the_defaults(
     template: Path, tmp_path: Path, keys: PipeInput
 ) -> None:
-    keys.send_text(ENTER * 7)
+    keys.send_text(ENTER * (5 + len(OPTIONS)))
     copier.run_copy(str(template), tmp_path / "asked", quiet=True)
     copier.run_copy(str(template), tmp_path / "defaults", quiet=True, defaults=True)
     assert tree(tmp_path / "asked") == tree(tmp_path / "defaults")
@@ -49,15 +51,15 @@ def test_enter_through_everything_equals_the_defaults(
         "author_name": "My Service contributors",
         "author_email": "",
         "license": "MIT",
-        "use_timescaledb": False,
-        "include_example": True,
-    }
+    } | {option.question: option.default for option in OPTIONS}
 
 
 def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: PipeInput) -> None:
     for typed in ('Café "Zoë"', "It's {{ here }}", "Ana Ruiz", "ana@example.org"):
         keys.send_text(CLEAR_LINE + typed + ENTER)
-    keys.send_text(DOWN * 2 + ENTER + "y" + "n")
+    keys.send_text(DOWN * 2 + ENTER)
+    # Each answered against its default.
+    keys.send_text("".join("n" if option.default else "y" for option in OPTIONS))
     copier.run_copy(str(template), tmp_path / "project", quiet=True)
     assert answers(tmp_path / "project") == {
         "project_name": 'Café "Zoë"',
@@ -65,9 +67,7 @@ def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: P
         "author_name": "Ana Ruiz",
         "author_email": "ana@example.org",
         "license": "BSD-3-Clause",
-        "use_timescaledb": True,
-        "include_example": False,
-    }
+    } | {option.question: not option.default for option in OPTIONS}
 
 
 class Terminal:
@@ -141,10 +141,11 @@ def test_a_bad_answer_is_refused_with_its_rule_and_can_be_corrected(
         terminal.type(CLEAR_LINE, good, ENTER)
     terminal.see("Under which licence?")
     terminal.type(ENTER)
-    terminal.see("Add measurements")
-    terminal.type(ENTER)
-    terminal.see("Include the items example")
-    terminal.type(ENTER)
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
+    for option in OPTIONS:
+        # The terminal breaks long lines.
+        terminal.see(questions[option.question]["help"][:20])
+        terminal.type(ENTER)
     terminal.see("Fine is ready. Next:")
     terminal.see("uv run app dev")
     assert terminal.end() == 0

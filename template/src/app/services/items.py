@@ -84,7 +84,9 @@ async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> 
         ValidationError: The cursor is none of ours.
     """
     after = Cursor.decode(which.cursor) if which.cursor else None
-    fuzzy = which.search is not None and await has_extension(session, "pg_trgm")
+    # Trigrams are made of letters and digits: a search without any has none, and would find nothing.
+    words = which.search is not None and any(map(str.isalnum, which.search))
+    fuzzy = words and await has_extension(session, "pg_trgm")
     found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
     page = found[: which.limit]
     more = len(found) > which.limit
