@@ -11,13 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from app.cli import run
-from app.core.cache import lifecycle as cache
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
-from app.core.database import lifecycle as database
-from app.core.events import lifecycle as events
-from app.core.http import lifecycle as http
-from app.core.secrets import lifecycle as secrets_lifecycle
 from tests.databases import DatabaseServer
 from tests.stored_secrets import OLD
 
@@ -48,8 +43,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
     # A command is a process of its own; here it is another's guest, which may have an application running.
-    for module in (cache, database, events, http, secrets_lifecycle):
-        monkeypatch.setattr(module, "_current", None)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("app.core.") and name.endswith(".lifecycle") and hasattr(module, "_current"):
+            monkeypatch.setattr(module, "_current", None)
     get_settings.cache_clear()
     yield tmp_path
     get_settings.cache_clear()
