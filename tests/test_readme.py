@@ -98,10 +98,21 @@ def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
         computer.install_uv()
         computer.run(copy.group())
         project = computer.folder / "my-service"
+        computer.run("uv run app db upgrade", folder=project)
         computer.run("git init -q && git add -A && git commit -qm Rendered", folder=project)
-        computer.run("git tag 0.1.0")
-        computer.run("uvx copier update --defaults --data include_example=false", folder=project)
+        # The first version is what was copied; the next one says something else in its guide.
+        computer.run("git tag 0.1.0 && echo Welcome. >> template/CONTRIBUTING.md")
+        computer.run("git commit -qam 'The next version' && git tag 0.2.0")
+        (block,) = [block for block in fenced_blocks() if "copier update" in block]
+        computer.run(block, folder=project)
+        assert (project / "CONTRIBUTING.md").read_text().endswith("\nWelcome.\n")
+        computer.run("git add -A && git commit -qm Updated", folder=project)
+        computer.run(
+            "uvx copier update --defaults --data use_redis=true --data include_example=false",
+            folder=project,
+        )
         assert not (project / "src/app/services/items.py").exists()
+        assert (project / "src/app/core/redis").is_dir()
 
 
 def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> None:

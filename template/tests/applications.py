@@ -15,7 +15,7 @@ from app.main import create_app
 from tests.logs import logging_as_it_was
 
 # Each holds one object of the process, which two applications in one process must not share.
-_LIFECYCLES = tuple(
+LIFECYCLES = tuple(
     import_module(f"app.core.{path.parent.name}.lifecycle") for path in Path(core.__path__[0]).glob("*/lifecycle.py")
 )
 
@@ -24,7 +24,7 @@ _LIFECYCLES = tuple(
 def lifecycles_of_its_own() -> Iterator[None]:
     """Whatever application starts in here shares neither objects of the process nor logging with one outside."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        for lifecycle in _LIFECYCLES:
+        for lifecycle in LIFECYCLES:
             patch.setattr(lifecycle, "_current", None)
         yield
 

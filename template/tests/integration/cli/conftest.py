@@ -13,6 +13,7 @@ import pytest
 from app.cli import run
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
+from tests.applications import LIFECYCLES
 from tests.databases import DatabaseServer
 from tests.stored_secrets import OLD
 
@@ -43,9 +44,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
     # A command is a process of its own; here it is another's guest, which may have an application running.
-    for name, module in list(sys.modules.items()):
-        if name.startswith("app.core.") and name.endswith(".lifecycle") and hasattr(module, "_current"):
-            monkeypatch.setattr(module, "_current", None)
+    for lifecycle in LIFECYCLES:
+        monkeypatch.setattr(lifecycle, "_current", None)
     get_settings.cache_clear()
     yield tmp_path
     get_settings.cache_clear()
