@@ -171,17 +171,6 @@ def test_its_own_tests_pass_and_leave_nothing(
     assert [each for each in processes() - before if any(path in each for path in ours)] == []
 
 
-@pytest.mark.parametrize("combination", [FULL], ids=lambda each: each.id)
-@pytest.mark.proves("suite")
-def test_generated_requests_get_documented_answers(project: Project, python: str) -> None:
-    """Everything an API can have is in the full combination; one Python is enough for a minute."""
-    if python != OLDEST_PYTHON:
-        pytest.skip("the requests are the same on every Python")
-    finished = project.tool("pytest", "-m", "schema", "-q")
-    finished.must_succeed()
-    assert re.search(r"[1-9]\d* passed", finished.output), finished
-
-
 @combinations(Depth.SUITE)
 @pytest.mark.proves("suite")
 def test_its_models_and_its_migration_agree(project: Project) -> None:

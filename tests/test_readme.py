@@ -129,6 +129,6 @@ def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> 
         text=True,
         check=True,
     )
-    between = "uvx nox --session between updates"
-    expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {between}", between]
+    others = "uvx nox --session others updates promises"
+    expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {others}", others]
     assert ran.stdout.splitlines() == expected
