@@ -20,7 +20,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.combinations import COMBINATIONS, FULL, OLDEST_PYTHON, Combination, Depth
+from tests.combinations import BARE, COMBINATIONS, FULL, OLDEST_PYTHON, Combination, Depth
 from tests.projects import Project, Run
 
 pytestmark = pytest.mark.rendered
@@ -154,9 +154,10 @@ def test_its_own_tests_pass_and_leave_nothing(
     reports: Path = request.config.getoption("--reports") or project.temporary_folder
     before, files_before = processes(), set(project.temporary_folder.iterdir())
     report = reports.resolve() / f"suite-{project.folder.name}.xml"
-    # On the oldest Python those that start whole processes, too, and once with what the project
-    # asks of its coverage: both take long, and neither depends on Python's version.
-    whole = ["-m", "not schema"] if project.folder.name.endswith(OLDEST_PYTHON) else []
+    # With everything and with nothing, on the oldest Python, those that start whole processes, too,
+    # and once with what the project asks of its coverage: both take long.
+    ends = [f"{each.id}-{OLDEST_PYTHON}" for each in (FULL, BARE)]
+    whole = ["-m", "not schema"] if project.folder.name in ends else []
     measured = ["--cov"] if project.folder.name == f"{FULL.id}-{OLDEST_PYTHON}" else []
     finished = project.tool("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
     finished.must_succeed()
