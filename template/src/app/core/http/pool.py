@@ -1,7 +1,6 @@
 """The one door to httpx: a pool of connections, and an exchange over it with every limit in place."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -11,12 +10,12 @@ import httpcore
 import httpx
 from pydantic import SecretStr
 
-from app.core.exceptions import ConfigurationError
 from app.core.http.body import ACCEPT_ENCODING, BodyRefused, read_body
 from app.core.http.failures import translate
 from app.core.http.request import Headers, HttpRequest
 from app.core.http.response import HttpResponse
 from app.core.http.tracing import tracing_headers
+from app.core.tls import make_tls_context
 
 # Servers commonly keep an idle connection for 5 s or more (uvicorn, Node.js: 5 s); letting go first loses no request
 # to a connection that the other side is just closing.
@@ -51,7 +50,7 @@ class Pool:
     ) -> None:
         self._traced_hosts = traced_hosts
         self._client = httpx.AsyncClient(
-            verify=_tls_context(ca_file),
+            verify=make_tls_context(ca_file),
             # Nothing of the environment: SSL_CERT_FILE, HTTP_PROXY and their like are settings here.
             trust_env=False,
             proxy=proxy_url.get_secret_value() if proxy_url else None,
@@ -176,16 +175,3 @@ def _port(url: httpx.URL) -> int | None:
 
 def _opened(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as err:
-            raise ConfigurationError(
-                "The file of additional certificate authorities cannot be used.",
-                next_step="Let HTTP_CLIENT_CA_FILE name a readable file of certificates in PEM form.",
-            ) from err
-    return context

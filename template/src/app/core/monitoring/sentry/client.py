@@ -2,7 +2,6 @@
 
 import linecache
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,9 @@ from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import event_from_exception
 
-from app.core.exceptions import ConfigurationError
 from app.core.logging import get_logger
 from app.core.redaction import redact
+from app.core.tls import make_tls_context
 
 logger = get_logger(__name__)
 
@@ -152,14 +151,7 @@ class _Transport(HttpTransport):
         # At once, not three times with a line of urllib3's in the log for each; redirects are not followed.
         options = {**super()._get_pool_options(), "retries": False, "ca_certs": certifi.where()}
         if ca_file := self.options["ca_certs"]:
-            options["ssl_context"] = context = ssl.create_default_context()
-            try:
-                context.load_verify_locations(ca_file)
-            except (OSError, ssl.SSLError) as err:
-                raise ConfigurationError(
-                    "The file of additional certificate authorities cannot be used.",
-                    next_step="Let HTTP_CLIENT_CA_FILE name a readable file of certificates in PEM form.",
-                ) from err
+            options["ssl_context"] = make_tls_context(ca_file)
         return options
 
     def capture_envelope(self, envelope: Envelope) -> None:
@@ -180,6 +172,9 @@ class _Transport(HttpTransport):
 
     def on_dropped_event(self, reason: str) -> None:
         """Called for each event that does not arrive, from any thread."""
+        if self._stopped:
+            # Given up at the end of the application, whose log this thread must not outlive.
+            return
         self._lost += 1
         now = time.monotonic()
         if now - self._logged >= _LOG_EVERY_SECONDS:

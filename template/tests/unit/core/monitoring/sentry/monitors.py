@@ -14,7 +14,12 @@ from tests.servers.sentry import dsn_of
 
 @asynccontextmanager
 async def monitoring(
-    url: str, *, sample_rate: float = 1, ca_file: Path | None = None, proxy_url: SecretStr | None = None
+    url: str,
+    *,
+    sample_rate: float = 1,
+    ca_file: Path | None = None,
+    proxy_url: SecretStr | None = None,
+    flush_seconds: float = 5,
 ) -> AsyncIterator[Monitor]:
     """A monitor; when the context ends, its reports have been sent."""
     client = SentryClient(
@@ -31,4 +36,4 @@ async def monitoring(
     try:
         yield monitor
     finally:
-        await backend.close(5)
+        await backend.close(flush_seconds)

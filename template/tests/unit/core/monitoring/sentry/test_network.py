@@ -1,5 +1,6 @@
 """The way out: the application's own proxy and certificates, and nothing of the environment."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 
 from app.core.exceptions import ConfigurationError
 from tests.logs import captured_log
-from tests.servers.http import faulty_server, reply
+from tests.servers.http import faulty_server, hang, reply
 from tests.servers.sentry import SentryServer, sentry_server
 from tests.unit.core.monitoring.sentry.monitors import monitoring
 
@@ -44,6 +45,17 @@ async def test_an_authority_of_one_s_own_is_trusted_when_it_is_set(tmp_path: Pat
         async with monitoring(http.url, ca_file=tmp_path / "authority.pem") as monitor:
             monitor.capture_message("to a friend")
         assert SentryServer(http).event["message"] == "to a friend"
+
+
+async def test_nothing_is_logged_after_the_end() -> None:
+    with captured_log() as log:
+        async with sentry_server(hang()) as sentry:
+            async with monitoring(sentry.url, flush_seconds=0.1) as monitor:
+                monitor.capture_message("into the void")
+            assert len(sentry.http.requests) == 1
+        # The connection has ended, which the thread that waits for the answer notices.
+        await asyncio.sleep(0.2)
+    assert log.lines == []
 
 
 async def test_a_file_without_certificates_is_an_error_at_the_start(tmp_path: Path) -> None:
