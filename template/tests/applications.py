@@ -25,7 +25,7 @@ def lifecycles_of_its_own() -> Iterator[None]:
     """Whatever application starts in here shares neither objects of the process nor logging with one outside."""
     with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
         for lifecycle in LIFECYCLES:
-            patch.setattr(lifecycle, "_current", None)
+            patch.setattr(lifecycle._current, "value", None)
         yield
 
 

@@ -47,7 +47,7 @@ async def payments_at_stripe(**changes: Any) -> AsyncIterator[StripeServer]:
     """Payments of this process go to a Stripe of our own for as long as the context lasts."""
     async with stripe_server() as server:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(payment.lifecycle, "_current", None)
+            patch.setattr(payment.lifecycle._current, "value", None)
             settings = make_stripe_settings(**{"api_base": server.http.url, **changes})
             payment.init_payment(settings, Environment.DEVELOPMENT)
             yield server
@@ -57,7 +57,7 @@ async def payments_at_stripe(**changes: Any) -> AsyncIterator[StripeServer]:
 async def payments_switched_off(**changes: Any) -> AsyncIterator[None]:
     """Payments of this process are made up, and webhooks have a secret."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payment.lifecycle, "_current", None)
+        patch.setattr(payment.lifecycle._current, "value", None)
         settings = StripeSettings(**{"webhook_secret": SecretStr(WEBHOOK_SECRET), **changes})
         payment.init_payment(settings, Environment.DEVELOPMENT)
         yield

@@ -45,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
     # A command is a process of its own; here it is another's guest, which may have an application running.
     for lifecycle in LIFECYCLES:
-        monkeypatch.setattr(lifecycle, "_current", None)
+        monkeypatch.setattr(lifecycle._current, "value", None)
     get_settings.cache_clear()
     yield tmp_path
     get_settings.cache_clear()

@@ -47,7 +47,7 @@ async def session(database: Database) -> AsyncIterator[WriteSession]:
 @pytest.fixture
 async def open_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Database]]:
     """Make the process's engine, with settings of the test's own."""
-    monkeypatch.setattr(lifecycle, "_current", None)
+    monkeypatch.setattr(lifecycle._current, "value", None)
 
     def open_with(**settings: Any) -> Database:
         return init_database(

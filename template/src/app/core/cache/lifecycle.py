@@ -5,12 +5,12 @@ own would leave the real one stale.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 from app.core.cache.backend import CacheBackend, MemoryBackend
 from app.core.cache.codec import Cacheable, Json
 from app.core.cache.store import Cache
-from app.core.exceptions import ConfigurationError
+from app.core.singletons import ProcessWide
 
 if TYPE_CHECKING:  # reading settings is no part of what this costs to import
     from app.core.config import CacheSettings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # reading settings is no part of what this costs to import
 T = TypeVar("T", bound=Cacheable)
 D = TypeVar("D")
 
-_current: Cache | None = None
+_current: Final = ProcessWide[Cache]("The cache is", init="init_cache(settings)", close="close_cache()")
 
 
 def init_cache(
@@ -34,27 +34,21 @@ def init_cache(
     Raises:
         ConfigurationError: There is a cache already.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "The cache is initialised already.", next_step="Call close_cache() before the next init_cache()."
+    return _current.open(
+        lambda: Cache(
+            backend or MemoryBackend(max_entries=settings.max_entries, max_bytes=settings.max_memory_bytes),
+            namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
+            default_ttl=settings.default_ttl_seconds,
+            ttl_jitter=settings.ttl_jitter,
+            max_value_bytes=settings.max_value_bytes,
+            load_timeout=settings.load_timeout_seconds,
         )
-    _current = Cache(
-        backend or MemoryBackend(max_entries=settings.max_entries, max_bytes=settings.max_memory_bytes),
-        namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
-        default_ttl=settings.default_ttl_seconds,
-        ttl_jitter=settings.ttl_jitter,
-        max_value_bytes=settings.max_value_bytes,
-        load_timeout=settings.load_timeout_seconds,
     )
-    return _current
 
 
 async def close_cache() -> None:
     """Close the process's cache, if there is one."""
-    global _current
-    cache, _current = _current, None
-    if cache is not None:
+    if (cache := _current.take()) is not None:
         await cache.close()
 
 
@@ -64,9 +58,7 @@ def get_cache() -> Cache:
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("The cache is not initialised.", next_step="Call init_cache(settings) first.")
-    return _current
+    return _current.get()
 
 
 @overload

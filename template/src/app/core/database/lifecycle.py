@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NewType
+from typing import Final, NewType
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.core.config import DatabaseSettings
 from app.core.database.engine import create_engine, create_unlimited_engine
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
+from app.core.singletons import ProcessWide
 
 # What a function may do with its session stands in its signature: one that takes a ReadSession can be given either,
 # one that takes a WriteSession cannot be given a session whose changes nobody would commit.
@@ -116,7 +117,7 @@ def migration_engine(settings: DatabaseSettings) -> AsyncEngine:
     )
 
 
-_current: Database | None = None
+_current: Final = ProcessWide[Database]("The database is", init="init_database(settings)", close="close_database()")
 
 
 def init_database(settings: DatabaseSettings, *, application_name: str = "app") -> Database:
@@ -129,25 +130,17 @@ def init_database(settings: DatabaseSettings, *, application_name: str = "app") 
     Raises:
         ConfigurationError: No database is configured, or there is an engine already.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "The database is initialised already.", next_step="Call close_database() before the next init_database()."
-        )
     if not settings.is_configured:
         raise ConfigurationError(
             "No database is configured.",
             next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
         )
-    _current = Database(settings, application_name=application_name)
-    return _current
+    return _current.open(lambda: Database(settings, application_name=application_name))
 
 
 async def close_database() -> None:
     """Close the process's engine, if there is one."""
-    global _current
-    database, _current = _current, None
-    if database is not None:
+    if (database := _current.take()) is not None:
         await database.close()
 
 
@@ -157,9 +150,7 @@ def get_database() -> Database:
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("The database is not initialised.", next_step="Call init_database(settings) first.")
-    return _current
+    return _current.get()
 
 
 @asynccontextmanager

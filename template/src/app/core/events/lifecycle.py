@@ -1,9 +1,11 @@
 """The process's one bus: opened and closed by the lifespan."""
 
-from app.core.events.bus import EventBus
-from app.core.exceptions import ConfigurationError
+from typing import Final
 
-_current: EventBus | None = None
+from app.core.events.bus import EventBus
+from app.core.singletons import ProcessWide
+
+_current: Final = ProcessWide[EventBus]("The event bus is", init="init_event_bus(bus)", close="close_event_bus(…)")
 
 
 def init_event_bus(bus: EventBus) -> EventBus:
@@ -12,14 +14,7 @@ def init_event_bus(bus: EventBus) -> EventBus:
     Raises:
         ConfigurationError: There is one already.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "The event bus is initialised already.",
-            next_step="Call close_event_bus() before the next init_event_bus().",
-        )
-    _current = bus
-    return bus
+    return _current.open(lambda: bus)
 
 
 async def close_event_bus(*, drain_seconds: float) -> None:
@@ -28,14 +23,13 @@ async def close_event_bus(*, drain_seconds: float) -> None:
     Args:
         drain_seconds: How long its handlers may take for what is published already.
     """
-    global _current
-    if _current is None:
+    if (bus := _current.value) is None:
         return
     try:
-        # Handlers that are still at work may ask for it.
-        await _current.stop(drain_seconds=drain_seconds)
+        # Not taken yet: handlers that are still at work may ask for it.
+        await bus.stop(drain_seconds=drain_seconds)
     finally:
-        _current = None
+        _current.take()
 
 
 def get_event_bus() -> EventBus:
@@ -44,6 +38,4 @@ def get_event_bus() -> EventBus:
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("The event bus is not initialised.", next_step="Call init_event_bus(bus) first.")
-    return _current
+    return _current.get()

@@ -1,10 +1,14 @@
 """The process's one client: made and closed by the lifespan, used by whoever calls out."""
 
-from app.core.config import HttpClientSettings
-from app.core.exceptions import ConfigurationError
-from app.core.http.client import HttpClient, create_http_client
+from typing import Final
 
-_current: HttpClient | None = None
+from app.core.config import HttpClientSettings
+from app.core.http.client import HttpClient, create_http_client
+from app.core.singletons import ProcessWide
+
+_current: Final = ProcessWide[HttpClient](
+    "The HTTP client is", init="init_http_client(settings, …)", close="close_http_client()"
+)
 
 
 def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> HttpClient:
@@ -17,27 +21,20 @@ def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> HttpCl
     Raises:
         ConfigurationError: There is a client already.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "The HTTP client is initialised already.",
-            next_step="Call close_http_client() before the next init_http_client().",
+    return _current.open(
+        lambda: create_http_client(
+            user_agent=user_agent,
+            max_connections=settings.max_connections,
+            ca_file=str(settings.ca_file) if settings.ca_file else None,
+            proxy_url=settings.proxy_url,
+            traced_hosts=settings.traced_hosts,
         )
-    _current = create_http_client(
-        user_agent=user_agent,
-        max_connections=settings.max_connections,
-        ca_file=str(settings.ca_file) if settings.ca_file else None,
-        proxy_url=settings.proxy_url,
-        traced_hosts=settings.traced_hosts,
     )
-    return _current
 
 
 async def close_http_client() -> None:
     """Close the process's client, if there is one."""
-    global _current
-    client, _current = _current, None
-    if client is not None:
+    if (client := _current.take()) is not None:
         await client.close()
 
 
@@ -47,6 +44,4 @@ def get_http_client() -> HttpClient:
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("The HTTP client is not initialised.", next_step="Call init_http_client() first.")
-    return _current
+    return _current.get()

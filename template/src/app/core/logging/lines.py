@@ -42,7 +42,7 @@ _second: tuple[int, str] = (0, "")
 
 def timestamp() -> str:
     """Now, in UTC. A second is spelt out once: that takes longer than the rest of the line's completion."""
-    global _second
+    global _second  # noqa: PLW0603 — read for every line, which a call would slow down
     second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     known, text = _second
     if known != second:

@@ -102,7 +102,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
         json_lines: JSON for machines, else colours for people (when the stream is a terminal).
         stream: Standard output unless told otherwise.
     """
-    global _current
+    global _current  # noqa: PLW0603 — read for every line, which a call would slow down
     out = stream or sys.stdout
     render = to_json if json_lines else structlog.dev.ConsoleRenderer(colors=out.isatty())
     rendering: list[Processor] = [structlog.processors.format_exc_info, redact_line, render]

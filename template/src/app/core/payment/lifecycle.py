@@ -1,6 +1,7 @@
 """The process's one way to take payments: made by the lifespan, used through `app.core.payment`."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
@@ -8,6 +9,7 @@ from app.core.health import HealthCheck
 from app.core.payment.gateway import PaymentGateway
 from app.core.payment.signatures import WebhookSignatures
 from app.core.payment.simulated import SimulatedGateway
+from app.core.singletons import ProcessWide
 from app.core.stage import Environment
 
 
@@ -26,7 +28,7 @@ class Payments:
     return_url: str
 
 
-_current: Payments | None = None
+_current: Final = ProcessWide[Payments]("Payments are", init="init_payment(settings, …)", close="close_payment()")
 
 
 def init_payment(settings: StripeSettings, environment: Environment) -> Payments:
@@ -39,30 +41,12 @@ def init_payment(settings: StripeSettings, environment: Environment) -> Payments
     Raises:
         ConfigurationError: There are some already, or this is production in test mode.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "Payments are initialised already.", next_step="Call close_payment() before the next init_payment()."
-        )
-    gateway = _make_gateway(settings)
-    # The settings have refused this already, where they were loaded and not made by hand.
-    if gateway.test_mode and environment is Environment.PRODUCTION:
-        raise ConfigurationError(
-            "Payments are in test mode, and this is production.",
-            next_step="Set STRIPE_ENABLED to true and STRIPE_SECRET_KEY to a live key.",
-        )
-    _current = Payments(
-        gateway=gateway,
-        signatures=WebhookSignatures(settings.webhook_secret, tolerance_seconds=settings.webhook_tolerance_seconds),
-        return_url=settings.return_url,
-    )
-    return _current
+    return _current.open(lambda: _make_payments(settings, environment))
 
 
 def close_payment() -> None:
     """Forget them; connections belong to `app.core.http`."""
-    global _current
-    _current = None
+    _current.take()
 
 
 def get_payments() -> Payments:
@@ -71,14 +55,27 @@ def get_payments() -> Payments:
     Raises:
         ConfigurationError: There is nothing yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("Payments are not initialised.", next_step="Call init_payment(…) first.")
-    return _current
+    return _current.get()
 
 
 def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
     """One, if there is a service to ask; all requests but payments can do without it."""
     return [HealthCheck("payment", get_payments().gateway.check, required=False)] if settings.enabled else []
+
+
+def _make_payments(settings: StripeSettings, environment: Environment) -> Payments:
+    gateway = _make_gateway(settings)
+    # The settings have refused this already, where they were loaded and not made by hand.
+    if gateway.test_mode and environment is Environment.PRODUCTION:
+        raise ConfigurationError(
+            "Payments are in test mode, and this is production.",
+            next_step="Set STRIPE_ENABLED to true and STRIPE_SECRET_KEY to a live key.",
+        )
+    return Payments(
+        gateway=gateway,
+        signatures=WebhookSignatures(settings.webhook_secret, tolerance_seconds=settings.webhook_tolerance_seconds),
+        return_url=settings.return_url,
+    )
 
 
 def _make_gateway(settings: StripeSettings) -> PaymentGateway:

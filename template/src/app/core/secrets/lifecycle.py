@@ -1,16 +1,18 @@
 """The process's one secrets service: made by the lifespan, borrowed by requests and scripts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.config import IntegrationsSettings, SecretsSettings
 from app.core.exceptions import ConfigurationError
 from app.core.secrets.service import SecretsService
-from app.core.singletons import Singleton
+from app.core.singletons import ProcessWide, Singleton
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing
 
-_current: SecretsService | None = None
+_current: Final = ProcessWide[SecretsService](
+    "The secrets are", init="init_secrets(settings, …)", close="close_secrets()"
+)
 
 
 def make_keyring(settings: SecretsSettings) -> "KeyRing":
@@ -41,19 +43,12 @@ def init_secrets(settings: SecretsSettings, integrations: IntegrationsSettings) 
     Raises:
         ConfigurationError: There is one already.
     """
-    global _current
-    if _current is not None:
-        raise ConfigurationError(
-            "The secrets are initialised already.", next_step="Call close_secrets() before the next init_secrets()."
-        )
-    _current = make_secrets_service(settings, integrations)
-    return _current
+    return _current.open(lambda: make_secrets_service(settings, integrations))
 
 
 def close_secrets() -> None:
     """Forget the process's service and its keys, if there is one."""
-    global _current
-    _current = None
+    _current.take()
 
 
 def get_secrets_service() -> SecretsService:
@@ -62,6 +57,4 @@ def get_secrets_service() -> SecretsService:
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    if _current is None:
-        raise ConfigurationError("The secrets are not initialised.", next_step="Call init_secrets(…) first.")
-    return _current
+    return _current.get()

@@ -130,7 +130,7 @@ async def test_an_error_is_not_kept() -> None:
 
 async def test_time_and_limit_are_those_of_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = UnsteadyBackend()
-    monkeypatch.setattr(lifecycle, "_current", make_cache(backend, default_ttl=50))
+    monkeypatch.setattr(lifecycle._current, "value", make_cache(backend, default_ttl=50))
 
     @cached(7, "own:{seconds}", load_timeout=0.05)
     async def own(seconds: float) -> float:

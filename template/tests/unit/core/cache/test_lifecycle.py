@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process whose lifespan has not begun."""
-    monkeypatch.setattr(lifecycle, "_current", None)
+    monkeypatch.setattr(lifecycle._current, "value", None)
 
 
 async def test_the_running_application_has_a_cache(app: FastAPI) -> None:

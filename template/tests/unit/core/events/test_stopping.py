@@ -223,7 +223,7 @@ async def test_the_counts_add_up_however_it_ends(policy: OverflowPolicy, seed: i
 
 
 async def test_the_process_has_one_bus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.lifecycle, "_current", None)
+    monkeypatch.setattr(events.lifecycle._current, "value", None)
     with pytest.raises(ConfigurationError, match="not initialised"):
         get_event_bus()
     bus = init_event_bus(EventBus())
