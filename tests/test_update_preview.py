@@ -74,6 +74,30 @@ def test_an_update_that_does_nothing_loses_nothing(project: Project) -> None:
     assert (finished.code, finished.output) == (0, "0.1.0: nothing to do\n"), finished
 
 
+def test_what_the_template_changes_in_a_file_that_was_moved_is_named(
+    project: Project, template: Path, tmp_path: Path
+) -> None:
+    newer = tmp_path / "template"
+    git(tmp_path, "clone", "--quiet", str(template), str(newer))
+    moved, own = (Path("src/app/core") / name for name in ("threads.py", "blocking.py"))
+    with (newer / "template" / moved).open("a") as file:
+        file.write("\n# Mended.\n")
+    commit(newer, "Mend", tag="99.0.0")
+    path = project.folder / ANSWERS
+    path.write_text(path.read_text().replace(str(template), str(newer)))
+    (project.folder / moved).rename(project.folder / own)
+    commit(project.folder, "Move")
+    before = (project.folder / own).read_text()
+
+    finished = preview(project)
+
+    assert finished.code == 0, finished
+    assert f"\nskip     {moved}: you have deleted or moved it" in f"\n{finished.output}"
+    update_project(project.folder, {}, version="99.0.0")
+    assert not (project.folder / moved).exists()
+    assert (project.folder / own).read_text() == before
+
+
 @pytest.mark.parametrize(
     ("answers", "options", "sentence"),
     [

@@ -16,6 +16,7 @@ _MEANINGS = {
     "change": ("", ""),
     "merge": ("you have edited it, and both changes fit", ""),
     "conflict": ("you have edited the same lines: the update leaves conflict markers", "yellow"),
+    "skip": ("you have deleted or moved it, and the template's change to it stays away", "yellow"),
     "delete": ("", ""),
     "lose": ("you have edited it, and your edits would go", "bold red"),
 }

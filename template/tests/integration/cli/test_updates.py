@@ -14,7 +14,8 @@ from tests.integration.cli.conftest import PROJECT, Run
 BEGIN, END = "<" * 7, ">" * 7
 CONFLICT = f"{BEGIN} before updating\nmine = 1\n=======\nyours = 1\n{END} after updating\n"
 
-# A template is a folder for each version. Like Copier, it deletes what the newer one is without, edited or not.
+# A template is a folder for each version. Like Copier, it deletes what the newer one is without, edited or not, and
+# brings nothing back that the user has deleted.
 COPIER = f"""#!{sys.executable}
 import shutil, sys
 from pathlib import Path
@@ -27,11 +28,12 @@ else:
     source = Path(said.partition("_src_path: ")[2].partition(chr(10))[0])
     if (source / "fails").exists():
         sys.exit((source / "fails").read_text())
-    new = set(path.name for path in (source / "0.2.0").iterdir())
-    for path in (source / "0.1.0").iterdir():
-        if path.name not in new:
-            Path(path.name).unlink(missing_ok=True)
-    shutil.copytree(source / "0.2.0", ".", dirs_exist_ok=True)
+    old, new = (set(path.name for path in (source / each).iterdir()) for each in ("0.1.0", "0.2.0"))
+    deleted = set(name for name in old if not Path(name).exists())
+    for name in old - new - deleted:
+        Path(name).unlink()
+    for name in new - deleted:
+        shutil.copy(source / "0.2.0" / name, ".")
     said = said.replace("_commit: 0.1.0", "_commit: 0.2.0")
     if any(option.startswith("use_kettle=") for option in options):
         said += "use_kettle: true" + chr(10)
@@ -95,6 +97,20 @@ def test_an_edited_file_that_would_go_is_named_with_the_way_back(made: Path, app
     assert "`git checkout HEAD -- service.py` brings it back" in result.err
     assert "warning: not committed, and not in this preview: own.py, same.py" in result.err
     assert (made / "service.py").read_text() == "y = 1\nmine = 1\n"
+
+
+def test_a_change_to_a_file_that_was_moved_is_named(made: Path, app_command: Run) -> None:
+    (made / "changed.py").rename(made / "moved.py")
+    (made / "same.py").unlink()
+    git(made, "add", "--all")
+    git(made, "commit", "--quiet", "-m", "Move")
+
+    result = app_command("update-preview")
+
+    assert result.code == 0, result.err
+    assert [line.split(maxsplit=2)[:2] for line in result.out.splitlines() if "skip " in line[:9]] == [
+        ["skip", "changed.py:"]
+    ]
 
 
 def test_a_project_in_a_folder_of_its_repository_is_compared_alone(

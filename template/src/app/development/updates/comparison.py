@@ -1,7 +1,7 @@
 """What an update does to each file, and whether it takes anything of the user's."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ class Effect(StrEnum):
     DELETED = "delete"
     MERGED = "merge"
     CONFLICTING = "conflict"
+    SKIPPED = "skip"
     LOST = "lose"
 
 
@@ -40,6 +41,25 @@ def compare(recorded: Path, before: Path, after: Path) -> Iterator[Change]:
         was, becomes = _content(before / path), _content(after / path)
         if was != becomes and path != FILE_NAME:
             yield Change(_effect(_content(recorded / path), was, becomes), path)
+
+
+def missing(recorded: Path, project: Path) -> list[str]:
+    """The files that the user has deleted or moved since they were rendered."""
+    return sorted(_files(recorded) - _files(project))
+
+
+def skipped(paths: Iterable[str], recorded: Path, upcoming: Path) -> Iterator[Change]:
+    """Of files that the user has deleted or moved, those that the template has changed: Copier leaves them out.
+
+    Args:
+        paths: The files.
+        recorded: What the template rendered when the project last came from it.
+        upcoming: What it renders at the version of the update.
+    """
+    for path in paths:
+        becomes = _content(upcoming / path)
+        if becomes is not None and becomes != _content(recorded / path):
+            yield Change(Effect.SKIPPED, path)
 
 
 def _effect(recorded: bytes | None, was: bytes | None, becomes: bytes | None) -> Effect:

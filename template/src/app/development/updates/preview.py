@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.core.exceptions import ConfigurationError
 from app.development.updates.answers import FILE_NAME, Answers, is_answer, read_answers
 from app.development.updates.checkout import git, is_in_git, paths
-from app.development.updates.comparison import Change, compare
+from app.development.updates.comparison import Change, compare, missing, skipped
 from app.development.updates.copier import run_copier
 
 
@@ -41,7 +41,7 @@ def preview_update(folder: Path, *, data: Mapping[str, str], version: str | None
     _require_committed(folder)
     answers = read_answers(folder)
     with tempfile.TemporaryDirectory(prefix="update-preview-") as name:
-        recorded, before, after = (Path(name) / each for each in ("recorded", "before", "after"))
+        recorded, before, after, upcoming = (Path(name) / each for each in ("recorded", "before", "after", "upcoming"))
         inside = _clone(folder, before)
         shutil.copytree(before, after, symlinks=True)
         options = [part for each in data.items() for part in ("--data", "=".join(each))]
@@ -49,9 +49,12 @@ def preview_update(folder: Path, *, data: Mapping[str, str], version: str | None
         run_copier(after / inside, answers, "update", *options)
         updated = read_answers(after / inside)
         _require_taken(data, updated)
-        render = ["--vcs-ref", answers.version, "--data-file", FILE_NAME, answers.source, str(recorded)]
-        run_copier(before / inside, answers, "copy", *render)
-        return Preview(answers.version, updated.version, list(compare(recorded, before / inside, after / inside)))
+        _render(before / inside, answers, recorded)
+        changes = list(compare(recorded, before / inside, after / inside))
+        if gone := missing(recorded, before / inside):
+            _render(after / inside, updated, upcoming)
+            changes += skipped(gone, recorded, upcoming)
+        return Preview(answers.version, updated.version, changes)
 
 
 def uncommitted(folder: Path) -> list[str]:
@@ -90,6 +93,12 @@ def _clone(folder: Path, target: Path) -> str:
             next_step="Correct that; `git fsck` says whether the repository is whole.",
         )
     return inside
+
+
+def _render(project: Path, answers: Answers, target: Path) -> None:
+    """Render what a project's answers say, without its edits."""
+    options = ("--vcs-ref", answers.version, "--data-file", FILE_NAME)
+    run_copier(project, answers, "copy", *options, answers.source, str(target))
 
 
 def _require_taken(data: Mapping[str, str], updated: Answers) -> None:
