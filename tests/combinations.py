@@ -6,7 +6,6 @@ needs nothing but the standard library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import combinations
@@ -123,27 +122,22 @@ EXAMPLE = "example"
 SERVICES = tuple(option.label for option in OPTIONS if option.label != EXAMPLE)
 
 
-def _combinations() -> Iterator[Combination]:
-    """Every choice of services with the example; all of them and none of them without it, too.
-
-    What a version of Python could break is in a project with everything or in one with nothing.
-    """
-    for size in reversed(range(len(SERVICES) + 1)):
-        for services in combinations(SERVICES, size):
-            for example in ({EXAMPLE}, set[str]()):
-                everything = size == len(SERVICES) and bool(example)
-                nothing = size == 0 and not example
-                if example or size in {0, len(SERVICES)}:
-                    yield Combination(
-                        on=frozenset(services) | example,
-                        depth=Depth.SUITE,
-                        interpreters=PYTHONS if everything or nothing else (OLDEST_PYTHON,),
-                    )
+def _suite(*on: str, pythons: tuple[str, ...] = (OLDEST_PYTHON,)) -> Combination:
+    return Combination(on=frozenset(on), depth=Depth.SUITE, interpreters=pythons)
 
 
-COMBINATIONS = tuple(_combinations())
+# What a version of Python could break is in a project with everything or in one with nothing.
+FULL = _suite(*SERVICES, EXAMPLE, pythons=PYTHONS)
+BARE = _suite(pythons=PYTHONS)
 
-# The combination with everything on, where a test needs one that has every file.
-FULL = COMBINATIONS[0]
-# And the one with everything off.
-BARE = COMBINATIONS[-1]
+# Every choice of services with the example; all of them and none of them without it, too.
+COMBINATIONS = (
+    FULL,
+    _suite(*SERVICES),
+    *(
+        _suite(*services, EXAMPLE)
+        for size in reversed(range(len(SERVICES)))
+        for services in combinations(SERVICES, size)
+    ),
+    BARE,
+)

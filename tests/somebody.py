@@ -120,7 +120,7 @@ def next_version(template: Path) -> None:
     source = template / "template"
     replace(source, SETTING, "default=100", "default=200")
     replace(source, ".env.example.jinja", _DOCUMENTED.format(100), _DOCUMENTED.format(200))
-    # A module that the user calls otherwise by now, and one they import it in.
+    # Imports a module that the user calls otherwise by now.
     passwords = "src/app/core/security/passwords.py"
     replace(source, passwords, '"""Passwords: Argon2id', '"""What guards passwords: Argon2id')
     replace(source, "src/app/main.py", "and back. The unit", "and home. The unit")

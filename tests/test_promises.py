@@ -15,7 +15,7 @@ from tests.combinations import FULL
 from tests.projects import Finished, Project, Run
 from tests.promises import PROMISES, Promise
 
-pytestmark = pytest.mark.broken
+pytestmark = pytest.mark.promises
 
 # Bytecode is copied: it is found by the source's time and size, and compiling takes a second.
 NOT_COPIED = shutil.ignore_patterns(".git", ".*_cache")

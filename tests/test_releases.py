@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import subprocess
 import tarfile
 from itertools import pairwise
@@ -155,13 +156,16 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _empty(root)
     snapshot = root.with_name("snapshot")
     take_snapshot(snapshot, of=is_rendered)
-    subprocess.run(["cp", "-a", *snapshot.glob("[!.]*"), root], check=True)
+    shutil.copytree(
+        snapshot, root, symlinks=True, ignore=shutil.ignore_patterns(".git"), dirs_exist_ok=True
+    )
     commit(root, "As it stands", tag=CURRENT)
     return root
 
 
 def _empty(root: Path) -> None:
-    subprocess.run(["rm", "-rf", root / "copier.yml", root / "template"], check=True)
+    (root / "copier.yml").unlink(missing_ok=True)
+    shutil.rmtree(root / "template", ignore_errors=True)
 
 
 STEPS = [*pairwise([*VERSIONS, CURRENT]), *((each, CURRENT) for each in VERSIONS[:-1])]
