@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.database import Database, get_database
@@ -15,11 +16,6 @@ from tests.integration.core.timescale.conftest import set_up
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def database_url(either_url: str) -> str:
-    return either_url
-
-
 def test_there_is_one_where_it_is_enabled() -> None:
     (check,) = timescale_checks(enabled())
 
@@ -27,17 +23,15 @@ def test_there_is_one_where_it_is_enabled() -> None:
     assert timescale_checks(enabled(enabled=False)) == []
 
 
-async def test_it_passes_when_all_is_set_up(database_url: str, open_database: Callable[..., Database]) -> None:
-    await set_up(database_url, enabled())
-    open_database()
+async def test_it_passes_when_all_is_set_up(either_url: str, open_database: Callable[..., Database]) -> None:
+    await set_up(either_url, enabled())
+    open_database(url=SecretStr(either_url))
 
     await check_timescale()
 
 
-async def test_a_table_that_is_still_plain_fails_it(
-    stand_in_url: str, open_database: Callable[..., Database], request: pytest.FixtureRequest
-) -> None:
-    open_database()
+async def test_a_table_that_is_still_plain_fails_it(stand_in_url: str, open_database: Callable[..., Database]) -> None:
+    open_database(url=SecretStr(stand_in_url))
 
     with pytest.raises(ConfigurationError, match="still plain: measurements") as caught:
         await check_timescale()
@@ -47,7 +41,7 @@ async def test_a_table_that_is_still_plain_fails_it(
 async def test_an_extension_that_is_not_created_fails_it(
     stand_in_url: str, open_database: Callable[..., Database]
 ) -> None:
-    open_database()
+    open_database(url=SecretStr(stand_in_url))
 
     with (
         pretended_extension(created=None),
@@ -60,7 +54,7 @@ async def test_a_policy_whose_last_run_failed_fails_it(
     stand_in_url: str, open_database: Callable[..., Database]
 ) -> None:
     await set_up(stand_in_url, enabled())
-    open_database()
+    open_database(url=SecretStr(stand_in_url))
     async with get_database().engine.begin() as connection:
         await connection.execute(
             text(
