@@ -79,7 +79,8 @@ def test_what_the_template_changes_in_a_file_that_was_moved_is_named(
 ) -> None:
     newer = tmp_path / "template"
     git(tmp_path, "clone", "--quiet", str(template), str(newer))
-    moved, own = (Path("src/app/core") / name for name in ("threads.py", "blocking.py"))
+    tests = Path("tests/unit/core")
+    moved, own = tests / "test_threads.py", tests / "test_blocking_calls.py"
     with (newer / "template" / moved).open("a") as file:
         file.write("\n# Mended.\n")
     commit(newer, "Mend", tag="99.0.0")

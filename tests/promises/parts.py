@@ -213,7 +213,7 @@ PARTS = (
     Promise(
         "certificates are verified",
         "src/app/core/http/pool.py",
-        "verify=_tls_context(ca_file)",
+        "verify=make_tls_context(ca_file)",
         "verify=False",
         "tests/unit/core/http/test_tls.py",
     ),
