@@ -35,6 +35,8 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 # Copier's own record says which answers were no.
 ANSWERS_FILE = ".copier-answers.yml"
+# The distribution that an option brings; TimescaleDB's is on the server.
+DISTRIBUTIONS = {"redis": "redis", "sentry": "sentry-sdk", "stripe": "stripe"}
 
 
 def combinations(depth: Depth) -> pytest.MarkDecorator:
@@ -126,6 +128,19 @@ def test_what_is_off_leaves_no_trace(run: Run, combination: Combination) -> None
         if any(trace.search(line) for trace in traces)
     ]
     assert found == []
+
+
+@combinations(Depth.SUITE)
+@pytest.mark.proves("rendered")
+def test_what_is_off_is_not_installed(project: Project, combination: Combination) -> None:
+    """`uv sync` has just made the environment: it installs what is missing and removes the rest."""
+    listed = project.run("uv", "pip", "list", "--python", str(project.venv), "--format=json")
+    listed.must_succeed()
+    names = [each["name"] for each in json.loads(listed.output)]
+    brought = {option for option, name in DISTRIBUTIONS.items() if name in names}
+    assert brought == combination.on & DISTRIBUTIONS.keys()
+    traces = [re.compile(trace, re.IGNORECASE) for trace in combination.traces]
+    assert [name for name in names if any(trace.search(name) for trace in traces)] == []
 
 
 @combinations(Depth.LINTED)
