@@ -74,7 +74,8 @@ class FaultyServer:
 async def faulty_server(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultyServer]:
     """A server for as long as the context lasts."""
     faulty = FaultyServer(answers=answers, scheme="https" if tls else "http")
-    server = await asyncio.start_server(faulty.serve, HOST, ssl=tls)
+    # A client that keeps its connection does not say good-bye to a server that closes; asyncio would wait 30 s for it.
+    server = await asyncio.start_server(faulty.serve, HOST, ssl=tls, ssl_shutdown_timeout=0.01 if tls else None)
     faulty.port = server.sockets[0].getsockname()[1]
     try:
         yield faulty
