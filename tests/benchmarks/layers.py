@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Route = Callable[..., Any]
 
+LOGGED = "uvicorn's own access log"
 IDENTITY = "identity, beyond that"
 READ_SESSION = "read session, unused"
 UNIT_OF_WORK = "unit of work, unused"
@@ -117,7 +118,7 @@ def steps_of(project: FastAPI) -> list[Step]:
         return steps[-1]
 
     last = floor = add("a bare route", [], bare, None)
-    add("uvicorn's own access log", [], bare, floor).uvicorn_logs = True
+    add(LOGGED, [], bare, floor).uvicorn_logs = True
     for index in reversed(range(len(installed))):
         last = add(installed[index].cls.__name__, installed[index:], bare, last)
     last = add("a dependency as such", installed, with_dependency, last)

@@ -32,7 +32,7 @@ from fastapi import FastAPI
 from uvicorn.logging import AccessFormatter
 
 from tests.benchmarks.keep_alive import PATH
-from tests.benchmarks.layers import IDENTITY, READ_SESSION, UNIT_OF_WORK, Step, steps_of
+from tests.benchmarks.layers import IDENTITY, LOGGED, READ_SESSION, UNIT_OF_WORK, Step, steps_of
 
 ROUNDS = 40
 REQUESTS = 160
@@ -169,6 +169,7 @@ def report(steps: Sequence[Step]) -> Iterator[str]:
         yield _line(step.label, step, step.on, floor)
     yield ""
     yield _line("middleware and identity", named[IDENTITY], floor, floor)
+    yield _line("beyond a route that logs", named[IDENTITY], named[LOGGED], named[LOGGED])
     yield _line("and a read session", named[READ_SESSION], floor, floor)
     yield _line("or a unit of work", named[UNIT_OF_WORK], floor, floor)
 

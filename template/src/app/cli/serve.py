@@ -34,7 +34,7 @@ def serve(
     migrations.require_current(settings.database, or_newer=True)
     run_server(
         settings,
-        factory="app.main:create_app",
+        factory="app.worker:create_app",
         host=address[0],
         port=address[1],
         workers=workers or settings.api.workers,
