@@ -151,7 +151,19 @@ def check(session: nox.Session, combination: str, python_version: str) -> None:
         session.skip(f"no Python {python_version} on this machine")
     with counted(name):
         chosen = (f"--combination={combination}", f"--interpreter={python_version}")
-        pytest(session, name, "-m", "rendered", f"--reports={REPORTS}", *chosen)
+        try:
+            pytest(session, name, "-m", "rendered", f"--reports={REPORTS}", *chosen)
+        finally:
+            note_versions(name, python_version)
+
+
+def note_versions(name: str, python_version: str) -> None:
+    """Leave beside the report which versions the project had: there is no lock file to tell."""
+    venv = run_folder() / "venvs" / python_version
+    if venv.exists():
+        freeze = ("uv", "pip", "freeze", "--quiet", "--python", str(venv))
+        listed = subprocess.run(freeze, check=False, stdout=subprocess.PIPE)
+        (REPORTS / f"{name}.txt").write_bytes(listed.stdout)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""The Dockerfile, the manifests and the automation of a rendered project, each by itself."""
+"""Dockerfile, manifests and automation of a rendered project, each by itself; ours, too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.combinations import FULL
 from tests.delivery import (
     CI,
@@ -59,6 +60,18 @@ def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) 
 )
 def test_configuration_fits_its_published_schema(project: Path, schema: str, path: str) -> None:
     check(project, "check-jsonschema", "--builtin-schema", schema, path)
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "newest.yml"])
+@pytest.mark.parametrize(
+    "schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
+)
+def test_the_factory_s_own_automation_fits_its_schema(schema: str, name: str) -> None:
+    check(ROOT, "check-jsonschema", "--builtin-schema", schema, f".github/workflows/{name}")
+
+
+def test_the_factory_s_own_automation_passes_the_linter() -> None:
+    check(ROOT, "zizmor", "--offline", "--no-progress", ".github")
 
 
 def test_dockerfile_passes_its_linter(project: Path) -> None:
