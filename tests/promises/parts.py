@@ -1,4 +1,4 @@
-"""What the parts of the core keep, each for itself: cache, events, HTTP, monitoring, secrets."""
+"""What the parts of the core keep, each for itself: from cache and events to settings."""
 
 from __future__ import annotations
 
@@ -216,5 +216,54 @@ PARTS = (
         "verify=make_tls_context(ca_file)",
         "verify=False",
         "tests/unit/core/http/test_tls.py",
+    ),
+    Promise(
+        "all wrong settings are reported at once",
+        "src/app/core/config/loading.py",
+        "            found.extend(_problems_of(section, err))",
+        "            raise _error(list(_problems_of(section, err)), env_file) from None",
+        "tests/unit/core/config/test_loading.py",
+    ),
+    Promise(
+        "no error of the settings shows a value",
+        "src/app/core/config/loading.py",
+        'else error["msg"].removeprefix("Value error, ")',
+        "else f\"{error['msg']}: {os.environ.get(variable)}\"",
+        "tests/unit/core/config/test_loading.py::test_no_value_is_ever_in_an_error",
+    ),
+    Promise(
+        "settings of development do not reach production",
+        "src/app/core/config/loading.py",
+        'return ".env" if environment is Environment.DEVELOPMENT else f".env.{environment}"',
+        'return ".env"',
+        "tests/unit/core/config/test_stages.py",
+    ),
+    Promise(
+        "no error takes a secret along",
+        "src/app/core/exceptions/base.py",
+        '"details": redact(self.details)',
+        '"details": dict(self.details)',
+        "tests/unit/core/test_exceptions.py::test_secrets_do_not_leave_with_an_error",
+    ),
+    Promise(
+        "a part that hangs does not hang its health check",
+        "src/app/core/health.py",
+        "asyncio.timeout(check.timeout_seconds)",
+        "asyncio.timeout(None)",
+        "tests/integration/api/test_health.py",
+    ),
+    Promise(
+        "without a required part nothing is ready",
+        "src/app/core/health.py",
+        "if any(component.required for component in failed)",
+        "if all(component.required for component in failed)",
+        "tests/integration/api/test_health.py",
+    ),
+    Promise(
+        "what imports make is never searched for garbage",
+        "src/app/worker.py",
+        "        gc.freeze()\n",
+        "",
+        "tests/integration/cli/test_worker.py",
     ),
 )
