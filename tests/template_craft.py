@@ -50,5 +50,6 @@ def problems(source: str, *, merged: bool = True) -> Iterator[str]:
         if options != sorted(options, key=ORDER.index):
             yield f"{', '.join(options)}: the order is {', '.join(ORDER)}"
         # A user's line beside a conditional one conflicts on update; beside a constant it merges.
-        if merged and options and not following.strip():
+        # They add theirs at the end of a list, of a paragraph or of the file.
+        if merged and options and following.strip()[:1] in {"", ")", "]", "}"}:
             yield f"{options[-1]}: no constant line follows"

@@ -76,6 +76,7 @@ def test_a_templated_file_keeps_to_the_craft(path: Path) -> None:
         ),
         ("{% if use_redis %}\nx\n{% endif %}\n\n", "constant"),
         ("x\n{% if use_redis %}\nx\n{% endif %}\n", "constant"),
+        ("[\n    z\n{% if use_redis %}\n    x\n{% endif %}\n]\n", "constant"),
     ],
 )
 def test_the_craft_is_checked(source: str, problem: str) -> None:
