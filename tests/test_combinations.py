@@ -134,7 +134,7 @@ def test_what_is_off_leaves_no_trace(run: Run, combination: Combination) -> None
 @pytest.mark.proves("rendered")
 def test_what_is_off_is_not_installed(project: Project, combination: Combination) -> None:
     """`uv sync` has just made the environment: it installs what is missing and removes the rest."""
-    listed = project.run("uv", "pip", "list", "--python", str(project.venv), "--format=json")
+    listed = project.run("uv", "pip", "list", "--python", str(project.venv), "--format=json", "-q")
     listed.must_succeed()
     names = [each["name"] for each in json.loads(listed.output)]
     brought = {option for option, name in DISTRIBUTIONS.items() if name in names}
