@@ -37,7 +37,7 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
     for _ in range(100):
         with pytest.raises(CacheUnavailableError):
             await backend.get("tests:a")
-    assert time.monotonic() - began < 0.1, "nobody waits for who is not there"
+    assert time.monotonic() - began < 1, "nobody waits for who is not there"
     assert connection.breaker.stats.failed == 3
     assert log.line["reason"] == "Redis cannot be reached: No such file or directory."
 
@@ -48,7 +48,7 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
 
 
 async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer, connect: Connect) -> None:
-    connection, backend = await open_cache(own_redis, connect)
+    connection, backend = await open_cache(own_redis, connect, timeout_seconds=0.4)
     await backend.set("tests:a", b"1", ttl=60)
     own_redis.freeze()
     took = []
@@ -57,8 +57,8 @@ async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer
         with pytest.raises(CacheUnavailableError):
             await backend.get("tests:a")
         took.append(time.monotonic() - began)
-    assert 0.09 < took[0] < 0.2
-    assert max(took[1:]) < 0.02
+    assert 0.39 < took[0] < 0.75
+    assert max(took[1:]) < 0.2
 
     own_redis.thaw()
     await until_back(connection)
@@ -69,12 +69,12 @@ async def test_hung_while_there_is_no_connection_yet_it_takes_no_longer(
     own_redis: RedisServer, connect: Connect
 ) -> None:
     own_redis.freeze()
-    _, backend = await open_cache(own_redis, connect, pool_size=2)
+    _, backend = await open_cache(own_redis, connect, pool_size=2, timeout_seconds=0.4)
     began = time.monotonic()
     answers = await asyncio.gather(*(backend.get("tests:a") for _ in range(50)), return_exceptions=True)
 
     assert all(isinstance(answer, CacheUnavailableError) for answer in answers)
-    assert time.monotonic() - began < 0.2, "waiting for a connection is part of the time, too"
+    assert time.monotonic() - began < 0.75, "waiting for a connection is part of the time, too"
 
 
 async def test_a_restart_between_two_calls_is_noticed_by_nobody(

@@ -142,7 +142,7 @@ async def test_without_redis_this_process_counts(fault: str, own_redis: RedisSer
     await limits.refund("a", THREE_A_MINUTE)
 
     assert [wait > 0 for wait in waits] == [False] * 3 + [True] * 17, "neither all nor nothing"
-    assert time.monotonic() - began < 0.3, "only the first waits"
+    assert time.monotonic() - began < 1, "only the first waits"
 
 
 async def test_without_memory_for_it_this_process_counts(own_redis: RedisServer, connect: Connect) -> None:
