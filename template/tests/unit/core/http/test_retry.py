@@ -144,7 +144,7 @@ async def test_no_wait_begins_that_would_outlast_the_total_time(http: HttpClient
         http, reply(503), retry=RetryConfig(total_seconds=0.5, backoff_base_seconds=1, jitter=0)
     )
     assert isinstance(outcome, HttpResponse)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 0.45
     assert requests == 1
 
 

@@ -142,7 +142,7 @@ async def test_the_time_for_all_attempts_is_bounded(http: None) -> None:
         began = time.perf_counter()
         with pytest.raises(payment.PaymentTimeoutError):
             await payment.create_payment_intent(1250)
-        assert time.perf_counter() - began < 0.6
+        assert time.perf_counter() - began < 1
 
 
 async def test_a_stripe_that_refuses_connections_is_unavailable(http: None) -> None:
