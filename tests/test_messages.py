@@ -50,7 +50,7 @@ def data(combination: Combination) -> list[str]:
 
 
 def named(message: str) -> set[str]:
-    """Return the services whose settings, or whose names, a message has."""
+    """Return the services whose settings a message names."""
     found = set(re.findall(r"([A-Z]+)_[A-Z_]+", message))
     return {SERVICES[name] for name in found if name in SERVICES}
 
