@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.core.logging import configure_logging, setup
+from app.core.logging import configure_logging, flush_requests, setup
 
 
 class Log:
@@ -21,6 +21,7 @@ class Log:
 
     @property
     def text(self) -> str:
+        flush_requests()
         return self.stream.getvalue()
 
     @property
@@ -48,6 +49,7 @@ def logging_as_it_was() -> Iterator[None]:
     try:
         yield
     finally:
+        flush_requests()
         structlog.configure(**config)
         setup._current = current
         root.handlers[:] = handlers

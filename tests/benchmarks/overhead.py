@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -25,6 +26,7 @@ from uuid import uuid4
 os.environ.update(LOG_FORMAT="json", LOG_LEVEL="INFO")
 
 import uvicorn
+from app import worker
 from app.cli import migrations
 from app.cli.settings import command_settings, with_database
 from app.main import create_app
@@ -132,6 +134,8 @@ async def measure(steps: Sequence[Step], authorization: str, log: TextIO) -> Non
     async def in_process(step: Step) -> None:
         for _ in range(REQUESTS):
             await call(step, authorization)
+            # Ends the turn, and with it the line of the log.
+            await asyncio.sleep(0)
 
     async with served(steps), client() as order:
         for turn in range(ROUNDS + 1):
@@ -158,11 +162,8 @@ def report(steps: Sequence[Step]) -> Iterator[str]:
     """Say what each step adds, as a share of the floor."""
     floor = steps[0]
     ways = list(floor.costs)
-    yield f"{'on top of a bare route':28}" + "".join(f"{way:>18}" for way in ways)
-    yield f"{'its own CPU, µs':28}" + "".join(
-        f"{min(floor.costs[way]):>9.1f} ({statistics.median(floor.costs[way]):>5.1f}) "
-        for way in ways
-    )
+    yield f"{'on top of a bare route':28}" + "".join(f"{way:>22}" for way in ways)
+    yield f"{'its own CPU, µs':28}" + "".join(_cell(floor.costs[way], 1) for way in ways)
     named = {step.label: step for step in steps}
     for step in steps[1:]:
         assert step.on is not None
@@ -175,28 +176,27 @@ def report(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _line(label: str, step: Step, on: Step, floor: Step) -> str:
-    cells = (
-        f"{share(min, step, on, floor, way):>9.2f} "
-        f"({share(statistics.median, step, on, floor, way):>5.2f}) "
-        for way in floor.costs
-    )
-    return f"{label:28}{''.join(cells)}"
+    return f"{label:28}" + "".join(_cell(shares(step, on, floor, way), 2) for way in floor.costs)
 
 
-def share(
-    of: Callable[[Sequence[float]], float], step: Step, on: Step, floor: Step, way: str
-) -> float:
-    """Return what a step adds, as a share of the floor.
+def _cell(values: Sequence[float], digits: int) -> str:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{f'{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})':>22}"
+
+
+def shares(step: Step, on: Step, floor: Step, way: str) -> list[float]:
+    """Return what a step adds, as a share of the floor, in each round.
+
+    What disturbs the machine for longer than a round disturbs all that is compared in it.
 
     Args:
-        of: What stands for the rounds. The least is what the work itself takes: whatever disturbs
-            a round only adds to it.
         step: The step.
         on: What it was added to.
         floor: The bare route.
         way: How they were asked.
     """
-    return (of(step.costs[way]) - of(on.costs[way])) / of(floor.costs[way])
+    compared = zip(step.costs[way], on.costs[way], floor.costs[way], strict=True)
+    return [(with_it - without) / bare for with_it, without, bare in compared]
 
 
 async def run(project: FastAPI, log: TextIO) -> int:
@@ -209,7 +209,10 @@ async def run(project: FastAPI, log: TextIO) -> int:
         await measure(steps, f"Bearer {token}", log)
     print(*report(steps), sep="\n")
     identity = next(step for step in steps if step.label == IDENTITY)
-    most = max(share(min, identity, steps[0], steps[0], f"{number} clients") for number in CLIENTS)
+    most = max(
+        statistics.median(shares(identity, steps[0], steps[0], f"{number} clients"))
+        for number in CLIENTS
+    )
     print(f"\nmiddleware and identity, served: {most:.2f}, at most {LIMIT}")
     return int(most > LIMIT)
 
@@ -220,6 +223,9 @@ def main() -> int:
         migrations.upgrade(settings)
         with contextlib.redirect_stdout(log):
             project = create_app(settings)
+        # As in each process of `app serve`.
+        gc.freeze()
+        gc.set_threshold(worker.YOUNGEST)
         with asyncio.Runner(loop_factory=_uvloop) as runner:
             return runner.run(run(project, log))
 

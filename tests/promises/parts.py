@@ -266,4 +266,11 @@ PARTS = (
         "",
         "tests/integration/cli/test_worker.py",
     ),
+    Promise(
+        "no line waits for a loop that was stopped",
+        "src/app/core/logging/batch.py",
+        "if self._flushed_by is not loop:",
+        "if self._flushed_by is None:",
+        "tests/unit/core/test_turn_batch.py",
+    ),
 )

@@ -30,7 +30,7 @@ ReadSession = Annotated[database.ReadSession, Depends(database.get_read_session,
 
 async def get_process(request: Request) -> ProcessState:
     """What the lifespan has set up for this process."""
-    state: ProcessState = request.app.state.process
+    state: ProcessState = request.app.state["process"]
     return state
 
 

@@ -59,7 +59,8 @@ class CallerWith(SecurityBase):
         caller = await _identify(request)
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
-        caller.require(*self.scopes)
+        if self.scopes:
+            caller.require(*self.scopes)
         monitor.set_user(caller.user_key)
         return caller
 
@@ -72,7 +73,7 @@ async def _identify(request: Request) -> Principal:
     headers = request.headers
     authorization = headers.get("Authorization", "")
     if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        process: ProcessState = request.app.state.process
+        process: ProcessState = request.app.state["process"]
         return await process.authentication.identify(authorization[len(_SCHEME) :])
     if api_key := headers.get(_API_KEY_HEADER):
         async with get_database().read_session() as session:

@@ -1,6 +1,11 @@
 """`log_request`, `log_db_query`, `log_error`: a line each, with the facts under their names."""
 
+import asyncio
+import io
+import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from dirty_equals import IsStr
@@ -45,6 +50,45 @@ def test_a_request_s_line_has_its_context_and_its_level(log: Log) -> None:
     first, last = log.lines
     assert (first["path"], first["request_id"], first["user_id"]) == ("/a", "r-12345678", "u1")
     assert (last["path"], last["request_id"], last["user_id"]) == ("/c", "r-12345678", "u1")
+
+
+class Pieces(io.StringIO):
+    """A stream that knows in which pieces it was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, piece: str) -> int:
+        self.pieces.append(piece)
+        return super().write(piece)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("log")
+async def test_the_requests_of_a_turn_are_written_together_as_it_ends() -> None:
+    stream, logger = Pieces(), get_logger("app.access")
+    configure_logging(level="INFO", json_lines=True, stream=stream)
+
+    for path in ("/a", "/b", "/c"):
+        with log_context(request_id=f"id-of{path}"):
+            log_request(logger, "GET", path, 200, duration_ms=1)
+    assert stream.pieces == []
+    await asyncio.sleep(0)
+
+    (together,) = stream.pieces
+    lines = [json.loads(line) for line in together.splitlines()]
+    assert [(line["path"], line["request_id"]) for line in lines] == [(f"/{x}", f"id-of/{x}") for x in "abc"]
+
+
+@pytest.mark.anyio
+async def test_the_line_of_a_request_tells_when_it_was_answered(log: Log) -> None:
+    log_request(get_logger("app.access"), "GET", "/a", 200, duration_ms=1)
+    answered = datetime.now(UTC)
+    time.sleep(0.01)  # noqa: ASYNC251 — this turn lasts
+    await asyncio.sleep(0)
+
+    assert datetime.fromisoformat(log.line["timestamp"]) <= answered
 
 
 def test_a_query_is_a_line_when_asked_for(log: Log) -> None:

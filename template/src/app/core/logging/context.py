@@ -1,6 +1,6 @@
 """What a line of the log knows about the request it belongs to: values that follow the task, not the thread."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import MappingProxyType
@@ -38,14 +38,12 @@ def log_context(**values: str) -> Iterator[None]:
 
 def push_log_context(values: Mapping[str, str]) -> Token[Mapping[str, str]]:
     """As `log_context`, for whoever has a block of its own: `pop_log_context` takes what it returns."""
-    return _context.set({**_context.get(), **values})
+    outer = _context.get()
+    return _context.set({**outer, **values} if outer else values)
 
 
-def pop_log_context(token: Token[Mapping[str, str]]) -> None:
-    """Take off the lines what was put on them since `push_log_context`."""
-    _context.reset(token)
-
-
-def log_context_values() -> Mapping[str, str]:
-    """What is bound at the moment."""
-    return _context.get()
+# Methods and no functions of our own around them: every request and every line of the log call these.
+# Take off the lines what was put on them since `push_log_context`.
+pop_log_context: Final[Callable[[Token[Mapping[str, str]]], None]] = _context.reset
+# What is bound at the moment.
+log_context_values: Final[Callable[[], Mapping[str, str]]] = _context.get

@@ -33,17 +33,20 @@ def complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> Even
         line["logger"] = name
     line.update(event_dict)
     line["level"] = _LEVEL_OF.get(method, method)
-    line["timestamp"] = timestamp()
+    line["timestamp"] = timestamp(time.time_ns())
     return line
 
 
 _second: tuple[int, str] = (0, "")
 
 
-def timestamp() -> str:
-    """Now, in UTC. A second is spelt out once: that takes longer than the rest of the line's completion."""
+def timestamp(nanoseconds: int) -> str:
+    """A moment in UTC, told in nanoseconds since 1970.
+
+    A second is spelt out once: that takes longer than the rest of the line's completion.
+    """
     global _second  # noqa: PLW0603 — read for every line, which a call would slow down
-    second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    second, microseconds = divmod(nanoseconds // 1000, 1_000_000)
     known, text = _second
     if known != second:
         text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -6,21 +6,10 @@ Redaction is a processor and not a filter on the root logger: filters there neve
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol, TextIO, cast
 
-from app.core.logging.context import log_context_values
-from app.core.logging.lines import (
-    OURS,
-    EventDict,
-    Processor,
-    WrappedLogger,
-    complete,
-    name_logger,
-    redact_line,
-    timestamp,
-    to_json,
-)
+from app.core.logging.lines import EventDict, Processor, WrappedLogger, complete, name_logger, redact_line, to_json
 from app.core.logging.renderer import structlog
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
@@ -29,8 +18,6 @@ _FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 _SILENT_LOGGER: Final = "uvicorn.access"
 # Write whole URLs and headers, with queries and cookies; app.core.http has a line of its own for each call.
 _LOOSE_LOGGERS: Final = ("httpx", "httpcore")
-# The levels of `write_clean`.
-_METHOD_OF: Final = {logging.INFO: "info", logging.WARNING: "warning"}
 
 
 class _SetUp(NamedTuple):
@@ -48,15 +35,7 @@ _current: _SetUp | None = None
 class Logger(structlog.typing.FilteringBoundLogger, Protocol):
     """structlog's. The event is a constant sentence; what varies goes into keywords, or into `extra={...}`."""
 
-    def write_clean(self, level: int, facts: dict[str, str | float]) -> None:
-        """Write a line without looking for secrets in it: for what every request writes, and has searched already.
-
-        Args:
-            level: `logging.INFO` or `logging.WARNING`.
-            facts: Finite numbers, constants, and text that `redact_text` has seen, under names that tell no secret.
-                Becomes the line.
-        """
-        ...
+    name: str
 
 
 def get_logger(name: str) -> Logger:
@@ -71,27 +50,15 @@ class _LazyLogger:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._set_up: _SetUp | None = None
         self._bound: Any = None
 
     def __getattr__(self, method: str) -> Any:  # noqa: ANN401 — whatever the bound logger has
         if self._set_up is not _current or self._bound is None:
-            self._bound = structlog.get_logger(logger_name=self._name).bind()
+            self._bound = structlog.get_logger(logger_name=self.name).bind()
             self._set_up = _current
         return getattr(self._bound, method)
-
-    def write_clean(self, level: int, facts: dict[str, Any]) -> None:
-        context = log_context_values()
-        if _current is None or not OURS.issuperset(context):
-            # Nothing is set up, or somebody has put more than ids on the lines of this request.
-            self.log(level, **facts)
-        elif level >= _current.level:
-            facts["logger"] = self._name
-            facts["level"] = method = _METHOD_OF[level]
-            facts["timestamp"] = timestamp()
-            facts.update(context)
-            _current.writer.msg(_current.render(None, method, facts))
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
@@ -132,3 +99,19 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     logging.getLogger(_SILENT_LOGGER).propagate = False
     for name in _LOOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def write_lines(lines: Iterable[tuple[int, EventDict]]) -> None:
+    """Write lines that are complete and without secrets, all in one piece.
+
+    Args:
+        lines: Each with its level as a number of `logging`'s; those below the level that is written are left out.
+    """
+    if _current is None:
+        for severity, line in lines:
+            # structlog's own set-up names the level itself.
+            structlog.get_logger().log(severity, **{key: value for key, value in line.items() if key != "level"})
+        return
+    level, render, writer = _current
+    if texts := [render(None, "", line) for severity, line in lines if severity >= level]:
+        writer.msg("\n".join(texts))

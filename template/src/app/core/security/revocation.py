@@ -21,8 +21,8 @@ class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
     What this process revokes counts at once; what others revoke, after the next refresh, or as soon as this one is
-    told. While the source is away the
-    last copy stays in force: an access token outlives its session by its own lifetime at the most.
+    told. While the source is away the last copy stays in force: an access token outlives its session by its own
+    lifetime at the most.
 
     Args:
         load: Asks the source for all sessions revoked within an access token's lifetime.
@@ -32,8 +32,9 @@ class RevokedSessions:
     def __init__(self, load: Load, *, refresh_seconds: float) -> None:
         self._load = load
         self._refresh_seconds = refresh_seconds
-        self._revoked: frozenset[UUID] = frozenset()
-        # Revoked here since the last refresh began, with the moment: the source may not have shown them yet.
+        self._revoked: set[UUID] = set()
+        # Of these, the ones revoked here since the last refresh began, with the moment: the source may not have shown
+        # them yet.
         self._own: dict[UUID, float] = {}
         self._due = 0.0
         self._lock = asyncio.Lock()
@@ -53,6 +54,7 @@ class RevokedSessions:
         """Count sessions as revoked that another process has revoked, and committed that."""
         now = time.monotonic()
         self._own.update(dict.fromkeys(session_ids, now))
+        self._revoked.update(session_ids)
 
     def expire(self) -> None:
         """Ask the source when the next request comes: what others revoked may have been missed."""
@@ -62,7 +64,7 @@ class RevokedSessions:
         """Whether a session is known to be revoked."""
         if time.monotonic() >= self._due:
             await self._refresh()
-        return session_id in self._revoked or session_id in self._own
+        return session_id in self._revoked
 
     async def _refresh(self) -> None:
         if self._lock.locked() and self._due:
@@ -72,11 +74,12 @@ class RevokedSessions:
             if began < self._due:
                 return
             try:
-                self._revoked = frozenset(await self._load())
+                loaded = await self._load()
             except AppException as error:
                 self._due = time.monotonic() + _RETRY_SECONDS
                 logger.warning("revoked sessions could not be read", error_code=error.error_code)
                 return
             # A revocation is committed before it is added here, so a load that began afterwards has seen it.
             self._own = {each: at for each, at in self._own.items() if at >= began}
+            self._revoked = {*loaded, *self._own}
             self._due = time.monotonic() + self._refresh_seconds
