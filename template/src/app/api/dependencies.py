@@ -30,6 +30,7 @@ ReadSession = Annotated[database.ReadSession, Depends(database.get_read_session,
 
 async def get_process(request: Request) -> ProcessState:
     """What the lifespan has set up for this process."""
+    # By its key: as an attribute it would be looked for in vain first, on every request.
     state: ProcessState = request.app.state["process"]
     return state
 

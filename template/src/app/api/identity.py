@@ -59,8 +59,7 @@ class CallerWith(SecurityBase):
         caller = await _identify(request)
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
-        if self.scopes:
-            caller.require(*self.scopes)
+        caller.require(*self.scopes)
         monitor.set_user(caller.user_key)
         return caller
 

@@ -62,7 +62,7 @@ def start(project: Path, *arguments: str) -> tuple["subprocess.Popen[str]", int]
     process = subprocess.Popen(
         [*APP, *arguments, "--port", str(port)],
         env={**os.environ, "PROJECT_UNDER_TEST": str(project)},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -114,16 +114,19 @@ def test_a_watched_process_ends_with_its_killed_parent(project: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_production_stops_when_it_has_answered(on_migrated: str, project: Path) -> None:
+def test_production_stops_when_it_has_answered_and_logged(on_migrated: str, project: Path) -> None:
     process, port = start(project, "serve")
     try:
         assert until(lambda: get(port, "/api/v1/health/ready"))["status"] == "healthy"
 
+        for _ in range(3):
+            assert get(port, "/api/v1/health/")
         process.terminate()
-        _, said = process.communicate(timeout=LIMIT_SECONDS)
+        logged, said = process.communicate(timeout=LIMIT_SECONDS)
     finally:
         process.kill()
         process.wait()
     assert process.returncode in {0, -signal.SIGTERM}
     assert "Traceback" not in said
+    assert sum("/api/v1/health/" in line for line in logged.splitlines()) == 3
     assert not processes(project)
