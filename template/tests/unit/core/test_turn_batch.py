@@ -15,8 +15,8 @@ class Taken:
     def __init__(self) -> None:
         self.times: list[list[int]] = []
 
-    def __call__(self, items: Sequence[int]) -> None:
-        self.times.append(list(items))
+    def __call__(self, together: Sequence[int]) -> None:
+        self.times.append(list(together))
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ class TurnBatch(Generic[T]):
         self._waiting: deque[T] = deque()
         self._flushed_by: asyncio.AbstractEventLoop | None = None
 
-    def add(self, item: T) -> None:
+    def add(self, one: T) -> None:
         """Have it handed on at the end of this turn, or at once where no event loop runs."""
-        self._waiting.append(item)
+        self._waiting.append(one)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -37,8 +37,8 @@ class TurnBatch(Generic[T]):
     def flush(self) -> None:
         """Hand on what is waiting, now."""
         self._flushed_by = None
-        items = []
+        together = []
         while self._waiting:
-            items.append(self._waiting.popleft())
-        if items:
-            self._hand_on(items)
+            together.append(self._waiting.popleft())
+        if together:
+            self._hand_on(together)
