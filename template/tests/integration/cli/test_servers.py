@@ -56,13 +56,13 @@ def processes(project: Path) -> set[int]:
     return found
 
 
-def start(project: Path, *arguments: str) -> tuple["subprocess.Popen[str]", int]:
+def start(project: Path, *arguments: str, stdout: int = subprocess.DEVNULL) -> tuple["subprocess.Popen[str]", int]:
     with closed_port() as port:
         pass
     process = subprocess.Popen(
         [*APP, *arguments, "--port", str(port)],
         env={**os.environ, "PROJECT_UNDER_TEST": str(project)},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -115,7 +115,7 @@ def test_a_watched_process_ends_with_its_killed_parent(project: Path) -> None:
 
 
 def test_production_stops_when_it_has_answered_and_logged(on_migrated: str, project: Path) -> None:
-    process, port = start(project, "serve")
+    process, port = start(project, "serve", stdout=subprocess.PIPE)
     try:
         assert until(lambda: get(port, "/api/v1/health/ready"))["status"] == "healthy"
 
