@@ -74,9 +74,9 @@ def test_what_a_loop_that_was_stopped_leaves_is_handed_on_by_the_next(batch: Tur
         batch.add(2)
 
     asyncio.run(add())
+    assert taken.times == [[1, 2]]
     stopped.run_until_complete(task)
     stopped.close()
-    assert taken.times == [[1, 2]]
 
 
 def test_threads_lose_nothing(batch: TurnBatch[int], taken: Taken) -> None:
