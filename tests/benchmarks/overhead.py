@@ -225,7 +225,7 @@ def main() -> int:
             project = create_app(settings)
         # As in each process of `app serve`.
         gc.freeze()
-        gc.set_threshold(worker.YOUNGEST)
+        gc.set_threshold(worker.GC_THRESHOLD)
         with asyncio.Runner(loop_factory=_uvloop) as runner:
             return runner.run(run(project, log))
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 # How many more containers are made than freed before the collector looks through the youngest. Python's 700 (2 000 from
 # 3.13 on) are what a few dozen requests under way have anyway: it would look through them over and over, which takes
 # 3 % of the CPU.
-YOUNGEST: Final = 10_000
+GC_THRESHOLD: Final = 10_000
 
 
 def create_app() -> FastAPI:
@@ -28,7 +28,7 @@ def create_app() -> FastAPI:
 
         app = main.create_app()
         gc.freeze()
-        gc.set_threshold(YOUNGEST)
+        gc.set_threshold(GC_THRESHOLD)
     finally:
         gc.enable()
     return app

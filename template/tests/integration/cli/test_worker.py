@@ -24,7 +24,7 @@ try:
 except ConfigurationError as err:
     made = err.error_code
 facts = {"made": made, "collected": collected, "frozen": gc.get_freeze_count() - before, "enabled": gc.isenabled()}
-print(json.dumps({**facts, "youngest": gc.get_threshold()[0]}))
+print(json.dumps({**facts, "threshold": gc.get_threshold()[0]}))
 """
 
 
@@ -46,7 +46,7 @@ def test_what_requests_make_is_searched_less_often_than_python_does() -> None:
     found = facts()
 
     assert found["enabled"]
-    assert found["youngest"] > gc.get_threshold()[0]
+    assert found["threshold"] > gc.get_threshold()[0]
 
 
 def test_a_start_that_fails_leaves_the_collector_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
