@@ -110,7 +110,7 @@ def template(session: nox.Session) -> None:
             "-n",
             "auto",
             "-m",
-            "not rendered and not e2e and not laws and not promises",
+            "not rendered and not e2e and not laws and not promises and not outside and not long",
         )
 
 
@@ -164,6 +164,20 @@ def note_versions(name: str, python_version: str) -> None:
         freeze = ("uv", "pip", "freeze", "--quiet", "--python", str(venv))
         listed = subprocess.run(freeze, check=False, stdout=subprocess.PIPE)
         (REPORTS / f"{name}.txt").write_bytes(listed.stdout)
+
+
+@nox.session
+def outside(session: nox.Session) -> None:
+    """A rendered project among browsers, poolers and kills. Wants Chromium and PgBouncer."""
+    with counted("outside"):
+        pytest(session, "outside", "-m", "outside")
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """All that takes long: before a release, and before an issue is resolved."""
+    with counted("long"):
+        pytest(session, "long", "-m", "long")
 
 
 @nox.session
