@@ -1,4 +1,4 @@
-"""How migrations run: online, on the application's own driver, one at a time."""
+"""The migrations' environment: the models, and what of the database is left out of the comparison with them."""
 
 import asyncio
 from functools import cache
@@ -8,16 +8,14 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
+from app.cli.failed_migrations import Attempt
 from app.cli.kept import read_kept
+from app.cli.migrators import migrate
 from app.core.config import get_settings
-from app.core.database import migration_engine
 from app.models.domain import load_metadata
 
-# Any number that nothing else in this database uses: replicas that start at the same moment take turns.
-MIGRATION_LOCK = 4_206_931
 
-
-def run(connection: Connection) -> None:
+def run(connection: Connection, attempt: Attempt) -> None:
     """Run the migrations that Alembic has been asked for."""
     extensions = set(connection.scalars(text("SELECT extname FROM pg_extension")))
     # Ends the transaction of that question: each migration begins its own.
@@ -42,20 +40,10 @@ def run(connection: Connection) -> None:
         include_object=include_object,
         compare_server_default=True,
         transaction_per_migration=True,
+        on_version_apply=attempt.version_written,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
-async def run_online() -> None:
-    """Connect without the limits that requests have: building an index may take as long as it takes."""
-    engine = migration_engine(context.config.attributes.get("database") or get_settings().database)
-    async with engine.connect() as connection:
-        # A session lock, since each migration has a transaction of its own; closing the connection releases it.
-        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        await connection.commit()
-        await connection.run_sync(run)
-    await engine.dispose()
-
-
-asyncio.run(run_online())
+asyncio.run(migrate(context.config.attributes.get("database") or get_settings().database, run))

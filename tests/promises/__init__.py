@@ -6,6 +6,7 @@ add one, add it to a table. `tests/test_promises.py` keeps them.
 
 from __future__ import annotations
 
+from tests.promises.migrations import MIGRATIONS
 from tests.promises.parts import PARTS
 from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
@@ -15,6 +16,6 @@ from tests.promises.sentry import SENTRY
 from tests.promises.timescale import TIMESCALE
 from tests.promises.updates import UPDATES
 
-PROMISES = REQUEST + PARTS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE
+PROMISES = REQUEST + PARTS + MIGRATIONS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE
 
 __all__ = ["PROMISES", "Promise"]

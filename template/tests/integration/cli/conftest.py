@@ -18,6 +18,8 @@ from tests.databases import DatabaseServer
 from tests.stored_secrets import OLD
 
 PROJECT = Path(__file__).parents[3]
+# The console script as a process of its own.
+CONSOLE = (sys.executable, "-c", "from app.cli import run; run()")
 
 
 class Result(NamedTuple):

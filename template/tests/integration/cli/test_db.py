@@ -1,18 +1,14 @@
 """`app db`: migrations applied, taken back, written and compared."""
 
-import asyncio
 import subprocess
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, Table, Text, text
+from sqlalchemy import Column, Integer, Table, Text
 
-from app.cli import migrations
-from app.core.database import Base, migration_engine
-from tests.factories import make_settings
+from app.core.database import Base
 from tests.integration.cli.conftest import Run
 
 HEAD = "0001"
@@ -94,52 +90,6 @@ def test_a_change_of_the_models_becomes_a_clean_migration(
 
 def test_a_revision_wants_a_message(on_migrated: str, app_command: Run) -> None:
     assert app_command("db", "revision").code == 2
-
-
-def test_a_migration_that_the_server_refuses_is_a_sentence_and_changes_nothing(
-    project: Path, on_migrated: str, app_command: Run
-) -> None:
-    (project / "migrations" / "versions" / "0002_wrong.py").write_text(
-        "from alembic import op\n\n"
-        'revision = "0002"\ndown_revision = "0001"\n\n\n'
-        'def upgrade():\n    op.execute("CREATE TABLE half ()")\n    op.execute("SELECT 1 / 0")\n'
-    )
-
-    result = app_command("db", "upgrade")
-
-    assert result.code == 1
-    assert "error: The database refused a migration: division by zero." in result.err
-    assert "Traceback" not in result.err
-    assert app_command("db", "current").out == f"{HEAD} (newest: 0002)\n"
-
-
-@pytest.mark.process
-def test_two_at_once_take_turns(project: Path, on_empty: str) -> None:
-    settings = make_settings(database_url=on_empty)
-    command = [sys.executable, "-c", "from app.cli import run; run()", "db", "upgrade"]
-
-    async def race() -> list[bytes]:
-        engine = migration_engine(settings.database)
-        async with engine.connect() as referee:
-            # Both are held at the start until both are there.
-            await referee.execute(text("SELECT pg_advisory_lock(4206931)"))
-            process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-            here = asyncio.create_task(asyncio.to_thread(migrations.upgrade, settings))
-            waiting = text(
-                "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid "
-                "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
-            )
-            async with asyncio.timeout(60):
-                while (await referee.execute(waiting)).scalar_one() < 2:  # noqa: ASYNC110 — nobody announces it
-                    await asyncio.sleep(0.02)
-            assert (await referee.execute(text("SELECT to_regclass('alembic_version')"))).scalar_one() is None
-        await here
-        said = await process.communicate()
-        assert process.returncode == 0, said
-        return list(said)
-
-    out, _ = asyncio.run(race())
-    assert out.decode() == f"empty → {HEAD}\n"
 
 
 @pytest.mark.parametrize("command", ["upgrade", "current", "check"])

@@ -76,6 +76,13 @@ class DatabaseSettings(SettingsSection):
     idle_in_transaction_timeout_seconds: float = Field(
         default=30, ge=0, le=3600, description="Idle transactions older than this are ended by the server; 0: never."
     )
+    migration_lock_timeout_seconds: float = Field(
+        default=5,
+        gt=0,
+        le=3600,
+        description="Limit for a migration's wait for a lock, behind which requests queue; it is tried three times. "
+        "CREATE INDEX CONCURRENTLY, which holds up nobody, waits without a limit.",
+    )
     embedded_bin_folder: str | None = Field(
         default=None,
         validation_alias="POSTGRES_BIN_FOLDER",

@@ -1,0 +1,222 @@
+"""`app db upgrade` beside others: two at once, locks that are held, and what is said when a migration fails."""
+
+import asyncio
+import re
+import threading
+from asyncio.subprocess import PIPE
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.integration.cli.conftest import CONSOLE, Run
+
+pytestmark = pytest.mark.process
+
+HALF = 'op.execute("ALTER TABLE users ADD COLUMN half integer")'
+WRONG = 'op.execute("SELECT 1 / 0")'
+UNIQUE = 'op.create_index("uq_half", "users", ["is_active"], unique=True, postgresql_concurrently=True)'
+# Until a second migrator is connected, beside this one's two connections.
+COMPANY = """op.execute('''DO $$ BEGIN FOR i IN 1..100 LOOP
+        PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();
+        EXIT WHEN (SELECT count(*) > 2 FROM pg_stat_activity WHERE datname = current_database());
+    END LOOP; PERFORM pg_sleep(0.5); END $$''')"""
+
+
+def block(*statements: str) -> str:
+    return "\n        ".join(("with op.get_context().autocommit_block():", *statements))
+
+
+Query = Callable[[str], Any]
+
+
+@pytest.fixture
+def query(on_migrated: str) -> Query:
+    """Run a statement and return its first value."""
+
+    def query(statement: str) -> Any:  # noqa: ANN401 — whatever it selects
+        async def run() -> Any:  # noqa: ANN401
+            connection = await asyncpg.connect(on_migrated.replace("+asyncpg", ""))
+            try:
+                return await connection.fetchval(statement)
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    return query
+
+
+@contextmanager
+def reader(url: str, *, seconds: float = 60) -> Iterator[int]:
+    """Read `users` in a transaction that stays open, in a thread; yields the server process."""
+    done, pid = threading.Event(), []
+    ready = threading.Event()
+
+    async def read() -> None:
+        connection = await asyncpg.connect(
+            url.replace("+asyncpg", ""), server_settings={"application_name": "a report"}
+        )
+        async with connection.transaction():
+            await connection.execute("SELECT FROM users")
+            pid.append(connection.get_server_pid())
+            ready.set()
+            await asyncio.to_thread(done.wait, seconds)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(read()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield pid[0]
+    finally:
+        done.set()
+        thread.join()
+
+
+Migration = Callable[..., None]
+
+
+@pytest.fixture
+def migration(project: Path) -> Migration:
+    """Write a migration after the newest one."""
+
+    def write(*statements: str, revision: str = "0002", after: str = "0001") -> None:
+        body = "\n    ".join(statements)
+        (project / "migrations" / "versions" / f"{revision}_it.py").write_text(
+            f'from alembic import op\n\nrevision = "{revision}"\ndown_revision = "{after}"\n\n\n'
+            f"def upgrade():\n    {body}\n\n\ndef downgrade():\n    pass\n"
+        )
+
+    return write
+
+
+def test_upgrade_by_two_at_once_finishes_whatever_the_migration_does(
+    on_migrated: str, project: Path, migration: Migration, query: Query
+) -> None:
+    migration(
+        COMPANY,
+        block('op.create_index("ix_users_half", "users", ["is_active"], postgresql_concurrently=True)'),
+        HALF,
+    )
+
+    async def race() -> list[tuple[int | None, bytes, bytes]]:
+        both = [await asyncio.create_subprocess_exec(*CONSOLE, "db", "upgrade", stdout=PIPE, stderr=PIPE) for _ in "ab"]
+        return [(each.returncode, *said) for each in both for said in [await each.communicate()]]
+
+    ended = asyncio.run(race())
+
+    assert [code for code, *_ in ended] == [0, 0], ended
+    assert sorted(out for _, out, _ in ended) == [b"0001 \xe2\x86\x92 0002\n", b"0002: nothing to do\n"]
+    assert b"waiting for another migrator, server process " in ended[0][2] + ended[1][2]
+    assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+
+
+def test_upgrade_waits_for_no_lock_longer_than_the_setting_and_says_who_holds_it(
+    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "0.2")
+    migration(HALF)
+    with reader(on_migrated) as pid:
+        result = app_command("db", "upgrade")
+
+    assert result.code == 1
+    assert "The lock for migrations/versions/0002_it.py, line 8 was not to be had" in result.err
+    assert f"held by server process {pid} (a report, idle in transaction, since " in result.err
+    assert (
+        "tried 3 times. The database is at revision 0001. Nothing of the migration after it was applied." in result.err
+    )
+    assert f"SELECT pg_terminate_backend({pid})" in result.err
+    assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in result.err
+    assert app_command("db", "upgrade").out == "0001 → 0002\n"
+
+
+def test_upgrade_tries_again_when_a_lock_becomes_free(
+    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "2")
+    migration(HALF)
+    with reader(on_migrated, seconds=3):
+        result = app_command("db", "upgrade")
+
+    assert result[:2] == (0, "0001 → 0002\n"), result.err
+    assert "waiting for server process" in result.err
+    assert "no lock within 2 s: waiting, then trying again" in result.err
+
+
+def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
+    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "0.2")
+    migration(block('op.create_index("ix_users_half", "users", ["is_active"], postgresql_concurrently=True)'))
+    with reader(on_migrated, seconds=1.5):
+        result = app_command("db", "upgrade")
+
+    assert result[:2] == (0, "0001 → 0002\n"), result.err
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        (HALF, WRONG),
+        (HALF, 'raise ValueError("no owner")'),
+        (HALF, block(WRONG)),
+        (HALF, block("pass"), WRONG),
+        (block(HALF, WRONG),),
+        (HALF, 'op.execute("COMMIT")', WRONG),
+        (HALF, 'op.execute("SELECT nothing FROM nowhere")'),
+        (HALF, 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'),
+        (HALF, "op.get_bind().commit()", WRONG),
+    ],
+)
+def test_upgrade_that_fails_says_what_is_applied(
+    statements: tuple[str, ...], migration: Migration, app_command: Run, query: Query
+) -> None:
+    migration('op.execute("CREATE TABLE whole ()")')
+    migration(*statements, revision="0003", after="0002")
+
+    result = app_command("db", "upgrade")
+
+    assert result.code == 1
+    assert "Traceback" not in result.err
+    assert "migrations/versions/0003_it.py, line " in result.err
+    assert "The database is at revision 0002" in result.err
+    half = query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'half'")
+    assert ("a part of the migration after it is applied" in result.err) == bool(half), result.err
+    if half:
+        assert "Nothing of" not in result.err
+    assert query("SELECT version_num FROM alembic_version") == "0002"
+    assert query("SELECT to_regclass('whole') IS NOT NULL")
+
+
+def test_upgrade_that_left_an_invalid_index_names_the_way_on_which_works(
+    migration: Migration, app_command: Run, query: Query
+) -> None:
+    query(
+        "INSERT INTO users (id, email, password_hash) SELECT gen_random_uuid(), i || '@x', '' FROM generate_series(1, 2) i"
+    )
+    migration(HALF, block(UNIQUE))
+
+    first = app_command("db", "upgrade")
+
+    assert first.code == 1
+    assert "could not create unique index" in first.err
+    assert "a part of the migration after it is applied" in first.err
+    assert "Invalid index: public.uq_half." in first.err
+
+    again = app_command("db", "upgrade")
+
+    assert again.code == 1
+    assert "this run applied nothing" in again.err
+    assert "If an earlier run applied a part of it" in again.err
+    for said in (first.err, again.err):
+        assert "DROP INDEX CONCURRENTLY public.uq_half;" in said
+    found = re.search(r"(DROP INDEX CONCURRENTLY \S+);", again.err)
+    assert found
+    query(found[1])
+    query("ALTER TABLE users DROP COLUMN half")
+    query("DELETE FROM users WHERE email = '1@x'")
+    assert app_command("db", "upgrade").out == "0001 → 0002\n"

@@ -1,0 +1,31 @@
+"""What migrations promise: others are not held up, and what is said after a failure is so."""
+
+from __future__ import annotations
+
+from tests.promises.promise import Promise
+
+_TESTS = "tests/integration/cli/test_db_migrators.py"
+
+MIGRATIONS = (
+    Promise(
+        "a migrator that waits for another holds no snapshot",
+        "src/app/cli/migrators.py",
+        "        await connection.commit()\n        await asyncio.sleep(_POLL_SECONDS)",
+        "        await asyncio.sleep(_POLL_SECONDS)",
+        f"{_TESTS}::test_upgrade_by_two_at_once_finishes_whatever_the_migration_does",
+    ),
+    Promise(
+        "a migration waits for no lock longer than the setting",
+        "src/app/cli/migrators.py",
+        '{"wait": _milliseconds(lock_timeout_seconds)}',
+        '{"wait": "20000"}',
+        f"{_TESTS}::test_upgrade_tries_again_when_a_lock_becomes_free",
+    ),
+    Promise(
+        "a failed migration that is applied in part is said to be",
+        "src/app/cli/failed_migrations.py",
+        "            self.partly = True",
+        "            self.partly = False",
+        f"{_TESTS}::test_upgrade_that_fails_says_what_is_applied",
+    ),
+)
