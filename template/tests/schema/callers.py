@@ -14,12 +14,12 @@ from app.models.schemas.auth import ApiKeyCreate, Login
 from app.services.users import create_api_key
 from tests.factories import PASSWORD, make_user
 
-Credentials = Literal["access token", "API key"]
+Credentials = Literal["access_token", "api_key"]
 
 # What generated requests send in place of credentials; anything else they send is left as it is.
 STAND_INS: Final[dict[Credentials, tuple[str, str]]] = {
-    "access token": ("Authorization", "Bearer stands-in-for-a-token"),
-    "API key": ("X-API-Key", "stands-in-for-a-key"),
+    "access_token": ("Authorization", "Bearer stands-in-for-a-token"),
+    "api_key": ("X-API-Key", "stands-in-for-a-key"),
 }
 
 
@@ -57,7 +57,7 @@ class FreshCallers:
             self._user, _ = await make_user(process)
         login = Login(email=self._user.email, password=SecretStr(PASSWORD))
         tokens = await process.authentication.log_in(login, address=address)
-        if kind == "access token":
+        if kind == "access_token":
             return f"Bearer {tokens.access_token}"
         caller = await process.authentication.identify(tokens.access_token)
         new = ApiKeyCreate(name="of a generated request", scopes=list(self._user.scopes))

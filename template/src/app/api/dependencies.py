@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
 from app.api.state import ProcessState
 from app.core import database, uow
@@ -28,10 +29,10 @@ WriteSession = Annotated[database.WriteSession, Depends(database.get_db_session,
 ReadSession = Annotated[database.ReadSession, Depends(database.get_read_session, scope="function")]
 
 
-async def get_process(request: Request) -> ProcessState:
-    """What the lifespan has set up for this process."""
+async def get_process(connection: HTTPConnection) -> ProcessState:
+    """Return the objects that the lifespan has opened for this process; web sockets may ask, too."""
     # By its key: as an attribute it would be looked for in vain first, on every request.
-    state: ProcessState = request.app.state["process"]
+    state: ProcessState = connection.app.state["process"]
     return state
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
@@ -91,7 +91,10 @@ def install_error_handlers(app: FastAPI) -> None:
         return _answer(problem, _headers(error, status))
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def on_invalid_request(
+        _request: Request, error: RequestValidationError | WebSocketRequestValidationError
+    ) -> JSONResponse:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         problem = Problem.of(status, "The request breaks a rule.", ValidationError.code, current_request_id())
         # Pydantic's own report holds the input, which may be a password: place and rule are enough.

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.openapi.models import APIKey as APIKeyModel
 from fastapi.openapi.models import APIKeyIn
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
 from app.api.dependencies import Process
@@ -49,14 +50,14 @@ class CallerWith(SecurityBase):
             )
         )
 
-    async def __call__(self, request: Request) -> Principal:
-        """Who is calling.
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        """Return the caller of a request or a web socket.
 
         Raises:
             AuthenticationError: There are no credentials, or none that hold.
             AuthorizationError: They do not allow this.
         """
-        caller = await _identify(request)
+        caller = await _identify(connection)
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
         caller.require(*self.scopes)
@@ -68,11 +69,11 @@ Caller = Annotated[Principal, Depends(CallerWith())]
 LoggedIn = Annotated[Principal, Depends(CallerWith(session=True))]
 
 
-async def _identify(request: Request) -> Principal:
-    headers = request.headers
+async def _identify(connection: HTTPConnection) -> Principal:
+    headers = connection.headers
     authorization = headers.get("Authorization", "")
     if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        process: ProcessState = request.app.state["process"]
+        process: ProcessState = connection.app.state["process"]
         return await process.authentication.identify(authorization[len(_SCHEME) :])
     if api_key := headers.get(_API_KEY_HEADER):
         async with get_database().read_session() as session:
@@ -80,9 +81,9 @@ async def _identify(request: Request) -> Principal:
     raise AuthenticationError("This needs an access token or an API key.")
 
 
-async def get_client_address(request: Request) -> str:
-    """Where a request comes from, as rate limits count it; behind a proxy, see API_TRUSTED_PROXIES."""
-    host = request.client.host if request.client else ""
+async def get_client_address(connection: HTTPConnection) -> str:
+    """Return the caller's address as rate limits count it; behind a proxy, see API_TRUSTED_PROXIES."""
+    host = connection.client.host if connection.client else ""
     try:
         address = ip_address(host)
     except ValueError:

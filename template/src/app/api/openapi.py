@@ -11,23 +11,25 @@ from app.models.schemas.problem import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
-# How callers may say who they are, by the names of the document.
-ACCESS_TOKEN: Final = "access token"  # noqa: S105 — a name
-API_KEY: Final = "API key"
+# How callers may say who they are, by the names of the document, which allows no spaces in them.
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 — a name
+API_KEY: Final = "api_key"
 
 _PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+_RETRY_AFTER: Final[dict[str, Any]] = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 # Headers that answers of a status always carry.
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {
         "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string"}}
     },
-    HTTPStatus.TOO_MANY_REQUESTS: {
-        "Retry-After": {
-            "description": "Seconds after which to try again.",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 1},
-        }
-    },
+    HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
+    HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
 }
 # What any route that reads a body may answer before it has one: it is not even text, or it is over the limit.
 _OF_BODIES: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

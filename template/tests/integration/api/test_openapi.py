@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.core.config import ApiSettings, ApplicationSettings
 from tests.applications import running
+from tests.documents import operations
 
 pytestmark = pytest.mark.anyio
-
-METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture
@@ -23,13 +23,6 @@ async def document(app: FastAPI) -> dict[str, Any]:
     assert first.json() == second.json()
     found: dict[str, Any] = first.json()
     return found
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            assert method in METHODS
-            yield f"{method} {path}", operation
 
 
 def references(node: object) -> Iterator[str]:
@@ -45,6 +38,17 @@ def references(node: object) -> Iterator[str]:
                 yield from references(value)
 
 
+async def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+async def test_every_operation_id_is_unique_and_fit_for_a_method_of_a_client(document: dict[str, Any]) -> None:
+    names = [each.described["operationId"] for each in operations(document)]
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not name.isidentifier() or len(name) > 30] == []
+
+
 async def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict[str, Any]) -> None:
     used = set(references(document))
 
@@ -52,7 +56,7 @@ async def test_every_reference_leads_somewhere_and_every_schema_is_used(document
 
 
 async def test_every_operation_is_described(document: dict[str, Any]) -> None:
-    seen = dict(operations(document))
+    seen = {str(each): each.described for each in operations(document)}
 
     assert "get /api/v1/health/live" in seen
     for name, operation in seen.items():
@@ -60,11 +64,10 @@ async def test_every_operation_is_described(document: dict[str, Any]) -> None:
         assert operation["description"], name
         assert operation["tags"], name
         assert all("description" in parameter for parameter in operation.get("parameters", ())), name
-    assert len({operation["operationId"] for operation in seen.values()}) == len(seen)
 
 
 async def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
-    for name, operation in operations(document):
+    for name, operation in ((str(each), each.described) for each in operations(document)):
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and "health" not in name:
                 assert answer["content"] == {
@@ -77,16 +80,16 @@ async def test_it_says_where_a_key_is_enough_and_where_it_takes_a_token(document
     schemes, paths = document["components"]["securitySchemes"], document["paths"]
 
     assert {name: (scheme["type"], scheme.get("name")) for name, scheme in schemes.items()} == {
-        "access token": ("http", None),
-        "API key": ("apiKey", "X-API-Key"),
+        "access_token": ("http", None),
+        "api_key": ("apiKey", "X-API-Key"),
     }
-    assert paths["/api/v1/users/me"]["get"]["security"] == [{"API key": []}, {"access token": []}]
-    assert paths["/api/v1/auth/logout"]["post"]["security"] == [{"access token": []}]
+    assert paths["/api/v1/users/me"]["get"]["security"] == [{"api_key": []}, {"access_token": []}]
+    assert paths["/api/v1/auth/logout"]["post"]["security"] == [{"access_token": []}]
     assert "security" not in paths["/api/v1/auth/login"]["post"]
 
 
 async def test_what_refuses_says_what_to_do(document: dict[str, Any]) -> None:
-    for name, operation in operations(document):
+    for name, operation in ((str(each), each.described) for each in operations(document)):
         for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After")):
             if status in operation["responses"]:
                 assert operation["responses"][status]["headers"][header]["required"], f"{name} {status}"
@@ -121,7 +124,7 @@ async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
         members = [part for part in schema.values() if isinstance(part, dict)]
         return all(map(has_example, members)) if members else schema.get("format") in {"uuid", "date-time"}
 
-    for name, operation in operations(document):
+    for name, operation in ((str(each), each.described) for each in operations(document)):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
         for content in (each.get("content", {}) for each in [*bodies, *operation["responses"].values()]):
             assert all(has_example(media["schema"]) for media in content.values()), name

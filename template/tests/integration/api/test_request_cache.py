@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from httpx import ASGITransport, AsyncClient
-from starlette.types import Message, Receive, Scope, Send
 
 from app.api.middleware import install_middleware
-from app.api.middleware.request_cache import RequestCacheMiddleware
 from app.core.cache import RequestCache, request_cached
 from tests.factories import make_settings
 
@@ -66,22 +64,3 @@ async def test_a_request_that_fails_leaves_nothing_to_the_next(caller: AsyncClie
     assert (await caller.get("/tokens?fails=true")).status_code == 500
     assert len(set((await caller.get("/tokens")).json())) == 1
     assert len(runs) == 2
-
-
-async def test_a_web_socket_has_no_cache_since_it_may_last_for_days() -> None:
-    seen: list[RequestCache | None] = []
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(RequestCache.current())
-
-    async def receive() -> Message:
-        return {}
-
-    async def send(message: Message) -> None:
-        raise AssertionError(message)
-
-    middleware = RequestCacheMiddleware(endpoint)
-    await middleware({"type": "websocket"}, receive, send)
-    await middleware({"type": "http"}, receive, send)
-
-    assert [cache is None for cache in seen] == [True, False]

@@ -1,6 +1,7 @@
-"""One line per request, when its answer has been sent."""
+"""One line per request when its answer has been sent, and per web socket when it has ended."""
 
 import time
+from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,7 +12,7 @@ logger = get_logger("app.access")
 
 # Probes ask every few seconds for ever; a failing one is logged by the check that failed.
 _QUIET: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
-# The client went away before there was an answer; nginx's number for it, which nobody was sent.
+# The client went away before there was an answer; nginx's number for it, which is never sent.
 _CLIENT_CLOSED_REQUEST: Final = 499
 
 
@@ -22,7 +23,7 @@ class AccessLogMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["raw_path"] in _QUIET:
+        if scope["type"] == "lifespan" or scope["raw_path"] in _QUIET:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
@@ -30,8 +31,14 @@ class AccessLogMiddleware:
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                case "websocket.accept":
+                    status = HTTPStatus.SWITCHING_PROTOCOLS.value
+                case "websocket.close" if status == _CLIENT_CLOSED_REQUEST:
+                    # Closed before it was accepted: servers answer with this (ASGI, "Close").
+                    status = HTTPStatus.FORBIDDEN.value
             await send(message)
 
         try:
@@ -40,4 +47,4 @@ class AccessLogMiddleware:
             # The path as it came, percent-encoded: a decoded line break would forge a line of the log.
             path = scope["raw_path"].decode("ascii", "backslashreplace")
             duration_ms = (time.perf_counter() - began) * 1000
-            log_request(logger, scope["method"], path, status, duration_ms=duration_ms)
+            log_request(logger, scope.get("method", "WEBSOCKET"), path, status, duration_ms=duration_ms)

@@ -1,4 +1,4 @@
-"""Every request gets an id, which is on every line logged for it and in its answer."""
+"""Every request and web socket gets an id, which is on every line logged for it and in its answer."""
 
 import os
 import re
@@ -11,6 +11,8 @@ from app.core import monitor
 from app.core.monitoring import Request
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
+# Messages that carry the headers of an answer.
+_ANSWERS: Final = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
 # What a caller may choose as an id: nothing that could forge a log line or a header.
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
@@ -25,7 +27,7 @@ class RequestContextMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         request_id: str | None = None
@@ -39,7 +41,7 @@ class RequestContextMiddleware:
         header = (_HEADER, request_id.encode("ascii"))
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _ANSWERS:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
@@ -49,4 +51,4 @@ class RequestContextMiddleware:
 
 def _asked_for(scope: Scope) -> Request:
     """By the route that the router has put into the scope, if it has found one."""
-    return Request(scope["method"], getattr(scope.get("route"), "path", None))
+    return Request(scope.get("method", "WEBSOCKET"), getattr(scope.get("route"), "path", None))

@@ -1,8 +1,18 @@
-"""The last net: whatever nobody handled is answered and logged here, inside of all other middleware."""
+"""The last net: errors that no handler has taken are answered and logged here, inside of all other middleware."""
+
+from contextlib import suppress
+from http import HTTPStatus
+from http.client import responses
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from app.api.errors import unexpected_error
+
+# RFC 6455, 7.4.1: what the client asked for is refused; the server has failed.
+_POLICY_VIOLATION: Final = 1008
+_INTERNAL_ERROR: Final = 1011
 
 
 class UnexpectedErrorMiddleware:
@@ -12,8 +22,8 @@ class UnexpectedErrorMiddleware:
     and would raise them again for the server to log a second time.
 
     Args:
-        app: What is inside.
-        debug: Whether the answer carries the traceback.
+        app: The wrapped application.
+        debug: Put the traceback into the answer.
     """
 
     def __init__(self, app: ASGIApp, *, debug: bool) -> None:
@@ -21,9 +31,11 @@ class UnexpectedErrorMiddleware:
         self.debug = debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            send = _closing(scope, send)
         started = False
 
         async def send_and_note(message: Message) -> None:
@@ -33,10 +45,40 @@ class UnexpectedErrorMiddleware:
 
         try:
             await self.app(scope, receive, send_and_note)
+        except WebSocketDisconnect:
+            return  # The client has gone, as clients do.
         except Exception as error:
             response = unexpected_error(error, debug=self.debug)
-            if started:
-                # Half an answer cannot be taken back: let the server close the connection, so that nobody takes it
+            if started and scope["type"] == "http":
+                # Half an answer cannot be taken back: let the server close the connection, so that no client takes it
                 # for a whole one.
                 raise
             await response(scope, receive, send)
+
+
+def _closing(scope: Scope, send: Send) -> Send:
+    """Close the web socket where an error's answer comes too late, or where the server cannot refuse with an answer."""
+    may_answer = "websocket.http.response" in scope.get("extensions", {})
+    closed = False
+
+    async def send_or_close(message: Message) -> None:
+        nonlocal may_answer, closed
+        kind = message["type"]
+        if kind.startswith("websocket.http.response") and not may_answer:
+            if closed:
+                return
+            failed = message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+            message = {
+                "type": "websocket.close",
+                "code": _INTERNAL_ERROR if failed else _POLICY_VIOLATION,
+                "reason": responses.get(message["status"], ""),
+            }
+            with suppress(OSError):  # The client has gone meanwhile.
+                await send(message)
+            closed = True
+            return
+        may_answer = may_answer and kind != "websocket.accept"
+        closed = closed or kind == "websocket.close"
+        await send(message)
+
+    return send_or_close

@@ -47,6 +47,10 @@ class RequestCache:
         if self._token is not None:
             _current.reset(self._token)
 
+    def clear(self) -> None:
+        """Keep nothing of what ran so far, as if another request began."""
+        self._values = self._flights = None
+
     @staticmethod
     def current() -> "RequestCache | None":
         """That of the request this code runs for; None outside of one, and when it has ended."""

@@ -14,7 +14,8 @@ from app.core.logging.lines import EventDict, Processor, WrappedLogger, complete
 from app.core.logging.renderer import structlog
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
-_FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+_SERVER_LOGGER: Final = "uvicorn.error"
+_FOREIGN_LOGGERS: Final = ("uvicorn", _SERVER_LOGGER, "uvicorn.asgi")
 # Writes a second line per request, without its id.
 _SILENT_LOGGER: Final = "uvicorn.access"
 # Write whole URLs and headers, with queries and cookies; app.core.http has a line of its own for each call.
@@ -97,9 +98,15 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
         foreign = logging.getLogger(name)
         foreign.handlers.clear()
         foreign.propagate = True
+    logging.getLogger(_SERVER_LOGGER).addFilter(_says_more_than_the_access_log)
     logging.getLogger(_SILENT_LOGGER).propagate = False
     for name in _LOOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _says_more_than_the_access_log(record: logging.LogRecord) -> bool:
+    """Leave out the server's own lines about web sockets, which hold the query string."""
+    return record.levelno > logging.INFO or not record.module.startswith("websockets")
 
 
 def write_lines(lines: Iterable[tuple[int, EventDict]]) -> None:

@@ -62,7 +62,7 @@ class ItemUpdate(BaseModel):
     version: int = Field(
         strict=True, ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1]
     )
-    name: Line = Field(default="", validate_default=False, examples=["Garden chair, green"])
+    name: Line = Field(default_factory=str, examples=["Garden chair, green"])
     description: LongText | None = None
     tags: Tags = Field(default_factory=list)
     attributes: Metadata = Field(default_factory=dict, alias="metadata")
