@@ -44,6 +44,8 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         version=version(DISTRIBUTION),
         lifespan=lifespan,
         debug=settings.api.debug,
+        # To where? The request's own Host says, and whoever sends it may say anything.
+        redirect_slashes=False,
         openapi_url="/openapi.json" if settings.api.docs_enabled else None,
     )
     install_openapi(app)

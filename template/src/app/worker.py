@@ -5,6 +5,8 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from app.serving.parent_watch import stop_with_supervisor
+
 # How many more containers are made than freed before the collector looks through the youngest. Python's 700 (2 000 from
 # 3.13 on) are what a few dozen requests under way have anyway: it would look through them over and over, which takes
 # 3 % of the CPU.
@@ -12,7 +14,9 @@ GC_THRESHOLD: Final = 10_000
 
 
 def create_app() -> FastAPI:
-    """The application, with all that its imports have made set aside, and garbage looked for less often.
+    """Return the application, with all that its imports have made set aside, and garbage looked for less often.
+
+    The process stops when its supervisor is gone, however that ended.
 
     Modules make some 150 000 objects, and all of them stay. Looking for garbage among them again and again takes a
     tenth of the start, and later some 30 ms of every full collection, in the middle of somebody's request. Frozen
@@ -25,8 +29,11 @@ def create_app() -> FastAPI:
     try:
         # Here, so that nothing is collected while it is imported.
         from app import main  # noqa: PLC0415
+        from app.core.config import get_settings  # noqa: PLC0415
 
-        app = main.create_app()
+        settings = get_settings()
+        stop_with_supervisor(grace_seconds=settings.stop_seconds)
+        app = main.create_app(settings)
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
     finally:

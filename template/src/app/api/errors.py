@@ -138,6 +138,11 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
     return _answer(problem)
 
 
+def problem_answer(status: HTTPStatus, detail: str) -> JSONResponse:
+    """Return an answer for middleware, outside of what handles errors."""
+    return _answer(Problem.of(status, detail, status.name, current_request_id()))
+
+
 def _headers(error: AppException, status: HTTPStatus) -> dict[str, str] | None:
     if isinstance(error, RateLimitError):
         return {"Retry-After": str(error.retry_after)}

@@ -11,7 +11,7 @@ from app.cli.settings import command_settings, with_database
 from app.core.config import Environment
 from app.core.config.loading import project_folder
 from app.core.exceptions import ConfigurationError
-from app.development.parent_watch import stop_with_parent
+from app.serving.parent_watch import stop_with_parent
 
 
 def dev(host: Host = None, port: Port = None) -> None:

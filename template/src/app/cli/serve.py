@@ -12,6 +12,7 @@ from app.core.config import ApplicationSettings
 from app.core.config.logging import LogFormat
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
+from app.serving.protocol import BoundedHttpProtocol
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; API_HOST unless given.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; API_PORT unless given.")]
@@ -53,7 +54,7 @@ def run_server(
     """Run uvicorn until it is told to stop.
 
     Args:
-        settings: How to log, and what to believe of proxies.
+        settings: How to log, what to believe of proxies, and how long to wait for what.
         factory: Makes the application, as "module:function".
         host: Address.
         port: Port.
@@ -69,12 +70,14 @@ def run_server(
         workers=workers,
         reload=reload_folder is not None,
         reload_dirs=reload_folder,
+        http=BoundedHttpProtocol,
         # Ours is set up already, and knows the request's id; uvicorn's would be a second line per request.
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=settings.api.trusted_proxies,
+        timeout_keep_alive=settings.api.keep_alive_seconds,
         timeout_graceful_shutdown=settings.api.graceful_shutdown_seconds,
     )
 

@@ -2,11 +2,11 @@
 
 from fastapi import FastAPI
 
-from app.development.parent_watch import stop_with_parent
 from app.main import create_app as create_production_app
+from app.serving.parent_watch import stop_with_supervisor
 
 
 def create_app() -> FastAPI:
-    """The application, in a process that ends with the one that watches the files."""
-    stop_with_parent()
+    """Return the application, in a process that ends with the one that watches the files."""
+    stop_with_supervisor()
     return create_production_app()

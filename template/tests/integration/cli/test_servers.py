@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,7 +94,7 @@ def test_development_serves_on_a_database_of_its_own_and_leaves_nothing(
     assert list((project / ".data").glob("postgres-*"))
 
 
-WATCHED = "from app.development.parent_watch import stop_with_parent as s; s(); import time; time.sleep(60)"
+WATCHED = "from app.serving.parent_watch import stop_with_parent as s; s(); import time; time.sleep(60)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WATCHED!r}, sys.argv[1]])"
 
 
@@ -130,3 +131,19 @@ def test_production_stops_when_it_has_answered_and_logged(on_migrated: str, proj
     assert "Traceback" not in said
     assert sum("/api/v1/health/" in line for line in logged.splitlines()) == 3
     assert not processes(project)
+
+
+def test_workers_of_production_end_with_their_killed_supervisor(on_migrated: str, project: Path) -> None:
+    process, port = start(project, "serve", "--workers", "2")
+    try:
+        until(lambda: get(port, "/api/v1/health/ready"))
+        process.kill()
+        # Ends when the last of them has closed it.
+        process.communicate(timeout=LIMIT_SECONDS)
+        until(lambda: not processes(project))
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    finally:
+        for pid in processes(project):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from app.core.logging import get_logger, log_request
 logger = get_logger("app.access")
 
 # Probes ask every few seconds for ever; a failing one is logged by the check that failed.
-_QUIET: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
+PROBES: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
 # The client went away before there was an answer; nginx's number for it, which is never sent.
 _CLIENT_CLOSED_REQUEST: Final = 499
 
@@ -23,7 +23,7 @@ class AccessLogMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["raw_path"] in _QUIET:
+        if scope["type"] == "lifespan" or scope["raw_path"] in PROBES:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()

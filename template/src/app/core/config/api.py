@@ -1,12 +1,17 @@
 """How the HTTP interface is served."""
 
+import re
 from collections.abc import Iterator
+from typing import Annotated, Final
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.core.config.section import Problem, SettingsSection
 from app.core.stage import Environment
+
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_HOST: Final = re.compile(r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
 class ApiSettings(SettingsSection):
@@ -25,6 +30,22 @@ class ApiSettings(SettingsSection):
     graceful_shutdown_seconds: int = Field(
         default=20, ge=1, le=600, description="How long requests under way may take to finish when the server stops."
     )
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="How long an idle connection is kept; longer than a balancer in front keeps its own (often 60).",
+    )
+    root_path: str = Field(
+        default="",
+        description="The prefix that a proxy in front publishes this service under, such as /shop; requests may "
+        "arrive with or without it.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names that requests may be addressed to, separated by commas; *.example.com stands for all "
+        "below. Empty: any. Probes of the health are always answered.",
+    )
     trusted_proxies: str = Field(
         default="127.0.0.1",
         description="Addresses or networks, separated by commas, whose X-Forwarded-* headers are believed.",
@@ -38,6 +59,35 @@ class ApiSettings(SettingsSection):
         validation_alias="DEBUG",
         description="Whether the answer to an unexpected error carries its traceback. Refused in production.",
     )
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, value: str) -> str:
+        """Refuse what could not be told from this application's own paths."""
+        if value and not _PREFIX.fullmatch(value):
+            raise ValueError("must look like /shop: a slash in front, none at the end")
+        if value.split("/")[1:2] == ["api"]:
+            raise ValueError("must not begin with /api, as the paths of this application do by themselves")
+        return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [host.strip().lower() for host in value.split(",") if host.strip()]
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_HOST.fullmatch, hosts)):
+            raise ValueError("must hold host names such as api.example.com or *.example.com, without scheme or port")
+        return hosts
+
+    @property
+    def stop_seconds(self) -> float:
+        """Requests under way are answered first."""
+        return self.graceful_shutdown_seconds
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """Production shows no tracebacks."""

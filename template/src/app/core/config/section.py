@@ -41,6 +41,11 @@ class SettingsSection(BaseSettings):
         """Every environment variable this section reads."""
         return (cls.variable(field) for field in cls.model_fields)
 
+    @property
+    def stop_seconds(self) -> float:
+        """The longest this concern takes to stop when the process does."""
+        return 0
+
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
         """What is wrong with these settings in this stage though each value by itself is well-formed."""
         yield from ()

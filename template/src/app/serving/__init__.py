@@ -1,0 +1,1 @@
+"""The processes that serve: how they speak HTTP, and how they end."""

@@ -1,0 +1,197 @@
+"""HTTP with bounds: uvicorn and its parser limit neither the size of a request's head nor the time a client takes.
+
+One connection could otherwise send a header of 200 MB, or half a header and nothing more, without ever having said who
+it is. The bodies' size is the application's own (`API_MAX_BODY_BYTES`); the rates are Apache's (mod_reqtimeout:
+`header=20 body=20,MinRate=500`).
+"""
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+_SENTENCES = {
+    HTTPStatus.BAD_REQUEST: "This is not HTTP.",
+    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are too large.",
+}
+_NEVER = float("inf")
+_CODES = {414: "URI_TOO_LONG"}  # Python's versions disagree on its name
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """A connection whose client is held to limits; what goes beyond them is answered, where it can be, and closed.
+
+    Attributes:
+        max_head_bytes: The size of the request line, of the headers, and of the trailers of a chunked body.
+        patience_seconds: The time for the head of a request, and the head start of its body.
+        body_bytes_per_second: What a body must bring on average after that.
+        write_seconds: How long a client may take no byte of its answer.
+        check_seconds: How often a connection's times are looked at.
+    """
+
+    max_head_bytes: ClassVar[int] = 65_536
+    patience_seconds: ClassVar[float] = 20.0
+    body_bytes_per_second: ClassVar[int] = 500
+    write_seconds: ClassVar[float] = 30.0
+    check_seconds: ClassVar[float] = 5.0
+
+    # The end of the time for what the client is sending; between requests, keep-alive counts instead.
+    _deadline = _NEVER
+    _has_spoken = False
+    _head_complete = False
+    _message_complete = True
+    _head_bytes = 0
+    # Bytes that the parser has swallowed without a word: a header that goes on and on.
+    _silent_bytes = 0
+    _unread_since: float | None = None
+    _refusal = HTTPStatus.BAD_REQUEST
+    _check: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._deadline = self.loop.time() + self.patience_seconds
+        self._check = self.loop.call_later(self.check_seconds, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop looking."""
+        self._stop_looking()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to another protocol, which has limits of its own."""
+        self._stop_looking()
+        super().handle_websocket_upgrade()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and count what it keeps to itself."""
+        self._silent_bytes += len(data)
+        super().data_received(data)
+        if self._silent_bytes and self._message_complete and self._is_idle() and self._deadline == _NEVER:
+            # Line breaks that begin nothing have ended keep-alive's timer.
+            self._deadline = self.loop.time() + self.patience_seconds
+        if self._silent_bytes > self.max_head_bytes and not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Count a request's head from its first byte."""
+        self._has_spoken = True
+        self._head_complete = self._message_complete = False
+        self._head_bytes = self._silent_bytes = 0
+        self._deadline = self.loop.time() + self.patience_seconds
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Count a part of the request line."""
+        self._count(len(url), HTTPStatus.REQUEST_URI_TOO_LONG)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header or a trailer. Trailers go no further: they would be added to headers already believed."""
+        self._count(len(name) + len(value) + 4, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not self._head_complete:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Count what is left of the body's time from here, and trailers from nothing."""
+        self._head_complete = True
+        self._head_bytes = self._silent_bytes = 0
+        self._deadline = self.loop.time() + self.patience_seconds
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Give a body that arrives its time."""
+        self._silent_bytes = 0
+        if not self._is_idle():
+            self._deadline += len(body) / self.body_bytes_per_second
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing: what takes time now is the application."""
+        self._silent_bytes = 0
+        self._message_complete = True
+        self._deadline = _NEVER
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait no longer than patience for the rest of a body that has been answered."""
+        super().on_response_complete()
+        if not self._message_complete:
+            self._deadline = min(self._deadline, self.loop.time() + self.patience_seconds)
+
+    def pause_writing(self) -> None:
+        """Note that the client has stopped reading."""
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it goes on."""
+        self._unread_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 — the parser's words say less than ours
+        """Answer what cannot be parsed; also called for what a callback of the parser has refused."""
+        self._refuse(self._refusal)
+
+    def _exchange(self) -> RequestResponseCycle | None:
+        """Return the request under way, or the last one; None before the first, which uvicorn's types leave out."""
+        return self.cycle
+
+    def _is_idle(self) -> bool:
+        exchange = self._exchange()
+        return exchange is None or exchange.response_complete
+
+    def _count(self, count: int, refusal: HTTPStatus) -> None:
+        self._silent_bytes = 0
+        self._head_bytes += count
+        if self._head_bytes > self.max_head_bytes:
+            self._refusal = refusal
+            # Stops the parser; uvicorn then calls `send_400_response`.
+            raise ValueError(_SENTENCES[refusal])
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        # Half an answer cannot become another one.
+        if self._is_idle() or not self.cycle.response_started:
+            problem = {
+                "type": "about:blank",
+                "title": status.phrase,
+                "status": status.value,
+                "detail": _SENTENCES[status],
+                "error_code": _CODES.get(status) or status.name,
+            }
+            body = json.dumps(problem).encode()
+            head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        self.transport.close()
+
+    def _look(self) -> None:
+        """End the connection whose client is late, else look again later."""
+        now = self.loop.time()
+        if self.transport.is_closing():
+            # What is left to send is in no hurry to be read.
+            self._unread_since = self._unread_since or now
+        elif self.flow.read_paused or ((exchange := self._exchange()) and exchange.waiting_for_100_continue):
+            # It is us whom the body waits for.
+            self._deadline = max(self._deadline, now + self.patience_seconds)
+        if self._unread_since is not None and now - self._unread_since >= self.write_seconds:
+            self.transport.abort()
+            return
+        if now >= self._deadline and not self.transport.is_closing():
+            self._late()
+        self._check = self.loop.call_later(self.check_seconds, self._look)
+
+    def _late(self) -> None:
+        if not self._has_spoken:
+            # A client that has not said a word, such as a browser that connects in advance, awaits no answer.
+            self.transport.close()
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _stop_looking(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None

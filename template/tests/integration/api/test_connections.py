@@ -1,0 +1,125 @@
+"""What a connection may ask of the server: bounds on the head, on trailers, and on the time of both."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from app.serving.protocol import BoundedHttpProtocol
+
+pytestmark = pytest.mark.anyio
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+LIMIT = 65_536
+LIVE = b"GET /api/v1/health/live HTTP/1.1\r\nHost: test\r\n"
+LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+CHUNKED = LOGIN + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+class Impatient(BoundedHttpProtocol):
+    """As it is, and quick to lose patience."""
+
+    patience_seconds = 0.2
+    write_seconds = 0.2
+    check_seconds = 0.05
+
+
+@asynccontextmanager
+async def connection(app: FastAPI, protocol: type[BoundedHttpProtocol]) -> AsyncIterator[Connection]:
+    """A connection to a server of the test's own."""
+    server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            server.should_exit = True
+            await serving
+
+
+async def said(reader: asyncio.StreamReader) -> bytes:
+    """All that the server says until it closes the connection."""
+    async with asyncio.timeout(30):
+        return await reader.read()
+
+
+def headers(size: int) -> bytes:
+    """Headers of that many bytes together, as the limit counts them: with colon, space and line break."""
+    name = b"X-Padding: "
+    return name + b"a" * (size - len(name) - 2) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n\r\n", HTTPStatus.REQUEST_URI_TOO_LONG, "URI_TOO_LONG"),
+        (LIVE + headers(LIMIT + 1) + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
+        (LIVE + headers(1024) * 64 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
+        (CHUNKED + b"0\r\n" + headers(LIMIT + 1) + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
+        (CHUNKED + b"0\r\n" + headers(1024) * 65 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
+        (b"\x16\x03\x01" * 20, HTTPStatus.BAD_REQUEST, None),
+        (LIVE + b"X-Half", HTTPStatus.REQUEST_TIMEOUT, None),
+        (LOGIN + b"Content-Length: 9\r\n\r\n{", HTTPStatus.REQUEST_TIMEOUT, None),
+        (LIVE + b"\r\n" + b"GET /a", HTTPStatus.REQUEST_TIMEOUT, None),
+    ],
+)
+async def test_connection_beyond_a_bound_is_answered_and_closed(
+    sent: bytes, status: HTTPStatus, code: str | None, app: FastAPI
+) -> None:
+    async with connection(app, Impatient) as (reader, writer):
+        writer.write(sent)
+        answer = await said(reader)
+
+    head, _, body = answer.rpartition(b"\r\n\r\n")
+    assert b"HTTP/1.1 %d " % status in head
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["error_code"]) == (status, code or status.name)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n"])
+async def test_connection_that_asks_for_nothing_is_closed_without_an_answer(sent: bytes, app: FastAPI) -> None:
+    async with connection(app, Impatient) as (reader, writer):
+        writer.write(sent)
+        assert await said(reader) == b""
+
+
+async def test_connection_within_the_bounds_goes_on(app: FastAPI) -> None:
+    """A head and trailers of the largest size, one request after the other; what came as a trailer is not believed."""
+    request = LOGIN + b"Transfer-Encoding: chunked\r\n"
+    largest = request + headers(LIMIT - len(request)) + b"\r\n"
+    async with connection(app, BoundedHttpProtocol) as (reader, writer):
+        for _ in range(3):
+            writer.write(largest + b"2\r\n{}\r\n0\r\n" + headers(LIMIT) + b"\r\n")
+            async with asyncio.timeout(30):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+            assert b" 422 " in head
+
+
+async def test_connection_is_kept_open_while_the_application_works(app: FastAPI) -> None:
+    """The time is the client's alone: a slow answer is no reason to hang up."""
+
+    async def slow() -> str:
+        await asyncio.sleep(0.6)
+        return "done"
+
+    app.router.add_api_route("/slow", slow)
+    try:
+        async with connection(app, Impatient) as (reader, writer):
+            writer.write(LIVE.replace(b"/api/v1/health/live", b"/slow") + b"Connection: close\r\n\r\n")
+            answer = await said(reader)
+    finally:
+        app.router.routes.pop()
+    assert answer.startswith(b"HTTP/1.1 200")
