@@ -1,7 +1,7 @@
-"""What every layer may use and what knows none of them; application code needs little more than these three."""
+"""The layer that every other may use and that knows none of them; application code needs little more than this."""
 
 from app.core import cache
-from app.core.logging import get_logger
+from app.core.logging import get_logger, log_db_query, log_error, log_request
 from app.core.monitoring import monitor
 
-__all__ = ["cache", "get_logger", "monitor"]
+__all__ = ["cache", "get_logger", "log_db_query", "log_error", "log_request", "monitor"]

@@ -148,7 +148,7 @@ async def test_neither_message_nor_details_give_secrets_away(api: AsyncClient) -
     found = problem(await api.get("/leaks"), 503, "EXTERNAL_SERVICE_ERROR")
 
     assert found["detail"] == "billing: GET https://[redacted]@billing.example.org"
-    assert found["details"] == {"api_key": "[redacted]", "load": "nan"}
+    assert found["details"] == {"service": "billing", "api_key": "[redacted]", "load": "nan"}
 
 
 async def test_a_bug_is_a_500_with_an_id_and_everything_is_in_the_log(api: AsyncClient) -> None:

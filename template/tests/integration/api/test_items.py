@@ -65,6 +65,7 @@ async def test_a_second_item_of_the_same_sku_is_refused(client: AsyncClient) -> 
         "detail": "Item CHAIR-042 exists already.",
         "error_code": "ALREADY_EXISTS",
         "request_id": IsStr(),
+        "details": {"resource_type": "Item", "identifier": "CHAIR-042"},
     }
     assert names(await client.get(ITEMS)) == ["First"]
 

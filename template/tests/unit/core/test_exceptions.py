@@ -34,6 +34,15 @@ from app.core.exceptions import (
     ValidationError,
 )
 
+# The facts that an error's own arguments tell.
+FACTS: dict[type[AppException], dict[str, object]] = {
+    ResourceNotFoundError: {"resource_type": "Item", "resource_id": 7},
+    ResourceExistsError: {"resource_type": "Item", "identifier": "A-1"},
+    ConcurrentUpdateError: {"resource_type": "Item", "resource_id": 7},
+    ValidationError: {"field": "name"},
+    RateLimitError: {"retry_after": 30},
+    ExternalServiceError: {"service": "billing"},
+}
 EVERY_ERROR = [
     (AppException("m"), "INTERNAL_ERROR", "m"),
     (ResourceNotFoundError("Item", 7), "NOT_FOUND", "Item 7 does not exist."),
@@ -84,7 +93,7 @@ def test_every_error_has_its_code_and_sentence(error: AppException, code: str, m
         "error": type(error).__name__,
         "error_code": code,
         "message": message,
-        "details": {},
+        "details": FACTS.get(type(error), {}),
         "operation": None,
         "hostname": IsStr(min_length=1),
         "timestamp": error.timestamp.isoformat(),
@@ -113,12 +122,31 @@ def test_what_is_known_about_a_case_is_kept() -> None:
         "error": "ResourceNotFoundError",
         "error_code": "THING_GONE",
         "message": "Item 7 does not exist.",
-        "details": {"limit": 3},
+        "details": {"resource_type": "Item", "resource_id": 7, "limit": 3},
         "operation": "things.get",
         "hostname": "web-1",
         "timestamp": "2026-11-20T00:00:00+00:00",
     }
     assert (error.resource_type, error.resource_id) == ("Item", 7)
+
+
+def test_every_error_with_arguments_of_its_own_keeps_them_as_facts() -> None:
+    """Walks the classes, so that a new one is not forgotten: what is asked for by name is found in the details."""
+    common = inspect.signature(AppException).parameters.keys() | {"context", "next_step"}
+    for error, _, _ in EVERY_ERROR:
+        own = inspect.signature(type(error)).parameters.keys() - common
+        assert error.details.keys() == own, type(error).__name__
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"error_code": "STOCK_EMPTY"}, {"code": "stock_empty"}, {"code": "Stock empty"}, {"code": ""}, {"code": None}],
+)
+def test_a_subclass_that_names_its_code_wrongly_fails_when_it_is_defined(wrong: dict[str, object]) -> None:
+    for base in {type(error) for error, _, _ in EVERY_ERROR}:
+        with pytest.raises(TypeError, match="code"):
+            type("StockError", (base,), wrong)
+    assert type("StockError", (AppException,), {"code": "STOCK_EMPTY"})("m").error_code == "STOCK_EMPTY"
 
 
 def test_secrets_do_not_leave_with_an_error() -> None:

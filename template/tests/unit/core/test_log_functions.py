@@ -114,7 +114,7 @@ def test_an_error_is_a_line_with_its_facts(log: Log) -> None:
         "error_code": "EXTERNAL_SERVICE_ERROR",
         "operation": "orders.pay",
         "order": 7,
-        "details": {"attempts": 3},
+        "details": {"service": "billing", "attempts": 3},
     }
     assert expected.items() <= log.line.items()
     assert "ExternalServiceError: billing: refused" in log.line["exception"]

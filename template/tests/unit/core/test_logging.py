@@ -235,6 +235,61 @@ def test_no_secret_is_ever_written(leak: str, json_lines: bool) -> None:  # noqa
     assert "[redacted]" in log.text
 
 
+# Names that the line, its context, structlog or the standard library's record have a use for.
+TAKEN = (
+    *("event", "level", "timestamp", "logger", "logger_name", "exception", "exc_info", "stack", "stack_info"),
+    *("request_id", "user_id", "trace_id", "message", "msg", "args", "name", "asctime", "extra", "self", "method"),
+    *("_record", "_from_structlog", "positional_args", "color_message", "kw", "meth", "method_name", "wrapper", 7),
+)
+# What the standard library itself refuses, or takes for an argument.
+NOT_IN_RECORDS = {"message", "msg", "args", "name", "asctime", "exc_info", "stack_info", "color_message", "_record"}
+
+
+@pytest.mark.parametrize("key", TAKEN)
+@pytest.mark.parametrize("json_lines", [True, False], ids=["json", "console"])
+@pytest.mark.parametrize("way", ["extra", "keyword", "standard", "bound"])
+def test_no_name_of_a_fact_replaces_the_sentence_or_the_line_s_own_facts(
+    key: Any,
+    json_lines: bool,  # noqa: FBT001 — a parameter of the test
+    way: str,
+) -> None:
+    with captured_log(json_lines=json_lines) as log, log_context(request_id="r-12345678", user_id="u-1"):
+        if way == "extra":
+            get_logger("app.a").info("the sentence", extra={key: "a fact"})
+        elif way == "keyword" and key not in {"exc_info", "stack_info", 7}:
+            get_logger("app.a").info("the sentence", **{key: "a fact"})
+        elif way == "bound" and key not in {"exc_info", "stack_info", "logger_name", "self", 7}:
+            get_logger("app.a").bind(**{key: "a fact"}).info("the sentence")
+        elif way == "standard" and key not in NOT_IN_RECORDS:
+            logging.getLogger("app.a").info("the sentence", extra={key: "a fact"})
+        else:
+            return
+
+    assert log.text.count("\n") == 1
+    for part in ("the sentence", "app.a", "r-12345678", "u-1", "info"):
+        assert part in log.text
+    if way != "bound":
+        assert "a fact" in log.text
+    if json_lines:
+        line = log.line
+        assert (line["event"], line["level"], line["logger"]) == ("the sentence", "info", "app.a")
+        assert (line["request_id"], line["user_id"]) == ("r-12345678", "u-1")
+        assert line["timestamp"] == IsDatetime(iso_string=True)
+
+
+@pytest.mark.parametrize("key", ["user_id", "request_id", "level"])
+def test_a_fact_that_is_called_like_an_id_is_searched_for_secrets(key: str, log: Log) -> None:
+    get_logger("app").info("e", extra={key: f"Bearer {SECRET}"})
+
+    assert "planted" not in log.text
+
+
+def test_extra_that_is_no_mapping_is_a_fact(log: Log) -> None:
+    get_logger("app").info("e", extra=7)
+
+    assert (log.line["event"], log.line["extra"]) == ("e", 7)
+
+
 @pytest.mark.parametrize("write", ["ours", "standard"])
 def test_an_exception_has_its_whole_story(log: Log, write: str) -> None:
     _with_exception(get_logger("a").exception if write == "ours" else logging.getLogger("a").exception)

@@ -1,12 +1,12 @@
-"""How payments are taken."""
+"""The settings of payments."""
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.core.config.section import Problem, SettingsSection
 from app.core.stage import Environment
@@ -14,6 +14,11 @@ from app.core.stage import Environment
 # Secret and restricted keys, of an account or of an organisation (Stripe documentation, "API keys").
 _SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(?P<test>(?:org_)?test_)?[A-Za-z0-9_]+")
 _WEBHOOK_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]+")
+
+
+def _split(listed: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in listed.split(","))
 
 
 class StripeSettings(SettingsSection):
@@ -22,7 +27,9 @@ class StripeSettings(SettingsSection):
     model_config = SettingsConfigDict(env_prefix="STRIPE_")
 
     enabled: bool = Field(
-        default=False, description="Whether payments go to Stripe. Production must.", examples=["true"]
+        default=False,
+        description="Let payments go to Stripe. Else they are made up, or answered 503 in production.",
+        examples=["true"],
     )
     secret_key: SecretStr | None = Field(
         default=None,
@@ -31,23 +38,32 @@ class StripeSettings(SettingsSection):
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
-        description="Signs what Stripe sends to /webhooks/stripe: whsec_…; each endpoint has its own.",
+        description="Signs what Stripe sends to /webhooks/stripe: whsec_…; several, separated by commas, where there "
+        "are several endpoints or one's secret is being rolled.",
         examples=["whsec_of_the_endpoint"],
+    )
+    accounts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Accounts, separated by commas, whose events count where Stripe names one (Connect, "
+        "organisations): acct_…; events that name another are ignored.",
     )
     return_url: str = Field(
         default="http://127.0.0.1:8000/docs",
-        description="Where customers come back to; `reference` and `outcome` are added to its query.",
+        description="The page that customers come back to; `reference` and `outcome` are added to its query.",
         examples=["https://www.example.com/orders"],
     )
     timeout_seconds: float = Field(
         default=10, gt=0, le=80, description="For each attempt of a call; Stripe's own library would wait 80."
     )
-    attempts: int = Field(default=3, ge=1, le=10, description="How often a call is made at most, with one key.")
+    attempts: int = Field(default=3, ge=1, le=10, description="The number of attempts of a call at most, with one key.")
     total_seconds: float = Field(default=20, gt=0, le=300, description="For a call with all of its attempts.")
     webhook_tolerance_seconds: int = Field(
-        default=300, ge=1, le=3600, description="How old a signature may be. Stripe recommends five minutes."
+        default=300,
+        ge=1,
+        le=3600,
+        description="How far a signature's moment may be from now, in both directions. Stripe recommends 300.",
     )
-    api_base: str = Field(default="https://api.stripe.com", description="Where the API is; for tests.")
+    api_base: str = Field(default="https://api.stripe.com", description="The address of the API; for tests.")
 
     @field_validator("secret_key")
     @classmethod
@@ -59,9 +75,17 @@ class StripeSettings(SettingsSection):
     @field_validator("webhook_secret")
     @classmethod
     def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _WEBHOOK_SECRET.fullmatch(value.get_secret_value()):
+        if value is not None and not all(map(_WEBHOOK_SECRET.fullmatch, _split(value.get_secret_value()))):
             raise ValueError("must be the signing secret of a webhook endpoint, which begins with whsec_")
         return value
+
+    @field_validator("accounts", mode="before")
+    @classmethod
+    def _check_accounts(cls, value: object) -> object:
+        accounts = _split(value) if isinstance(value, str) and value.strip() else value or ()
+        if isinstance(accounts, tuple) and not all(map(_ACCOUNT.fullmatch, map(str, accounts))):
+            raise ValueError("must be accounts of Stripe's, separated by commas, which begin with acct_")
+        return accounts
 
     @field_validator("return_url", "api_base")
     @classmethod
@@ -75,8 +99,15 @@ class StripeSettings(SettingsSection):
         return value.rstrip("/") if not url.query else value
 
     @property
+    def webhook_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets of the endpoints, each of which may sign."""
+        if self.webhook_secret is None:
+            return ()
+        return tuple(SecretStr(secret) for secret in _split(self.webhook_secret.get_secret_value()))
+
+    @property
     def has_test_key(self) -> bool:
-        """Whether the key moves no real money."""
+        """Whether the key is one of test mode, which moves no real money."""
         match = _SECRET_KEY.fullmatch(self.secret_key.get_secret_value()) if self.secret_key else None
         return bool(match and match["test"])
 

@@ -2,97 +2,96 @@
 
 from typing import Unpack
 
-from app.core.exceptions.base import AppException
-from app.core.exceptions.context import ErrorContext
+from app.core.exceptions.base import AppException, ErrorContext, with_facts
 
 
 class InfrastructureException(AppException):
-    """Something beneath the application failed; the request itself may have been fine."""
+    """Raised when something beneath the application failed; the request itself may have been fine."""
 
     code = "INFRASTRUCTURE_ERROR"
 
 
 class DatabaseException(InfrastructureException):
-    """The database could not do what it was asked."""
+    """Raised when the database could not do what it was asked."""
 
     code = "DATABASE_ERROR"
 
 
 class DatabaseConnectionError(DatabaseException):
-    """There is no connection: unreachable, refused, lost on the way, or none free in time."""
+    """Raised when there is no connection: unreachable, refused, lost on the way, or none free in time."""
 
     code = "DATABASE_UNAVAILABLE"
 
 
 class DatabaseQueryError(DatabaseException):
-    """The server refused a statement."""
+    """Raised when the server refused a statement."""
 
     code = "DATABASE_QUERY_FAILED"
 
 
 class DatabaseTimeoutError(DatabaseException):
-    """A statement, or the wait for a lock, took longer than its setting allows."""
+    """Raised when a statement, or the wait for a lock, took longer than its setting allows."""
 
     code = "DATABASE_TIMEOUT"
 
 
 class DatabaseIntegrityError(DatabaseException):
-    """A constraint refused a change that no service had foreseen."""
+    """Raised when a constraint refused a change that no service had foreseen."""
 
     code = "DATABASE_INTEGRITY"
 
 
 class CacheException(InfrastructureException):
-    """The cache cannot hold what it was given; a cache that is merely down raises nothing."""
+    """Raised when the cache cannot hold what it was given; a cache that is merely down raises nothing."""
 
     code = "CACHE_ERROR"
 
 
 class EventBusException(InfrastructureException):
-    """The event bus was used in a way, or at a time, that it cannot serve."""
+    """Raised when the event bus is used in a way, or at a time, that it cannot serve."""
 
     code = "EVENT_BUS_ERROR"
 
 
 class EventRejectedError(EventBusException):
-    """An event found no room at one of its handlers, or is the last of an endless chain."""
+    """Raised when an event found no room at one of its handlers, or is the last of an endless chain."""
 
     code = "EVENT_REJECTED"
 
 
 class ExternalServiceError(InfrastructureException):
-    """Another service failed or refused.
+    """Raised when another service failed or refused.
 
     Args:
         service: Its name, such as "billing".
-        message: What happened, without URLs or credentials.
+        message: A sentence, without URLs or credentials.
     """
 
     code = "EXTERNAL_SERVICE_ERROR"
 
     def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
-        super().__init__(f"{service}: {message}", **context)
+        super().__init__(f"{service}: {message}", **with_facts(context, service=service))
         self.service = service
 
 
 class TimeoutError(InfrastructureException):
-    """Something took longer than it was given."""
+    """Raised when something took longer than it was given."""
 
     code = "TIMEOUT"
 
 
 class MonitoringException(InfrastructureException):
-    """The monitor is set up wrongly; one that is merely unreachable raises nothing."""
+    """Raised when the monitor is set up wrongly; one that is merely unreachable raises nothing."""
 
     code = "MONITORING_ERROR"
 
 
 class ConfigurationError(AppException):
-    """The application cannot start as it is set up.
+    """Raised when the application cannot start as it is set up.
 
     Args:
         message: The cause, naming settings and rules but never a value.
-        next_step: What to do about it, as a sentence.
+        next_step: The way out, as a sentence.
     """
 
     code = "CONFIGURATION_ERROR"

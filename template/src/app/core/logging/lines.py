@@ -1,9 +1,10 @@
-"""What a line of the log is made of, in steps that structlog calls processors."""
+"""The steps in which a line of the log is made; structlog calls them processors."""
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import pydantic_core
 
@@ -15,25 +16,49 @@ EventDict = structlog.typing.EventDict
 Processor = structlog.typing.Processor
 WrappedLogger = structlog.typing.WrappedLogger
 
-# Values that were made here, or that were validated on their way in.
-OURS: Final = frozenset({"level", "logger", "request_id", "timestamp", "trace_id", "user_id"})
+# A line's own facts, which are made here.
+_OWN: Final = frozenset({"level", "logger", "timestamp"})
+# With the ids of the request, which were validated on their way in.
+OURS: Final = _OWN | {"request_id", "trace_id", "user_id"}
+# The names with which structlog hands a line from step to step.
+_HANDED: Final = frozenset({"_from_structlog", "_record", "event", "exc_info", "logger_name", "stack_info"})
+_RESERVED: Final = _OWN | _HANDED | {"exception", "stack"}
 # Methods that are not named like their level.
 _LEVEL_OF: Final = {"exception": "error", "warn": "warning"}
 
 
 def complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
-    """The line's context, level, time and logger, in one step: each processor costs more than what it does.
-
-    Keywords win over the standard library's habit of `extra={...}`, and both win over the request's context.
-    """
-    line = dict(log_context_values())
-    if extra := event_dict.pop("extra", None):
-        line.update(extra)
-    if name := event_dict.pop("logger_name", None):
+    """Add the line's context, level, time and logger, in one step: each processor costs more than what it does."""
+    line = {name: value for name, value in log_context_values().items() if name not in _RESERVED}
+    facts = facts_of(event_dict.pop("extra", None))
+    name = event_dict.pop("logger_name", None)
+    for key, value in event_dict.items():
+        if key in _HANDED:
+            line[key] = value
+        else:
+            facts = {key: value, **facts}
+    if name:
         line["logger"] = name
-    line.update(event_dict)
     line["level"] = _LEVEL_OF.get(method, method)
     line["timestamp"] = timestamp(time.time_ns())
+    return add_facts(line, facts)
+
+
+def facts_of(extra: object) -> Mapping[Any, object]:
+    """Return what was given as `extra={...}`, or by mistake as something else."""
+    return extra if isinstance(extra, Mapping) else {} if extra is None else {"extra": extra}
+
+
+def add_facts(line: EventDict, facts: Mapping[Any, object]) -> EventDict:
+    """Put facts on a line under their names, or with an underscore behind where the name is the line's own.
+
+    A fact called `event` would replace the sentence, one called `request_id` the request.
+    """
+    for key, value in facts.items():
+        name = str(key)
+        while name in line or name in _RESERVED:
+            name += "_"
+        line[name] = value
     return line
 
 
@@ -41,7 +66,7 @@ _second: tuple[int, str] = (0, "")
 
 
 def timestamp(nanoseconds: int) -> str:
-    """A moment in UTC, told in nanoseconds since 1970.
+    """Return a moment in UTC, told in nanoseconds since 1970, as text.
 
     A second is spelt out once: that takes longer than the rest of the line's completion.
     """
@@ -54,24 +79,26 @@ def timestamp(nanoseconds: int) -> str:
     return f"{text}.{microseconds:06}Z"
 
 
-def name_logger(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """The standard library's logger, which its records know."""
-    record: logging.LogRecord | None = event_dict.get("_record")
-    if record is not None:
-        event_dict["logger"] = record.name
-        # uvicorn's second copy of the message, with colours in it.
-        event_dict.pop("color_message", None)
-    return event_dict
+_extra_of: Final = structlog.stdlib.ExtraAdder()
+
+
+def complete_record(logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+    """Complete a line of the standard library, whose record knows its logger and what was given as `extra`."""
+    record: logging.LogRecord = event_dict["_record"]
+    line = complete(logger, method, {**event_dict, "logger_name": record.name})
+    facts = _extra_of(logger, method, {"_record": record})
+    # Ours already; and uvicorn's second copy of the message, with colours in it.
+    return add_facts(line, {key: value for key, value in facts.items() if key not in {"_record", "color_message"}})
 
 
 def redact_line(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """The line without secrets, whether their name tells them or their shape."""
+    """Return the line without secrets, whether their name tells them or their shape."""
     return {
-        key: value if key in OURS else REDACTED if value is not None and is_sensitive(key) else redact(value)
+        key: value if key in _OWN else REDACTED if value is not None and is_sensitive(key) else redact(value)
         for key, value in event_dict.items()
     }
 
 
 def to_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> str:
-    """Three times as fast as the standard library's encoder; what is left in the line by now is plain data."""
+    """Encode the line three times as fast as the standard library; what is left in it by now is plain data."""
     return pydantic_core.to_json(event_dict, fallback=str).decode()

@@ -8,7 +8,7 @@ from typing import Final
 from app.core.exceptions import AppException
 from app.core.logging.batch import TurnBatch
 from app.core.logging.context import log_context_values
-from app.core.logging.lines import OURS, EventDict, redact_line, timestamp
+from app.core.logging.lines import OURS, EventDict, add_facts, redact_line, timestamp
 from app.core.logging.setup import Logger, write_lines
 from app.core.redaction import redact_text
 
@@ -20,14 +20,14 @@ _Request = tuple[int, Logger, Mapping[str, str], str, str, int, float]
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
-    """A request was answered: a warning from 500 on, since somebody has to look at those.
+    """Log that a request was answered: a warning from 500 on, since a person has to look at those.
 
     The line is written when this turn of the event loop ends, with those of the other requests that were answered in
     it. In the middle of a request the code for it is cold, and the line costs four times as much. uvloop sends the
     answers of a turn at its end, too: a process that is killed in between loses lines of answers that have hardly left.
 
     Args:
-        logger: Where to.
+        logger: The logger it is written to.
         method: HTTP method.
         path: Path without the query string, which may hold personal data.
         status: HTTP status.
@@ -46,7 +46,7 @@ def _write(requests: Sequence[_Request]) -> None:
     for at, logger, context, method, path, status, duration_ms in requests:
         failed = status >= _FAILED
         line: EventDict = {
-            # Somebody may have put more than ids on the lines of this request.
+            # There may be more than ids on the lines of this request.
             **(context if OURS.issuperset(context) else redact_line(None, "", {**context})),
             "event": "request",
             "method": redact_text(method),
@@ -65,18 +65,26 @@ _answered: Final = TurnBatch(_write)
 
 
 def log_db_query(logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None) -> None:
-    """A statement ran; its parameters are left out, they are people's data.
+    """Log that a statement ran; its parameters are left out, they are people's data.
 
     Args:
-        logger: Where to.
+        logger: The logger it is written to.
         statement: SQL with placeholders.
         duration_ms: Milliseconds.
-        rows: How many rows it returned or changed, where known.
+        rows: The number of rows it returned or changed, where known.
     """
     logger.debug("query", statement=" ".join(statement.split()), duration_ms=round(duration_ms, 2), rows=rows)
 
 
 def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
-    """Something failed: the error with its traceback and, for errors of this application, its facts."""
+    """Log an error with its traceback and, for errors of this application, its facts.
+
+    Args:
+        logger: The logger it is written to.
+        err: The error.
+        context: Further facts; one that is called like a fact of the error gets an underscore.
+    """
     facts = err.to_dict() if isinstance(err, AppException) else {"error": type(err).__name__, "message": str(err)}
-    logger.error("error", extra={**facts, **(context or {})}, exc_info=err)
+    # The line has a timestamp of its own.
+    facts.pop("timestamp", None)
+    logger.error("error", extra=add_facts(facts, context or {}), exc_info=err)

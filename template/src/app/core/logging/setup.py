@@ -8,9 +8,19 @@ Redaction is a processor and not a filter on the root logger: filters there neve
 import logging
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TextIO, cast
 
-from app.core.logging.lines import EventDict, Processor, WrappedLogger, complete, name_logger, redact_line, to_json
+from app.core.logging.lines import (
+    EventDict,
+    Processor,
+    WrappedLogger,
+    complete,
+    complete_record,
+    facts_of,
+    redact_line,
+    to_json,
+)
 from app.core.logging.renderer import structlog
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
@@ -23,25 +33,31 @@ _LOOSE_LOGGERS: Final = ("httpx", "httpcore")
 
 
 class _SetUp(NamedTuple):
-    """What a line needs to reach the stream."""
+    """The level, form and stream of a line."""
 
     level: int
     render: Callable[[WrappedLogger, str, EventDict], str]
     writer: structlog.WriteLogger
 
 
+# The methods of a logger that write a line; `log` takes a level first, and is structlog's own.
+_WRITING: Final = frozenset({"critical", "debug", "error", "exception", "fatal", "info", "msg", "warn", "warning"})
+
 # Made anew by each `configure_logging()`.
 _current: _SetUp | None = None
 
 
 class Logger(structlog.typing.FilteringBoundLogger, Protocol):
-    """structlog's. The event is a constant sentence; what varies goes into keywords, or into `extra={...}`."""
+    """A logger of structlog's. The event is a constant sentence; what varies goes into keywords, or `extra={...}`.
+
+    A keyword may have any name; one that the line itself needs, such as `event`, is logged as `event_`.
+    """
 
     name: str
 
 
 def get_logger(name: str) -> Logger:
-    """The logger of a module, called with its `__name__`. Costs nothing until it is used."""
+    """Return the logger of a module, by its `__name__`. Costs nothing until it is used."""
     return cast("Logger", _LazyLogger(name))
 
 
@@ -60,7 +76,14 @@ class _LazyLogger:
         if self._set_up is not _current or self._bound is None:
             self._bound = structlog.get_logger(logger_name=self.name).bind()
             self._set_up = _current
-        return getattr(self._bound, method)
+        found = getattr(self._bound, method)
+        return partial(_write, found) if method in _WRITING else found
+
+
+def _write(method: Callable[..., Any], event: str, /, *args: object, extra: object = None, **facts: object) -> Any:  # noqa: ANN401 — structlog's
+    """Hand facts on apart from the arguments of structlog's own method, which has some of the same names."""
+    own = {name: facts.pop(name) for name in ("exc_info", "stack_info") if name in facts}
+    return method(event, *args, extra={**facts_of(extra), **facts}, **own)
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
@@ -87,7 +110,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[complete, structlog.stdlib.ExtraAdder(), name_logger],
+            foreign_pre_chain=[complete_record],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )

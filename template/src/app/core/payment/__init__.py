@@ -14,6 +14,7 @@ Until STRIPE_ENABLED is set, the answers are made up, say `test_mode`, and are r
 `PaymentError`s (`errors.py`). The SDK is used in this package and nowhere else.
 """
 
+from app.core.payment.arguments import MAX_AMOUNT
 from app.core.payment.errors import (
     PaymentAccessError,
     PaymentBrokenError,
@@ -26,7 +27,6 @@ from app.core.payment.errors import (
 )
 from app.core.payment.events import WebhookEvent
 from app.core.payment.facade import (
-    MAX_AMOUNT,
     construct_event,
     create_checkout_session,
     create_customer,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic import ValidationError as PydanticValidationError
 
 from app.core.exceptions import ValidationError
-from app.core.payment.results import Identifier
+from app.core.payment.arguments import Identifier
 
 
 class _Data(BaseModel):

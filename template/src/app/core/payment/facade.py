@@ -1,44 +1,45 @@
 """The calls that application code makes: arguments checked, a key for every write, then Stripe or its stand-in."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from app.core.exceptions import ValidationError
+from app.core.payment.arguments import (
+    Amount,
+    Currency,
+    IdempotencyKey,
+    Identifier,
+    Metadata,
+    RefundReason,
+    Text,
+    checked,
+)
 from app.core.payment.events import WebhookEvent
 from app.core.payment.gateway import Charge
 from app.core.payment.lifecycle import get_payments
 from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund
 
-# Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
-MAX_AMOUNT: Final = 99_999_999
-MAX_KEY_CHARACTERS: Final = 255
-CURRENCY: Final = re.compile(r"[a-z]{3}")
-# API reference, "Metadata".
-_MAX_METADATA: Final = (50, 40, 500)
-
 
 def in_test_mode() -> bool:
-    """Whether no real money is involved."""
+    """Return whether no real money is involved."""
     return get_payments().gateway.test_mode
 
 
+@checked
 async def create_payment_intent(
-    amount: int,
-    currency: str = "usd",
+    amount: Amount,
+    currency: Currency = "usd",
     *,
-    customer_id: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    idempotency_key: str | None = None,
+    customer_id: Identifier | None = None,
+    metadata: Metadata | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> PaymentIntent:
-    """An amount to be collected, for pages that take cards themselves.
+    """Make an amount to be collected, for pages that take cards themselves.
 
     Args:
         amount: In minor units: 1050 is 10.50 dollars, or 1050 yen.
         currency: ISO 4217, in lower case.
-        customer_id: Who pays, from `create_customer`.
+        customer_id: The payer, from `create_customer`.
         metadata: Facts of yours that Stripe keeps with it.
         idempotency_key: The same for every repetition of the same wish, at most 255 characters; a new one unless given,
             which makes repetitions within this call harmless and no others.
@@ -47,59 +48,71 @@ async def create_payment_intent(
         PaymentError: See `app.core.payment.errors`.
         ValidationError: An argument breaks a rule.
     """
-    charge = _charge(amount, currency, metadata)
     return await get_payments().gateway.create_payment_intent(
-        charge, customer_id=customer_id, idempotency_key=_key(idempotency_key)
+        _charge(amount, currency, metadata), customer_id=customer_id, idempotency_key=_key(idempotency_key)
     )
 
 
+@checked
 async def create_customer(
     *,
-    email: str | None = None,
-    name: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    idempotency_key: str | None = None,
+    email: Text | None = None,
+    name: Text | None = None,
+    metadata: Metadata | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Customer:
-    """Somebody who pays more than once. Raises as `create_payment_intent` does."""
+    """Make a customer, who pays more than once. Raises as `create_payment_intent` does."""
     return await get_payments().gateway.create_customer(
-        email=email, name=name, metadata=_metadata(metadata), idempotency_key=_key(idempotency_key)
+        email=email, name=name, metadata=metadata or {}, idempotency_key=_key(idempotency_key)
     )
 
 
+@checked
 async def create_refund(
-    payment_intent_id: str,
+    payment_intent_id: Identifier,
     *,
-    amount: int | None = None,
-    metadata: Mapping[str, str] | None = None,
-    idempotency_key: str | None = None,
+    amount: Amount | None = None,
+    reason: RefundReason | None = None,
+    metadata: Metadata | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Refund:
     """Give money back: what is left of the payment unless an amount is given. Raises as `create_payment_intent` does.
 
     The refund may be pending: webhooks tell what comes of it.
+
+    Args:
+        payment_intent_id: The payment.
+        amount: In minor units.
+        reason: "fraudulent" has Stripe block the card and address, too (API reference, "Create a refund").
+        metadata: See `create_payment_intent`.
+        idempotency_key: See there.
     """
-    if amount is not None:
-        _check_amount(amount)
     return await get_payments().gateway.create_refund(
-        payment_intent_id, amount=amount, metadata=_metadata(metadata), idempotency_key=_key(idempotency_key)
+        payment_intent_id,
+        amount=amount,
+        reason=reason,
+        metadata=metadata or {},
+        idempotency_key=_key(idempotency_key),
     )
 
 
+@checked
 async def create_checkout_session(
-    amount: int,
-    currency: str = "usd",
+    amount: Amount,
+    currency: Currency = "usd",
     *,
-    description: str,
-    reference: str,
-    metadata: Mapping[str, str] | None = None,
-    idempotency_key: str | None = None,
+    description: Text,
+    reference: Text,
+    metadata: Metadata | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> CheckoutSession:
-    """A page on which a customer pays; it leads back to STRIPE_RETURN_URL. Raises as `create_payment_intent` does.
+    """Make a page on which a customer pays; it leads back to STRIPE_RETURN_URL. Raises as `create_payment_intent` does.
 
     Args:
         amount: In minor units.
         currency: ISO 4217, in lower case.
-        description: What is paid for, as the customer reads it.
-        reference: What the page they return to knows it by, as `reference` in its query.
+        description: The name of the purchase, as the customer reads it.
+        reference: The name by which the page they return to knows it, as `reference` in its query.
         metadata: Comes back with the webhooks.
         idempotency_key: See `create_payment_intent`.
     """
@@ -118,26 +131,29 @@ async def create_checkout_session(
     )
 
 
-async def get_checkout_session(session_id: str) -> CheckoutSession:
-    """How a checkout page is doing. Raises as `create_payment_intent` does."""
+@checked
+async def get_checkout_session(session_id: Identifier) -> CheckoutSession:
+    """Return a checkout page as it is now. Raises as `create_payment_intent` does."""
     return await get_payments().gateway.get_checkout_session(session_id)
 
 
-def verify_webhook_signature(body: bytes, signature: str | None) -> None:
-    """Return if a webhook is Stripe's, and recent.
+@checked
+def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
+    """Return True if a webhook is Stripe's, and recent.
 
     Args:
         body: As it arrived, to the byte.
         signature: The header `Stripe-Signature`.
 
     Raises:
-        SignatureError: It is not.
+        SignatureError: It is not: there is no other return value than True.
     """
     get_payments().signatures.verify(body, signature)
+    return True
 
 
 def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
-    """What a webhook tells, once its signature has been checked.
+    """Return the event of a webhook, once its signature has been checked.
 
     Raises:
         SignatureError: It is not Stripe's, or not recent.
@@ -148,31 +164,8 @@ def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
 
 
 def _charge(amount: int, currency: str, metadata: Mapping[str, str] | None) -> Charge:
-    _check_amount(amount)
-    if not CURRENCY.fullmatch(currency):
-        raise ValidationError("currency", "must be three lower-case letters (ISO 4217)")
-    return Charge(amount=amount, currency=currency, metadata=_metadata(metadata))
-
-
-def _check_amount(amount: int) -> None:
-    if not 1 <= amount <= MAX_AMOUNT:
-        raise ValidationError("amount", f"must be between 1 and {MAX_AMOUNT} minor units")
-
-
-def _metadata(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    entries, name_length, value_length = _MAX_METADATA
-    metadata = dict(given or {})
-    if len(metadata) > entries or any(
-        not name or len(name) > name_length or len(value) > value_length for name, value in metadata.items()
-    ):
-        raise ValidationError(
-            "metadata", f"must have at most {entries} names of {name_length} and values of {value_length} characters"
-        )
-    return metadata
+    return Charge(amount=amount, currency=currency, metadata=metadata or {})
 
 
 def _key(given: str | None) -> str:
-    key = uuid4().hex if given is None else given
-    if not (key.isascii() and key.isprintable() and 1 <= len(key) <= MAX_KEY_CHARACTERS):
-        raise ValidationError("idempotency_key", f"must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters")
-    return key
+    return given if given is not None else uuid4().hex

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.core.payment.arguments import RefundReason
 from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund
 
 
@@ -43,7 +44,13 @@ class PaymentGateway(Protocol):
         """Somebody who pays."""
 
     async def create_refund(
-        self, payment_intent_id: str, *, amount: int | None, metadata: Mapping[str, str], idempotency_key: str
+        self,
+        payment_intent_id: str,
+        *,
+        amount: int | None,
+        reason: RefundReason | None,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
     ) -> Refund:
         """Give money back: all of it unless an amount is given."""
 

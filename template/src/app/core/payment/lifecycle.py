@@ -73,7 +73,7 @@ def _make_payments(settings: StripeSettings, environment: Environment) -> Paymen
         )
     return Payments(
         gateway=gateway,
-        signatures=WebhookSignatures(settings.webhook_secret, tolerance_seconds=settings.webhook_tolerance_seconds),
+        signatures=WebhookSignatures(settings.webhook_secrets, tolerance_seconds=settings.webhook_tolerance_seconds),
         return_url=settings.return_url,
     )
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar, cast
 
 from app.core.cache import TTLCache
+from app.core.payment.arguments import RefundReason
 from app.core.payment.errors import PaymentConflictError, PaymentRefusedError
 from app.core.payment.gateway import Charge
 from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund, StripeObject
@@ -64,7 +65,13 @@ class SimulatedGateway:
         )
 
     async def create_refund(
-        self, payment_intent_id: str, *, amount: int | None, metadata: Mapping[str, str], idempotency_key: str
+        self,
+        payment_intent_id: str,
+        *,
+        amount: int | None,
+        reason: RefundReason | None,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
     ) -> Refund:
         """Money that is back at once. What other processes were paid is taken on trust."""
 
@@ -84,7 +91,7 @@ class SimulatedGateway:
                 payment_intent=payment_intent_id,
             )
 
-        return self._once(idempotency_key, (payment_intent_id, amount, dict(metadata)), make)
+        return self._once(idempotency_key, (payment_intent_id, amount, reason, dict(metadata)), make)
 
     async def create_checkout_session(
         self, charge: Charge, *, description: str, success_url: str, cancel_url: str, idempotency_key: str

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from app.core.exceptions import AppException
 from app.core.monitoring import monitor
+from app.core.payment.arguments import RefundReason
 from app.core.payment.errors import (
     PaymentAccessError,
     PaymentConflictError,
@@ -109,12 +110,20 @@ class StripeGateway:
         )
 
     async def create_refund(
-        self, payment_intent_id: str, *, amount: int | None, metadata: Mapping[str, str], idempotency_key: str
+        self,
+        payment_intent_id: str,
+        *,
+        amount: int | None,
+        reason: RefundReason | None,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
     ) -> Refund:
         """Give money back."""
         params: stripe.params.RefundCreateParams = {"payment_intent": payment_intent_id, "metadata": dict(metadata)}
         if amount is not None:
             params["amount"] = amount
+        if reason is not None:
+            params["reason"] = reason
         return await self._call(Refund, self._client.refunds.create_async(params, {"idempotency_key": idempotency_key}))
 
     async def create_checkout_session(

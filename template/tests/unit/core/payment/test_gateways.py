@@ -1,5 +1,9 @@
 """Stripe and its stand-in keep the same contract."""
 
+import inspect
+from types import MappingProxyType
+from typing import Any
+
 import pytest
 
 from app.core import payment
@@ -80,33 +84,85 @@ async def test_what_does_not_exist_is_refused() -> None:
     assert refund.value.details["code"] == session.value.details["code"] == "resource_missing"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ({"amount": 0}, "amount"),
-        ({"amount": -1}, "amount"),
-        ({"amount": payment.MAX_AMOUNT + 1}, "amount"),
-        ({"amount": 1, "currency": "EUR"}, "currency"),
-        ({"amount": 1, "currency": "euro"}, "currency"),
-        ({"amount": 1, "idempotency_key": ""}, "idempotency_key"),
-        ({"amount": 1, "idempotency_key": "k" * 256}, "idempotency_key"),
-        ({"amount": 1, "idempotency_key": "a\nb"}, "idempotency_key"),
-        ({"amount": 1, "idempotency_key": "schlüssel"}, "idempotency_key"),
-        ({"amount": 1, "metadata": {"": "v"}}, "metadata"),
-        ({"amount": 1, "metadata": {"n" * 41: "v"}}, "metadata"),
-        ({"amount": 1, "metadata": {"n": "v" * 501}}, "metadata"),
-        ({"amount": 1, "metadata": {str(number): "" for number in range(51)}}, "metadata"),
+# A right call of every function that sends something.
+CALLS: dict[str, dict[str, Any]] = {
+    "create_payment_intent": {
+        "amount": 1, "currency": "eur", "customer_id": "cus_1", "metadata": {}, "idempotency_key": "k",
+    },
+    "create_customer": {"email": "a@example.com", "name": "A", "metadata": {}, "idempotency_key": "k"},
+    "create_refund": {
+        "payment_intent_id": "pi_1", "amount": 1, "reason": "duplicate", "metadata": {}, "idempotency_key": "k",
+    },
+    "create_checkout_session": {
+        "amount": 1, "currency": "eur", "description": "d", "reference": "r", "metadata": {}, "idempotency_key": "k",
+    },
+    "get_checkout_session": {"session_id": "cs_1"},
+    "verify_webhook_signature": {"body": b"", "signature": None},
+    "construct_event": {"body": b"", "signature": None},
+}  # fmt: skip
+# Of a wrong type for any argument, or of a right one and not sendable.
+NEVER: list[Any] = [
+    1.5,
+    True,
+    object(),
+    ["a"],
+    {"a": 1},
+    {1: "a"},
+    {"a": None},
+    "\ud800",
+    {"a": "\ud800"},
+    {"\ud800": "a"},
+]
+# Right for one argument and wrong for another, or of a wrong size.
+WRONG: dict[str, list[Any]] = {
+    "amount": ["1", 0, -1, payment.MAX_AMOUNT + 1, 10**400, b"1"],
+    "currency": [1, "EUR", "euro", "", "eu\n", b"eur", None],
+    "metadata": [
+        1, "a", {"": "v"}, {"n" * 41: "v"}, {"n": "v" * 501}, {str(number): "" for number in range(51)},
     ],
-)
-async def test_what_breaks_a_rule_is_not_even_sent(arguments: dict[str, object], field: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        await payment.create_payment_intent(**arguments)  # type: ignore[arg-type] # wrong on purpose
-    assert caught.value.field == field
+    "idempotency_key": [1, "", "k" * 256, "a\nb", "schl\u00fcssel", b"k"],
+    "reason": [1, "", "because", b"duplicate"],
+    "body": ["text", None, 1],
+    "signature": [b"t=1", 1],
+}  # fmt: skip
+TEXTS: list[Any] = [1, b"a", ""]
 
 
-async def test_a_refund_of_nothing_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        await payment.create_refund("pi_1", amount=0)
+@pytest.mark.parametrize("name", CALLS)
+async def test_every_wrong_argument_of_every_function_is_a_validation_error_and_is_not_sent(name: str) -> None:
+    function = getattr(payment, name)
+    parameters = inspect.signature(function).parameters
+    assert parameters.keys() == CALLS[name].keys()
+    for parameter in parameters:
+        for value in [*NEVER, *WRONG.get(parameter, TEXTS)]:
+            if parameter == "signature" and isinstance(value, str):
+                continue  # Any text may come in a header: it is a wrong signature.
+            with pytest.raises(ValidationError) as caught:
+                await function(**{**CALLS[name], parameter: value})
+            assert caught.value.field == parameter, value
+            assert caught.value.message.startswith(f"{parameter}: ")
+            assert "ud800" not in str(caught.value.to_dict())
+            assert caught.value.__context__ is None
+
+
+async def test_every_function_of_payments_is_tried_here() -> None:
+    public = {name for name in payment.__all__ if inspect.isfunction(getattr(payment, name))}
+
+    assert public - CALLS.keys() == {"close_payment", "get_payments", "in_test_mode", "init_payment"} | (
+        public & {"payment_health_checks"}
+    )
+
+
+async def test_metadata_may_be_any_mapping() -> None:
+    made = await payment.create_checkout_session(
+        1250, description="A donation", reference="7", metadata=MappingProxyType({"order_id": "7"})
+    )
+    assert made.metadata == {"order_id": "7"}
+
+
+async def test_a_refund_has_its_reason() -> None:
+    intent = await payment.create_payment_intent(1250)
+    assert (await payment.create_refund(intent.id, reason="requested_by_customer")).amount == 1250
 
 
 async def test_its_health_can_be_asked() -> None:
