@@ -1,0 +1,128 @@
+"""The command line: `ashlar update`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ashlar import report
+from ashlar.errors import RefusedError
+from ashlar.git import GitError
+from ashlar.project import ANSWERS_FILE, Project
+from ashlar.update import Outcome, Wish, update
+
+# Conflicts are no failure, but whoever calls this must be able to tell.
+CONFLICTS_LEFT = 3
+
+app = typer.Typer(
+    name="ashlar",
+    help="Looks after projects made from the Ashlar template.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """Looks after projects made from the Ashlar template."""
+
+
+@app.command(name="update")
+def update_command(
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="An answer that changes, as question=value; as often as needed."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="A version, branch or commit; the latest release unless given."),
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Go to the next release only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")
+    ] = False,
+    answers_file: Annotated[
+        str, typer.Option(help="The answers file, where a folder has several.")
+    ] = ANSWERS_FILE,
+) -> None:
+    """Bring a later version of the template into this project, or other answers.
+
+    The exit code is 0 when all is merged, 3 when conflicts are left to you, 1 when it is refused.
+    """
+    if to is not None and step:
+        raise RefusedError("--to and --step exclude each other.", next_step="Choose one.")
+    wish = Wish(data=_parse(data or []), to=to, step=step, dry_run=dry_run)
+    with _err.status("Looking at the project …") as status:
+        if not _err.is_terminal:
+            _err.print("Looking at the project …")
+
+        def say(what: str) -> None:
+            status.update(what)
+            if not _err.is_terminal:
+                _err.print(what)
+
+        outcome = update(Project.open(Path.cwd(), answers_file), wish, say=say)
+    _show(outcome, dry_run=dry_run)
+    if outcome.merge and outcome.merge.conflicts:
+        raise typer.Exit(CONFLICTS_LEFT)
+
+
+def _parse(data: list[str]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in data]
+    for question, sign, _ in pairs:
+        if not question or not sign:
+            raise RefusedError(
+                "--data wants question=value.", next_step="Write it like use_something=true."
+            )
+    return {question: value for question, _, value in pairs}
+
+
+def _show(outcome: Outcome, *, dry_run: bool) -> None:
+    if outcome.merge is None:
+        _out.print(Text(outcome.said or report.summary(outcome, [])))
+        return
+    for section in outcome.sections:
+        _out.print(Text(section.text), "")
+    found = report.lines(outcome.merge)
+    for line in found:
+        meaning = f": {line.meaning}" if line.meaning else ""
+        _out.print(Text.assemble((f"{line.effect:9}", line.style), line.path, meaning))
+    _out.print(Text(report.summary(outcome, found)))
+    for question, value in (outcome.answered or {}).items():
+        _out.print(Text(f"new question {question}: {str(value).lower()}; --data changes it"))
+    for warning in (outcome.merge.unformatted, outcome.said):
+        if warning:
+            _err.print(Text.assemble(("warning: ", "bold yellow"), warning))
+    if outcome.remaining:
+        _out.print(Text(f"{outcome.remaining} later releases remain; commit, then go on"))
+    if dry_run:
+        _out.print(Text("Nothing was changed: this was a dry run."))
+    elif found:
+        _out.print("", Text("Next:"))
+        for command, purpose in report.next_steps(outcome):
+            _out.print(Text(f"  {command:36}{purpose}"))
+
+
+def run() -> None:
+    """The console script: what is wrong is said in a sentence, with the next step."""
+    try:
+        app()
+    except RefusedError as error:
+        _refuse(str(error), error.next_step)
+    except GitError as error:
+        _refuse(f"git failed: {error}.", "Run `git fsck`; nothing of yours was changed.")
+    except KeyboardInterrupt:
+        _refuse("Interrupted.", "Run `ashlar update` again: it finishes or undoes what was begun.")
+
+
+def _refuse(message: str, next_step: str) -> None:
+    _err.print(Text.assemble(("error: ", "bold red"), message))
+    _err.print(Text.assemble(("next: ", "bold"), next_step))
+    raise SystemExit(1)

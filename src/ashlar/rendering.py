@@ -1,0 +1,182 @@
+"""Rendering a template with Copier, in a process of its own: `python -m ashlar.rendering`.
+
+Two renders run at the same time, as Copier changes the process's working folder. What makes it slow
+is avoided from outside; where a later Copier has another shape, it is only slower.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ashlar.errors import RefusedError
+from ashlar.git import environment
+from ashlar.template import Template, expand, is_path
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A render to be made.
+
+    Attributes:
+        source: The template, as the answers file has it.
+        commit: Which commit of it.
+        folder: Where to; an answers file in there has the answers that are kept.
+        answers_file: The name of the answers file.
+        data: Answers that are new, or all of them.
+    """
+
+    source: str
+    commit: str
+    folder: str
+    answers_file: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Render:
+    """A render that was made.
+
+    Attributes:
+        folder: Where it is.
+        kept: The files, by their paths in there, that are the user's once they exist.
+    """
+
+    folder: Path
+    kept: frozenset[str]
+
+
+def render(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
+    """Make renders, all at the same time.
+
+    Args:
+        template: The template of them all.
+        orders: What to make.
+        scratch: Where Copier keeps its copies of the template.
+
+    Raises:
+        RefusedError: Copier refused one; the message is Copier's.
+    """
+    running = []
+    try:
+        for number, order in enumerate(orders):
+            variables = {"COPIER_CACHE_DIR": str(scratch / f"copier-{number}")}
+            variables |= _instead(template) | {"PYTHONWARNINGS": "ignore"}
+            ordered = scratch / f"order-{number}.json"
+            ordered.write_text(json.dumps(asdict(order)), encoding="utf-8")
+            started = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ashlar.rendering", str(ordered)],
+                cwd=scratch,
+                env=environment(**variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.append(started)
+        return [_result(*each) for each in zip(orders, running, strict=True)]
+    finally:
+        for started in running:
+            if started.poll() is None:
+                started.kill()
+            started.wait()
+
+
+def _instead(template: Template) -> dict[str, str]:
+    """Return variables that lead git from the template's URL to the copy that is here."""
+    settings = {"core.autocrlf": "false"}
+    if not is_path(template.source):
+        settings[f"url.{template.git.folder}.insteadOf"] = expand(template.source)
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
+
+
+def _result(order: Order, started: subprocess.Popen[str]) -> Render:
+    printed, said = started.communicate()
+    if started.returncode:
+        lines = [line for line in _ESCAPES.sub("", said).splitlines() if line.strip()]
+        sentence = lines[-1] if lines else f"it ended with {started.returncode}"
+        sentence = re.sub(r"^[\w.]+(?:Error|Exception): ", "", sentence).rstrip(".")
+        raise RefusedError(
+            f"Copier cannot render {order.commit[:12]}: {sentence}. Nothing was changed.",
+            next_step=f"Correct the answer, in --data or in {order.answers_file}, and commit the "
+            "file; for anything else, look at the template.",
+        )
+    return Render(Path(order.folder), frozenset(json.loads(printed)))
+
+
+def _make(order: Order) -> list[str]:
+    """Make a render in this process; return the files that are the user's once they exist."""
+    import copier
+
+    _hasten()
+    worker = copier.run_copy(
+        order.source,
+        order.folder,
+        data=dict(order.data),
+        answers_file=order.answers_file,
+        vcs_ref=order.commit,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+    )
+    kept: Callable[[Path], bool] = worker.match_skip
+    root = Path(order.folder)
+    files = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
+    return [path.as_posix() for path in files if kept(path)]
+
+
+def _hasten() -> None:
+    """Have Jinja compile each text once, and Copier render the answers file's name once."""
+    from copier import _main
+    from jinja2 import Environment
+
+    compiled = Environment.from_string
+    known: dict[tuple[int, object], Any] = {}
+
+    def from_string(self: Environment, source: Any, *more: Any, **others: Any) -> Any:
+        if more or others or not isinstance(source, str):
+            return compiled(self, source, *more, **others)
+        key = (id(self), source)
+        if key not in known:
+            known[key] = compiled(self, source)
+        return known[key]
+
+    Environment.from_string = from_string  # type: ignore[method-assign]
+    worker = getattr(_main, "Worker", None)
+    name = vars(worker).get("answers_relpath") if worker else None
+    if isinstance(name, property) and name.fget:
+        worker.answers_relpath = property(_once_each(name.fget))
+    # Asked for each file, only to set an executable bit in an index, which there is none of here.
+    if hasattr(_main, "is_git_available"):
+        _main.is_git_available = cache(lambda: False)
+
+
+def _once_each(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of one object that is called once for each."""
+    known: dict[int, Any] = {}
+
+    def cached(subject: Any) -> Any:
+        if id(subject) not in known:
+            known[id(subject)] = function(subject)
+        return known[id(subject)]
+
+    return cached
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    order = Order(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    sys.stdout.write(json.dumps(_make(order)))
