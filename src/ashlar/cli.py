@@ -97,7 +97,8 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
     _out.print(Text(report.summary(outcome, found)))
     for question, value in (outcome.answered or {}).items():
         _out.print(Text(f"new question {question}: {str(value).lower()}; --data changes it"))
-    for warning in (outcome.merge.unformatted, outcome.said):
+    unformatted = outcome.merge.unformatted
+    for warning in (unformatted and f"merged unformatted: {unformatted}", outcome.said):
         if warning:
             _err.print(Text.assemble(("warning: ", "bold yellow"), warning))
     if outcome.remaining:

@@ -155,8 +155,8 @@ def _hasten() -> None:
         return known[key]
 
     Environment.from_string = from_string  # type: ignore[method-assign]
-    worker = getattr(_main, "Worker", None)
-    name = vars(worker).get("answers_relpath") if worker else None
+    worker: Any = getattr(_main, "Worker", object)
+    name = vars(worker).get("answers_relpath")
     if isinstance(name, property) and name.fget:
         worker.answers_relpath = property(_once_each(name.fget))
     # Asked for each file, only to set an executable bit in an index, which there is none of here.
