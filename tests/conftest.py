@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
-from tests.checkout import GIT_ENVIRONMENT
+from tests.checkout import GIT_ENVIRONMENT, ROOT
 from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS, Combination
 from tests.projects import Run
 
@@ -81,6 +81,8 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings.write_text("{}\n")
     os.environ["COPIER_SETTINGS_PATH"] = str(settings)
     os.environ.update(GIT_ENVIRONMENT)
+    # What a test starts with this Python finds the command, too.
+    os.environ["PYTHONPATH"] = str(ROOT / "src")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -103,12 +103,12 @@ def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
         # The first version is what was copied; the next one says something else in its guide.
         computer.run("git tag 0.1.0 && echo Welcome. >> template/CONTRIBUTING.md")
         computer.run("git commit -qam 'The next version' && git tag 0.2.0")
-        (block,) = [block for block in fenced_blocks() if "copier update" in block]
+        (block,) = [block for block in fenced_blocks() if "app update" in block]
         computer.run(block, folder=project)
         assert (project / "CONTRIBUTING.md").read_text().endswith("\nWelcome.\n")
         computer.run("git add -A && git commit -qm Updated", folder=project)
         computer.run(
-            "uvx copier update --defaults --data use_redis=true --data include_example=false",
+            "uv run app update --data use_redis=true --data include_example=false",
             folder=project,
         )
         assert not (project / "src/app/services/items.py").exists()

@@ -8,7 +8,7 @@ ANSWERS = ".copier-answers.yml"
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints; whose hooks and settings are not this machine's."""
+    """Return what git prints; its hooks and settings are not this machine's."""
     return subprocess.run(
         ["git", *_IDENTITY, "-c", "core.hooksPath=/dev/null", *arguments],  # noqa: S607 — wherever it is
         cwd=folder,
@@ -25,13 +25,13 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content, encoding="utf-8")
 
 
-def commit(folder: Path, files: dict[str, str] | None = None) -> None:
+def commit(folder: Path, files: dict[str, str] | None = None, *, message: str = "Test") -> None:
     """Commit everything in a folder, in a repository that is made where there is none."""
     write(folder, files or {})
     if not (folder / ".git").exists():
         git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message=Test")
+    git(folder, "commit", "--quiet", "--allow-empty", f"--message={message}")
 
 
 def answers(source: Path | str, version: str = "0.1.0", more: str = "") -> dict[str, str]:

@@ -21,26 +21,34 @@ UPDATES = (
         "tests/integration/cli/test_db_drops.py::test_what_is_kept_is_left_alone_from_then_on",
     ),
     Promise(
-        "an edited file that an update deletes is named",
-        "src/app/development/updates/comparison.py",
-        "return Effect.LOST if edited else Effect.DELETED",
-        "return Effect.DELETED",
-        "tests/unit/development/test_updates.py::test_what_becomes_of_each_file",
-    ),
-    Promise(
-        "an update is tried on a copy",
-        "src/app/development/updates/preview.py",
-        'run_copier(after / inside, answers, "update"',
-        'run_copier(folder, answers, "update"',
-        "tests/integration/cli/test_updates.py"
-        "::test_an_update_that_takes_nothing_is_shown_file_by_file",
-    ),
-    Promise(
         "conflicts that are left are found",
-        "src/app/development/updates/conflicts.py",
-        "if name in unmerged or _has_conflict(folder / name):",
-        "if name in unmerged:",
-        "tests/unit/development/test_updates.py"
-        "::test_conflicts_are_found_and_what_only_looks_like_them_is_not",
+        "src/app/development/updates.py",
+        '        *_paths(folder, "diff", "-z", "--name-only", "--relative", "--diff-filter=U"),\n',
+        "",
+        "tests/integration/cli/test_updates.py"
+        "::test_the_doctor_finds_a_document_that_git_calls_unmerged",
+    ),
+    Promise(
+        "an update that was interrupted is named",
+        "src/app/cli/leftovers.py",
+        "if title := updates.interrupted(folder):",
+        "if title := None:",
+        "tests/integration/cli/test_updates.py"
+        "::test_the_doctor_finds_an_update_that_was_interrupted",
+    ),
+    Promise(
+        "a release that closes a hole is named",
+        "src/app/development/updates.py",
+        "_SECURITY.search(section) is not None",
+        "False",
+        "tests/integration/cli/test_updates.py::test_the_doctor_finds_the_releases_that_are_out",
+    ),
+    Promise(
+        "an update is done by the version updated to",
+        "src/app/cli/update.py",
+        "commits[version if version in releases else latest]",
+        'commits["HEAD"]',
+        "tests/integration/cli/test_updates.py"
+        "::test_app_update_runs_the_command_of_the_version_updated_to",
     ),
 )

@@ -1,23 +1,36 @@
-"""The command line: `app dev|serve|db|secrets|users|doctor|update-preview`."""
+"""The command line: `app dev|serve|db|secrets|users|doctor|update`."""
 
+import re
 import sys
 from pathlib import Path
+
+_MARKER = re.compile(r"^(?:<{7}|>{7}) \S", re.MULTILINE)
 
 
 def run() -> None:
     """The console script: what is wrong is said in a sentence, with the next step, and a non-zero exit code."""
-    # Imported here, because after an update any module may be one that cannot be.
+    # An update that was interrupted is finished by this command, whatever cannot be imported meanwhile.
+    if sys.argv[1:2] == ["update"]:
+        from app.cli.update import update  # noqa: PLC0415
+
+        raise SystemExit(update(sys.argv[2:]))
     try:
+        # Imported here, because after an update any module may be one that cannot be.
         from app.cli.commands import cli  # noqa: PLC0415
         from app.cli.output import failed  # noqa: PLC0415
         from app.core.exceptions import AppException  # noqa: PLC0415
-    except SyntaxError as error:
-        if not _is_conflict(error):
+    except (ImportError, SyntaxError) as error:
+        from app.development.updates import interrupted  # noqa: PLC0415
+
+        if title := interrupted(Path.cwd()):
+            _say(f"{title} was interrupted.", "Run `uv run app update`: it finishes or undoes it.")
+        elif isinstance(error, SyntaxError) and _is_conflict(error):
+            _say(
+                f"{error.filename}, line {error.lineno}: conflicts of an update or a merge are left there.",
+                "Choose between the lines at <<<<<<< and >>>>>>>; `git diff --check` lists them all.",
+            )
+        else:
             raise
-        sys.stderr.write(
-            f"error: {error.filename}, line {error.lineno}: conflicts of an update or a merge are left there.\n"
-            "next: Choose between the lines at <<<<<<< and >>>>>>>; `git diff --check` lists them all.\n"
-        )
         raise SystemExit(1) from error
     try:
         cli()
@@ -25,7 +38,9 @@ def run() -> None:
         raise SystemExit(failed(error)) from error
 
 
-def _is_conflict(error: SyntaxError) -> bool:
-    from app.development.updates.conflicts import has_markers  # noqa: PLC0415 — for this case alone
+def _say(message: str, next_step: str) -> None:
+    sys.stderr.write(f"error: {message}\nnext: {next_step}\n")
 
-    return error.filename is not None and has_markers(Path(error.filename).read_text(encoding="utf-8"))
+
+def _is_conflict(error: SyntaxError) -> bool:
+    return error.filename is not None and bool(_MARKER.search(Path(error.filename).read_text(encoding="utf-8")))
