@@ -107,16 +107,23 @@ REQUEST = (
         "events of a request are published after its commit",
         "src/app/core/uow.py",
         "    try:\n        await uow.session.commit()",
-        "    for event in uow.events:\n        await _publish(publish, event)\n"
+        "    for event in uow.events:\n        await _publish(event)\n"
         "    try:\n        await uow.session.commit()",
         "tests/integration/api/test_events.py",
     ),
     Promise(
-        "publishing that fails is no request's failure",
+        "what follows from a commit fails no request",
         "src/app/core/uow.py",
         "        monitor.capture_exception(err, context=facts)",
         "        raise",
-        "tests/integration/api/test_events.py",
+        "tests/integration/core/test_uow.py",
+    ),
+    Promise(
+        "an event that no subscriber could hear of is an error",
+        "src/app/core/uow.py",
+        "            get_event_bus()\n",
+        "            pass\n",
+        "tests/integration/core/test_uow.py",
     ),
     Promise(
         "an unknown error reaches the monitor",

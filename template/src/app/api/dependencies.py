@@ -1,4 +1,4 @@
-"""What routes ask for. The names carry the policy; the routes stay sentences."""
+"""The arguments routes ask for. The names carry the policy; the routes stay sentences."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -8,7 +8,6 @@ from fastapi.requests import HTTPConnection
 
 from app.api.state import ProcessState
 from app.core import database, uow
-from app.core.events import get_event_bus
 
 
 async def get_unit_of_work() -> AsyncIterator[uow.UnitOfWork]:
@@ -17,7 +16,7 @@ async def get_unit_of_work() -> AsyncIterator[uow.UnitOfWork]:
     The events recorded in it are published between the two. It opens its own session, instead of asking for one: a
     dependency that yields costs a request as much as a small route.
     """
-    async with uow.unit_of_work(publish=get_event_bus().publish) as unit:
+    async with uow.unit_of_work() as unit:
         yield unit
 
 

@@ -11,13 +11,10 @@ from app.cli import migrations
 from app.cli.output import out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
-from app.core.database import close_database, init_database
 from app.core.exceptions import ConfigurationError
-from app.core.security import MemoryRateLimits
 from app.models.schemas.user import UserCreate
-from app.services.authentication import make_authentication
 from app.services.users import create_user
-from app.wiring import DISTRIBUTION, USER_SCOPES
+from app.wiring import USER_SCOPES, open_services
 
 users = typer.Typer(help="Users of this service.", no_args_is_help=True)
 
@@ -52,12 +49,9 @@ def create(
 
 
 async def _create(settings: ApplicationSettings, new: UserCreate, scopes: list[str]) -> str:
-    init_database(settings.database, application_name="app users")
-    try:
-        authentication = make_authentication(settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits())
-        return str((await create_user(new, passwords=authentication.passwords, scopes=scopes)).id)
-    finally:
-        await close_database()
+    # All of the application's services: what is recorded here reaches the same subscribers as in a request.
+    async with open_services(settings) as process:
+        return str((await create_user(new, passwords=process.authentication.passwords, scopes=scopes)).id)
 
 
 def _ask(question: str, *, secret: bool) -> str:

@@ -1,4 +1,4 @@
-"""The unit of work: the one place that commits.
+"""The unit of work: the one place that commits, and that publishes what was recorded.
 
     async with atomic(session) as uow:
         uow.session.add(...)
@@ -10,36 +10,35 @@ inner one is a savepoint. Events recorded inside are published after the commit,
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from app.core.database.lifecycle import WriteSession, get_database
-from app.core.events import BaseEvent
-from app.core.exceptions import AppException
-from app.core.logging import get_logger
+from app.core.events import BaseEvent, get_event_bus
+from app.core.exceptions import AppException, ConfigurationError
 from app.core.monitoring import monitor
 
-Publish = Callable[[BaseEvent], Awaitable[None]]
+# A function without arguments, or a coroutine function.
+Action = Callable[[], Awaitable[object] | None]
 
 # Where a session keeps the unit of work it is inside of.
 _CURRENT: Final = "unit_of_work"
 
-logger = get_logger(__name__)
-
 
 class UnitOfWork:
-    """What a block of `atomic()` is given.
+    """The changes of a block of `atomic()`, and what follows from them.
 
     Attributes:
-        session: Where changes go.
-        events: What to publish after the commit.
-        actions: What to do after the commit.
+        session: Takes the changes.
+        events: Published after the commit.
+        actions: Run after the commit.
         commits_with: An error that does not undo the changes.
     """
 
     def __init__(self, session: WriteSession) -> None:
         self.session = session
         self.events: list[BaseEvent] = []
-        self.actions: list[Callable[[], None]] = []
+        self.actions: list[Action] = []
         self.commits_with: BaseException | None = None
 
     async def flush(self) -> None:
@@ -47,11 +46,26 @@ class UnitOfWork:
         await self.session.flush()
 
     def record(self, event: BaseEvent) -> None:
-        """Have an event published once the changes are committed."""
+        """Publish an event in this process once the changes are committed.
+
+        Raises:
+            ConfigurationError: This process has no event bus, so that no subscriber could hear of it.
+        """
+        try:
+            get_event_bus()
+        except ConfigurationError as err:
+            raise ConfigurationError(
+                f"{event.type} was recorded in a process without an event bus.",
+                next_step="Open the application's services around it: `async with open_services(…)`, of app.wiring.",
+            ) from err
         self.events.append(event)
 
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Have something done in this process once the changes are committed, and not at all if they are not."""
+    def after_commit(self, action: Action) -> None:
+        """Run a function or a coroutine function once the changes are committed, and not at all if they are not.
+
+        The answer to a request waits for it. Its failure is reported and changes nothing: what is committed cannot be
+        taken back.
+        """
         self.actions.append(action)
 
     def committing(self, error: AppException) -> AppException:
@@ -65,13 +79,11 @@ class UnitOfWork:
 
 
 @asynccontextmanager
-async def atomic(session: WriteSession, *, publish: Publish | None = None) -> AsyncIterator[UnitOfWork]:
+async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     """Commit on success, roll back on any exception; inside another block of the same session, a savepoint.
 
     Args:
         session: The session whose changes belong together.
-        publish: Takes the recorded events, one by one and in order, after the commit of the outermost block. Its
-            failure is reported and changes nothing: what is committed cannot be taken back.
 
     Raises:
         DatabaseException: The commit failed; nothing was changed.
@@ -80,7 +92,7 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
     uow = UnitOfWork(session)
     session.info[_CURRENT] = uow
     try:
-        async with session.begin_nested() if outer else _transaction(uow, publish):
+        async with session.begin_nested() if outer else _transaction(uow):
             yield uow
     finally:
         session.info[_CURRENT] = outer
@@ -90,44 +102,48 @@ async def atomic(session: WriteSession, *, publish: Publish | None = None) -> As
 
 
 @asynccontextmanager
-async def unit_of_work(*, publish: Publish | None = None) -> AsyncIterator[UnitOfWork]:
+async def unit_of_work() -> AsyncIterator[UnitOfWork]:
     """A unit of work with a session of its own: a request's, a command's, a job's."""
-    async with get_database().session() as session, atomic(session, publish=publish) as uow:
+    async with get_database().session() as session, atomic(session) as uow:
         yield uow
 
 
 @asynccontextmanager
-async def _transaction(uow: UnitOfWork, publish: Publish | None) -> AsyncIterator[None]:
+async def _transaction(uow: UnitOfWork) -> AsyncIterator[None]:
     try:
         yield
     except BaseException as error:
         if error is uow.commits_with:
-            await _commit(uow, publish)
+            await _commit(uow)
         else:
             await uow.session.rollback()
         raise
-    await _commit(uow, publish)
+    await _commit(uow)
 
 
-async def _commit(uow: UnitOfWork, publish: Publish | None) -> None:
+async def _commit(uow: UnitOfWork) -> None:
     try:
         await uow.session.commit()
     except BaseException:
         await uow.session.rollback()
         raise
-    for action in uow.actions:
-        action()
+    # Events first: the bus takes them without waiting, so that no action can keep them back.
     for event in uow.events:
-        await _publish(publish, event)
+        facts = {"operation": "uow.publish", "event_type": event.type, "event_id": str(event.id)}
+        await _run(partial(_publish, event), facts)
+    for action in uow.actions:
+        await _run(action, {"operation": "uow.after_commit"})
 
 
-async def _publish(publish: Publish | None, event: BaseEvent) -> None:
-    """One failure does not keep the others back, and none of them takes back what is committed."""
-    facts = {"operation": "uow.publish", "event_type": event.type, "event_id": str(event.id)}
-    if publish is None:
-        logger.warning("an event was recorded where nobody publishes; give atomic() a publisher", extra=facts)
-        return
+async def _publish(event: BaseEvent) -> None:
+    await get_event_bus().publish(event)
+
+
+async def _run(action: Action, facts: dict[str, str]) -> None:
+    """Run what follows from a commit: one failure keeps no other back, and none takes back what is committed."""
     try:
-        await publish(event)
+        waiting = action()
+        if waiting is not None:
+            await waiting
     except Exception as err:  # noqa: BLE001 — reported
         monitor.capture_exception(err, context=facts)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from app.core import payment
-from app.core.events import get_event_bus
 from app.core.exceptions import BusinessRuleError
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.order import PAYABLE, Order
@@ -58,7 +57,7 @@ async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
 
 
 async def _record_page(order: Order, session: payment.CheckoutSession) -> Order:
-    async with unit_of_work(publish=get_event_bus().publish) as uow:
+    async with unit_of_work() as uow:
         now = await _locked(uow, order, session)
         if now.checkout_attempt != order.checkout_attempt:
             # Nobody has seen this page, and nobody will.
@@ -84,7 +83,7 @@ async def _look_up(session_id: str) -> payment.CheckoutSession | None:
 
 
 async def _record_news(order: Order, session: payment.CheckoutSession) -> Order:
-    async with unit_of_work(publish=get_event_bus().publish) as uow:
+    async with unit_of_work() as uow:
         return await settle_checkout(uow, await _locked(uow, order, session), session)
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 from sqlalchemy import func
 
 from app.core import payment
-from app.core.events import get_event_bus
 from app.core.exceptions import BusinessRuleError
 from app.core.uow import unit_of_work
 from app.models.domain.order import Order, OrderStatus
@@ -40,12 +39,12 @@ async def refund_order(owner_id: UUID, order_id: UUID) -> Order:
             return await _end(order, OrderStatus.REFUNDED, refunded_at=func.now())
         await _end(order, OrderStatus.PAID)
         raise
-    async with unit_of_work(publish=get_event_bus().publish) as uow:
+    async with unit_of_work() as uow:
         return await settle_refund(uow, await lock_own_order(uow, owner_id, order_id), refund)
 
 
 async def _begin(owner_id: UUID, order_id: UUID) -> Order:
-    async with unit_of_work(publish=get_event_bus().publish) as uow:
+    async with unit_of_work() as uow:
         order = await lock_own_order(uow, owner_id, order_id)
         if order.status in {OrderStatus.REFUNDING, OrderStatus.REFUNDED}:
             return order
@@ -56,7 +55,7 @@ async def _begin(owner_id: UUID, order_id: UUID) -> Order:
 
 
 async def _end(order: Order, status: OrderStatus, **changes: object) -> Order:
-    async with unit_of_work(publish=get_event_bus().publish) as uow:
+    async with unit_of_work() as uow:
         now = await lock_own_order(uow, order.owner_id, order.id)
         if now.refund_attempt != order.refund_attempt:
             return now

@@ -1,9 +1,9 @@
 """From a request to the handlers of what it recorded: after the commit, only after the commit, and at nobody's cost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from fastapi import APIRouter
@@ -11,14 +11,14 @@ from httpx import AsyncClient
 from sqlalchemy import text
 
 from app.api.dependencies import UnitOfWork
-from app.core import monitor
+from app.core import monitor, uow
 from app.core.config import ApplicationSettings, EventSettings
-from app.core.database import get_async_session
+from app.core.database import WriteSession, get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import BusinessRuleError, EventBusException
-from app.core.uow import unit_of_work
 from tests.applications import running
 from tests.buses import until_settled
+from tests.factories import PASSWORD
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
@@ -132,12 +132,39 @@ async def test_a_bus_that_is_down_costs_no_request_anything(client: AsyncClient)
     assert (line["error"], line["event_type"]) == ("EventBusException", "note.written")
 
 
-async def test_an_event_that_nobody_publishes_is_not_lost_in_silence(client: AsyncClient) -> None:
-    with captured_log() as log:
-        async with unit_of_work() as uow:
-            uow.record(NoteWritten(word="a"))
+async def test_what_is_recorded_behind_any_route_reaches_subscribers(
+    client: AsyncClient, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each unit of work records an event here, the one of a service that opens its own, too."""
+    plain = uow.UnitOfWork.__init__
 
-    assert (log.line["level"], log.line["event_type"]) == ("warning", "note.written")
+    def record_at_once(unit: uow.UnitOfWork, session: WriteSession) -> None:
+        plain(unit, session)
+        unit.record(NoteWritten(word="a"))
+
+    monkeypatch.setattr(uow.UnitOfWork, "__init__", record_at_once)
+    user = {"email": "ada@example.com", "password": PASSWORD}
+
+    def request_id(path: str) -> str:
+        return f"request{path.replace('/', '-')}"
+
+    async def call(path: str, body: Mapping[str, object], token: str = "") -> Any:
+        headers = {"X-Request-ID": request_id(path), "Authorization": f"Bearer {token}"}
+        answer = await client.post(f"/api/v1{path}", json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    await call("/auth/register", user)
+    tokens = await call("/auth/login", user)
+    tokens = await call("/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+    await call("/users/me/api-keys", {"name": "import", "scopes": ["users:read"]}, tokens["access_token"])
+    change = {"current_password": PASSWORD, "new_password": f"{PASSWORD} again"}
+    await call("/auth/password", change, tokens["access_token"])
+    await call("/auth/logout", {}, tokens["access_token"])
+    await until_settled(get_event_bus())
+
+    paths = ["/auth/register", "/auth/login", "/auth/refresh", "/users/me/api-keys", "/auth/password", "/auth/logout"]
+    assert handler.requests == [request_id(path) for path in paths]
 
 
 async def test_the_application_s_end_waits_for_handlers_but_not_for_ever(own_settings: ApplicationSettings) -> None:

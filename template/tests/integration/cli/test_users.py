@@ -12,12 +12,15 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from pydantic import SecretStr
 
 from app.core.config import get_settings
-from app.core.database import close_database, init_database
+from app.core.database import WriteSession, close_database, init_database
+from app.core.events import EventBus
 from app.core.exceptions import AuthenticationError
 from app.core.security import MemoryRateLimits
+from app.core.uow import UnitOfWork
 from app.models.schemas.auth import Login
 from app.services.authentication import make_authentication
 from app.wiring import DISTRIBUTION, USER_SCOPES
+from tests.buses import Counted
 from tests.integration.cli.conftest import Result, Run
 
 ADDRESS = "ada@example.com"
@@ -84,6 +87,28 @@ def test_a_user_with_a_piped_password_can_log_in(app_users: Run) -> None:
     assert result.out.startswith(f"created {ADDRESS} (")
     assert PASSWORD not in result.out + result.err
     assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
+
+
+def test_what_app_users_create_records_reaches_subscribers(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+
+    async def listen(event: Counted) -> None:
+        heard.append(event.number)
+
+    def subscribe_and_start(bus: EventBus) -> None:
+        bus.subscribe(Counted, listen)
+        start(bus)
+
+    def record_at_once(unit: UnitOfWork, session: WriteSession) -> None:
+        plain(unit, session)
+        unit.record(Counted(number=7))
+
+    start, plain = EventBus.start, UnitOfWork.__init__
+    monkeypatch.setattr(EventBus, "start", subscribe_and_start)
+    monkeypatch.setattr(UnitOfWork, "__init__", record_at_once)
+
+    assert app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD).code == 0
+    assert heard == [7]
 
 
 def test_a_users_scopes_can_be_chosen(app_users: Run) -> None:

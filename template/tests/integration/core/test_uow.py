@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from app.core.database import Database, WriteSession
-from app.core.events import BaseEvent
-from app.core.exceptions import DatabaseException, DatabaseIntegrityError
+from app.core.events import BaseEvent, EventBus, close_event_bus, init_event_bus, lifecycle
+from app.core.exceptions import ConfigurationError, DatabaseException, DatabaseIntegrityError
 from app.core.uow import atomic
+from tests.buses import until_settled
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
@@ -36,15 +37,37 @@ class Failure(Exception):
 class Listener:
     """Hears of events, and looks at once what others can see in the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bus: EventBus) -> None:
         self.database = database
-        self.heard: list[str] = []
+        self.bus = bus
         self.seen: list[list[str]] = []
+        self._heard: list[str] = []
 
-    async def __call__(self, event: BaseEvent) -> None:
-        assert isinstance(event, Written)
-        self.heard.append(event.word)
+    async def __call__(self, event: Written) -> None:
+        self._heard.append(event.word)
         self.seen.append(await words(self.database))
+
+    async def heard(self) -> list[str]:
+        """The words so far."""
+        await until_settled(self.bus)
+        return self._heard
+
+
+@pytest.fixture
+async def bus(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EventBus]:
+    """The process's bus."""
+    monkeypatch.setattr(lifecycle._current, "value", None)
+    bus = init_event_bus(EventBus(queue_size=4))
+    bus.start()
+    yield bus
+    await close_event_bus(drain_seconds=1)
+
+
+@pytest.fixture
+def listener(database: Database, bus: EventBus) -> Listener:
+    listener = Listener(database, bus)
+    bus.subscribe(Written, listener)
+    return listener
 
 
 async def write(session: WriteSession, word: str) -> None:
@@ -127,11 +150,12 @@ async def test_blocks_can_follow_each_other(database: Database, session: WriteSe
         assert word in await words(database)
 
 
-async def test_two_sessions_are_two_units_of_work(database: Database, session: WriteSession) -> None:
-    listener = Listener(database)
+async def test_two_sessions_are_two_units_of_work(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
     async with database.session() as other:
         with suppress(Failure):
-            async with atomic(session) as one, atomic(other, publish=listener) as two:
+            async with atomic(session) as one, atomic(other) as two:
                 await write(session, "a")
                 one.record(Written(word="a"))
                 await write(other, "b")
@@ -140,45 +164,45 @@ async def test_two_sessions_are_two_units_of_work(database: Database, session: W
                 async with atomic(other):
                     await write(other, "c")
                 raise Failure
-        async with atomic(other, publish=listener) as two:
+        async with atomic(other) as two:
             await write(other, "d")
             two.record(Written(word="d"))
 
     assert await words(database) == ["d"]
-    assert listener.heard == ["d"]
+    assert await listener.heard() == ["d"]
 
 
-async def test_events_are_published_once_the_changes_can_be_seen(database: Database, session: WriteSession) -> None:
-    listener = Listener(database)
-
-    async with atomic(session, publish=listener) as uow:
+async def test_events_are_published_once_the_changes_can_be_seen(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
+    async with atomic(session) as uow:
         await write(session, "a")
         uow.record(Written(word="a"))
-        assert listener.heard == []
+        assert await listener.heard() == []
 
-    assert listener.heard == ["a"]
+    assert await listener.heard() == ["a"]
     assert listener.seen == [["a"]]
 
 
-async def test_events_come_in_the_order_of_their_blocks_ends(database: Database, session: WriteSession) -> None:
-    listener = Listener(database)
-
-    async with atomic(session, publish=listener) as outer:
+async def test_events_come_in_the_order_of_their_blocks_ends(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
+    async with atomic(session) as outer:
         outer.record(Written(word="1"))
         async with atomic(session) as inner:
             inner.record(Written(word="2"))
             async with atomic(session) as innermost:
                 innermost.record(Written(word="3"))
         outer.record(Written(word="4"))
-        assert listener.heard == []
+        assert await listener.heard() == []
 
-    assert listener.heard == ["1", "2", "3", "4"]
+    assert await listener.heard() == ["1", "2", "3", "4"]
 
 
-async def test_events_of_what_was_taken_back_are_dropped(database: Database, session: WriteSession) -> None:
-    listener = Listener(database)
-
-    async with atomic(session, publish=listener) as outer:
+async def test_events_of_what_was_taken_back_are_dropped(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
+    async with atomic(session) as outer:
         outer.record(Written(word="kept"))
         with suppress(Failure):
             async with atomic(session) as inner:
@@ -187,40 +211,82 @@ async def test_events_of_what_was_taken_back_are_dropped(database: Database, ses
                 inner.record(Written(word="dropped"))
                 raise Failure
     with suppress(Failure):
-        async with atomic(session, publish=listener) as outer:
+        async with atomic(session) as outer:
             outer.record(Written(word="dropped"))
             raise Failure
 
-    assert listener.heard == ["kept"]
+    assert await listener.heard() == ["kept"]
 
 
-async def test_a_failure_to_publish_is_reported_and_changes_nothing(database: Database, session: WriteSession) -> None:
-    tried: list[str] = []
+async def test_one_failure_after_the_commit_keeps_no_other_back_and_is_reported(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
+    done: list[str] = []
 
-    async def publish(event: BaseEvent) -> None:
-        tried.append(event.type)
+    async def wait() -> None:
+        await asyncio.sleep(0)
+        done.append("waited")
+
+    async def fail() -> None:
+        raise RuntimeError("password=Xq7planted")
+
+    def fail_at_once() -> None:
         raise RuntimeError("password=Xq7planted")
 
     with captured_log() as log:
-        async with atomic(session, publish=publish) as uow:
+        async with atomic(session) as uow:
             await write(session, "a")
-            uow.record(Written(word="a"))
-            uow.record(Written(word="b"))
+            # The queue of the listener holds four.
+            for word in ("a", "b", "c", "d", "refused", "refused"):
+                uow.record(Written(word=word))
+            for action in (fail_at_once, wait, fail, lambda: done.append("called")):
+                uow.after_commit(action)
+            assert done == []
 
     assert await words(database) == ["a"]
-    # One failure keeps no other event back.
-    assert tried == [line["event_type"] for line in log.events("error")] == ["word.written"] * 2
-    assert "RuntimeError" in log.lines[0]["exception"]
+    assert await listener.heard() == ["a", "b", "c", "d"]
+    assert done == ["waited", "called"]
+    errors = [(line["error"], line["operation"]) for line in log.events("error")]
+    assert errors == [("EventRejectedError", "uow.publish")] * 2 + [("RuntimeError", "uow.after_commit")] * 2
     assert "planted" not in log.text
 
 
-async def test_a_commit_that_fails_is_raised_and_nobody_is_told(database: Database, session: WriteSession) -> None:
-    listener = Listener(database)
+async def test_what_is_to_be_done_after_a_commit_is_not_done_after_a_rollback(session: WriteSession) -> None:
+    done: list[str] = []
+
+    with suppress(Failure):
+        async with atomic(session) as uow:
+            uow.after_commit(lambda: done.append("called"))
+            raise Failure
+
+    assert done == []
+
+
+async def test_an_event_that_no_bus_would_publish_is_an_error_before_the_commit(
+    database: Database, session: WriteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle._current, "value", None)
+
+    async def record() -> None:
+        async with atomic(session) as uow:
+            await write(session, "a")
+            uow.record(Written(word="a"))
+
+    with pytest.raises(ConfigurationError, match=r"word\.written was recorded") as caught:
+        await record()
+
+    assert "open_services" in str(caught.value.next_step)
+    assert await words(database) == []
+
+
+async def test_a_commit_that_fails_is_raised_and_nobody_is_told(
+    database: Database, session: WriteSession, listener: Listener
+) -> None:
     await session.execute(text("INSERT INTO doodles VALUES ('a')"))
     await session.commit()
 
     async def commit_the_same_word() -> None:
-        async with atomic(session, publish=listener) as uow:
+        async with atomic(session) as uow:
             await session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
             await write(session, "a")
             uow.record(Written(word="a"))
@@ -230,18 +296,17 @@ async def test_a_commit_that_fails_is_raised_and_nobody_is_told(database: Databa
 
     assert "doodles" not in caught.value.message
     assert caught.value.__cause__ is not None
-    assert listener.heard == []
+    assert await listener.heard() == []
     assert await words(database) == ["a"]
 
 
 async def test_an_error_of_the_database_that_is_swallowed_fails_the_commit(
-    database: Database, session: WriteSession
+    database: Database, session: WriteSession, listener: Listener
 ) -> None:
     """PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and without any error."""
-    listener = Listener(database)
 
     async def swallow() -> None:
-        async with atomic(session, publish=listener) as uow:
+        async with atomic(session) as uow:
             await write(session, "a")
             uow.record(Written(word="a"))
             with pytest.raises(DatabaseIntegrityError):
@@ -250,9 +315,9 @@ async def test_an_error_of_the_database_that_is_swallowed_fails_the_commit(
     with pytest.raises(DatabaseException):
         await swallow()
 
-    assert listener.heard == []
+    assert await listener.heard() == []
     assert await words(database) == []
-    async with atomic(session, publish=listener):
+    async with atomic(session):
         await write(session, "b")
     assert await words(database) == ["b"]
 

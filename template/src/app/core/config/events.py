@@ -1,4 +1,4 @@
-"""How events reach their handlers."""
+"""Settings of the event bus."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -16,10 +16,7 @@ class EventSettings(SettingsSection):
     policy: OverflowPolicy = Field(
         default="reject",
         description="What happens to an event for which a handler has no room: `reject` refuses it and reports that, "
-        "`drop_oldest` drops the one that has waited longest, `block` lets the request wait.",
-    )
-    block_seconds: float = Field(
-        default=2, gt=0, le=60, description="How long a request may wait under `block` before the event is refused."
+        "`drop_oldest` drops the one that has waited longest.",
     )
     handler_timeout_seconds: float = Field(
         default=30, gt=0, le=3600, description="How long a handler may take for an event before it is cancelled."

@@ -1,17 +1,16 @@
-"""What happened, and who hears of it: facts that one part of the application records and other parts react to.
+"""Facts that one part of the application records and other parts react to.
 
-    class SomethingHappened(BaseEvent): ...         what it is about (`BaseEvent`)
+    class SomethingHappened(BaseEvent): ...         the fact and its values (`BaseEvent`)
     uow.record(SomethingHappened(...))              in a service: published once it is committed
     bus.subscribe(SomethingHappened, react)         in `wiring.py`
 
 The bus belongs to one process and keeps nothing beyond it: what it holds is lost when the process is killed.
 """
 
-from app.core.events.bus import EventBus
+from app.core.events.bus import EventBus, Handler
 from app.core.events.event import BaseEvent
-from app.core.events.handler_queue import Handler, OverflowPolicy
 from app.core.events.lifecycle import close_event_bus, get_event_bus, init_event_bus
-from app.core.events.stats import EventBusStats
+from app.core.events.subscription import EventBusStats, OverflowPolicy
 
 __all__ = [
     "BaseEvent",

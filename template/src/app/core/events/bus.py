@@ -1,38 +1,24 @@
-"""From those who publish to those who have subscribed, within one process and one event loop."""
+"""From publishers to subscribers, within one process and one event loop."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from enum import Enum, auto
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final, Literal, TypeVar
 
-from app.core.events.delivery import Delivery, chain_length
 from app.core.events.event import BaseEvent
-from app.core.events.handler_queue import Handler, HandlerQueue, OverflowPolicy
-from app.core.events.stats import Counters, EventBusStats
-from app.core.events.subscriptions import Subscriptions
+from app.core.events.subscription import EventBusStats, OverflowPolicy, Subscription, in_handler
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger
 
 E = TypeVar("E", bound=BaseEvent)
+Handler = Callable[[E], Awaitable[object]]
 
-# How far an event may be the consequence of a consequence: handlers that answer each other for ever end here.
-MAX_CHAIN: Final = 32
 # How long cancelled handlers may take to clean up before the bus stops without them.
 _CANCEL_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.005
 
 logger = get_logger(__name__)
-
-
-class _State(Enum):
-    NEW = auto()
-    RUNNING = auto()
-    DRAINING = auto()
-    STOPPED = auto()
-
-
-class _Waiting(NamedTuple):
-    queue: HandlerQueue
-    room: "asyncio.Future[bool]"
 
 
 class EventBus:
@@ -40,8 +26,7 @@ class EventBus:
 
     Every handler has a queue and a task of its own. It gets its events one at a time, in the order in which they were
     published; what it raises, or how long it takes, reaches neither another handler nor the publisher. There is no
-    order between handlers, except that on an idle bus those of higher priority begin first. What must follow
-    something else belongs into the same handler, or is told by another event.
+    order between handlers, except that on an idle bus those of higher priority begin first.
 
     A bus belongs to the event loop that started it; other threads go through
     `asyncio.run_coroutine_threadsafe(bus.publish(event), loop)`. A stopped bus does not start again.
@@ -50,37 +35,30 @@ class EventBus:
         queue_size: How many events may wait for each handler.
         policy: What happens to an event for whose handler there is no room. Other handlers get it all the same.
             "reject": it is refused, and `publish` raises. "drop_oldest": the one that has waited longest is dropped.
-            "block": `publish` waits for room, first come, first served, and raises after `block_seconds`. That lets a
-            slow handler slow its publishers down, requests among them: it is for those who would rather wait.
-        block_seconds: How long that may take. Once it took so long, others are refused at once until the handler
-            takes its next event.
         handler_timeout_seconds: How long a handler may take for an event before it is cancelled.
     """
 
     def __init__(
-        self,
-        *,
-        queue_size: int = 1000,
-        policy: OverflowPolicy = "reject",
-        block_seconds: float = 5,
-        handler_timeout_seconds: float = 30,
+        self, *, queue_size: int = 1000, policy: OverflowPolicy = "reject", handler_timeout_seconds: float = 30
     ) -> None:
-        if queue_size < 1 or block_seconds <= 0 or handler_timeout_seconds <= 0:
-            raise ValueError("queue_size, block_seconds and handler_timeout_seconds must be greater than 0")
+        if queue_size < 1 or handler_timeout_seconds <= 0:
+            raise ValueError("queue_size and handler_timeout_seconds must be greater than 0")
         self._queue_size = queue_size
         self._policy: OverflowPolicy = policy
-        self._block_seconds = block_seconds
         self._handler_timeout_seconds = handler_timeout_seconds
-        self._state = _State.NEW
+        self._state: Literal["new", "running", "draining", "stopped"] = "new"
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._subscriptions = Subscriptions()
-        self._counters = Counters()
-        self._settled: asyncio.Future[None] | None = None
+        self._subscriptions: list[Subscription] = []
+        # Those of unsubscribed handlers whose last delivery may still be under way.
+        self._leaving: list[Subscription] = []
+        # What has been found before; forgotten when subscriptions change.
+        self._found: dict[type[BaseEvent], tuple[Subscription, ...]] = {}
+        self._stats = EventBusStats()
 
     @property
     def stats(self) -> EventBusStats:
-        """What has happened so far."""
-        return self._counters.snapshot()
+        """A copy of the counts as they are now."""
+        return replace(self._stats)
 
     def subscribe(self, event_type: type[E], handler: Handler[E], *, priority: int = 0) -> Callable[[], None]:
         """Have a handler called with every event of this class and its subclasses that is published from now on.
@@ -88,29 +66,38 @@ class EventBus:
         To get several classes in one order, subscribe to their base: each subscription has a queue of its own.
 
         Args:
-            event_type: Which events.
-            handler: Takes one event. It works in a session of its own, leaves blocking calls to a thread, and may be
-                given the same event again by whoever publishes it again.
-            priority: The higher is offered an event first; among equals, whoever subscribed first.
+            event_type: The class of the events.
+            handler: Takes one event. It works in a session of its own, and leaves blocking calls to a thread.
+            priority: The higher is offered an event first; among equals, the one that subscribed first.
 
         Returns:
-            Ends the subscription. Events that wait are dropped, a delivery under way goes on.
-
-        Raises:
-            EventBusException: Called from another thread than the bus runs in.
+            A call of `unsubscribe` for this handler.
         """
-        if self._state is not _State.NEW:
-            self._check_loop()
-        queue = HandlerQueue(
-            handler,
-            priority=priority,
-            size=self._queue_size,
-            drop_oldest=self._policy == "drop_oldest",
-            handler_timeout_seconds=self._handler_timeout_seconds,
-            counters=self._counters,
-            on_settled=self._note_settled,
+        self._subscriptions.append(
+            Subscription(
+                event_type=event_type,
+                handler=handler,
+                priority=priority,
+                size=self._queue_size,
+                policy=self._policy,
+                timeout_seconds=self._handler_timeout_seconds,
+                stats=self._stats,
+            )
         )
-        return self._subscriptions.add(event_type, queue)
+        self._found.clear()
+        return partial(self.unsubscribe, event_type, handler)
+
+    def unsubscribe(self, event_type: type[E], handler: Handler[E]) -> None:
+        """End a handler's subscription to a class, if there is one.
+
+        Events that wait for it are dropped, a delivery under way goes on.
+        """
+        ended = [each for each in self._subscriptions if (each.event_type, each.handler) == (event_type, handler)]
+        self._subscriptions = [each for each in self._subscriptions if each not in ended]
+        self._found.clear()
+        for each in ended:
+            each.close()
+        self._leaving = [each for each in (*self._leaving, *ended) if each.task and not each.task.done()]
 
     def start(self) -> None:
         """Take events from now on, in the running event loop.
@@ -118,52 +105,36 @@ class EventBus:
         Raises:
             EventBusException: The bus has been started before.
         """
-        if self._state is not _State.NEW:
+        if self._state != "new":
             raise EventBusException("An event bus starts once; make a new one.")
         self._loop = asyncio.get_running_loop()
-        self._state = _State.RUNNING
+        self._state = "running"
 
     async def publish(self, event: BaseEvent) -> None:
-        """Put an event into the queue of each of its handlers; nobody waits for what they do with it.
-
-        Called by a handler, it never waits for room, whatever the policy: handlers that wait for each other's queues
-        would wait for ever.
+        """Put an event into the queue of each of its handlers, and wait for none of them.
 
         Raises:
             EventBusException: The bus is not running, or belongs to another event loop.
-            EventRejectedError: A handler had no room for it, or it is the last of too long a chain of events whose
-                handlers publish the next.
+            EventRejectedError: A handler had no room for it; the others get it.
         """
-        chain = chain_length.get() + 1
-        inside = chain > 1
+        inside = in_handler.get()
         # While the bus drains, handlers may still publish what follows from what they are given.
-        if self._state is not _State.RUNNING and not (inside and self._state is _State.DRAINING):
+        if self._state != "running" and not (inside and self._state == "draining"):
             raise EventBusException(
                 f"The event bus is not running, so {event.type} was not published; "
                 "publish between start() and stop(), which the application's lifespan calls."
             )
-        self._check_loop()
-        if chain > MAX_CHAIN:
-            raise EventRejectedError(f"{event.type} follows from {MAX_CHAIN} other events; its handlers go in circles.")
-        self._counters.published += 1
-        delivery = Delivery(event, chain)
-        waiting: list[_Waiting] = []
-        refused: list[HandlerQueue] = []
-        for queue in self._subscriptions.of(type(event)):
-            self._counters.offered += 1
-            if queue.offer(delivery):
-                continue
-            if self._policy == "block" and not inside and not queue.stalled:
-                waiting.append(_Waiting(queue, queue.wait_for_room(delivery)))
-            else:
-                self._refuse(queue, refused)
-        if waiting:
-            await self._wait_for_room(waiting, refused)
+        if asyncio.get_running_loop() is not self._loop:
+            raise EventBusException(
+                "The event bus belongs to another event loop; use asyncio.run_coroutine_threadsafe() from threads."
+            )
+        self._stats.published += 1
+        refused = [each.name for each in self._subscribers(type(event)) if not each.offer(event)]
         if inside:
             # A handler that publishes in a loop must leave the event loop to others, and to its own timeout.
             await asyncio.sleep(0)
         if refused:
-            names = ", ".join(queue.name for queue in refused)
+            names = ", ".join(refused)
             raise EventRejectedError(f"{event.type} found no room at {names}; see EVENTS_QUEUE_SIZE and EVENTS_POLICY.")
 
     async def stop(self, drain_seconds: float) -> None:
@@ -174,75 +145,36 @@ class EventBus:
         Args:
             drain_seconds: How long the handlers may take for what is published already, and for what they publish
                 themselves meanwhile. Those that are not done then are cancelled.
-
-        Raises:
-            EventBusException: Called by a handler, for whose end it would wait.
         """
-        if self._state is not _State.RUNNING:
-            self._state = _State.STOPPED if self._state is _State.NEW else self._state
+        if self._state != "running":
+            self._state = "stopped" if self._state == "new" else self._state
             return
-        self._check_loop()
-        if chain_length.get():
-            raise EventBusException("A handler cannot stop the event bus it is called by.")
-        self._state = _State.DRAINING
+        self._state = "draining"
         try:
-            await self._drain(drain_seconds)
+            async with asyncio.timeout(drain_seconds):
+                while self._stats.pending:  # noqa: ASYNC110 — once, at the end: not worth an event a delivery
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            logger.warning("events were given up", count=self._stats.pending, drain_seconds=drain_seconds)
         finally:
-            self._state = _State.STOPPED
-            abandoned = self._counters.pending
-            queues = list(self._subscriptions)
-            running = [queue.running for queue in queues if queue.running]
-            for queue in queues:
-                queue.close()
-            for task in running:
+            self._state = "stopped"
+            ending = [*self._subscriptions, *self._leaving]
+            tasks = {each.task for each in ending if each.task}
+            for each in ending:
+                each.close()
+            for task in tasks:
                 task.cancel()
-        if abandoned:
-            logger.warning("events were given up", count=abandoned, drain_seconds=drain_seconds)
-        if running:
-            _, unwilling = await asyncio.wait(running, timeout=_CANCEL_SECONDS)
+        if tasks:
+            _, unwilling = await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
             if unwilling:
                 names = [task.get_name() for task in unwilling]
                 logger.error("event handlers ignore their cancellation", event_handlers=names)
 
-    async def _drain(self, seconds: float) -> None:
-        if self._counters.pending:
-            self._settled = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._settled], timeout=seconds)
-
-    def _note_settled(self) -> None:
-        if self._settled is not None and not self._settled.done() and not self._counters.pending:
-            self._settled.set_result(None)
-
-    async def _wait_for_room(self, waiting: Sequence[_Waiting], refused: list[HandlerQueue]) -> None:
-        try:
-            await asyncio.wait([room for _, room in waiting], timeout=self._block_seconds)
-        except asyncio.CancelledError:
-            for queue, room in waiting:
-                if not room.done():
-                    queue.withdraw(room)
-                    self._counters.dropped += 1
-            self._note_settled()
-            raise
-        for queue, room in waiting:
-            if not room.done():
-                queue.withdraw(room)
-                queue.stalled = True
-                self._refuse(queue, refused)
-            elif not room.result():
-                raise EventBusException("The event bus stopped while an event waited for room.")
-        self._note_settled()
-
-    def _refuse(self, queue: HandlerQueue, refused: list[HandlerQueue]) -> None:
-        self._counters.rejected += 1
-        queue.report_loss("an event was rejected")
-        refused.append(queue)
-
-    def _check_loop(self) -> None:
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is not self._loop:
-            raise EventBusException(
-                "The event bus belongs to another event loop; use asyncio.run_coroutine_threadsafe() from threads."
-            )
+    def _subscribers(self, event_type: type[BaseEvent]) -> tuple[Subscription, ...]:
+        """Return those of higher priority first, then those subscribed first."""
+        found = self._found.get(event_type)
+        if found is None:
+            wanted = [each for each in self._subscriptions if issubclass(event_type, each.event_type)]
+            # Sorting leaves equals as they are.
+            found = self._found[event_type] = tuple(sorted(wanted, key=lambda each: -each.priority))
+        return found

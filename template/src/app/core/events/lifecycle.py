@@ -33,7 +33,7 @@ async def close_event_bus(*, drain_seconds: float) -> None:
 
 
 def get_event_bus() -> EventBus:
-    """The process's bus.
+    """Return the process's bus.
 
     Raises:
         ConfigurationError: There is none yet, or no longer.

@@ -1,5 +1,6 @@
-"""What an event is made of."""
+"""BaseEvent."""
 
+import json
 from dataclasses import FrozenInstanceError, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -55,6 +56,32 @@ def test_a_class_may_have_slots_and_a_version() -> None:
     assert (Slotted().type, Slotted().version) == ("slotted", 2)
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
-    with pytest.raises(ValueError, match="counted: a timestamp needs a time zone"):
-        Counted(timestamp=datetime(2026, 11, 20))  # noqa: DTZ001 — what is refused
+def test_an_event_that_is_serialised_is_complete() -> None:
+    event = Counted(number=3, metadata={"by": "ada"}, correlation_id="r-12345678")
+
+    assert json.loads(json.dumps(event.to_dict())) == {
+        "type": "counted",
+        "version": 1,
+        "id": str(event.id),
+        "timestamp": event.timestamp.isoformat().replace("+00:00", "Z"),
+        "source": "app",
+        "correlation_id": "r-12345678",
+        "metadata": {"by": "ada"},
+        "number": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("number", "three-of-Xq7planted"),
+        ("id", "Xq7planted"),
+        ("metadata", {"row": object()}),
+        ("timestamp", datetime(2026, 11, 20)),  # noqa: DTZ001 — without a zone
+    ],
+)
+def test_a_value_of_another_type_is_refused_and_not_quoted(name: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        Counted(**{name: wrong})  # type: ignore[arg-type]
+
+    assert "planted" not in str(caught.value)

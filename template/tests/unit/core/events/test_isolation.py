@@ -1,4 +1,4 @@
-"""What handlers cannot do to each other, to the bus, or to those who publish."""
+"""EventBus: a handler disturbs neither another one, nor the bus, nor a publisher."""
 
 import asyncio
 
