@@ -68,8 +68,8 @@ $$;
 
 
 def enabled(**settings: float) -> TimescaleSettings:
-    """Settings of a project that uses TimescaleDB."""
-    return TimescaleSettings.model_validate({"enabled": True, **settings})
+    """Return settings of a project that uses TimescaleDB, and says when chunks are converted."""
+    return TimescaleSettings.model_validate({"enabled": True, "compress_after_days": 7, **settings})
 
 
 def unlimited_session(url: str) -> AsyncSession:

@@ -19,6 +19,7 @@ from app.core.exceptions import (
     AuthorizationError,
     BusinessRuleError,
     ConcurrentUpdateError,
+    DatabaseConflictError,
     DatabaseConnectionError,
     DatabaseTimeoutError,
     ExternalServiceError,
@@ -52,6 +53,7 @@ STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
     TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }

@@ -14,6 +14,8 @@ from tests.integration.cli.conftest import Run
 def on_stand_in(on_migrated: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     asyncio.run(install_stand_in(on_migrated))
     monkeypatch.setenv("TIMESCALE_ENABLED", "true")
+    # The stand-in's tables have a columnstore from the start, whose policy an unset variable would leave alone.
+    monkeypatch.setenv("TIMESCALE_COMPRESS_AFTER_DAYS", "7")
     with pretended_extension():
         yield
 

@@ -35,7 +35,6 @@ def test_names_are_quoted_where_statements_need_it() -> None:
     (found,) = declared_hypertables(table(name='Odd "name"').metadata)
 
     assert found.name == '"Odd ""name"""'
-    assert found.order_by == "at DESC"
 
 
 def test_columns_exist() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.api.identity import CallerWith
 from app.api.openapi import problems
 from app.core.security import Principal
@@ -17,6 +17,7 @@ from app.models.schemas.measurement import (
     LatestPage,
     LatestQuery,
     MeasurementBatch,
+    SeriesName,
     SeriesRange,
     Statistics,
 )
@@ -33,14 +34,20 @@ Writer = Annotated[Principal, Depends(CallerWith("measurements:write"))]
 
 
 @router.post("")
-async def ingest_measurements(batch: MeasurementBatch, caller: Writer, uow: UnitOfWork) -> Ingested:
+async def ingest_measurements(batch: MeasurementBatch, caller: Writer, session: WriteSession) -> Ingested:
     """Store a batch; series that are new are made. Safe to repeat: what is there already stays as it is."""
-    return await measurements.ingest(uow, caller.user_id, batch.measurements)
+    return await measurements.ingest(session, caller.user_id, batch.measurements)
+
+
+@router.delete("/series", status_code=HTTPStatus.NO_CONTENT, responses=problems(HTTPStatus.NOT_FOUND))
+async def delete_series(series: Annotated[SeriesName, Query()], caller: Writer, uow: UnitOfWork) -> None:
+    """Delete a series with all of its measurements."""
+    await measurements.delete_series(uow, caller.user_id, series)
 
 
 @router.get("/latest")
 async def list_latest(which: Annotated[LatestQuery, Query()], caller: Reader, session: ReadSession) -> LatestPage:
-    """The newest measurement of each series, by name."""
+    """Return the newest measurement of each series that has a recent one, by name."""
     return await measurements.list_latest(session, caller.user_id, which)
 
 

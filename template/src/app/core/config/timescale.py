@@ -1,6 +1,7 @@
 """How time series are kept: in which chunks, when in columns, for how long."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -10,12 +11,15 @@ from app.core.stage import Environment
 
 _HOURS_PER_DAY = 24
 _CENTURY_DAYS = 36_525
+# Each chunk costs planning and locks: 366 of them 50 ms, 3 653 two seconds and "out of shared memory" (measured).
+_MOST_CHUNKS = 500
 
 
 class TimescaleSettings(SettingsSection):
-    """Whether TimescaleDB keeps the tables that are declared to be hypertables, and its policies for them.
+    """TimescaleDB for the tables that are declared to be hypertables, and its policies for them.
 
-    `app db upgrade` brings the database in line with these; changed values take effect with its next run.
+    `app db upgrade` brings the database in line with what is set here; a variable that is not set has its default for
+    new hypertables, and changes nothing in those that exist.
     """
 
     model_config = SettingsConfigDict(env_prefix="TIMESCALE_")
@@ -41,6 +45,13 @@ class TimescaleSettings(SettingsSection):
     drop_after_days: int = Field(
         default=0, ge=0, le=_CENTURY_DAYS, description="Age at which whole chunks are deleted for good; 0: never."
     )
+    accept_days: int = Field(
+        default=366,
+        ge=1,
+        le=3660,
+        description="Age up to which measurements are accepted: at most TIMESCALE_DROP_AFTER_DAYS, and "
+        f"{_MOST_CHUNKS} chunk intervals, since callers make a chunk for each.",
+    )
     lock_timeout_seconds: float = Field(
         default=10,
         ge=0,
@@ -54,13 +65,27 @@ class TimescaleSettings(SettingsSection):
         description="Limit for one step of setting up; 0: none. A table that is full already takes long to convert.",
     )
 
+    @property
+    def accepted_age(self) -> timedelta:
+        """The age up to which rows are accepted: older ones would be dropped by the next run of the policy."""
+        days = timedelta(days=min(self.accept_days, self.drop_after_days or self.accept_days))
+        return min(days, self._longest_backfill)
+
+    @property
+    def _longest_backfill(self) -> timedelta:
+        return timedelta(hours=self.chunk_interval_hours) * _MOST_CHUNKS
+
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
         """What is set takes effect, and what is kept is kept as long as the settings say."""
         given = self.model_fields_set - {"enabled"}
         if given and "enabled" not in self.model_fields_set:
             names = ", ".join(sorted(self.variable(field) for field in given))
             yield Problem("TIMESCALE_ENABLED", f"must be set, to true or false, where {names} is")
-        if not (self.enabled and self.drop_after_days):
+        if not self.enabled:
+            return
+        if "accept_days" in self.model_fields_set and timedelta(days=self.accept_days) > self._longest_backfill:
+            yield Problem("TIMESCALE_ACCEPT_DAYS", f"must not be more than {_MOST_CHUNKS} chunk intervals")
+        if not self.drop_after_days:
             return
         if self.compress_after_days >= self.drop_after_days:
             yield Problem(

@@ -8,6 +8,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from app.core.exceptions import (
+    DatabaseConflictError,
     DatabaseConnectionError,
     DatabaseException,
     DatabaseIntegrityError,
@@ -22,6 +23,8 @@ _TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
 _UNAVAILABLE: Final = ("08", "53", "57P")
 _CONNECTION_FAILURE: Final = "08006"
 _INTEGRITY: Final = "23"
+# serialization_failure and deadlock_detected.
+_CONFLICTS: Final = frozenset({"40001", "40P01"})
 _UNREACHABLE: Final = "The database cannot be reached."
 
 
@@ -62,6 +65,8 @@ def meaning(state: str) -> DatabaseException:
         return DatabaseConnectionError("The connection to the database was lost.")
     if state.startswith(_INTEGRITY):
         return DatabaseIntegrityError("The change contradicts other data.")
+    if state in _CONFLICTS:
+        return DatabaseConflictError("Others were changing the same data. Please try again.")
     return DatabaseQueryError("The database refused a statement.")
 
 

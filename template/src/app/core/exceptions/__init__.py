@@ -16,6 +16,7 @@ from app.core.exceptions.domain import (
 from app.core.exceptions.infrastructure import (
     CacheException,
     ConfigurationError,
+    DatabaseConflictError,
     DatabaseConnectionError,
     DatabaseException,
     DatabaseIntegrityError,
@@ -37,6 +38,7 @@ __all__ = [
     "CacheException",
     "ConcurrentUpdateError",
     "ConfigurationError",
+    "DatabaseConflictError",
     "DatabaseConnectionError",
     "DatabaseException",
     "DatabaseIntegrityError",

@@ -35,6 +35,12 @@ class DatabaseTimeoutError(DatabaseException):
     code = "DATABASE_TIMEOUT"
 
 
+class DatabaseConflictError(DatabaseException):
+    """The server gave a transaction up so that others could go on; the same work may succeed when it is repeated."""
+
+    code = "DATABASE_CONFLICT"
+
+
 class DatabaseIntegrityError(DatabaseException):
     """Raised when a constraint refused a change that no service had foreseen."""
 

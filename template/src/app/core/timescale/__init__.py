@@ -13,6 +13,7 @@ from app.core.timescale.hypertables import create_hypertables
 from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
 from app.core.timescale.setup import set_up_timescale
 from app.core.timescale.statistics import ChunkStatistics, get_chunk_statistics
+from app.core.timescale.writing import get_accepted_age, lock_for_writing, set_accepted_age
 
 __all__ = [
     "ChunkStatistics",
@@ -21,7 +22,10 @@ __all__ = [
     "create_extension",
     "create_hypertables",
     "declared_hypertables",
+    "get_accepted_age",
     "get_chunk_statistics",
+    "lock_for_writing",
+    "set_accepted_age",
     "set_up_timescale",
     "setup_compression_policies",
     "setup_retention_policies",

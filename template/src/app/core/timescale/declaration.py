@@ -30,12 +30,12 @@ class Hypertable:
     @property
     def name(self) -> str:
         """The table's name as statements spell it."""
-        return _PREPARER.format_table(self.table)
+        return quoted_name(self.table)
 
-    @property
-    def order_by(self) -> str:
-        """The order inside the columnstore: the newest first, which is what most queries ask for."""
-        return f"{self.time} DESC"
+
+def quoted_name(table: Table) -> str:
+    """Return a table's name, with its schema where it has one, as statements spell it."""
+    return _PREPARER.format_table(table)
 
 
 def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any]:

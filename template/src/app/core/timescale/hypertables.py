@@ -26,7 +26,12 @@ _CHANGE: Final = text(
 
 
 async def create_hypertables(
-    session: WriteSession, hypertables: Iterable[Hypertable], *, chunk_interval: timedelta, limits: Limits
+    session: WriteSession,
+    hypertables: Iterable[Hypertable],
+    *,
+    chunk_interval: timedelta,
+    limits: Limits,
+    keep: bool = False,
 ) -> list[str]:
     """Make hypertables of plain tables, rows included, and give new chunks the interval that is asked for.
 
@@ -37,6 +42,7 @@ async def create_hypertables(
         hypertables: The declared ones.
         chunk_interval: Time that a new chunk covers.
         limits: What a step may take. Converting a table that has rows locks it until they are moved.
+        keep: Leave the interval of a table alone that is a hypertable already.
 
     Returns:
         What was changed, in sentences.
@@ -47,17 +53,17 @@ async def create_hypertables(
     changes: list[str] = []
     for hypertable in hypertables:
         async with take_turn(session, limits):
-            change = await _create(session, hypertable, chunk_interval)
+            change = await _create(session, hypertable, chunk_interval, keep=keep)
         changes += [change] if change else []
     return changes
 
 
 async def has_table(session: WriteSession, hypertable: Hypertable) -> bool:
-    """Whether a migration has made the table yet."""
+    """Return True once a migration has made the table."""
     return bool(await session.scalar(_EXISTS, {"name": hypertable.name}))
 
 
-async def _create(session: WriteSession, hypertable: Hypertable, interval: timedelta) -> str | None:
+async def _create(session: WriteSession, hypertable: Hypertable, interval: timedelta, *, keep: bool) -> str | None:
     if not await has_table(session, hypertable):
         return None
     facts = {"name": hypertable.name, "time": hypertable.time, "interval": interval}
@@ -65,7 +71,7 @@ async def _create(session: WriteSession, hypertable: Hypertable, interval: timed
     if current is None:
         await session.execute(_CREATE, facts)
         return f"{hypertable.name}: made a hypertable, a chunk for every {_hours(interval)}"
-    if current != interval:
+    if current != interval and not keep:
         await session.execute(_CHANGE, {"name": hypertable.name, "interval": interval})
         return f"{hypertable.name}: new chunks are for {_hours(interval)}, not {_hours(current)}"
     return None

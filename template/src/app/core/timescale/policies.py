@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Row, TextClause, text
 
 from app.core.database import WriteSession
 from app.core.timescale.declaration import Hypertable
@@ -54,13 +54,24 @@ _CURRENT: Final = text(
     "AND to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass(:name)"
 )
 _COLUMNS: Final = text(
-    "SELECT segmentby, orderby FROM timescaledb_information.hypertable_columnstore_settings "
-    "WHERE hypertable = to_regclass(:name)"
+    "SELECT coalesce(segmentby, '') AS segment_by, orderby AS order_by "
+    "FROM timescaledb_information.hypertable_columnstore_settings WHERE hypertable = to_regclass(:name)"
+)
+# The server's own quoting: it quotes words, such as "time", that SQLAlchemy leaves alone. The newest come first, which
+# is what most queries ask for.
+_QUOTED: Final = text(
+    "SELECT quote_ident(:time) || ' DESC' AS order_by, coalesce((SELECT string_agg(quote_ident(name), ',' ORDER BY n) "
+    "FROM unnest(CAST(:segment_by AS text[])) WITH ORDINALITY AS u(name, n)), '') AS segment_by"
 )
 
 
 async def setup_compression_policies(
-    session: WriteSession, hypertables: Iterable[Hypertable], *, after: timedelta | None, limits: Limits
+    session: WriteSession,
+    hypertables: Iterable[Hypertable],
+    *,
+    after: timedelta | None,
+    limits: Limits,
+    keep: bool = False,
 ) -> list[str]:
     """Have chunks converted to the columnstore once they are old enough.
 
@@ -71,6 +82,7 @@ async def setup_compression_policies(
         hypertables: The declared ones.
         after: Age of a chunk's newest moment; None: never, which removes a policy that is there.
         limits: What a step may take.
+        keep: Leave the policy of a table alone that has had a columnstore before.
 
     Returns:
         What was changed, in sentences.
@@ -81,9 +93,11 @@ async def setup_compression_policies(
     changes: list[str] = []
     for hypertable in hypertables:
         async with take_turn(session, limits):
+            current = (await session.execute(_COLUMNS, {"name": hypertable.name})).one_or_none()
             if after is not None and await has_table(session, hypertable):
-                changes += await _arrange_columns(session, hypertable)
-            changes += await _set(session, hypertable, _COLUMNSTORE, after)
+                changes += await _arrange_columns(session, hypertable, current)
+            if not (keep and current is not None and current.order_by):
+                changes += await _set(session, hypertable, _COLUMNSTORE, after)
     return changes
 
 
@@ -111,20 +125,27 @@ async def setup_retention_policies(
     return changes
 
 
-async def _arrange_columns(session: WriteSession, hypertable: Hypertable) -> list[str]:
-    """Say how the columnstore keeps a table's rows, unless it does so already."""
+async def _arrange_columns(session: WriteSession, hypertable: Hypertable, current: Row[Any] | None) -> list[str]:
+    """Say how the columnstore keeps a table's rows, unless it does so already: the change locks the table."""
     (await find_extension(session)).require_policies()
-    segment_by, order_by = ",".join(hypertable.segment_by), hypertable.order_by
-    current = (await session.execute(_COLUMNS, {"name": hypertable.name})).one_or_none()
-    if current is not None and (current.segmentby or "", current.orderby) == (segment_by, order_by):
+    names = ",".join(hypertable.segment_by)
+    quoted = (
+        await session.execute(_QUOTED, {"time": hypertable.time, "segment_by": list(hypertable.segment_by)})
+    ).one()
+    if current is not None and (current.segment_by, current.order_by) == (names, quoted.order_by):
         return []
     await session.execute(
         text(
             f"ALTER TABLE {hypertable.name} SET (timescaledb.enable_columnstore = true, "
-            f"timescaledb.segmentby = '{segment_by}', timescaledb.orderby = '{order_by}')"
+            f"timescaledb.segmentby = {_literal(quoted.segment_by)}, timescaledb.orderby = {_literal(quoted.order_by)})"
         )
     )
-    return [f"{hypertable.name}: columns by {segment_by or 'chunk'}, ordered by {order_by}"]
+    return [f"{hypertable.name}: columns by {names or 'chunk'}, ordered by {quoted.order_by}"]
+
+
+def _literal(value: str) -> str:
+    """Return a string literal; a colon would be taken for a parameter."""
+    return "'" + value.replace("'", "''").replace(":", "\\:") + "'"
 
 
 async def _set(session: WriteSession, hypertable: Hypertable, policy: _Policy, after: timedelta | None) -> list[str]:

@@ -19,7 +19,9 @@ async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettin
     """Bring the database in line with the settings: extension, hypertables, columnstore, retention, in this order.
 
     Each step is committed by itself, and all of it may be run again: a failure half-way costs a repetition.
-    Where TimescaleDB is off nothing is looked at: hypertables that exist stay, and so do their policies.
+    Where TimescaleDB is off nothing is looked at: hypertables that exist stay, and so do their policies. A variable
+    that is not set changes nothing in a hypertable that exists: a machine without production's settings takes no
+    policy away.
 
     Args:
         settings: What is wanted.
@@ -35,17 +37,33 @@ async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettin
     if not settings.enabled:
         return []
     hypertables = declared_hypertables(metadata)
+    given = settings.model_fields_set
     limits = Limits(lock=settings.lock_timeout_seconds, statement=settings.statement_timeout_seconds)
     chunk_interval = timedelta(hours=settings.chunk_interval_hours)
     async with AsyncSession(migration_engine(database)) as unlimited:
         session = WriteSession(ReadSession(unlimited))
         return [
             *await create_extension(session, limits=limits),
-            *await create_hypertables(session, hypertables, chunk_interval=chunk_interval, limits=limits),
-            *await setup_compression_policies(
-                session, hypertables, after=_days(settings.compress_after_days), limits=limits
+            *await create_hypertables(
+                session,
+                hypertables,
+                chunk_interval=chunk_interval,
+                limits=limits,
+                keep="chunk_interval_hours" not in given,
             ),
-            *await setup_retention_policies(session, hypertables, after=_days(settings.drop_after_days), limits=limits),
+            *await setup_compression_policies(
+                session,
+                hypertables,
+                after=_days(settings.compress_after_days),
+                limits=limits,
+                keep="compress_after_days" not in given,
+            ),
+            *await setup_retention_policies(
+                session,
+                hypertables if "drop_after_days" in given else [],
+                after=_days(settings.drop_after_days),
+                limits=limits,
+            ),
         ]
 
 

@@ -21,6 +21,8 @@ from typing_extensions import TypedDict
 MAX_BATCH = 10_000
 MAX_BUCKETS = 1_000
 MAX_SERIES_PAGE = 100
+# A query of so much time looks at some 366 chunks at the most, which takes 50 ms to plan.
+MAX_RANGE = timedelta(days=366)
 # Far beyond any measurement, and so far from the ends of the type that sums of squares stay inside.
 _LARGEST = 1e100
 # Moments that every part can calculate with, whatever their offset.
@@ -95,7 +97,8 @@ class SeriesRange(BaseModel):
     series: SeriesName
     start: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
     end: ObservedAt = Field(
-        description="The first moment that is no longer part of it.", examples=["2026-11-21T00:00:00Z"]
+        description=f"The first moment that is no longer part of it, at most {MAX_RANGE.days} days later.",
+        examples=["2026-11-21T00:00:00Z"],
     )
 
 
@@ -150,11 +153,17 @@ class Statistics(BaseModel):
 
 
 class LatestQuery(BaseModel):
-    """Which series to look at."""
+    """A page of series, and the age of their measurements."""
 
     model_config = ConfigDict(extra="forbid")
 
     after: SeriesName | None = Field(default=None, description="`next` of the page before.")
+    days: int = Field(
+        default=31,
+        ge=1,
+        le=MAX_RANGE.days,
+        description="Age in days up to which a measurement counts; a series without a newer one is left out.",
+    )
     limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="How many to return at most.")
 
 

@@ -4,9 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, text
 
-from app.core.timescale import set_up_timescale
+from app.core.config.timescale import TimescaleSettings
+from app.core.timescale import as_hypertable, set_up_timescale
 from app.models.domain import load_metadata
 from tests.hypertables import enabled, unlimited_session
 from tests.integration.core.timescale.conftest import database_of, set_up
@@ -85,13 +86,51 @@ async def test_changed_settings_are_applied_and_nothing_else(either_url: str) ->
 async def test_policies_can_be_taken_back(either_url: str) -> None:
     await set_up(either_url, enabled(drop_after_days=30))
 
-    assert await set_up(either_url, enabled(compress_after_days=0)) == [
+    assert await set_up(either_url, enabled(compress_after_days=0, drop_after_days=0)) == [
         "measurements: chunks are no longer converted to columns",
         "measurements: chunks are no longer dropped",
     ]
 
     assert await ages(either_url) == {}
-    assert await set_up(either_url, enabled(compress_after_days=0)) == []
+    assert await set_up(either_url, enabled(compress_after_days=0, drop_after_days=0)) == []
+
+
+async def test_a_variable_that_is_not_set_takes_no_policy_away(either_url: str) -> None:
+    """As on a machine that lacks production's settings."""
+    await set_up(either_url, enabled(compress_after_days=9, drop_after_days=30, chunk_interval_hours=12))
+
+    assert await set_up(either_url, TimescaleSettings(enabled=True)) == []
+
+    assert await ages(either_url) == {"policy_compression": "9 days", "policy_retention": "30 days"}
+    await set_up(either_url, enabled(compress_after_days=0))
+    assert await set_up(either_url, TimescaleSettings(enabled=True)) == []
+
+
+async def test_variables_that_are_not_set_have_defaults_for_a_new_hypertable(real_url: str) -> None:
+    assert len(await set_up(real_url, TimescaleSettings(enabled=True))) == 3
+    assert await ages(real_url) == {"policy_compression": "7 days"}
+
+
+async def test_columns_may_be_named_like_words_of_sql_and_in_mixed_case(real_url: str) -> None:
+    """Each of these names needs quotes, some only by the server's rules."""
+    metadata = MetaData()
+    for name, time, series in (("Readings", "time", "Sensor"), ("order", "timestamp", "user"), ("plain", "At", "a b")):
+        Table(
+            name,
+            metadata,
+            Column(series, Integer, primary_key=True),
+            Column(time, DateTime(timezone=True), primary_key=True),
+            info=as_hypertable(time=time, segment_by=[series]),
+        )
+    async with unlimited_session(real_url) as session:
+        await session.run_sync(lambda sync: metadata.create_all(sync.connection()))
+        await session.commit()
+    settings = enabled(drop_after_days=30)
+
+    changes = await set_up_timescale(settings, database_of(real_url), metadata)
+
+    assert sum("made a hypertable" in change for change in changes) == 3
+    assert await set_up_timescale(settings, database_of(real_url), metadata) == []
 
 
 async def test_two_at_once_take_turns(either_url: str) -> None:
