@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from app.api.state import ProcessState
 from app.core.config import ApplicationSettings, AuthSettings, DatabaseSettings, Environment, SecretsSettings
 from app.core.config.secret_keys import new_key
-from app.models.domain.user import User
+from app.core.security import allowed_scopes
+from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.auth import Login, Tokens
 from app.models.schemas.user import UserCreate
 from app.services.users import create_user
@@ -39,13 +40,19 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
 
 
 async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
-    """A user, logged in."""
+    """Create a user and log them in.
+
+    Args:
+        process: The application's.
+        scopes: Everything the user may; unless given, what the ordinary role may.
+    """
     address = f"somebody-{next(_numbers)}@example.com"
     new = UserCreate(email=address, password=SecretStr(PASSWORD))
     user = await create_user(
         new,
         passwords=process.authentication.passwords,
-        scopes=process.user_scopes if scopes is None else scopes,
+        role=DEFAULT_ROLE if scopes is None else "without-scopes",
+        grants=scopes or (),
     )
     login = Login(email=address, password=SecretStr(PASSWORD))
     return user, await process.authentication.log_in(login, address=f"{address}'s machine")
@@ -54,5 +61,6 @@ async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = Non
 def make_tokens(process: ProcessState, user: User) -> Tokens:
     """What a login would give, without the login: an access token is believed without a query."""
     tokens = process.authentication.tokens
-    access_token = tokens.issue(user_id=user.id, session_id=uuid4(), scopes=user.scopes)
+    scopes = allowed_scopes(process.authentication.roles, user.role, user.scopes)
+    access_token = tokens.issue(user_id=user.id, session_id=uuid4(), scopes=scopes)
     return Tokens(access_token=access_token, refresh_token="none", expires_in=tokens.lifetime_seconds)

@@ -60,6 +60,6 @@ class FreshCallers:
         if kind == "access_token":
             return f"Bearer {tokens.access_token}"
         caller = await process.authentication.identify(tokens.access_token)
-        new = ApiKeyCreate(name="of a generated request", scopes=list(self._user.scopes))
+        new = ApiKeyCreate(name="of a generated request", scopes=sorted(caller.scopes))
         async with unit_of_work() as uow:
             return (await create_api_key(uow, caller, new)).key

@@ -26,9 +26,11 @@ from app.core.database import Base
 from app.core.events import get_event_bus
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
+from app.models.domain.user import DEFAULT_ROLE
 from tests.buses import until_settled
 from tests.clients import make_client
 from tests.factories import make_user
+from tests.logins import bearer, refresh, with_authentication
 from tests.logs import captured_log
 from tests.servers.http import faulty_server, reply
 
@@ -82,18 +84,26 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
 async def note_client(
     app: FastAPI, transaction: AsyncConnection, modules: dict[str, ModuleType]
 ) -> AsyncIterator[AsyncClient]:
-    """A client of the application with the notes in it, and their table in this test's transaction."""
+    """A client of the application with the notes in it, and their table in this test's transaction.
+
+    The user was there before the notes.
+    """
     table = modules["app.models.domain.note"].Note.__table__
     await transaction.run_sync(table.create)
     service, routes = modules["app.services.notes"], modules["app.api.routes.notes"].router.routes
     before = list(app.router.routes)
-    _, tokens = await make_user(app.state.process, scopes=["notes:read", "notes:write"])
+    _, tokens = await make_user(app.state.process)
     async with AsyncExitStack() as stack:
+        roles = app.state.process.authentication.roles
+        roles = {**roles, DEFAULT_ROLE: [*roles[DEFAULT_ROLE], "notes:read", "notes:write"]}
+        stack.enter_context(with_authentication(app, roles=roles))
         stack.callback(app.router.routes.__setitem__, slice(None), before)
         app.router.routes.extend(routes)
         created = modules["app.models.events.note"].NoteCreated
         stack.callback(get_event_bus().subscribe(created, service.forget_count))
-        yield await stack.enter_async_context(make_client(app, tokens))
+        client = await stack.enter_async_context(make_client(app))
+        client.headers.update(bearer((await refresh(client, tokens.model_dump())).json()))
+        yield client
 
 
 def test_every_example_says_where_it_belongs() -> None:

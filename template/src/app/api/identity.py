@@ -1,7 +1,6 @@
 """Who is calling, for routes to ask for: from the credentials alone, and before anything else is done."""
 
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -17,13 +16,11 @@ from app.api.state import ProcessState
 from app.core import monitor
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
-from app.core.security import Principal, Rate
+from app.core.security import Principal, Rate, caller_address
 from app.services.users import identify_api_key
 
 _SCHEME: Final = "bearer "
 _API_KEY_HEADER: Final = "X-API-Key"
-# An IPv6 network of this size is what one customer has: its addresses are one caller.
-_IPV6_PREFIX_BITS: Final = 64
 
 
 class CallerWith(SecurityBase):
@@ -71,26 +68,19 @@ LoggedIn = Annotated[Principal, Depends(CallerWith(session=True))]
 
 async def _identify(connection: HTTPConnection) -> Principal:
     headers = connection.headers
+    process: ProcessState = connection.app.state["process"]
     authorization = headers.get("Authorization", "")
     if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        process: ProcessState = connection.app.state["process"]
         return await process.authentication.identify(authorization[len(_SCHEME) :])
     if api_key := headers.get(_API_KEY_HEADER):
         async with get_database().read_session() as session:
-            return await identify_api_key(session, api_key)
+            return await identify_api_key(session, api_key, roles=process.authentication.roles)
     raise AuthenticationError("This needs an access token or an API key.")
 
 
 async def get_client_address(connection: HTTPConnection) -> str:
     """Return the caller's address as rate limits count it; behind a proxy, see API_TRUSTED_PROXIES."""
-    host = connection.client.host if connection.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        return f"{IPv6Address(int(address) >> _IPV6_PREFIX_BITS << _IPV6_PREFIX_BITS)}/{_IPV6_PREFIX_BITS}"
-    return host
+    return caller_address(connection.client.host if connection.client else "")
 
 
 ClientAddress = Annotated[str, Depends(get_client_address)]

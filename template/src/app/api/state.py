@@ -19,7 +19,6 @@ class ProcessState:
         authentication: Passwords, tokens and sessions.
         rate_limits: Where callers' allowances are kept.
         sign_up: Who may register.
-        user_scopes: What a new user's credentials may allow.
         health_checks: One per part this process depends on.
         started: Monotonic seconds when it was set up.
     """
@@ -28,7 +27,6 @@ class ProcessState:
     authentication: Authentication
     rate_limits: RateLimits
     sign_up: SignUp
-    user_scopes: Sequence[str]
     health_checks: Sequence[HealthCheck]
     started: float = field(default_factory=time.monotonic)
 

@@ -12,6 +12,7 @@ from app.core.config import ApplicationSettings
 from app.core.config.logging import LogFormat
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
+from app.core.security import with_mapped_forms
 from app.serving.protocol import BoundedHttpProtocol
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; API_HOST unless given.")]
@@ -76,7 +77,7 @@ def run_server(
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips=settings.api.trusted_proxies,
+        forwarded_allow_ips=with_mapped_forms(settings.api.trusted_proxies),
         timeout_keep_alive=settings.api.keep_alive_seconds,
         timeout_graceful_shutdown=settings.api.graceful_shutdown_seconds,
     )

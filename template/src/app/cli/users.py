@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -12,9 +13,10 @@ from app.cli.output import out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
+from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.user import UserCreate
 from app.services.users import create_user
-from app.wiring import USER_SCOPES, open_services
+from app.wiring import ROLES, open_services
 
 users = typer.Typer(help="Users of this service.", no_args_is_help=True)
 
@@ -27,13 +29,16 @@ def _users() -> None:
 @users.command()
 def create(
     email: Annotated[str | None, typer.Option(help="The user's address; asked for unless given.")] = None,
-    scope: Annotated[
-        list[str] | None, typer.Option(help="What the user's credentials may allow; what every user may unless given.")
-    ] = None,
+    role: Annotated[str, typer.Option(help="The user's role, of those in ROLES of `app.wiring`.")] = DEFAULT_ROLE,
+    scope: Annotated[list[str] | None, typer.Option(help="What the user may beyond the role; may be repeated.")] = None,
     *,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:
     """Make a user. The password is asked for, or read from standard input: never an argument, which others can see."""
+    if role not in ROLES:
+        raise ConfigurationError(
+            f"There is no role of this name: {role}.", next_step=f"Choose one of {', '.join(sorted(ROLES))}."
+        )
     address = email if email is not None else _ask("E-mail address:", secret=False)
     password = sys.stdin.readline().rstrip("\n") if password_stdin else _ask("Password:", secret=True)
     try:
@@ -44,14 +49,15 @@ def create(
         raise ConfigurationError(f"No user was made. {rules}.", next_step="Try again within the rules.") from None
     with with_database(command_settings()) as settings:
         migrations.require_current(settings.database, or_newer=True)
-        user_id = asyncio.run(_create(settings, new, scope or list(USER_SCOPES)))
+        user_id = asyncio.run(_create(settings, new, role, scope or ()))
     out.print(f"created {new.email} ({user_id})", markup=False)
 
 
-async def _create(settings: ApplicationSettings, new: UserCreate, scopes: list[str]) -> str:
+async def _create(settings: ApplicationSettings, new: UserCreate, role: str, grants: Iterable[str]) -> str:
     # All of the application's services: what is recorded here reaches the same subscribers as in a request.
     async with open_services(settings) as process:
-        return str((await create_user(new, passwords=process.authentication.passwords, scopes=scopes)).id)
+        passwords = process.authentication.passwords
+        return str((await create_user(new, passwords=passwords, role=role, grants=grants)).id)
 
 
 def _ask(question: str, *, secret: bool) -> str:

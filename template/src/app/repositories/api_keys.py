@@ -13,17 +13,18 @@ from app.models.domain.user import User
 
 
 class KeyOwner(NamedTuple):
-    """What an API key allows, and what its owner may."""
+    """An API key's scopes; its owner, their role and the scopes granted beyond it."""
 
     user_id: UUID
     key_scopes: Sequence[str]
-    user_scopes: Sequence[str]
+    role: str
+    grants: Sequence[str]
 
 
 async def find_owner(session: ReadSession, fingerprint: bytes) -> KeyOwner | None:
-    """The owner of a key that is good: not revoked, not expired, its owner active."""
+    """Return the owner of a key that is good: not revoked, not expired, its owner active."""
     statement = (
-        select(User.id, ApiKey.scopes, User.scopes)
+        select(User.id, ApiKey.scopes, User.role, User.scopes)
         .join(User, User.id == ApiKey.user_id)
         .where(
             ApiKey.fingerprint == fingerprint,
@@ -33,22 +34,22 @@ async def find_owner(session: ReadSession, fingerprint: bytes) -> KeyOwner | Non
         )
     )
     row = (await session.execute(statement)).one_or_none()
-    return KeyOwner(row[0], row[1], row[2]) if row else None
+    return KeyOwner(*row) if row else None
 
 
 async def insert_api_key(session: WriteSession, values: Mapping[str, object]) -> ApiKey:
-    """A new key."""
+    """Insert a key."""
     return (await session.scalars(insert(ApiKey).values(dict(values)).returning(ApiKey))).one()
 
 
 async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKey]:
-    """A user's keys that were not revoked, oldest first."""
+    """Return a user's keys that were not revoked, oldest first."""
     statement = select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id)
     return (await session.scalars(statement)).all()
 
 
 async def revoke_api_key(session: WriteSession, user_id: UUID, key_id: UUID) -> bool:
-    """Whether there was such a key of this user to revoke."""
+    """Revoke a key; return False if the user has no such key."""
     statement = (
         update(ApiKey)
         .where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))

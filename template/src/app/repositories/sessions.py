@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.database import ReadSession, WriteSession
@@ -14,15 +14,16 @@ from app.models.domain.user import User
 
 
 class Exchanged(NamedTuple):
-    """Whose refresh token was just used up."""
+    """The session and the user of a refresh token that was just used."""
 
     session_id: UUID
     user_id: UUID
-    scopes: Sequence[str]
+    role: str
+    grants: Sequence[str]
 
 
 async def insert_session(session: WriteSession, user_id: UUID) -> UUID:
-    """A new session of a user."""
+    """Insert a session of a user and return its key."""
     statement = insert(Session).values(user_id=user_id).returning(Session.id)
     return (await session.scalars(statement)).one()
 
@@ -30,39 +31,40 @@ async def insert_session(session: WriteSession, user_id: UUID) -> UUID:
 async def insert_refresh_token(
     session: WriteSession, session_id: UUID, *, fingerprint: bytes, lifetime: timedelta
 ) -> None:
-    """The next link of a session's chain."""
+    """Insert a token of a session's family."""
     values = {"session_id": session_id, "fingerprint": fingerprint, "expires_at": func.now() + lifetime}
     await session.execute(insert(RefreshToken).values(values))
 
 
-async def use_refresh_token(session: WriteSession, fingerprint: bytes) -> Exchanged | None:
-    """Use a token up; None unless it was good: known, unused, not expired, its session and user alive.
+async def use_refresh_token(session: WriteSession, fingerprint: bytes, *, grace: timedelta) -> Exchanged | None:
+    """Use a token; None unless it was good: known, not expired, its session and user alive, and not used before.
 
-    The statement decides and marks at once, so that of two callers with one token exactly one succeeds.
+    The statement decides and marks at once. Callers who come at most `grace` after the first use succeed, too; later
+    uses do not move that moment. The clock is the wall's, which runs on while a statement waits for another's.
     """
     statement = (
         update(RefreshToken)
         .where(
             RefreshToken.fingerprint == fingerprint,
-            RefreshToken.used_at.is_(None),
+            or_(RefreshToken.used_at.is_(None), RefreshToken.used_at > func.clock_timestamp() - grace),
             RefreshToken.expires_at > func.now(),
             RefreshToken.session_id == Session.id,
             Session.revoked_at.is_(None),
             Session.user_id == User.id,
             User.is_active,
         )
-        .values(used_at=func.now())
-        .returning(Session.id, User.id, User.scopes)
+        .values(used_at=func.coalesce(RefreshToken.used_at, func.clock_timestamp()))
+        .returning(Session.id, User.id, User.role, User.scopes)
         .execution_options(synchronize_session=False)
     )
     row = (await session.execute(statement)).one_or_none()
-    return Exchanged(row[0], row[1], row[2]) if row else None
+    return Exchanged(*row) if row else None
 
 
-async def find_used_session(session: ReadSession, fingerprint: bytes) -> UUID | None:
-    """The session of a token that has been used up already."""
+async def find_reused_session(session: ReadSession, fingerprint: bytes, *, grace: timedelta) -> UUID | None:
+    """Return the session of a token that was first used longer ago than `grace`."""
     statement = select(RefreshToken.session_id).where(
-        RefreshToken.fingerprint == fingerprint, RefreshToken.used_at.is_not(None)
+        RefreshToken.fingerprint == fingerprint, RefreshToken.used_at <= func.clock_timestamp() - grace
     )
     return (await session.scalars(statement)).one_or_none()
 
@@ -75,7 +77,7 @@ async def revoke_session(session: WriteSession, session_id: UUID) -> None:
 
 
 async def revoke_other_sessions(session: WriteSession, user_id: UUID, *, keep: UUID | None) -> Sequence[UUID]:
-    """End a user's sessions but one, and tell which they were."""
+    """End a user's sessions but one, and return their keys."""
     statement = (
         update(Session)
         .where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.id.is_distinct_from(keep))
@@ -87,5 +89,5 @@ async def revoke_other_sessions(session: WriteSession, user_id: UUID, *, keep: U
 
 
 async def list_revoked(session: ReadSession, *, within: timedelta) -> Sequence[UUID]:
-    """Sessions revoked so recently that their access tokens could still be good."""
+    """Return the sessions revoked so recently that their access tokens could still be good."""
     return (await session.scalars(select(Session.id).where(Session.revoked_at > func.now() - within))).all()

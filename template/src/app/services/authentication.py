@@ -10,32 +10,49 @@ from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
 from app.core.security import (
     AccessTokens,
+    DeviceTokens,
     PasswordHasher,
     Principal,
     RateLimits,
     RevokedSessions,
+    Roles,
+    allowed_scopes,
     fingerprint,
     new_credential,
 )
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import User
-from app.models.schemas.auth import Login, PasswordChange, Tokens
+from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import sessions, users
 from app.services.guessing import GuessingLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Authentication:
-    """What identity is made of in this process; `make_authentication` binds it to the settings."""
+    """The mechanisms of identity in this process; `make_authentication` binds them to the settings.
+
+    Attributes:
+        passwords: Hashes and checks passwords.
+        tokens: Issues and reads access tokens.
+        devices: Issues and recognises device tokens.
+        revoked: Sessions that have ended.
+        guessing: Limits on wrong passwords.
+        roles: Scopes of each role.
+        refresh_lifetime: How long a session lasts without being used.
+        refresh_grace: How long after its first use a refresh token gives another pair.
+    """
 
     passwords: PasswordHasher
     tokens: AccessTokens
+    devices: DeviceTokens
     revoked: RevokedSessions
     guessing: GuessingLimits
+    roles: Roles
     refresh_lifetime: timedelta
+    refresh_grace: timedelta
 
     async def identify(self, token: str) -> Principal:
-        """Who an access token speaks for, without a query.
+        """Return the caller an access token speaks for, without a query.
 
         Raises:
             AuthenticationError: The token is not good, or its session has ended.
@@ -45,19 +62,21 @@ class Authentication:
             raise AuthenticationError("The session has ended: log in again.")
         return principal
 
-    async def log_in(self, login: Login, *, address: str) -> Tokens:
+    async def log_in(self, login: Login, *, address: str) -> LoginTokens:
         """Start a session.
 
         Args:
-            login: Who, and the password.
-            address: Where from, for the limits on guessing.
+            login: The user's address and password, and the device's token if it has one.
+            address: The caller's address, for the limits on guessing.
 
         Raises:
             AuthenticationError: No such user or not their password; which of the two, neither the message nor the
                 time it took tells.
             RateLimitError: Too many failures.
         """
-        async with self.guessing.attempt(login.email, address):
+        device_token = login.device_token.get_secret_value() if login.device_token else ""
+        device = self.devices.recognise(device_token, login.email)
+        async with self.guessing.attempt(login.email, address, device=device):
             async with get_database().read_session() as session:
                 found = await users.find_user_by_email(session, login.email)
             # Outside of the session: hashing takes a tenth of a second, and logins that held connections meanwhile
@@ -67,21 +86,28 @@ class Authentication:
             if better_hash:
                 await users.set_password_hash(uow.session, user.id, better_hash)
             session_id = await sessions.insert_session(uow.session, user.id)
-            return await self._tokens(uow, session_id, user.id, user.scopes)
+            tokens = await self._tokens(uow, session_id, user.id, allowed_scopes(self.roles, user.role, user.scopes))
+        if device is None:
+            device_token = self.devices.issue(login.email)
+        return LoginTokens(**tokens.model_dump(), device_token=device_token)
 
     async def refresh(self, uow: UnitOfWork, refresh_token: str) -> Tokens:
-        """Exchange a refresh token for new tokens.
+        """Exchange a refresh token for new tokens, with the scopes that the user has now.
+
+        A token gives another pair until `refresh_grace` after its first use. Each pair goes on by itself, as the tabs
+        of a browser do, and all end with the session.
 
         Raises:
-            AuthenticationError: It is not good. If it was used before, somebody else has a copy, and nobody can tell
-                who is who: the session ends.
+            AuthenticationError: It is not good. If it was first used longer ago, there is a copy, and the thief cannot
+                be told from the owner: the session ends, with all pairs that came of it.
         """
         known_as = fingerprint(refresh_token)
-        exchanged = await sessions.use_refresh_token(uow.session, known_as)
+        exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
         if exchanged is not None:
-            return await self._tokens(uow, *exchanged)
+            session_id, user_id, role, grants = exchanged
+            return await self._tokens(uow, session_id, user_id, allowed_scopes(self.roles, role, grants))
         refused = AuthenticationError("The refresh token is invalid or has expired: log in again.")
-        copied = await sessions.find_used_session(uow.session, known_as)
+        copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
         if copied is None:
             raise refused
         await sessions.revoke_session(uow.session, copied)
@@ -101,7 +127,9 @@ class Authentication:
             AuthenticationError: The current password is wrong.
             RateLimitError: Too many failures.
         """
-        async with self.guessing.attempt(str(principal.user_id), address):
+        # A session is a known device: what others try from the same address must not keep its user out.
+        device = str(principal.session_id)
+        async with self.guessing.attempt(str(principal.user_id), address, device=device):
             async with get_database().read_session() as session:
                 user = await users.find_user(session, principal.user_id)
             await self._check(user, change.current_password.get_secret_value())
@@ -129,14 +157,16 @@ class Authentication:
         )
 
 
-def make_authentication(settings: AuthSettings, *, issuer: str, limits: RateLimits) -> Authentication:
+def make_authentication(settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> Authentication:
     """Bind the mechanisms to the settings.
 
     Args:
-        settings: Of identity.
+        settings: The settings of identity.
         issuer: The name of this service in its tokens.
-        limits: Where failed logins are counted.
+        limits: Where wrong passwords are counted.
+        roles: The scopes of each role.
     """
+    secret = settings.secret_key.get_secret_value()
     lifetime = timedelta(minutes=settings.access_token_expire_minutes)
     # A session revoked longer ago than this has no access token left that could be good.
     memory = lifetime + timedelta(seconds=2 * settings.token_leeway_seconds)
@@ -152,12 +182,15 @@ def make_authentication(settings: AuthSettings, *, issuer: str, limits: RateLimi
             concurrency=settings.argon2_concurrency,
         ),
         tokens=AccessTokens(
-            secret=settings.secret_key.get_secret_value(),
+            secret=secret,
             issuer=issuer,
             lifetime_seconds=int(lifetime.total_seconds()),
             leeway_seconds=settings.token_leeway_seconds,
         ),
+        devices=DeviceTokens(secret=secret),
         revoked=RevokedSessions(load_revoked, refresh_seconds=settings.revocation_refresh_seconds),
         guessing=GuessingLimits(limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds),
+        roles=roles,
         refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
+        refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
     )

@@ -1,10 +1,10 @@
 """Limits on guessing passwords: few from one place to one account, more where either varies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from app.core.exceptions import RateLimitError
+from app.core.exceptions import AuthenticationError, RateLimitError
 from app.core.security import Rate, RateLimits
 
 # Of one account from anywhere, or of any account from one address: people share addresses, attackers spread.
@@ -12,11 +12,12 @@ _WIDER: Final = 10
 
 
 class GuessingLimits:
-    """Counts failures by account, by address, and by both.
+    """Counts wrong passwords: a known device's by itself, all others by account, by address, and by both.
 
     Args:
-        limits: Where they are counted.
-        attempts: How many failures one address has for one account; ten times as many where only one is the same.
+        limits: The allowances.
+        attempts: Wrong passwords for one account from one address or known device; ten times as many where only the
+            account or only the address is the same.
         window_seconds: How long they count.
     """
 
@@ -26,21 +27,40 @@ class GuessingLimits:
         self._many = Rate(times=attempts * _WIDER, seconds=window_seconds)
 
     @asynccontextmanager
-    async def attempt(self, account: str, address: str) -> AsyncIterator[None]:
-        """Count the block as a failure unless it succeeds. Counted first, so that parallel guesses do not slip through.
+    async def attempt(self, account: str, address: str, *, device: str | None) -> AsyncIterator[None]:
+        """Count the block as a guess if it raises AuthenticationError; an outage or a success is none.
+
+        Counted first and taken back later, so that parallel guesses do not slip through.
+
+        Args:
+            account: The account that is guessed at.
+            address: The caller's address.
+            device: A device that has logged in to this account before; None if it is not known to have. Nothing that
+                others do counts against it.
 
         Raises:
             RateLimitError: There were too many.
         """
-        used: list[tuple[str, Rate]] = []
-        for key, rate in (
-            (f"guess:{account}:{address}", self._few),
-            (f"guess:account:{account}", self._many),
-            (f"guess:address:{address}", self._many),
-        ):
-            if wait := await self._limits.hit(key, rate):
-                raise RateLimitError(int(wait) + 1)
-            used.append((key, rate))
-        yield
-        for key, rate in used:
-            await self._limits.refund(key, rate)
+        counted: list[tuple[str, Rate]] = []
+        guessed = False
+        try:
+            for key, rate in self._allowances(account, address, device):
+                if wait := await self._limits.hit(key, rate):
+                    raise RateLimitError(int(wait) + 1)
+                counted.append((key, rate))
+            yield
+        except AuthenticationError:
+            guessed = True
+            raise
+        finally:
+            if not guessed:
+                for key, rate in counted:
+                    await self._limits.refund(key, rate)
+
+    def _allowances(self, account: str, address: str, device: str | None) -> Iterator[tuple[str, Rate]]:
+        if device is not None:
+            yield f"guess:device:{device}:{account}", self._few
+            return
+        yield f"guess:{account}:{address}", self._few
+        yield f"guess:account:{account}", self._many
+        yield f"guess:address:{address}", self._many

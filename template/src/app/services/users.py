@@ -7,24 +7,27 @@ from uuid import UUID
 from app.core.config.auth import SignUp
 from app.core.database import ReadSession
 from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
-from app.core.security import PasswordHasher, Principal, fingerprint, new_credential
+from app.core.security import PasswordHasher, Principal, Roles, allowed_scopes, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
-from app.models.domain.user import User
+from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.user import UserCreate
+from app.models.schemas.user import UserCreate, UserRead
 from app.repositories import api_keys, users
 
-# What the key is shown by in lists.
+# Of the key, in lists.
 _HINT_CHARACTERS: Final = 4
 
 
-async def create_user(new: UserCreate, *, passwords: PasswordHasher, scopes: Iterable[str]) -> User:
-    """A new user.
+async def create_user(
+    new: UserCreate, *, passwords: PasswordHasher, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()
+) -> User:
+    """Create a user.
 
     Args:
         new: Address and password.
         passwords: Hashes the password, before a connection is taken.
-        scopes: What the user's credentials may allow.
+        role: The user's role, from which scopes follow whenever a token is issued.
+        grants: Scopes beyond the role.
 
     Raises:
         ResourceExistsError: The address is taken.
@@ -32,27 +35,27 @@ async def create_user(new: UserCreate, *, passwords: PasswordHasher, scopes: Ite
     password_hash = await passwords.hash(new.password.get_secret_value())
     async with unit_of_work() as uow:
         user = await users.insert_user(
-            uow.session, email=new.email, password_hash=password_hash, scopes=sorted(set(scopes))
+            uow.session, email=new.email, password_hash=password_hash, role=role, scopes=sorted(set(grants))
         )
         if user is None:
             raise ResourceExistsError("User", new.email)
         return user
 
 
-async def register(new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, scopes: Iterable[str]) -> User:
-    """A new user who came by themselves.
+async def register(new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, roles: Roles) -> UserRead:
+    """Create a user who came by themselves.
 
     Raises:
-        AuthorizationError: Users are made by the service's owner only.
+        AuthorizationError: Only the service's owner makes users.
         ResourceExistsError: The address is taken.
     """
     if policy is not SignUp.OPEN:
         raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
-    return await create_user(new, passwords=passwords, scopes=scopes)
+    return _shown(await create_user(new, passwords=passwords), roles)
 
 
-async def get_user(session: ReadSession, user_id: UUID) -> User:
-    """The active user of this key.
+async def get_user(session: ReadSession, user_id: UUID, *, roles: Roles) -> UserRead:
+    """Return the active user of this key.
 
     Raises:
         ResourceNotFoundError: There is none.
@@ -60,11 +63,11 @@ async def get_user(session: ReadSession, user_id: UUID) -> User:
     user = await users.find_user(session, user_id)
     if user is None:
         raise ResourceNotFoundError("User", user_id)
-    return user
+    return _shown(user, roles)
 
 
-async def identify_api_key(session: ReadSession, key: str) -> Principal:
-    """Who an API key speaks for: its own scopes, as far as its owner still has them.
+async def identify_api_key(session: ReadSession, key: str, *, roles: Roles) -> Principal:
+    """Return the caller an API key speaks for, with its scopes as far as its owner has them now.
 
     Raises:
         AuthenticationError: It is unknown, revoked or expired, or its owner is not active.
@@ -72,11 +75,12 @@ async def identify_api_key(session: ReadSession, key: str) -> Principal:
     owner = await api_keys.find_owner(session, fingerprint(key))
     if owner is None:
         raise AuthenticationError("The API key is invalid.")
-    return Principal(user_id=owner.user_id, scopes=frozenset(owner.key_scopes) & frozenset(owner.user_scopes))
+    scopes = allowed_scopes(roles, owner.role, owner.grants).intersection(owner.key_scopes)
+    return Principal(user_id=owner.user_id, scopes=scopes)
 
 
 async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreate) -> ApiKeyCreated:
-    """A new key of the caller's; the only time it is shown.
+    """Create a key of the caller's; the only time it is shown.
 
     Raises:
         AuthorizationError: It would allow more than the caller may.
@@ -98,7 +102,7 @@ async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreat
 
 
 async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyRead]:
-    """A user's keys, without the keys themselves."""
+    """Return a user's keys, without the keys themselves."""
     return [ApiKeyRead.model_validate(key) for key in await api_keys.list_api_keys(session, user_id)]
 
 
@@ -110,3 +114,8 @@ async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
     """
     if not await api_keys.revoke_api_key(uow.session, user_id, key_id):
         raise ResourceNotFoundError("API key", key_id)
+
+
+def _shown(user: User, roles: Roles) -> UserRead:
+    scopes = sorted(allowed_scopes(roles, user.role, user.scopes))
+    return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)

@@ -1,45 +1,25 @@
 """Registering, logging in, staying logged in, logging out."""
 
-import asyncio
 import dataclasses
 from typing import Any
 
 import pytest
-from dirty_equals import IsDatetime, IsInt, IsStr, IsUUID
+from dirty_equals import IsDatetime, IsStr, IsUUID
 from fastapi import FastAPI
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
 
 from app.api.state import ProcessState
 from app.core.config.auth import SignUp
-from tests.clients import make_client
 from tests.factories import PASSWORD, make_user
+from tests.logins import AUTH, ME, log_in, me, refresh, register
 
 pytestmark = pytest.mark.anyio
-
-AUTH = "/api/v1/auth"
-ME = "/api/v1/users/me"
 
 
 @pytest.fixture
 def process(app: FastAPI) -> ProcessState:
     state: ProcessState = app.state.process
     return state
-
-
-async def register(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> Response:
-    return await client.post(f"{AUTH}/register", json={"email": email, "password": password})
-
-
-async def log_in(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> Response:
-    return await client.post(f"{AUTH}/login", json={"email": email, "password": password})
-
-
-async def refresh(client: AsyncClient, tokens: dict[str, Any]) -> Response:
-    return await client.post(f"{AUTH}/refresh", json={"refresh_token": tokens["refresh_token"]})
-
-
-async def me(client: AsyncClient, tokens: dict[str, Any]) -> Response:
-    return await client.get(ME, headers={"Authorization": f"Bearer {tokens['access_token']}"})
 
 
 async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient, process: ProcessState) -> None:
@@ -50,7 +30,8 @@ async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient, pro
     assert registered.json() == {
         "id": IsUUID(),
         "email": "ada@example.com",
-        "scopes": sorted(process.user_scopes),
+        "role": "user",
+        "scopes": sorted(process.authentication.roles["user"]),
         "created_at": IsDatetime(iso_string=True),
     }
     assert tokens.status_code == 200
@@ -59,6 +40,7 @@ async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient, pro
         "refresh_token": IsStr(regex=r"rt_[\w-]{43}"),
         "token_type": "Bearer",
         "expires_in": 900,
+        "device_token": IsStr(regex=r"dt_[\w-]{22}\.[\w-]{43}"),
     }
     assert (await me(anonymous, tokens.json())).json() == registered.json()
 
@@ -106,87 +88,6 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(anonymou
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.headers["WWW-Authenticate"] == "Bearer"
     assert {**wrong.json(), "request_id": ""} == {**unknown.json(), "request_id": ""}
-
-
-async def test_guessing_is_slowed_down_by_account_and_address_and_success_costs_nothing(
-    app: FastAPI, anonymous: AsyncClient
-) -> None:
-    await register(anonymous)
-    for _ in range(8):
-        assert (await log_in(anonymous)).status_code == 200
-
-    guesses = [await log_in(anonymous, password=f"guess number {number}") for number in range(6)]
-    async with make_client(app) as elsewhere:
-        from_elsewhere = await log_in(elsewhere)
-
-    assert [guess.status_code for guess in guesses] == [401] * 5 + [429]
-    assert guesses[-1].json()["error_code"] == "RATE_LIMITED"
-    assert int(guesses[-1].headers["Retry-After"]) == IsInt(ge=1, le=181)
-    assert (await log_in(anonymous)).status_code == 429, "not even the right password gets through"
-    assert from_elsewhere.status_code == 200
-
-
-async def test_guessing_in_parallel_does_not_slip_through(scratch_client: AsyncClient) -> None:
-    await register(scratch_client)
-
-    guesses = await asyncio.gather(*(log_in(scratch_client, password=f"guess number {number}") for number in range(12)))
-
-    assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
-
-
-async def test_one_address_cannot_try_many_accounts(anonymous: AsyncClient) -> None:
-    guesses = [await log_in(anonymous, email=f"user-{number}@example.com") for number in range(51)]
-
-    assert [guess.status_code for guess in guesses] == [401] * 50 + [429]
-
-
-async def test_registration_is_limited_by_address(app: FastAPI, anonymous: AsyncClient) -> None:
-    answers = [await register(anonymous, f"user-{number}@example.com") for number in range(21)]
-    async with make_client(app, address="2001:db8::1") as one, make_client(app, address="2001:db8::ffff") as two:
-        neighbours = [await register(one, password="x") for _ in range(20)] + [await register(two, password="x")]
-
-    assert [answer.status_code for answer in answers] == [201] * 20 + [429]
-    assert [answer.status_code for answer in neighbours][-1] == 429, "a network of IPv6 counts as one caller"
-
-
-async def test_a_refresh_token_is_good_once_and_gives_a_new_pair(anonymous: AsyncClient) -> None:
-    await register(anonymous)
-    first = (await log_in(anonymous)).json()
-
-    second = (await refresh(anonymous, first)).json()
-    third = (await refresh(anonymous, second)).json()
-
-    assert len({each["refresh_token"] for each in (first, second, third)}) == 3
-    assert (await me(anonymous, third)).status_code == 200
-
-
-async def test_a_reused_refresh_token_ends_the_session_for_everybody(anonymous: AsyncClient) -> None:
-    await register(anonymous)
-    stolen = (await log_in(anonymous)).json()
-    other_session = (await log_in(anonymous)).json()
-    thief = (await refresh(anonymous, stolen)).json()
-
-    reused = await refresh(anonymous, stolen)
-
-    assert reused.status_code == 401
-    assert (await refresh(anonymous, thief)).status_code == 401, "the family's newest token is refused, too"
-    assert (await me(anonymous, thief)).status_code == 401, "and so are its access tokens"
-    assert (await me(anonymous, stolen)).status_code == 401
-    assert (await me(anonymous, other_session)).status_code == 200
-    assert (await refresh(anonymous, other_session)).status_code == 200
-
-
-async def test_of_parallel_uses_of_one_refresh_token_at_most_one_succeeds(
-    app: FastAPI, scratch_client: AsyncClient
-) -> None:
-    await register(scratch_client)
-    tokens = (await log_in(scratch_client)).json()
-
-    answers = await asyncio.gather(*(refresh(scratch_client, tokens) for _ in range(8)))
-
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
-    winner = next(answer.json() for answer in answers if answer.status_code == 200)
-    assert (await refresh(scratch_client, winner)).status_code == 401, "the others were reuse"
 
 
 @pytest.mark.parametrize("token", ["", "rt_", "x" * 200, "rt_" + "A" * 43, "é", "\0", "' OR 1=1 --"])

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prompt_toolkit.application import create_app_session
@@ -10,17 +11,19 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from app.core.config import get_settings
-from app.core.database import WriteSession, close_database, init_database
+from app.core.database import WriteSession, close_database, init_database, migration_engine
 from app.core.events import EventBus
 from app.core.exceptions import AuthenticationError
 from app.core.security import MemoryRateLimits
 from app.core.uow import UnitOfWork
 from app.models.schemas.auth import Login
 from app.services.authentication import make_authentication
-from app.wiring import DISTRIBUTION, USER_SCOPES
+from app.wiring import DISTRIBUTION, ROLES, USER_SCOPES
 from tests.buses import Counted
+from tests.factories import make_settings
 from tests.integration.cli.conftest import Result, Run
 
 ADDRESS = "ada@example.com"
@@ -69,7 +72,9 @@ def scopes_of(address: str, password: str) -> set[str]:
         settings = get_settings()
         init_database(settings.database)
         try:
-            authentication = make_authentication(settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits())
+            authentication = make_authentication(
+                settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits(), roles=ROLES
+            )
             tokens = await authentication.log_in(
                 Login(email=address, password=SecretStr(password)), address="the machine of the test"
             )
@@ -111,11 +116,22 @@ def test_what_app_users_create_records_reaches_subscribers(app_users: Run, monke
     assert heard == [7]
 
 
-def test_a_users_scopes_can_be_chosen(app_users: Run) -> None:
+def test_users_create_grants_scopes_beyond_the_role(app_users: Run) -> None:
     scopes = ["--scope", "reports:read", "--scope", "reports:write"]
     assert app_users("--email", ADDRESS, *scopes, "--password-stdin", stdin=PASSWORD).code == 0
 
-    assert scopes_of(ADDRESS, PASSWORD) == {"reports:read", "reports:write"}
+    assert scopes_of(ADDRESS, PASSWORD) == {*USER_SCOPES, "reports:read", "reports:write"}
+
+
+def test_users_create_gives_a_role_of_the_table_and_no_other(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = app_users("--email", ADDRESS, "--role", "clerk", "--password-stdin", stdin=PASSWORD)
+    monkeypatch.setitem(ROLES, "clerk", ["reports:read"])
+    made = app_users("--email", ADDRESS, "--role", "clerk", "--password-stdin", stdin=PASSWORD)
+
+    assert (refused.code, made.code) == (1, 0)
+    assert "clerk" in refused.err
+    assert "Choose one of user." in refused.err
+    assert scopes_of(ADDRESS, PASSWORD) == {"reports:read"}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--email", ADDRESS)], ids=["the address", "the password"])
@@ -188,3 +204,27 @@ def test_whoever_interrupts_a_question_makes_no_user(keys: str, type_in: Callabl
     assert "created" not in result.out
     with pytest.raises(AuthenticationError):
         scopes_of(ADDRESS, PASSWORD)
+
+
+def test_revision_gives_the_users_of_a_database_without_roles_the_ordinary_one(
+    app_users: Run, app_command: Run, scratch_url: str
+) -> None:
+    def change(statement: str) -> list[Any]:
+        async def run() -> list[Any]:
+            engine = migration_engine(make_settings(database_url=scratch_url).database)
+            async with engine.begin() as connection:
+                done = await connection.execute(text(statement))
+                rows = list(done.scalars()) if done.returns_rows else []
+            await engine.dispose()
+            return rows
+
+        return asyncio.run(run())
+
+    assert app_users("--email", ADDRESS, "--scope", "old:read", "--password-stdin", stdin=PASSWORD).code == 0
+    change("ALTER TABLE users DROP COLUMN role")  # as 0.1.1 made it
+
+    assert app_command("db", "revision", "-m", "roles").code == 0
+    assert app_command("db", "upgrade").code == 0
+    assert app_command("db", "check").code == 0
+    assert change("SELECT role FROM users") == ["user"]
+    assert scopes_of(ADDRESS, PASSWORD) == {*USER_SCOPES, "old:read"}

@@ -9,8 +9,7 @@ from app.api.dependencies import Process, UnitOfWork
 from app.api.identity import ClientAddress, LoggedIn, limited_to
 from app.api.openapi import problems
 from app.core.security import Rate
-from app.models.domain.user import User
-from app.models.schemas.auth import Login, PasswordChange, Refresh, Tokens
+from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Refresh, Tokens
 from app.models.schemas.user import UserCreate, UserRead
 from app.services import users
 
@@ -25,20 +24,22 @@ _REFRESHES: Final = Rate(times=60, seconds=60)
 @router.post(
     "/register",
     status_code=HTTPStatus.CREATED,
-    response_model=UserRead,
     responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[Depends(limited_to("register", _REGISTRATIONS))],
 )
-async def register(new: UserCreate, process: Process) -> User:
+async def register(new: UserCreate, process: Process) -> UserRead:
     """Make a user of one's own; 403 where AUTH_SIGN_UP is closed."""
-    return await users.register(
-        new, policy=process.sign_up, passwords=process.authentication.passwords, scopes=process.user_scopes
-    )
+    identity = process.authentication
+    return await users.register(new, policy=process.sign_up, passwords=identity.passwords, roles=identity.roles)
 
 
 @router.post("/login", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS))
-async def log_in(login: Login, process: Process, address: ClientAddress) -> Tokens:
-    """Start a session: an access token for the next minutes, a refresh token for the time after."""
+async def log_in(login: Login, process: Process, address: ClientAddress) -> LoginTokens:
+    """Start a session: an access token for the next minutes, a refresh token for the time after.
+
+    Wrong passwords are limited by account and by address. A device that sends the `device_token` of an earlier login
+    has a limit of its own, which other callers' guesses do not touch.
+    """
     return await process.authentication.log_in(login, address=address)
 
 
@@ -48,7 +49,11 @@ async def log_in(login: Login, process: Process, address: ClientAddress) -> Toke
     dependencies=[Depends(limited_to("refresh", _REFRESHES))],
 )
 async def refresh(token: Refresh, process: Process, uow: UnitOfWork) -> Tokens:
-    """Exchange a refresh token, which is good once; a second use ends the session for everybody who has a copy."""
+    """Exchange a refresh token for a new pair, with the scopes that the user has now.
+
+    Tabs that share a token, and a client whose answer was lost, may use it again for AUTH_REFRESH_GRACE_SECONDS after
+    its first use; a later use says that there is a copy, and ends the session with all tokens that came of it.
+    """
     return await process.authentication.refresh(uow, token.refresh_token.get_secret_value())
 
 
@@ -58,7 +63,7 @@ async def refresh(token: Refresh, process: Process, uow: UnitOfWork) -> Tokens:
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
 )
 async def log_out(caller: LoggedIn, process: Process, uow: UnitOfWork) -> None:
-    """End this session: its tokens are refused from now on."""
+    """End this session: all its tokens, those of other tabs included, are refused from now on."""
     await process.authentication.log_out(uow, caller)
 
 

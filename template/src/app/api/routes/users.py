@@ -7,10 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from app.api.dependencies import ReadSession, UnitOfWork
+from app.api.dependencies import Process, ReadSession, UnitOfWork
 from app.api.identity import Caller, LoggedIn
 from app.api.openapi import problems
-from app.models.domain.user import User
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
 from app.models.schemas.user import UserRead
 from app.services import users
@@ -18,10 +17,10 @@ from app.services import users
 router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HTTPStatus.UNAUTHORIZED))
 
 
-@router.get("/me", response_model=UserRead, responses=problems(HTTPStatus.NOT_FOUND))
-async def get_me(caller: Caller, session: ReadSession) -> User:
-    """Who is calling."""
-    return await users.get_user(session, caller.user_id)
+@router.get("/me", responses=problems(HTTPStatus.NOT_FOUND))
+async def get_me(caller: Caller, session: ReadSession, process: Process) -> UserRead:
+    """Return the user who is calling."""
+    return await users.get_user(session, caller.user_id, roles=process.authentication.roles)
 
 
 @router.post("/me/api-keys", status_code=HTTPStatus.CREATED, responses=problems(HTTPStatus.FORBIDDEN))

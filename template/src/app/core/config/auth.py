@@ -44,6 +44,14 @@ class AuthSettings(SettingsSection):
     refresh_token_expire_days: int = Field(
         default=30, ge=1, le=366, description="How long a session lasts without being used."
     )
+    refresh_grace_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=300,
+        validation_alias="AUTH_REFRESH_GRACE_SECONDS",
+        description="How long after its first use a refresh token may be used again: two tabs of a browser, or a lost "
+        "answer. Later, a second use ends the session.",
+    )
     token_leeway_seconds: int = Field(
         default=10,
         ge=0,
@@ -63,15 +71,16 @@ class AuthSettings(SettingsSection):
         ge=1,
         le=1000,
         validation_alias="AUTH_LOGIN_ATTEMPTS",
-        description="Failed logins to one account from one address in AUTH_LOGIN_WINDOW_SECONDS; ten times as many "
-        "from one address to any account, or to one account from anywhere.",
+        description="Wrong passwords for one account from one address, or from one device that has logged in before, "
+        "in AUTH_LOGIN_WINDOW_SECONDS; ten times as many from one address to any account, or to one account from "
+        "anywhere, which known devices do not count towards.",
     )
     login_window_seconds: int = Field(
         default=900,
         ge=1,
         le=86_400,
         validation_alias="AUTH_LOGIN_WINDOW_SECONDS",
-        description="How long failed logins count.",
+        description="How long wrong passwords count.",
     )
     argon2_memory_kib: int = Field(
         default=65_536, ge=64, le=4_194_304, description="Memory that hashing one password takes, in KiB."

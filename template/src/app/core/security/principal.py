@@ -1,10 +1,19 @@
-"""Who a request speaks for."""
+"""The caller a request speaks for, and the scopes that follow from a role."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
 from app.core.exceptions import AuthorizationError
+
+# The scopes of each role, by its name.
+Roles = Mapping[str, Collection[str]]
+
+
+def allowed_scopes(roles: Roles, role: str, grants: Iterable[str]) -> frozenset[str]:
+    """Return the scopes of a role, and those granted beyond it. A role that the table does not name has none."""
+    return frozenset(roles.get(role, ())).union(grants)
 
 
 @dataclass(frozen=True, kw_only=True)

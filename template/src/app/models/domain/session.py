@@ -1,4 +1,4 @@
-"""The `sessions` and `refresh_tokens` tables: a login, and the chain of tokens that keeps it alive."""
+"""The `sessions` and `refresh_tokens` tables: a login, and the tokens that keep it alive."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from app.core.database import Base, UuidKey
 
 
 class Session(UuidKey, Base):
-    """A login and what came of it: the family of its refresh tokens. Ends for good when it is revoked."""
+    """A login and the family of refresh tokens that came of it. Ends for good when it is revoked."""
 
     __tablename__ = "sessions"
 
@@ -25,11 +25,12 @@ class Session(UuidKey, Base):
 
 
 class RefreshToken(UuidKey, Base):
-    """One link of the chain: good once, and until it expires.
+    """One of a family: good until it is used or expires.
 
     Attributes:
         fingerprint: SHA-256 of the token, which itself is stored nowhere.
-        used_at: When it was exchanged for the next one; a second time means that somebody has a copy.
+        used_at: When it was first exchanged for another. Soon after, a browser's second tab may do so as well; later,
+            there is a copy.
     """
 
     __tablename__ = "refresh_tokens"

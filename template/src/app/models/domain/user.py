@@ -1,18 +1,24 @@
 """The `users` table."""
 
+from typing import Final
+
 from sqlalchemy import ARRAY, String, Text, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.database import Base, Timestamps, UuidKey
 
+# The role of a user who was given no other.
+DEFAULT_ROLE: Final = "user"
+
 
 class User(UuidKey, Timestamps, Base):
-    """Somebody who can log in.
+    """An account that can log in.
 
     Attributes:
         email: In lower case: two spellings of an address are one user.
         password_hash: Argon2id, with its parameters and salt.
-        scopes: What this user's credentials may allow at most.
+        role: A name in ROLES of `app.wiring`, whose scopes this user has as long as they stand there.
+        scopes: Grants beyond the role.
         is_active: Whether credentials count at all.
     """
 
@@ -20,5 +26,6 @@ class User(UuidKey, Timestamps, Base):
 
     email: Mapped[str] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text, server_default=text(f"'{DEFAULT_ROLE}'"))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     is_active: Mapped[bool] = mapped_column(server_default=true())

@@ -13,16 +13,23 @@ Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), F
 
 
 class Login(BaseModel):
-    """Who is logging in."""
+    """An address and its password, and what the device has kept of an earlier login."""
 
     model_config = ConfigDict(extra="forbid")
 
     email: Email
     password: Password
+    device_token: SecretStr | None = Field(
+        default=None,
+        max_length=200,
+        description="The device token of an earlier login of this user on this device. With it, wrong passwords that "
+        "others try do not lock this device out.",
+        examples=["dt_…"],
+    )
 
 
 class Refresh(BaseModel):
-    """A refresh token, to be exchanged for new tokens. It is good once."""
+    """A refresh token, to be exchanged for new tokens."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,12 +46,22 @@ class PasswordChange(BaseModel):
 
 
 class Tokens(BaseModel):
-    """What a login gives (RFC 6749, 5.1)."""
+    """Tokens of a session (RFC 6749, 5.1)."""
 
     access_token: str = Field(description="For `Authorization: Bearer …`.", examples=["eyJ…"])
-    refresh_token: str = Field(description="Gets the next pair; good once.", examples=["rt_…"])
+    refresh_token: str = Field(description="Gets the next pair: keep that, this one is used then.", examples=["rt_…"])
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 — RFC 6749's name for a kind of token
     expires_in: int = Field(description="Seconds until the access token expires.", examples=[900])
+
+
+class LoginTokens(Tokens):
+    """Tokens of a new session, and one for the device."""
+
+    device_token: str = Field(
+        description="Says at the next login that this device has logged in before. Keep it, also after a logout: in a "
+        "page's storage or a program's files. It opens nothing by itself.",
+        examples=["dt_…"],
+    )
 
 
 class ApiKeyCreate(BaseModel):

@@ -42,5 +42,9 @@ class UserRead(BaseModel):
 
     id: UUID
     email: str = Field(examples=["ada@example.com"])
-    scopes: list[str] = Field(examples=[["items:read", "items:write"]])
+    role: str = Field(examples=["user"])
+    scopes: list[str] = Field(
+        description="Everything this user may: what the role allows, and what was granted beyond it.",
+        examples=[["items:read", "items:write"]],
+    )
     created_at: datetime

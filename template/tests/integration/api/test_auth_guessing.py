@@ -1,0 +1,192 @@
+"""Wrong passwords: who is slowed down, who is not, and what is no guess."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dirty_equals import IsInt
+from fastapi import FastAPI
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.core.config import ApplicationSettings
+from tests.applications import running
+from tests.clients import make_client
+from tests.databases import DatabaseServer
+from tests.factories import PASSWORD
+from tests.logins import AUTH, allowing_guesses, bearer, log_in, register, unused_email
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def email() -> str:
+    return unused_email()
+
+
+@pytest.fixture
+def two_guesses(app: FastAPI) -> Iterator[None]:
+    with allowing_guesses(app, 2):
+        yield
+
+
+async def guess(client: AsyncClient, email: str, times: int, **more: Any) -> list[int]:
+    """Send wrong passwords, one after the other, and return the statuses."""
+    return [(await log_in(client, email, f"guess {number}", **more)).status_code for number in range(times)]
+
+
+async def guess_from_everywhere(app: FastAPI, email: str, times: int, **more: Any) -> list[int]:
+    """Send wrong passwords, each from an address of its own, and return the statuses."""
+    statuses: list[int] = []
+    for _ in range(times):
+        async with make_client(app) as stranger:
+            statuses += await guess(stranger, email, 1, **more)
+    return statuses
+
+
+async def test_guessing_is_slowed_down_by_account_and_address_and_success_costs_nothing(
+    app: FastAPI, anonymous: AsyncClient, email: str
+) -> None:
+    await register(anonymous, email)
+    for _ in range(8):
+        assert (await log_in(anonymous, email)).status_code == 200
+
+    guesses = [await log_in(anonymous, email, password=f"guess number {number}") for number in range(6)]
+    async with make_client(app) as elsewhere:
+        from_elsewhere = await log_in(elsewhere, email)
+
+    assert [guess.status_code for guess in guesses] == [401] * 5 + [429]
+    assert guesses[-1].json()["error_code"] == "RATE_LIMITED"
+    assert int(guesses[-1].headers["Retry-After"]) == IsInt(ge=1, le=181)
+    assert (await log_in(anonymous, email)).status_code == 429, "not even the right password gets through"
+    assert from_elsewhere.status_code == 200
+
+
+async def test_guessing_in_parallel_does_not_slip_through(scratch_client: AsyncClient, email: str) -> None:
+    await register(scratch_client, email)
+
+    guesses = await asyncio.gather(
+        *(log_in(scratch_client, email, password=f"guess number {number}") for number in range(12))
+    )
+
+    assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
+
+
+async def test_one_address_cannot_try_many_accounts(anonymous: AsyncClient, email: str) -> None:
+    guesses = [await log_in(anonymous, email=f"user-{number}@example.com") for number in range(51)]
+
+    assert [guess.status_code for guess in guesses] == [401] * 50 + [429]
+
+
+async def test_login_from_a_known_device_is_not_kept_out_by_strangers(
+    app: FastAPI, anonymous: AsyncClient, email: str
+) -> None:
+    await register(anonymous, email)
+    known = {"device_token": (await log_in(anonymous, email)).json()["device_token"]}
+
+    assert await guess_from_everywhere(app, email, 52) == [401] * 50 + [429] * 2
+    async with make_client(app) as stranger, make_client(app) as travelling:
+        assert await guess(stranger, email, 1, device_token="dt_made.up") == [429]
+        away = await log_in(stranger, email)
+        at_home = [await log_in(each, email, **known) for each in (anonymous, travelling)]
+
+    assert away.status_code == 429
+    assert int(away.headers["Retry-After"]) == IsInt(ge=1, le=19)
+    assert [answer.status_code for answer in at_home] == [200, 200]
+    assert {answer.json()["device_token"] for answer in at_home} == set(known.values())
+
+
+@pytest.mark.usefixtures("two_guesses")
+async def test_login_from_a_known_device_is_not_kept_out_by_its_address(anonymous: AsyncClient, email: str) -> None:
+    await register(anonymous, email)
+    session = (await log_in(anonymous, email)).json()
+    neighbours = [(await log_in(anonymous, f"user-{number}@example.com")).status_code for number in range(21)]
+    change = {"current_password": PASSWORD, "new_password": "a new horse battery staple"}
+
+    assert neighbours[-1] == 429
+    assert (await log_in(anonymous, email)).status_code == 429
+    assert (await log_in(anonymous, email, device_token=session["device_token"])).status_code == 200
+    assert (await anonymous.post(f"{AUTH}/password", json=change, headers=bearer(session))).status_code == 204
+
+
+@pytest.mark.usefixtures("two_guesses")
+async def test_login_counts_wrong_passwords_of_a_known_device_wherever_it_is(
+    app: FastAPI, anonymous: AsyncClient, email: str
+) -> None:
+    await register(anonymous, email)
+    known = {"device_token": (await log_in(anonymous, email)).json()["device_token"]}
+
+    assert await guess_from_everywhere(app, email, 3, **known) == [401] * 2 + [429]
+    assert (await log_in(anonymous, email, **known)).status_code == 429
+    assert (await log_in(anonymous, email)).status_code == 200, "the device is locked out, not the account"
+
+
+@pytest.mark.usefixtures("two_guesses")
+async def test_login_takes_no_device_token_but_the_accounts_own(anonymous: AsyncClient, email: str) -> None:
+    another = unused_email()
+    for each in (email, another):
+        await register(anonymous, each)
+    token = (await log_in(anonymous, email)).json()["device_token"]
+    name, _, signature = token.partition(".")
+    forged = (
+        (await log_in(anonymous, another)).json()["device_token"],
+        token[:-1],
+        f"{token}A",
+        f"{name[:-1]}{'A' if name[-1] != 'A' else 'B'}.{signature}",
+        token.removeprefix("dt_"),
+        "é",
+        "",
+    )
+    assert await guess(anonymous, email, 2) == [401] * 2
+
+    refused = [(await log_in(anonymous, email, device_token=each)).status_code for each in forged]
+
+    assert refused == [429] * len(forged)
+    assert (await log_in(anonymous, email, device_token=token)).status_code == 200
+
+
+@pytest.mark.usefixtures("two_guesses")
+async def test_login_refused_by_one_limit_uses_up_no_other(app: FastAPI, anonymous: AsyncClient, email: str) -> None:
+    await register(anonymous, email)
+    await guess_from_everywhere(app, email, 20)
+    async with make_client(app) as stranger:
+        refused = [(await log_in(stranger, email)).status_code for _ in range(20)]
+        others = [(await log_in(stranger, unused_email())).status_code for _ in range(20)]
+
+    assert refused == [429] * 20
+    assert others == [401] * 20
+
+
+async def test_an_outage_of_the_database_is_no_guess(
+    settings: ApplicationSettings, server: DatabaseServer, scratch_url: str, email: str
+) -> None:
+    name = scratch_url.rpartition("/")[2].partition("?")[0]
+
+    async def allow_connections(allowed: str) -> None:
+        await asyncio.to_thread(server._execute, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+        await asyncio.to_thread(server.disconnect, name)
+
+    async with running(settings.with_database_url(scratch_url)) as client:
+        await register(client, email)
+        token = (await log_in(client, email)).json()["device_token"]
+        await allow_connections("false")
+        during = [await log_in(client, email, **known) for known in ({}, {"device_token": token}) for _ in range(8)]
+        await allow_connections("true")
+
+        assert {answer.status_code for answer in during} == {503}
+        assert await guess(client, email, 6) == [401] * 5 + [429]
+        assert await guess(client, email, 6, device_token=token) == [401] * 5 + [429]
+
+
+async def test_a_deactivated_user_on_a_known_device_is_refused_like_an_unknown_one(
+    anonymous: AsyncClient, email: str, transaction: AsyncConnection
+) -> None:
+    await register(anonymous, email)
+    known = {"device_token": (await log_in(anonymous, email)).json()["device_token"]}
+    await transaction.exec_driver_sql("UPDATE users SET is_active = false")
+
+    refused, unknown = await log_in(anonymous, email, **known), await log_in(anonymous, "bob@example.com", **known)
+
+    assert refused.status_code == unknown.status_code == 401
+    assert {**refused.json(), "request_id": ""} == {**unknown.json(), "request_id": ""}

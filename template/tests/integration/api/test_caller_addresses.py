@@ -1,0 +1,147 @@
+"""Everything that is limited by address tells callers apart, in whatever form their addresses arrive."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from httpx import AsyncClient, AsyncHTTPTransport
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.core.security import with_mapped_forms
+from tests.clients import make_client
+from tests.logins import allowing_guesses
+
+pytestmark = pytest.mark.anyio
+
+# More than any route allows an address in its time.
+ENOUGH = 100
+# Each is a way in which an IPv4 caller arrives.
+FORMS: dict[str, Callable[[IPv4Address], str]] = {
+    "plain": str,
+    "dual-stack socket": lambda address: f"::ffff:{address}",
+    "NAT64": lambda address: str(IPv6Address("64:ff9b::") + int(address)),
+    "SIIT": lambda address: str(IPv6Address("::ffff:0:0:0") + int(address)),
+    "6to4": lambda address: str(IPv6Address((0x2002 << 112) + (int(address) << 80) + 1)),
+    "Teredo": lambda address: str(IPv6Address((0x20010000 << 96) + (int(address) ^ 0xFFFFFFFF))),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_guess(app: FastAPI) -> Iterator[None]:
+    """Allow an address ten wrong passwords: passwords take longer than anything else here."""
+    with allowing_guesses(app, 1):
+        yield
+
+
+def limited_requests(app: FastAPI) -> dict[str, Callable[[int], object]]:
+    """Return bodies, wrong ones where only those count, for each path whose documentation has a 429."""
+    bodies: dict[str, Callable[[int], object]] = {
+        "/api/v1/auth/register": lambda _: {"email": "no address", "password": "x"},
+        "/api/v1/auth/login": lambda number: {"email": f"user-{number}@example.com", "password": "wrong"},
+        "/api/v1/auth/refresh": lambda _: {"refresh_token": "rt_unknown"},
+    }
+    limited = {
+        path
+        for path, item in app.openapi()["paths"].items()
+        for operation in item.values()
+        if "429" in operation["responses"]
+    }
+    # A session's own limit, which goes by no address.
+    limited.discard("/api/v1/auth/password")
+    assert limited == bodies.keys(), "give each route that is limited a body above"
+    return bodies
+
+
+async def exhaust(client: AsyncClient, path: str, body: Callable[[int], object], **headers: str) -> None:
+    for number in range(ENOUGH):
+        if (await client.post(path, json=body(number), headers=headers)).status_code == 429:
+            return
+    raise AssertionError(f"{path} is not limited by address")
+
+
+async def test_limits_tell_callers_apart_and_know_each_again_in_every_form(
+    app: FastAPI, transaction: AsyncConnection
+) -> None:
+    for path, body in limited_requests(app).items():
+        async with make_client(app, address="::ffff:192.0.2.1") as client:
+            await exhaust(client, path, body)
+        refused: dict[str, list[bool]] = {}
+        for address in (IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")):
+            for number, (form, written) in enumerate(FORMS.items(), ENOUGH):
+                async with make_client(app, address=written(address)) as client:
+                    answer = await client.post(path, json=body(number))
+                    refused.setdefault(form, []).append(answer.status_code == 429)
+        assert refused == {form: [True, False] for form in FORMS}, path
+
+
+async def test_limits_take_a_network_of_ipv6_for_one_caller(app: FastAPI, transaction: AsyncConnection) -> None:
+    path, body = next(iter(limited_requests(app).items()))
+    async with make_client(app, address="2001:db8::1") as client:
+        await exhaust(client, path, body)
+    statuses = {}
+    for address in ("2001:db8::ffff", "2001:0DB8:0::2", "2001:db8:0:1::1", "64:ff9b:1::1", "64:ff9b:1::2"):
+        async with make_client(app, address=address) as client:
+            statuses[address] = (await client.post(path, json=body(0))).status_code
+
+    assert [address for address, status in statuses.items() if status == 429] == ["2001:db8::ffff", "2001:0DB8:0::2"]
+
+
+@asynccontextmanager
+async def served_on_both(app: FastAPI) -> AsyncIterator[int]:
+    """Serve the application, which has been started, on a dual-stack socket and return its port."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        config = uvicorn.Config(
+            app, lifespan="off", log_config=None, forwarded_allow_ips=with_mapped_forms("127.0.0.1, 10.0.0.0/8")
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def test_limits_tell_callers_of_a_dual_stack_socket_apart(app: FastAPI, transaction: AsyncConnection) -> None:
+    async with served_on_both(app) as port:
+        url = f"http://127.0.0.1:{port}"
+        addresses = (f"127.66.0.{number}" for number in range(1, 255))
+        for path, body in limited_requests(app).items():
+            one, two = (
+                AsyncClient(transport=AsyncHTTPTransport(local_address=next(addresses)), base_url=url) for _ in range(2)
+            )
+            async with one, two:
+                await exhaust(one, path, body)
+                assert (await two.post(path, json=body(0))).status_code != 429, path
+
+
+async def test_limits_believe_a_proxy_on_a_dual_stack_socket(app: FastAPI, transaction: AsyncConnection) -> None:
+    async with served_on_both(app) as port, AsyncClient(base_url=f"http://127.0.0.1:{port}") as proxy:
+        path, body = next(iter(limited_requests(app).items()))
+        await exhaust(proxy, path, body, **{"X-Forwarded-For": "203.0.113.77"})
+        other = await proxy.post(path, json=body(0), headers={"X-Forwarded-For": "203.0.113.78"})
+
+        assert other.status_code != 429
+
+
+@pytest.mark.parametrize(
+    ("networks", "trusted"),
+    [
+        ("127.0.0.1", "127.0.0.1,::ffff:127.0.0.1/128"),
+        ("10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8,::ffff:10.0.0.0/104"),
+        ("*", "*"),
+        ("a socket's name", "a socket's name"),
+    ],
+)
+def test_with_mapped_forms_adds_ipv4_as_a_dual_stack_socket_shows_it(networks: str, trusted: str) -> None:
+    def forms(text: str) -> set[str]:
+        shown = text.replace("::ffff:7f00:1", "::ffff:127.0.0.1").replace("::ffff:a00:0", "::ffff:10.0.0.0")
+        return set(shown.split(","))
+
+    assert forms(with_mapped_forms(networks)) == forms(trusted)

@@ -1,0 +1,64 @@
+"""Registering, logging in and staying logged in, as a client does it."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from httpx import AsyncClient, Response
+
+from app.services.guessing import GuessingLimits
+from tests.factories import PASSWORD
+
+AUTH = "/api/v1/auth"
+ME = "/api/v1/users/me"
+_numbers = itertools.count(1)
+
+
+def unused_email() -> str:
+    """Return an address that no other test has guessed passwords of."""
+    return f"ada-{next(_numbers)}@example.com"
+
+
+@contextmanager
+def with_authentication(app: FastAPI, **changes: Any) -> Iterator[None]:
+    """Change attributes of the application's `Authentication`, such as its roles, for as long as the context lasts."""
+    process = app.state.process
+    authentication = dataclasses.replace(process.authentication, **changes)
+    app.state.process = dataclasses.replace(process, authentication=authentication)
+    try:
+        yield
+    finally:
+        app.state.process = process
+
+
+@contextmanager
+def allowing_guesses(app: FastAPI, attempts: int) -> Iterator[None]:
+    """Have AUTH_LOGIN_ATTEMPTS be this number."""
+    limits = GuessingLimits(app.state.process.rate_limits, attempts=attempts, window_seconds=900)
+    with with_authentication(app, guessing=limits):
+        yield
+
+
+async def register(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> Response:
+    return await client.post(f"{AUTH}/register", json={"email": email, "password": password})
+
+
+async def log_in(
+    client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD, **more: Any
+) -> Response:
+    return await client.post(f"{AUTH}/login", json={"email": email, "password": password, **more})
+
+
+async def refresh(client: AsyncClient, tokens: dict[str, Any]) -> Response:
+    return await client.post(f"{AUTH}/refresh", json={"refresh_token": tokens["refresh_token"]})
+
+
+def bearer(tokens: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+async def me(client: AsyncClient, tokens: dict[str, Any]) -> Response:
+    return await client.get(ME, headers=bearer(tokens))
