@@ -19,6 +19,9 @@ pytestmark = pytest.mark.process
 HALF = 'op.execute("ALTER TABLE users ADD COLUMN half integer")'
 WRONG = 'op.execute("SELECT 1 / 0")'
 UNIQUE = 'op.create_index("uq_half", "users", ["is_active"], unique=True, postgresql_concurrently=True)'
+TWO_USERS = (
+    "INSERT INTO users (id, email, password_hash) SELECT gen_random_uuid(), i || '@x', '' FROM generate_series(1, 2) i"
+)
 # Until a second migrator is connected, beside this one's two connections.
 COMPANY = """op.execute('''DO $$ BEGIN FOR i IN 1..100 LOOP
         PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();
@@ -37,8 +40,8 @@ Query = Callable[[str], Any]
 def query(on_migrated: str) -> Query:
     """Run a statement and return its first value."""
 
-    def query(statement: str) -> Any:  # noqa: ANN401 — whatever it selects
-        async def run() -> Any:  # noqa: ANN401
+    def query(statement: str) -> Any:
+        async def run() -> Any:
             connection = await asyncpg.connect(on_migrated.replace("+asyncpg", ""))
             try:
                 return await connection.fetchval(statement)
@@ -195,9 +198,7 @@ def test_upgrade_that_fails_says_what_is_applied(
 def test_upgrade_that_left_an_invalid_index_names_the_way_on_which_works(
     migration: Migration, app_command: Run, query: Query
 ) -> None:
-    query(
-        "INSERT INTO users (id, email, password_hash) SELECT gen_random_uuid(), i || '@x', '' FROM generate_series(1, 2) i"
-    )
+    query(TWO_USERS)
     migration(HALF, block(UNIQUE))
 
     first = app_command("db", "upgrade")
