@@ -14,14 +14,6 @@ CI = ".github/workflows/ci.yml"
 
 # What production cannot do without beyond its database and its key, in a project with everything.
 # The address is nobody's.
-NEEDED_IN_PRODUCTION = {
-    "STRIPE_ENABLED": "true",
-    "STRIPE_SECRET_KEY": "sk_live_of_nobody",
-    "STRIPE_WEBHOOK_SECRET": "whsec_of_nobody",
-    "STRIPE_RETURN_URL": "https://www.example.com",
-    "STRIPE_API_BASE": "https://127.0.0.1:9",
-}
-
 Manifests = dict[str, dict[str, Any]]
 
 

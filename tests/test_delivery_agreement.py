@@ -15,7 +15,6 @@ from packaging.specifiers import SpecifierSet
 from tests.combinations import BARE, FULL, PYTHONS
 from tests.delivery import (
     CI,
-    NEEDED_IN_PRODUCTION,
     Manifests,
     example_overlay,
     generated_settings,
@@ -34,13 +33,9 @@ SERVER_CONNECTIONS = 100 - 3
 TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 
 # Run inside the rendered project.
-FACTS = (
-    f"""
-NEEDED = {NEEDED_IN_PRODUCTION}
-"""
-    + """
+FACTS = """
 import json, os, pathlib, secrets, tempfile
-os.environ |= NEEDED | {
+os.environ |= {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://app@localhost/app",
     "SECRET_KEY": secrets.token_hex(32),
@@ -63,7 +58,6 @@ print(json.dumps({
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
 """
-)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.combinations import FULL
-from tests.delivery import NEEDED_IN_PRODUCTION
 from tests.image import Stage, allowed_context, build, container_environment
 from tests.projects import Project, Run, tree
 
@@ -131,7 +130,6 @@ def test_image_migrates_serves_and_stops(image: Image, database_url: str) -> Non
     environment = container_environment(
         image.stage,
         image.folder,
-        **NEEDED_IN_PRODUCTION,
         DATABASE_URL=database_url,
         SECRET_KEY=secrets.token_hex(32),
         API_HOST="127.0.0.1",

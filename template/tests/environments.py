@@ -1,15 +1,16 @@
-"""Environments of a process, and what is said about wrong ones."""
+"""Environments of a process, and the problems of wrong ones."""
 
 import pytest
 
 from app.core.config import ApplicationSettings, load_settings
 from app.core.exceptions import ConfigurationError
+from app.core.redaction import redact_text
 
 DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app"
 
 
 def examples() -> dict[str, str]:
-    """What production cannot do without beyond database and key: the settings that give an example of themselves."""
+    """Return values for the settings that a chosen service needs: those that give an example of themselves."""
     return {
         section.variable(name): str(field.examples[0])
         for section in ApplicationSettings.sections().values()
@@ -20,18 +21,24 @@ def examples() -> dict[str, str]:
 
 def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     """Set what production needs, and these variables."""
-    needed = {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL, **examples()}
+    needed = {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL}
     for name, value in {**needed, **variables}.items():
         monkeypatch.setenv(name, value)
 
 
 def problems() -> dict[str, str]:
-    """What `load_settings` complains about: rules by variable."""
+    """Return the problems that `load_settings` reports: rules by variable."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
-    head, *lines = caught.value.message.splitlines()
+    return problems_in(caught.value)
+
+
+def problems_in(error: ConfigurationError) -> dict[str, str]:
+    """Return the problems that an error of the settings tells: rules by variable. The redactor leaves them alone."""
+    head, *lines = error.message.splitlines()
     assert head in {"1 setting is wrong:", f"{len(lines)} settings are wrong:"}
-    assert caught.value.next_step
-    found = dict(line.strip().split(": ", 1) for line in lines)
-    assert caught.value.details == {"variables": [line.strip().split(": ", 1)[0] for line in lines]}
+    assert error.next_step
+    assert redact_text(error.message) == error.message, "the redactor damages it"
+    found = dict(line.removeprefix("  ").split(" ", 1) for line in lines)
+    assert error.details == {"variables": [line.removeprefix("  ").split(" ", 1)[0] for line in lines]}
     return found

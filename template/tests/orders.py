@@ -54,12 +54,14 @@ async def payments_at_stripe(**changes: Any) -> AsyncIterator[StripeServer]:
 
 
 @asynccontextmanager
-async def payments_switched_off(**changes: Any) -> AsyncIterator[None]:
-    """Payments of this process are made up, and webhooks have a secret."""
+async def payments_switched_off(
+    environment: Environment = Environment.DEVELOPMENT, **changes: Any
+) -> AsyncIterator[None]:
+    """Payments of this process are made up, or refused in production; webhooks have a secret."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payment.lifecycle._current, "value", None)
         settings = StripeSettings(**{"webhook_secret": SecretStr(WEBHOOK_SECRET), **changes})
-        payment.init_payment(settings, Environment.DEVELOPMENT)
+        payment.init_payment(settings, environment)
         yield
 
 

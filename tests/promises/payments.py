@@ -76,8 +76,15 @@ PAYMENTS = (
     Promise(
         "production takes no payment in test mode",
         "src/app/core/config/stripe.py",
-        "        if not self.enabled:\n",
+        "        if self.has_test_key:\n",
         "        if self.attempts < 0:\n",
         "tests/unit/core/config/test_stripe.py::test_production_takes_no_payment_in_test_mode",
+    ),
+    Promise(
+        "production makes up no payment where Stripe is switched off",
+        "src/app/core/payment/lifecycle.py",
+        "switched_off=environment is Environment.PRODUCTION and not settings.enabled",
+        "switched_off=False",
+        "tests/integration/payment/test_switched_off.py",
     ),
 )

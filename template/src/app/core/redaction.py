@@ -30,9 +30,9 @@ _NO_SECRET: Final = re.compile(
 # Every repetition ends at a character that cannot begin it again, or is bounded: no text makes the search slow.
 _SENSITIVE_TEXT: Final = re.compile(
     r"""
-      # Credentials in a URL, DSNs included. The second form is a password with an unescaped / or ?; a number before
-      # the slash is a port.
-      (?P<url>://)(?:[^\s/?\#"']{1,300}|[^\s:/?\#@"']{0,100}:(?!\d+[/?\#])[^\s"']{1,300})@
+      # Credentials in a URL, DSNs included, but not the words that stand for them where one is explained. The second
+      # form is a password with an unescaped / or ?; a number before the slash is a port.
+      (?P<url>://)(?!(?-i:USER:PASSWORD|KEY)@)(?:[^\s/?\#"']{1,300}|[^\s:/?\#@"']{0,100}:(?!\d+[/?\#])[^\s"']{1,300})@
       # What is assigned to a telling name, in settings, headers, JSON, queries and the text forms of objects.
     | (?P<assignment>(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|authorization
         |(?:api|private|access|signing|encryption)[_-]?key)\\?["']?\s*[=:]\s*(?:\\?["'])?+)(?!\[redacted\])

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from app.core.config.loading import current_stage, is_set
+from app.core.config.loading import is_set, stage_name
 from app.core.config.secret_keys import new_key
 from app.core.exceptions import ConfigurationError
 from app.core.stage import Environment
@@ -29,7 +29,7 @@ def ensure_env_file(folder: Path) -> bool:
         ConfigurationError: It cannot be written.
     """
     path = folder / ".env"
-    if current_stage() != Environment.DEVELOPMENT or path.exists() or is_set("SECRET_KEY"):
+    if stage_name() != Environment.DEVELOPMENT or path.exists() or is_set("SECRET_KEY"):
         return False
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.

@@ -40,7 +40,9 @@ async def get_signed_event(
 SignedEvent = Annotated[payment.WebhookEvent, Depends(get_signed_event)]
 
 
-@router.post("/webhooks/stripe", responses=problems(HTTPStatus.BAD_REQUEST), openapi_extra=_BODY)
+@router.post(
+    "/webhooks/stripe", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE), openapi_extra=_BODY
+)
 async def receive_event(event: SignedEvent, uow: UnitOfWork) -> WebhookReceipt:
     """Take in an event, once however often it is delivered; any other answer than 200 has it delivered again."""
     return WebhookReceipt(outcome=await webhooks.receive_event(uow, event))

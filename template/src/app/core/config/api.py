@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import ClassVar, Final
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection, Texts
 from app.core.stage import Environment
 
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -18,6 +18,8 @@ class ApiSettings(SettingsSection):
     """Where the server listens and what a request may cost."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
+
+    production_defaults: ClassVar = {"docs_enabled": False}
 
     host: str = Field(
         default="127.0.0.1",
@@ -41,7 +43,7 @@ class ApiSettings(SettingsSection):
         description="The prefix that a proxy in front publishes this service under, such as /shop; requests may "
         "arrive with or without it.",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: Texts = Field(
         default=(),
         description="Host names that requests may be addressed to, separated by commas; *.example.com stands for all "
         "below. Empty: any. Probes of the health are always answered.",
@@ -53,7 +55,9 @@ class ApiSettings(SettingsSection):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, le=1_073_741_824, description="The largest request body that is read."
     )
-    docs_enabled: bool = Field(default=True, description="Whether /docs, /redoc and /openapi.json are served.")
+    docs_enabled: bool = Field(
+        default=True, description="Serves /docs, /redoc and /openapi.json; off in production unless set."
+    )
     debug: bool = Field(
         default=False,
         validation_alias="DEBUG",
@@ -70,19 +74,13 @@ class ApiSettings(SettingsSection):
             raise ValueError("must not begin with /api, as the paths of this application do by themselves")
         return value
 
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return [host.strip().lower() for host in value.split(",") if host.strip()]
-
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(_HOST.fullmatch, hosts)):
+        lower = tuple(map(str.lower, hosts))
+        if not all(map(_HOST.fullmatch, lower)):
             raise ValueError("must hold host names such as api.example.com or *.example.com, without scheme or port")
-        return hosts
+        return lower
 
     @property
     def stop_seconds(self) -> float:

@@ -1,7 +1,8 @@
-"""What identity rests on."""
+"""Sign-up, passwords and tokens."""
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
@@ -20,7 +21,7 @@ _MIN_ARGON2_TIME_COST = 2
 
 
 class SignUp(StrEnum):
-    """Who may make a user."""
+    """The ways to become a user."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -29,6 +30,8 @@ class SignUp(StrEnum):
 class AuthSettings(SettingsSection):
     """Sign-up, passwords, tokens and the key they are signed with."""
 
+    production_defaults: ClassVar = {"sign_up": SignUp.CLOSED}
+
     secret_key: SecretStr = Field(
         min_length=MIN_SECRET_BYTES,
         description="Signs what this service hands out. At least 32 random characters: `openssl rand -base64 48`.",
@@ -36,7 +39,8 @@ class AuthSettings(SettingsSection):
     sign_up: SignUp = Field(
         default=SignUp.OPEN,
         validation_alias="AUTH_SIGN_UP",
-        description="`open`: anybody may register. `closed`: only `app users create` makes users.",
+        description="`open`: anybody may register. `closed`: only `app users create` makes users, as in "
+        "production unless set.",
     )
     access_token_expire_minutes: int = Field(
         default=15, ge=1, le=1440, description="Lifetime of an access token, which cannot be shortened once issued."

@@ -134,7 +134,8 @@ class DatabaseSettings(SettingsSection):
             yield Problem("POSTGRES_HOST", "must not be set together with DATABASE_URL: choose one of them")
         # Without this, a forgotten host would start the embedded server in silence. POSTGRES_PASSWORD may stand alone:
         # compose.yaml takes it from the same file.
-        if not self.is_configured and (lonely := self.model_fields_set & {"port", "user", "name"}):
+        given = self.model_fields_set
+        if given.isdisjoint({"url", "host"}) and (lonely := given & {"port", "user", "name"}):
             names = ", ".join(sorted(self.variable(field) for field in lonely))
             yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
         if self.ssl_root_cert is not None and not self.ssl_root_cert.is_file():

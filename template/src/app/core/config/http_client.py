@@ -1,11 +1,9 @@
-"""How other services are called."""
-
-from typing import Annotated
+"""The way out to other services."""
 
 from pydantic import Field, FilePath, SecretStr, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import SettingsSection
+from app.core.config.section import SettingsSection, Texts
 
 
 class HttpClientSettings(SettingsSection):
@@ -25,17 +23,15 @@ class HttpClientSettings(SettingsSection):
     proxy_url: SecretStr | None = Field(
         default=None, description="The proxy all calls go through: http://USER:PASSWORD@HOST:PORT."
     )
-    traced_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    traced_hosts: Texts = Field(
         default=(),
         description="Hosts of your own, separated by commas, that are told the request's id; .internal: all below.",
     )
 
-    @field_validator("traced_hosts", mode="before")
+    @field_validator("traced_hosts")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    def _lower(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(str.lower, hosts))
 
     @field_validator("proxy_url")
     @classmethod

@@ -1,16 +1,17 @@
 """From the environment to checked settings: the one way in."""
 
 import difflib
-import io
 import os
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from dotenv.parser import Binding, parse_stream
 from pydantic import ValidationError
 
 from app.core.config.application import ApplicationSettings
+from app.core.config.env_file import read_env_file
 from app.core.config.section import Problem, SettingsSection
 from app.core.exceptions import ConfigurationError
 from app.core.stage import Environment
@@ -18,6 +19,12 @@ from app.core.stage import Environment
 _STAGE: Final = "ENVIRONMENT"
 # Marks the project's own folder, in a checkout and in the image alike: migrations need it anyway.
 _PROJECT_MARK: Final = "alembic.ini"
+# The subjects that pydantic's sentences begin with; the variable takes their place.
+_SUBJECT: Final = re.compile(r"^(?:Value error, |[A-Z]\w* (?=should |does |must |is |has ))")
+_VERB: Final = re.compile(r"(?:must|should|does|is|has|cannot)\b")
+# How alike two names must be (difflib's ratio): more where they do not even begin with the same word.
+_ALIKE: Final = 0.85
+_ALIKE_WITHIN_SECTION: Final = 0.74
 
 
 def load_settings() -> ApplicationSettings:
@@ -31,49 +38,49 @@ def load_settings() -> ApplicationSettings:
         ConfigurationError: Something is wrong; the message has a line per problem, naming the variable and the rule
             but never the value.
     """
-    environment = current_stage()
-    env_file = project_folder() / env_file_name(environment)
-    found = list(_file_problems(env_file, environment)) if env_file.exists() else []
+    environment, found = _stage()
+    file = env_file_name(environment)
+    known = known_variables()
+    values, in_file = read_env_file(project_folder() / file, known)
+    found.extend(in_file)
+    named = values.pop(_STAGE, environment)
+    if named != environment:
+        found.append(Problem(_STAGE, f"must be {environment} in {file}; set other stages in the environment"))
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
+    given = {name: value for name, value in values.items() if name not in in_environment}
 
     sections: dict[str, SettingsSection] = {}
     for name, section in ApplicationSettings.sections().items():
-        try:
-            sections[name] = section(_env_file=env_file)
-        except ValidationError as err:
-            found.extend(_problems_of(section, err))
-    if not found:
-        settings = ApplicationSettings.model_validate({"environment": environment, **sections})
-        found.extend(settings.problems())
-        if not found:
-            return settings
-    raise _error(found, env_file)
+        keywords = _in_production(section, in_environment) if environment is Environment.PRODUCTION else {}
+        read, wrong = _read(section, keywords | _in_file(section, given))
+        found.extend(wrong)
+        if read is not None:
+            sections[name] = read
+    reported = {problem.variable for problem in found}
+    found.extend(problem for problem in _rules(environment, sections) if problem.variable not in reported)
+    if found:
+        raise _error([*found, *likely_typos()], file)
+    return ApplicationSettings.model_validate({"environment": environment, **sections})
 
 
-def current_stage() -> Environment:
-    """The stage this process runs in.
-
-    Raises:
-        ConfigurationError: `ENVIRONMENT` is none that this application knows.
-    """
-    stage = os.environ.get(_STAGE) or Environment.DEVELOPMENT
-    if stage not in list(Environment):
-        raise _error([Problem(_STAGE, f"must be one of {', '.join(Environment)}")], None)
-    return Environment(stage)
+def stage_name() -> str:
+    """Return the name of the stage this process runs in, known or not."""
+    return os.environ.get(_STAGE) or Environment.DEVELOPMENT
 
 
 def env_file_name(environment: Environment) -> str:
-    """The file that holds a stage's settings where they do not come from the process environment."""
+    """Return the file that holds a stage's settings where they do not come from the process environment."""
     return ".env" if environment is Environment.DEVELOPMENT else f".env.{environment}"
 
 
 def project_folder() -> Path:
-    """The nearest folder from the working directory upwards that holds this project, else the working directory."""
+    """Return the nearest folder upwards that holds this project, else the working directory."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_MARK).is_file()), here)
 
 
 def is_set(variable: str) -> bool:
-    """Whether the process environment gives a setting, which wins over every file."""
+    """Return True if the process environment gives a setting, which wins over every file."""
     return bool(os.environ.get(variable))
 
 
@@ -83,65 +90,101 @@ def export_database_url(url: str) -> None:
 
 
 def likely_typos() -> Iterator[Problem]:
-    """Variables of the process environment that look like misspelt settings.
+    """Yield the variables of the process environment that look like misspelt settings.
 
     They are worth a warning and no more: the environment belongs to other programs, too.
     """
     known = known_variables()
     for name in sorted(os.environ.keys() - known):
-        if match := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+        of_section = [each for each in known if each.partition("_")[0] == name.partition("_")[0]]
+        match = difflib.get_close_matches(name, of_section, n=1, cutoff=_ALIKE_WITHIN_SECTION) or (
+            difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+        )
+        if match and name.upper() not in known:
             yield Problem(name, f"is no setting; did you mean {match[0]}?")
 
 
 def known_variables() -> set[str]:
-    """The names of all settings."""
+    """Return the names of all settings."""
     return {_STAGE, *(name for section in ApplicationSettings.sections().values() for name in section.variables())}
 
 
-def _file_problems(env_file: Path, environment: Environment) -> Iterator[Problem]:
-    """A file of settings is ours alone, so that every name in it must be known."""
+def _stage() -> tuple[Environment, list[Problem]]:
+    """Return the stage; where there is none of that name, the one it is most like, and the problem."""
+    name = stage_name()
+    if name in list(Environment):
+        return Environment(name), []
+    match = difflib.get_close_matches(name.lower(), list(Environment), n=1, cutoff=0.5)
+    return Environment(match[0] if match else Environment.DEVELOPMENT), [
+        Problem(_STAGE, f"must be one of {', '.join(Environment)}")
+    ]
+
+
+def _in_file(section: type[SettingsSection], given: Mapping[str, str]) -> dict[str, Any]:
+    variables = {field: section.variable(field) for field in section.model_fields}
+    return {section.keyword(field): given[name] for field, name in variables.items() if name in given}
+
+
+def _in_production(section: type[SettingsSection], in_environment: set[str]) -> dict[str, Any]:
+    return {
+        section.keyword(field): default
+        for field, default in section.production_defaults.items()
+        if section.variable(field) not in in_environment
+    }
+
+
+def _read(section: type[SettingsSection], keywords: dict[str, Any]) -> tuple[SettingsSection | None, list[Problem]]:
+    """Return a section and what is wrong with its values, for each of which its default stands in.
+
+    The section is None where nothing can stand in: its own rules wait until it can be read.
+    """
     try:
-        bindings = list(parse_stream(io.StringIO(env_file.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(
-            f"{env_file.name} cannot be read.",
-            next_step="Make it a readable text file in UTF-8, one NAME=value a line.",
-        ) from None
-    # The parser, and pydantic after it, drop in silence what they cannot read.
-    broken = [_line(binding) for binding in bindings if binding.error or (binding.key and binding.value is None)]
-    if broken:
-        yield Problem(env_file.name, f"cannot be understood in line {', '.join(broken)}; write NAME=value")
-    known = known_variables()
-    for name, value in {binding.key: binding.value for binding in bindings if binding.key}.items():
-        if name == _STAGE and value and value != environment:
-            yield Problem(_STAGE, f"in {env_file.name} must be {environment}: set other stages in the environment")
-        elif name not in known:
-            match = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {match[0]}?" if match else "; remove it, or add it to a section of the settings"
-            yield Problem(name, f"is no setting of this application{hint}")
+        return section(**keywords), []
+    except ValidationError as err:
+        problems = list(_problems_of(section, err))
+    broken = {problem.variable for problem in problems}
+    fields = {name: field for name, field in section.model_fields.items() if section.variable(name) in broken}
+    stand_ins = {
+        # Nothing that is required, such as a key, has a default.
+        section.keyword(name): secrets.token_urlsafe(48)
+        if field.is_required()
+        else field.get_default(call_default_factory=True, validated_data={})
+        for name, field in fields.items()
+    }
+    try:
+        return section(**keywords | stand_ins), problems
+    except ValidationError:
+        return None, problems
 
 
-def _line(binding: Binding) -> str:
-    """Where it begins; the parser counts blank lines before it as its own."""
-    text = binding.original.string
-    return str(binding.original.line + text[: len(text) - len(text.lstrip())].count("\n"))
+def _rules(environment: Environment, sections: Mapping[str, SettingsSection]) -> Iterator[Problem]:
+    """Yield what is wrong with values taken together."""
+    if sections.keys() == ApplicationSettings.sections().keys():
+        yield from ApplicationSettings.model_validate({"environment": environment, **sections}).problems()
+        return
+    for section in sections.values():
+        yield from section.problems(environment)
 
 
 def _problems_of(section: type[SettingsSection], err: ValidationError) -> Iterator[Problem]:
-    """Pydantic's errors under the names the user knows; their inputs stay out."""
+    """Yield pydantic's errors, one for each variable, under the names the user knows; their inputs stay out."""
+    fields = {section.keyword(field): field for field in section.model_fields}
+    seen = set()
     for error in err.errors(include_input=False, include_url=False, include_context=False):
         where = str(error["loc"][0]) if error["loc"] else ""
-        variable = section.variable(where) if where in section.model_fields else where
-        rule = "is required" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
-        yield Problem(variable or ", ".join(sorted(section.variables())), rule)
+        variable = section.variable(fields[where]) if where in fields else ", ".join(sorted(section.variables()))
+        if variable in seen:
+            continue
+        seen.add(variable)
+        rule = "is required" if error["type"] == "missing" else _SUBJECT.sub("", error["msg"])
+        yield Problem(variable, rule if _VERB.match(rule) else f"is refused ({rule})")
 
 
-def _error(problems: list[Problem], env_file: Path | None) -> ConfigurationError:
+def _error(problems: list[Problem], file: str) -> ConfigurationError:
     count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-    lines = [f"  {problem.variable}: {problem.rule}" for problem in problems]
-    place = f" or in {env_file.name}" if env_file else ""
+    lines = [f"  {problem.variable} {problem.rule}" for problem in problems]
     return ConfigurationError(
         "\n".join([f"{count} wrong:", *lines]),
-        next_step=f"Set them in the environment{place}; .env.example documents every one.",
+        next_step=f"Correct them in the environment or in {file}; the repository's .env.example documents each.",
         details={"variables": [problem.variable for problem in problems]},
     )

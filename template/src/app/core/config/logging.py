@@ -1,6 +1,7 @@
-"""What is logged, and how."""
+"""Level and format of the log."""
 
 from enum import StrEnum
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -29,12 +30,21 @@ class LoggingSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="LOG_")
 
+    production_defaults: ClassVar = {"format": LogFormat.JSON}
+
     level: LogLevel = Field(default=LogLevel.INFO, description="The least severe level that is logged.")
     format: LogFormat = Field(
-        default=LogFormat.CONSOLE, description="One line per event: `console` for people, `json` for machines."
+        default=LogFormat.CONSOLE,
+        description="One line per event: `console` for people, `json` for machines, which is production's default.",
     )
 
     @field_validator("level", mode="before")
     @classmethod
-    def _any_case(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
+    def _any_spelling(cls, value: object) -> object:
+        """Accept any case, and the other name that the standard library has for a level."""
+        return {"WARN": LogLevel.WARNING}.get(value.upper(), value.upper()) if isinstance(value, str) else value
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _other_name(cls, value: object) -> object:
+        return {"text": LogFormat.CONSOLE}.get(value.lower(), value.lower()) if isinstance(value, str) else value

@@ -25,7 +25,9 @@ class RedisSettings(SettingsSection):
         default=False, description="Whether cache, rate limits and ended sessions are shared between processes."
     )
     url: SecretStr | None = Field(
-        default=None, description="redis://USER:PASSWORD@HOST:6379/0; rediss:// with TLS; unix:///SOCKET?db=0."
+        default=None,
+        description="redis://USER:PASSWORD@HOST:6379/0; rediss:// with TLS; unix:///SOCKET?db=0.",
+        examples=["rediss://app:password-of-the-app@redis.example.com:6379/0"],
     )
     ca_file: FilePath | None = Field(
         default=None, description="The certificate authorities (PEM) that rediss:// trusts; the system's unless set."

@@ -1,18 +1,39 @@
-"""What the sections of the settings have in common."""
+"""The base of the settings' sections."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, NamedTuple
 
+from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.stage import Environment
 
 
 class Problem(NamedTuple):
-    """One thing wrong with the settings: the variable and the rule it breaks, never the value."""
+    """One thing wrong with the settings: the variable and the rule it breaks, never the value.
+
+    The rule begins with a verb ("must be …"), so that both make a sentence. There is no colon between them: redaction
+    takes what follows `SECRET_KEY:` for a key.
+    """
 
     variable: str
     rule: str
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError("must be a list separated by commas, or a JSON list of strings") from None
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+# A setting that is a list: separated by commas, or JSON.
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class SettingsSection(BaseSettings):
@@ -24,21 +45,30 @@ class SettingsSection(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="ignore",
+        enable_decoding=False,
         env_ignore_empty=True,
-        env_file_encoding="utf-8",
         validate_default=True,
         hide_input_in_errors=True,
     )
 
+    # Defaults that production has of its own, by field; the loader applies them.
+    production_defaults: ClassVar[Mapping[str, object]] = {}
+
+    @classmethod
+    def keyword(cls, field: str) -> str:
+        """Return the keyword argument that a field is given by."""
+        alias = cls.model_fields[field].validation_alias
+        return alias if isinstance(alias, str) else field
+
     @classmethod
     def variable(cls, field: str) -> str:
-        """The environment variable a field is read from."""
-        alias = cls.model_fields[field].validation_alias
-        return alias if isinstance(alias, str) else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
+        """Return the environment variable a field is read from."""
+        keyword = cls.keyword(field)
+        return (keyword if keyword != field else f"{cls.model_config.get('env_prefix', '')}{field}").upper()
 
     @classmethod
     def variables(cls) -> Iterator[str]:
-        """Every environment variable this section reads."""
+        """Yield every environment variable this section reads."""
         return (cls.variable(field) for field in cls.model_fields)
 
     @property
@@ -47,5 +77,8 @@ class SettingsSection(BaseSettings):
         return 0
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
-        """What is wrong with these settings in this stage though each value by itself is well-formed."""
+        """Yield what is wrong with these settings in this stage though each value by itself is well-formed.
+
+        A value that is not well-formed has been reported already; its default stands in for it here, as if it were set.
+        """
         yield from ()

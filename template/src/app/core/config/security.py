@@ -1,24 +1,25 @@
-"""What browsers are told."""
+"""The rules that browsers are told."""
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import ClassVar
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
-from app.core.config.section import Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection, Texts
 from app.core.stage import Environment
 
 _ANY_ORIGIN = "*"
+_YEAR = 31_536_000
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 
 class SecuritySettings(SettingsSection):
     """Cross-origin access and transport security."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    production_defaults: ClassVar = {"hsts_seconds": _YEAR}
+
+    cors_origins: Texts = Field(
         default=(),
         description="Origins whose pages may call this API: a list separated by commas, or JSON. Empty: none.",
     )
@@ -28,21 +29,8 @@ class SecuritySettings(SettingsSection):
     hsts_seconds: int = Field(
         default=0,
         ge=0,
-        description="Lifetime of Strict-Transport-Security; 0 leaves the header out. Set it once TLS is everywhere.",
+        description="Lifetime of Strict-Transport-Security; 0 leaves the header out. In production a year unless set.",
     )
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _parse_origins(cls, value: object) -> object:
-        """Accept `https://a.example,https://b.example` and `["https://a.example"]`."""
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            try:
-                return json.loads(value)
-            except json.JSONDecodeError:
-                raise ValueError("must be origins separated by commas, or a JSON list of strings") from None
-        return [origin.strip() for origin in value.split(",") if origin.strip()]
 
     @field_validator("cors_origins")
     @classmethod

@@ -20,7 +20,9 @@ class SentrySettings(SettingsSection):
 
     enabled: bool = Field(default=False, description="Whether reports go to Sentry; the log has them either way.")
     dsn: SecretStr | None = Field(
-        default=None, description="The project's address: https://KEY@HOST/PROJECT. Needed when enabled."
+        default=None,
+        description="The project's address: https://KEY@HOST/PROJECT. Needed when enabled.",
+        examples=["https://key-of-the-project@sentry.example.com/1"],
     )
     # Sentry's own rules for the two names (its documentation, "Environments" and "Releases").
     environment: str | None = Field(
@@ -62,7 +64,7 @@ class SentrySettings(SettingsSection):
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
         """It cannot be switched on without an address."""
         if self.enabled and self.dsn is None:
-            yield Problem("SENTRY_DSN", "is required as long as SENTRY_ENABLED is true")
+            yield Problem("SENTRY_DSN", "must be set where SENTRY_ENABLED is true")
 
 
 def _is_dsn(dsn: SecretStr) -> bool:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection, Texts
 from app.core.stage import Environment
 
 # Secret and restricted keys, of an account or of an organisation (Stripe documentation, "API keys").
@@ -22,14 +22,13 @@ def _split(listed: str) -> tuple[str, ...]:
 
 
 class StripeSettings(SettingsSection):
-    """Access to Stripe. Until it is enabled, payments are made up and marked `test_mode`."""
+    """Keys and limits. Until it is enabled, production takes no payments; other stages make them up (`test_mode`)."""
 
     model_config = SettingsConfigDict(env_prefix="STRIPE_")
 
     enabled: bool = Field(
         default=False,
         description="Let payments go to Stripe. Else they are made up, or answered 503 in production.",
-        examples=["true"],
     )
     secret_key: SecretStr | None = Field(
         default=None,
@@ -42,7 +41,7 @@ class StripeSettings(SettingsSection):
         "are several endpoints or one's secret is being rolled.",
         examples=["whsec_of_the_endpoint"],
     )
-    accounts: Annotated[tuple[str, ...], NoDecode] = Field(
+    accounts: Texts = Field(
         default=(),
         description="Accounts, separated by commas, whose events count where Stripe names one (Connect, "
         "organisations): acct_…; events that name another are ignored.",
@@ -79,11 +78,10 @@ class StripeSettings(SettingsSection):
             raise ValueError("must be the signing secret of a webhook endpoint, which begins with whsec_")
         return value
 
-    @field_validator("accounts", mode="before")
+    @field_validator("accounts")
     @classmethod
-    def _check_accounts(cls, value: object) -> object:
-        accounts = _split(value) if isinstance(value, str) and value.strip() else value or ()
-        if isinstance(accounts, tuple) and not all(map(_ACCOUNT.fullmatch, map(str, accounts))):
+    def _check_accounts(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_ACCOUNT.fullmatch, accounts)):
             raise ValueError("must be accounts of Stripe's, separated by commas, which begin with acct_")
         return accounts
 
@@ -112,18 +110,16 @@ class StripeSettings(SettingsSection):
         return bool(match and match["test"])
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Enabled, it needs its keys; in production nothing may look paid that is not."""
+        """Yield the keys that are missing where it is enabled, and what would let payments look real that are not."""
         if self.enabled and self.secret_key is None:
-            yield Problem("STRIPE_SECRET_KEY", "is required when STRIPE_ENABLED is true")
+            yield Problem("STRIPE_SECRET_KEY", "must be set where STRIPE_ENABLED is true")
         if self.enabled and self.webhook_secret is None:
-            yield Problem("STRIPE_WEBHOOK_SECRET", "is required when STRIPE_ENABLED is true")
-        if environment is not Environment.PRODUCTION:
+            yield Problem("STRIPE_WEBHOOK_SECRET", "must be set where STRIPE_ENABLED is true")
+        if environment is not Environment.PRODUCTION or not self.enabled:
             return
-        if not self.enabled:
-            yield Problem("STRIPE_ENABLED", "must be true in production, where no payment may be made up")
         if self.has_test_key:
             yield Problem("STRIPE_SECRET_KEY", "must be a live key in production")
-        if self.enabled and not self.return_url.startswith("https://"):
+        if not self.return_url.startswith("https://"):
             yield Problem("STRIPE_RETURN_URL", "must begin with https:// in production")
         if not self.api_base.startswith("https://"):
             yield Problem("STRIPE_API_BASE", "must begin with https:// in production")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
+from app.core.config.database_url import network_hosts
 from app.core.database.errors import connect, translate
 
 # How much longer than the server's own limit the client waits for a statement: the server's answer should win, this
@@ -107,7 +108,7 @@ def create_unlimited_engine(
 
 
 def _encryption(url: URL, ssl_mode: str, ssl_root_cert: Path | None) -> dict[str, str | ssl.SSLContext]:
-    if not url.host:
+    if not network_hosts(url):
         return {}
     if ssl_mode not in {"verify-ca", "verify-full"}:
         return {"ssl": ssl_mode}

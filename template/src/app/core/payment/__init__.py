@@ -22,6 +22,7 @@ from app.core.payment.errors import (
     PaymentDeclinedError,
     PaymentRateLimitedError,
     PaymentRefusedError,
+    PaymentSwitchedOffError,
     PaymentTimeoutError,
     PaymentUnavailableError,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "PaymentIntent",
     "PaymentRateLimitedError",
     "PaymentRefusedError",
+    "PaymentSwitchedOffError",
     "PaymentTimeoutError",
     "PaymentUnavailableError",
     "Payments",

@@ -33,6 +33,12 @@ class PaymentUnavailableError(ExternalServiceError, PaymentError):
     code = "PAYMENT_UNAVAILABLE"
 
 
+class PaymentSwitchedOffError(PaymentUnavailableError):
+    """Payments are switched off in production, where none may be made up. Nothing was done."""
+
+    code = "PAYMENT_SWITCHED_OFF"
+
+
 class PaymentRateLimitedError(PaymentUnavailableError):
     """All callers of this account together ask too much of Stripe. Nothing was done."""
 

@@ -6,6 +6,7 @@ from typing import Final
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
+from app.core.payment.errors import PaymentSwitchedOffError
 from app.core.payment.gateway import PaymentGateway
 from app.core.payment.signatures import WebhookSignatures
 from app.core.payment.simulated import SimulatedGateway
@@ -15,17 +16,19 @@ from app.core.stage import Environment
 
 @dataclass(frozen=True, kw_only=True)
 class Payments:
-    """What payments are made with.
+    """The means to make payments.
 
     Attributes:
         gateway: Stripe, or its stand-in.
         signatures: Tells Stripe's webhooks from others.
         return_url: Where customers come back to.
+        switched_off: True in production without Stripe, where the stand-in must not be used.
     """
 
     gateway: PaymentGateway
     signatures: WebhookSignatures
     return_url: str
+    switched_off: bool = False
 
 
 _current: Final = ProcessWide[Payments]("Payments are", init="init_payment(settings, …)", close="close_payment()")
@@ -36,10 +39,10 @@ def init_payment(settings: StripeSettings, environment: Environment) -> Payments
 
     Args:
         settings: Keys and limits.
-        environment: The stage; production takes no payment that is made up.
+        environment: The stage; production without Stripe takes no payments, and none with a test key.
 
     Raises:
-        ConfigurationError: There are some already, or this is production in test mode.
+        ConfigurationError: There are some already, or this is production with a test key.
     """
     return _current.open(lambda: _make_payments(settings, environment))
 
@@ -50,12 +53,16 @@ def close_payment() -> None:
 
 
 def get_payments() -> Payments:
-    """What payments are made with.
+    """Return the means to make payments.
 
     Raises:
-        ConfigurationError: There is nothing yet, or no longer.
+        ConfigurationError: There are none yet, or no longer.
+        PaymentSwitchedOffError: This is production, and Stripe is switched off.
     """
-    return _current.get()
+    payments = _current.get()
+    if payments.switched_off:
+        raise PaymentSwitchedOffError("payment", "Payments are switched off here, so nothing was done.")
+    return payments
 
 
 def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
@@ -66,15 +73,16 @@ def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
 def _make_payments(settings: StripeSettings, environment: Environment) -> Payments:
     gateway = _make_gateway(settings)
     # The settings have refused this already, where they were loaded and not made by hand.
-    if gateway.test_mode and environment is Environment.PRODUCTION:
+    if settings.enabled and gateway.test_mode and environment is Environment.PRODUCTION:
         raise ConfigurationError(
             "Payments are in test mode, and this is production.",
-            next_step="Set STRIPE_ENABLED to true and STRIPE_SECRET_KEY to a live key.",
+            next_step="Set STRIPE_SECRET_KEY to a live key, or STRIPE_ENABLED to false.",
         )
     return Payments(
         gateway=gateway,
         signatures=WebhookSignatures(settings.webhook_secrets, tolerance_seconds=settings.webhook_tolerance_seconds),
         return_url=settings.return_url,
+        switched_off=environment is Environment.PRODUCTION and not settings.enabled,
     )
 
 

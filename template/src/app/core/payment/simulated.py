@@ -1,4 +1,4 @@
-"""Payments that are made up, where Stripe is switched off: in development, in tests, never in production.
+"""Payments that are made up, where Stripe is switched off outside of production.
 
 Answers depend on the idempotency key alone, so that they are the same in every process and run. Whoever opens the
 checkout page has paid: a developer sees an order through to its refund without an account.

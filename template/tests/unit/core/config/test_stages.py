@@ -35,7 +35,7 @@ def test_a_development_file_gives_production_no_secret(project: Path, monkeypatc
 def test_a_file_names_its_own_stage_or_none(project: Path) -> None:
     (project / ".env").write_text("ENVIRONMENT=production\n")
 
-    assert problems() == {"ENVIRONMENT": "in .env must be development: set other stages in the environment"}
+    assert problems() == {"ENVIRONMENT": "must be development in .env; set other stages in the environment"}
 
 
 def test_a_file_may_repeat_its_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,10 @@ def test_a_file_may_repeat_its_stage(project: Path, monkeypatch: pytest.MonkeyPa
 def test_an_unknown_stage_is_refused_with_the_known_ones(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "prod")
 
-    assert problems() == {"ENVIRONMENT": "must be one of development, staging, production"}
+    assert problems() == {
+        "ENVIRONMENT": "must be one of development, staging, production",
+        "DATABASE_URL": "must be set in production, or POSTGRES_HOST and its companions",
+    }
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])
@@ -105,6 +108,27 @@ def test_production_starts_with_what_it_needs(project: Path, monkeypatch: pytest
     production(monkeypatch, CORS_ORIGINS="https://a.example", CORS_ALLOW_CREDENTIALS="true", ARGON2_MEMORY_KIB="19456")
 
     assert load_settings().environment is Environment.PRODUCTION
+
+
+def test_production_has_the_safe_defaults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen() -> tuple[object, ...]:
+        settings = load_settings()
+        return (
+            settings.logging.format,
+            settings.auth.sign_up,
+            settings.api.docs_enabled,
+            settings.security.hsts_seconds,
+        )
+
+    assert chosen() == ("console", "open", True, 0)
+    production(monkeypatch, ENVIRONMENT="staging")
+    assert chosen() == ("console", "open", True, 0)
+    production(monkeypatch)
+    assert chosen() == ("json", "closed", False, 31_536_000)
+    (project / ".env.production").write_text("AUTH_SIGN_UP=open\nHSTS_SECONDS=0\n")
+    monkeypatch.setenv("LOG_FORMAT", "console")
+    monkeypatch.setenv("API_DOCS_ENABLED", "true")
+    assert chosen() == ("console", "open", True, 0)
 
 
 def test_any_origin_with_credentials_is_refused_everywhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

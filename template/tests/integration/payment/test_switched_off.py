@@ -1,0 +1,27 @@
+"""Production with Stripe chosen and switched off: what needs it answers 503, and no payment is made up."""
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+from app.core.stage import Environment
+from tests.orders import ORDERS, checkout, deliver, make_event, make_order, payments_switched_off, status_of
+from tests.problems import problem
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_routes_that_need_payments_answer_503(client: AsyncClient, app: FastAPI) -> None:
+    async with payments_switched_off():
+        paid = await make_order(client)
+        await checkout(client, paid)
+    async with payments_switched_off(Environment.PRODUCTION):
+        order = await make_order(client)
+        answers = [
+            await client.post(f"{ORDERS}/{order['id']}/checkout"),
+            await client.post(f"{ORDERS}/{paid['id']}/refund"),
+            await deliver(client, make_event("checkout.session.completed", {})),
+        ]
+        for answer in answers:
+            problem(answer, 503, "PAYMENT_SWITCHED_OFF")
+        assert await status_of(client, order) == "pending"
