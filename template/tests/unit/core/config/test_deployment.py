@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from app.core.config import load_settings
 from app.core.config.loading import known_variables
@@ -21,9 +20,9 @@ def read(source: str) -> dict[str, str]:
     text = (PROJECT / "deploy" / source).read_text(encoding="utf-8")
     if not source.endswith(".yaml"):
         return assignments(text)
-    (generator,) = yaml.safe_load(text)["configMapGenerator"]
-    secrets = assignments("\n".join(line for line in text.splitlines() if line.startswith("# ") and line[-1] == "="))
-    return secrets | dict(literal.split("=", 1) for literal in generator["literals"])
+    secrets, _, literals = text.rpartition("    literals:\n")
+    lines = [line for line in secrets.splitlines() if line.endswith("=")]
+    return assignments("\n".join([*lines, *(line.removeprefix("      - ") for line in literals.splitlines())]))
 
 
 def filled_in(source: str) -> dict[str, str]:
