@@ -58,7 +58,7 @@ class MemoryRateLimits:
 
     async def hit(self, key: str, rate: Rate) -> float:
         """See `RateLimits.hit`."""
-        now = time.monotonic()
+        now = time.time()
         interval = rate.seconds / rate.times
         full_at = max(self._full_at.get(key, now), now) + interval
         wait = full_at - now - rate.seconds

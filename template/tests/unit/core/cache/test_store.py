@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 
 import pytest
+import time_machine
 
 from app.core.cache import MISS, Cache, Json
 from app.core.exceptions import CacheException
@@ -208,6 +209,16 @@ async def test_a_value_is_kept_for_its_own_time_else_for_the_default() -> None:
     await cache.get_or_set("d", _returns(1), ttl=8)
 
     assert [ttl for _, ttl in backend.kept.values()] == [50, 7, 50, 8]
+
+
+async def test_set_obeys_a_clock_that_is_moved() -> None:
+    cache = make_cache()
+    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as clock:
+        await cache.set("a", 1, ttl=3600)
+        clock.shift(3599)
+        assert await cache.get("a") == 1
+        clock.shift(1)
+        assert await cache.get("a") is None
 
 
 async def test_a_value_over_the_limit_is_refused_by_set_and_only_passed_on_by_a_load() -> None:

@@ -1,6 +1,9 @@
 """Rate limits: so many in such a time, and an exact time to wait."""
 
+from collections.abc import Iterator
+
 import pytest
+import time_machine
 
 from app.core.security import MemoryRateLimits, Rate
 
@@ -10,38 +13,36 @@ THREE_A_MINUTE = Rate(times=3, seconds=60)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The monotonic clock, to be moved by hand; the wall clock has no say."""
-    now = [1000.0]
-    monkeypatch.setattr("app.core.security.rate_limits.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("app.core.security.rate_limits.time.time", lambda: pytest.fail("asked the wall clock"))
-    return now
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until a test shifts it."""
+    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as moved:
+        yield moved
 
 
-async def test_an_allowance_is_used_up_then_grows_back_evenly(clock: list[float]) -> None:
+async def test_an_allowance_is_used_up_then_grows_back_evenly(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
 
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
-    clock[0] += 19.9
+    clock.shift(19.9)
     assert await limits.hit("a", THREE_A_MINUTE) == pytest.approx(0.1)
-    clock[0] += 0.1
+    clock.shift(0.1)
     assert await limits.hit("a", THREE_A_MINUTE) == 0
     assert await limits.hit("a", THREE_A_MINUTE) == pytest.approx(20)
-    clock[0] += 3600
+    clock.shift(3600)
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
 
 
-async def test_being_refused_uses_nothing_up(clock: list[float]) -> None:
+async def test_being_refused_uses_nothing_up(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
     for _ in range(50):
         await limits.hit("a", THREE_A_MINUTE)
 
-    clock[0] += 20
+    clock.shift(20)
 
     assert await limits.hit("a", THREE_A_MINUTE) == 0
 
 
-async def test_keys_do_not_share_an_allowance(clock: list[float]) -> None:
+async def test_keys_do_not_share_an_allowance(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
     for _ in range(3):
         await limits.hit("a", THREE_A_MINUTE)
@@ -49,7 +50,7 @@ async def test_keys_do_not_share_an_allowance(clock: list[float]) -> None:
     assert await limits.hit("b", THREE_A_MINUTE) == 0
 
 
-async def test_what_is_refunded_can_be_used_again(clock: list[float]) -> None:
+async def test_what_is_refunded_can_be_used_again(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
     for _ in range(3):
         await limits.hit("a", THREE_A_MINUTE)
@@ -59,7 +60,7 @@ async def test_what_is_refunded_can_be_used_again(clock: list[float]) -> None:
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
 
 
-async def test_the_keys_unused_for_longest_are_forgotten_first(clock: list[float]) -> None:
+async def test_the_keys_unused_for_longest_are_forgotten_first(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits(max_keys=2)
     once = Rate(times=1, seconds=60)
     await limits.hit("old", once)
