@@ -107,7 +107,7 @@ PLANTED = [
     ("src/app/core/config/loading.py", 'import os\n\nURL = os.environ["URL"]\n', None),
     ("src/app/core/config/section.py", "from pydantic_settings import BaseSettings\n", None),
     ("src/app/services/p12.py", "import httpx\n", "TID251"),
-    ("src/app/core/http/pool.py", "import httpx\n", None),
+    ("src/app/core/http/client.py", "import httpx\n", None),
     ("src/app/services/p13.py", "from datetime import datetime\n\nNOW = datetime.now()\n", "DTZ005"),
     ("src/app/services/p14.py", "from datetime import datetime\n\nNOW = datetime.utcnow()\n", "DTZ003"),
     ("src/app/services/p15.py", "from datetime import datetime\n\nDAY = datetime(2026, 1, 1)\n", "DTZ001"),

@@ -1,58 +1,72 @@
 """From httpx's errors to the application's: no URL, no header and nothing that was received is in either."""
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Awaitable
+from typing import TypeVar
 
-import httpx
+from app.core.exceptions import ExternalServiceError, TimeoutError
+from app.core.http.answers import AnswerRefused
 
-from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
-from app.core.http.body import BodyRefused
-from app.core.http.errors import ExternalConnectionError
-from app.core.http.request import HttpRequest
+T = TypeVar("T")
 
 
-def translate(  # noqa: PLR0911 — a table: each kind of error has its line
-    request: HttpRequest, error: Exception
-) -> tuple[AppException, BaseException]:
-    """The application's error, and the cause to chain it to.
+class ExternalConnectionError(ExternalServiceError):
+    """Raised when there was no connection, or it broke before the answer was complete.
+
+    The same request may well succeed later. Whether the other service acted on it is not known.
+    """
+
+
+async def without_quotes(step: Awaitable[T], service: str, method: str, seconds: float, allowed: float) -> T:
+    """Wait for a step of a call, and let nothing of what was sent or received out with its failure.
 
     Args:
-        request: What was asked.
-        error: What came of it.
+        step: The step.
+        service: The other side.
+        method: Of the call.
+        seconds: The time left for it.
+        allowed: The time that the call was given, for the message.
     """
-    service = request.service
-    match error:
-        case BodyRefused():
-            return ExternalServiceError(service, str(error)), error.__cause__ or error
-        case httpx.ConnectTimeout():
-            return TimeoutError(f"{service}: No connection in time.", details={"service": service}), error
+    import httpx  # noqa: PLC0415
+
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            return await step
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, AnswerRefused, OSError, UnicodeError) as err:
+        failure = _failure(err, service, method, allowed)
+    # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.
+    raise failure
+
+
+def _failure(err: Exception, service: str, method: str, seconds: float) -> ExternalServiceError | TimeoutError:
+    import httpx  # noqa: PLC0415
+
+    # Of what httpx says, the kind alone: the rest may quote what was sent or received.
+    details, operation = {"service": service, "reason": type(err).__name__}, f"http.{method}"
+    error: type[ExternalServiceError] = ExternalServiceError
+    match err:
         case httpx.TimeoutException() | asyncio.TimeoutError():
-            message = f"{service}: No complete answer within {request.timeout_seconds:.3g} s."
-            return TimeoutError(message, details={"service": service}), error
+            connecting = isinstance(err, httpx.ConnectTimeout)
+            sentence = "No connection in time." if connecting else f"No complete answer within {seconds:.3g} s."
+            return TimeoutError(f"{service}: {sentence}", details=details, operation=operation)
+        case AnswerRefused():
+            sentence = str(err)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | UnicodeError():
-            return ExternalServiceError(service, "The request is malformed and was not sent."), _unquoted(error)
+            sentence = "The request is malformed and was not sent."
+        case httpx.ConnectError() if _is_refused_certificate(err):
+            sentence = "The certificate was not accepted."
+        case httpx.ConnectError() | socket.gaierror():
+            error, sentence = ExternalConnectionError, "Cannot be reached."
         case httpx.ProtocolError():
-            return ExternalConnectionError(service, "The answer is not valid HTTP, or it broke off."), _unquoted(error)
-        case _ if _is_refused_certificate(error):
-            return ExternalServiceError(service, "The certificate was not accepted."), error
-        case httpx.ConnectError():
-            return ExternalConnectionError(service, "Cannot be reached."), error
+            error, sentence = ExternalConnectionError, "The answer is not valid HTTP, or it broke off."
         case _:
-            return ExternalConnectionError(service, "The connection was lost."), error
+            error, sentence = ExternalConnectionError, "The connection was lost."
+    return error(service, sentence, details=details, operation=operation)
 
 
-def _unquoted(error: Exception) -> Exception:
-    """The error without what it quotes: bytes that were sent or received, which may hold keys or echo them."""
-    text = str(error)
-    for mark in ("bytearray(", "b'", 'b"', "'", '"'):
-        text = text.partition(mark)[0]
-    # UnicodeErrors cannot be made of a text.
-    return ValueError(type(error).__name__) if isinstance(error, UnicodeError) else type(error)(text)
-
-
-def _is_refused_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_refused_certificate(err: BaseException | None) -> bool:
+    return err is not None and (
+        isinstance(err, ssl.SSLCertVerificationError) or _is_refused_certificate(err.__cause__ or err.__context__)
+    )

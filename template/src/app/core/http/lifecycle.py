@@ -1,47 +1,57 @@
-"""The process's one client: made and closed by the lifespan, used by whoever calls out."""
+"""The process's clients: made and closed by the lifespan."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.core.config import HttpClientSettings
-from app.core.http.client import HttpClient, create_http_client
+from app.core.http.client import HttpClient
 from app.core.singletons import ProcessWide
 
-_current: Final = ProcessWide[HttpClient](
+
+class _Clients(NamedTuple):
+    ours: HttpClient
+    public: HttpClient
+
+
+_current: Final = ProcessWide[_Clients](
     "The HTTP client is", init="init_http_client(settings, …)", close="close_http_client()"
 )
 
 
-def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> HttpClient:
-    """Make the process's client. Nothing is connected or imported before the first call.
+def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> None:
+    """Make the process's clients. Nothing is connected or loaded before the first call.
 
     Args:
-        settings: The pool's size, and how to get out of this network.
-        user_agent: How this service introduces itself, as name/version.
+        settings: The pool's size, and the way out of this network.
+        user_agent: The name this service introduces itself by, as name/version.
 
     Raises:
         ConfigurationError: There is a client already.
     """
-    return _current.open(
-        lambda: create_http_client(
+
+    def make(*, public_only: bool) -> HttpClient:
+        return HttpClient(
             user_agent=user_agent,
             max_connections=settings.max_connections,
             ca_file=str(settings.ca_file) if settings.ca_file else None,
             proxy_url=settings.proxy_url,
-            traced_hosts=settings.traced_hosts,
+            traced_hosts=() if public_only else settings.traced_hosts,
+            public_only=public_only,
         )
-    )
+
+    _current.open(lambda: _Clients(make(public_only=False), make(public_only=True)))
 
 
 async def close_http_client() -> None:
-    """Close the process's client, if there is one."""
-    if (client := _current.take()) is not None:
+    """Close the process's clients, if there are any."""
+    for client in _current.take() or ():
         await client.close()
 
 
 def get_http_client() -> HttpClient:
-    """The process's client.
+    """Return the process's client, for URLs of this application's own; ConfigurationError when there is none."""
+    return _current.get().ours
 
-    Raises:
-        ConfigurationError: There is none yet, or no longer.
-    """
-    return _current.get()
+
+def get_public_client() -> HttpClient:
+    """Return the process's client for URLs that users chose: it calls public addresses alone."""
+    return _current.get().public

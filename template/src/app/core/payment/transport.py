@@ -13,8 +13,7 @@ import stripe
 from pydantic import SecretStr
 
 from app.core.exceptions import AppException
-from app.core.http import HttpResponse, RetryConfig, fetch_with_retry
-from app.core.http.request import Method
+from app.core.http import ANY_STATUS, HttpResponse, Method, RetryConfig, fetch_with_retry
 
 SERVICE: Final = "Stripe"
 
@@ -81,6 +80,7 @@ class Transport(stripe.HTTPClient):
             service=SERVICE,
             retry=self._retry,
             headers=sent,
+            accept=ANY_STATUS,
             timeout_seconds=self._timeout_seconds,
             **({"content": post_data.encode()} if post_data else {}),
         )

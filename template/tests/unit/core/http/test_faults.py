@@ -36,7 +36,13 @@ async def failure(
 async def test_a_good_answer_arrives_whole(http: HttpClient) -> None:
     async with faulty_server(reply(404, b"no such invoice", X_Kind="invoice")) as server:
         answer = await fetch_with_timeout(
-            "POST", f"{server.url}/invoices", service="billing", client=http, json={"a": [1]}, params={"q": "x y"}
+            "POST",
+            f"{server.url}/invoices",
+            service="billing",
+            client=http,
+            json={"a": [1]},
+            params={"q": "x y"},
+            accept={404},
         )
 
     assert (answer.status, answer.body, answer.headers["x-kind"]) == (404, b"no such invoice", "invoice")
@@ -51,7 +57,7 @@ async def test_a_refused_connection(http: HttpClient) -> None:
 
     assert isinstance(error, ExternalConnectionError)
     assert error.message == "billing: Cannot be reached."
-    assert isinstance(error.__cause__, httpx.ConnectError)
+    assert (error.details, error.operation) == ({"service": "billing", "reason": "ConnectError"}, "http.GET")
 
 
 async def test_a_name_that_does_not_exist_or_cannot_exist(http: HttpClient) -> None:
@@ -134,7 +140,7 @@ async def test_a_broken_answer(answer: Answer, http: HttpClient) -> None:
         error = await failure(server.url, http)
 
     assert isinstance(error, ExternalConnectionError)
-    assert isinstance(error.__cause__, httpx.TransportError)
+    assert issubclass(getattr(httpx, str(error.details["reason"])), httpx.TransportError)
     assert len(server.requests) == 1
 
 
@@ -213,16 +219,6 @@ async def test_a_connection_that_the_server_closed_while_idle_costs_no_call(http
 
     assert server.connections == 2
     assert len(server.requests) == 4
-
-
-async def test_what_follows_an_answer_is_not_the_next_answer(http: HttpClient) -> None:
-    """A server that sends more than it announced must not answer a question that it has not heard yet."""
-    forged = HEAD + b"Content-Length: 6\r\n\r\nforged"
-    async with faulty_server(raw(HEAD + b"Content-Length: 2\r\n\r\nok" + forged), reply(body=b"real")) as server:
-        first = await fetch_with_timeout("GET", server.url, service="billing", client=http)
-        second = await fetch_with_timeout("GET", server.url, service="billing", client=http)
-
-    assert (first.body, second.body) == (b"ok", b"real")
 
 
 async def test_options_that_make_no_sense(http: HttpClient) -> None:

@@ -40,11 +40,12 @@ def test_the_client_is_made_and_closed_around_a_life() -> None:
 import asyncio, sys
 from app.core.config import HttpClientSettings
 from app.core.exceptions import ConfigurationError
-from app.core.http import close_http_client, get_http_client, init_http_client
+from app.core.http import close_http_client, get_http_client, get_public_client, init_http_client
 
 async def live():
-    client = init_http_client(HttpClientSettings(), user_agent="x/1")
-    assert get_http_client() is client
+    init_http_client(HttpClientSettings(), user_agent="x/1")
+    assert get_http_client() is get_http_client()
+    assert get_http_client() is not get_public_client()
     await close_http_client()
     await close_http_client()
     try:

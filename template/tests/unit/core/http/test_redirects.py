@@ -6,8 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core.exceptions import ExternalServiceError
-from app.core.http import HttpClient, create_http_client, fetch_with_timeout
-from app.core.http.request import Method
+from app.core.http import HttpClient, Method, create_http_client, fetch_with_timeout
 from app.core.logging import log_context
 from tests.servers.http import faulty_server, reply
 from tests.unit.core.http.conftest import Authority
@@ -31,7 +30,7 @@ async def with_key() -> AsyncIterator[HttpClient]:
 
 async def test_redirects_are_answers_unless_asked_for(http: HttpClient) -> None:
     async with faulty_server(reply(302, Location="/elsewhere")) as server:
-        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http)
+        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, accept={302})
 
     assert (answer.status, answer.headers["location"]) == (302, "/elsewhere")
     assert len(server.requests) == 1
@@ -140,8 +139,8 @@ async def test_ids_of_the_request_are_for_hosts_of_ones_own() -> None:
     ):
         with log_context(request_id="request-1", trace_id="4bf92f3577b34da6a3ce929d0e0e4736"):
             await fetch_with_timeout("GET", server.url, service="billing", client=client, max_redirects=1)
-            await fetch_with_timeout("GET", server.url, service="billing", client=client)
-        await fetch_with_timeout("GET", server.url, service="billing", client=client)
+            await fetch_with_timeout("GET", server.url, service="billing", client=client, accept={302})
+        await fetch_with_timeout("GET", server.url, service="billing", client=client, accept={302})
         await client.close()
 
     first, second, outside = (each.headers for each in server.requests)
