@@ -213,9 +213,8 @@ PARTS = (
     Promise(
         "no failure of a call shows what was sent",
         "src/app/core/http/failures.py",
-        "    # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.\n"
-        "    raise failure\n",
-        "        raise failure from err\n",
+        "failure = _failure(err, service, method, allowed)",
+        "raise _failure(err, service, method, allowed) from err",
         "tests/unit/core/http/test_secrecy.py",
     ),
     Promise(
