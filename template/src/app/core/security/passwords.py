@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
@@ -41,13 +42,14 @@ class PasswordHasher:
         Raises:
             TimeoutError: Too many are waiting.
         """
-        return await self._run(partial(self._hash.hash, password))
+        return await self._run(partial(self._hash.hash, _composed(password)))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Check a password; an unknown user's (None) takes as long as a known one's and never matches.
 
         Returns:
-            Whether it matches, and a hash to store instead if the parameters have changed since.
+            Whether it matches, and a hash to store instead if the parameters have changed since, or if the stored one
+            is of characters that were typed decomposed.
 
         Raises:
             TimeoutError: Too many are waiting.
@@ -57,12 +59,20 @@ class PasswordHasher:
                 # The first time, making it takes as long as checking against it.
                 self._nobodys = await self.hash("nobody's password")
             else:
-                await self._run(partial(self._hash.verify, password, self._nobodys))
+                await self._run(partial(self._check, password, self._nobodys))
             return False, None
         try:
-            return await self._run(partial(self._hash.verify_and_update, password, stored))
+            return await self._run(partial(self._check, password, stored))
         except UnknownHashError:
             return False, None
+
+    def _check(self, password: str, stored: str) -> tuple[bool, str | None]:
+        composed = _composed(password)
+        right, better = self._hash.verify_and_update(composed, stored)
+        if right or composed == password:
+            return right, better
+        # Stored before passwords were composed.
+        return (True, self._hash.hash(composed)) if self._hash.verify(password, stored) else (False, None)
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
@@ -70,3 +80,8 @@ class PasswordHasher:
                 return await run_in_thread(work, limiter=self._limiter)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None
+
+
+def _composed(password: str) -> str:
+    """Give a password one form, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2)."""
+    return unicodedata.normalize("NFC", password)

@@ -69,7 +69,7 @@ class ApiKeyCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Line = Field(description="What you call it.", examples=["nightly import"])
+    name: Line = Field(description="What you call it; whitespace around it is removed.", examples=["nightly import"])
     scopes: list[Scope] = Field(
         min_length=1, max_length=32, description="What it allows, as far as you may.", examples=[["items:read"]]
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, Json, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
 from app.models.schemas.page import CursorText, PageSize
@@ -82,7 +82,8 @@ class ItemRead(BaseModel):
     name: str = Field(examples=["Garden chair"])
     description: str | None = Field(examples=["Folds flat."])
     tags: Tags
-    attributes: Metadata = Field(serialization_alias="metadata")
+    # As it is stored: a limit that comes later takes nothing away.
+    attributes: dict[str, JsonValue] = Field(serialization_alias="metadata", examples=[{"color": "green", "legs": 4}])
     version: int = Field(ge=1, examples=[1])
     created_at: datetime
     updated_at: datetime

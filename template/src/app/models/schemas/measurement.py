@@ -1,21 +1,14 @@
 """Measurements on the wire."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    StringConstraints,
-    WithJsonSchema,
-    with_config,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, with_config
 from pydantic.config import JsonDict
-from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
+
+from app.models.schemas.types import Moment
 
 # A request of so many takes some 50 ms and half a megabyte; more go into further requests.
 MAX_BATCH = 10_000
@@ -25,9 +18,6 @@ MAX_SERIES_PAGE = 100
 MAX_RANGE = timedelta(days=366)
 # Far beyond any measurement, and so far from the ends of the type that sums of squares stay inside.
 _LARGEST = 1e100
-# Moments that every part can calculate with, whatever their offset.
-_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _LONGEST_BUCKET_SECONDS = 366 * 86_400
 
 _BATCH: JsonDict = {
@@ -38,30 +28,11 @@ _BATCH: JsonDict = {
 }
 
 
-class _Written:
-    """The rules of a moment, in compiled code: Python functions, called ten thousand times, would take longer."""
-
-    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        # Without the pattern, a number would do: seconds for one reader, milliseconds for another.
-        return core_schema.custom_error_schema(
-            core_schema.chain_schema(
-                [
-                    core_schema.str_schema(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", max_length=64),
-                    core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
-                ]
-            ),
-            custom_error_type="moment",
-            custom_error_message="must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, "
-            "between the years 1900 and 2200",
-        )
-
-
 SeriesName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"),
     Field(description="What is measured, as its owner calls it.", examples=["kitchen/temperature"]),
 ]
-ObservedAt = Annotated[datetime, _Written(), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -69,7 +40,7 @@ class MeasurementCreate(TypedDict):
     """A value at a moment. A dictionary: making ten thousand objects would take twice as long as checking it does."""
 
     series: SeriesName
-    observed_at: ObservedAt
+    observed_at: Moment
     value: Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
@@ -95,8 +66,8 @@ class SeriesRange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     series: SeriesName
-    start: ObservedAt = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
-    end: ObservedAt = Field(
+    start: Moment = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
+    end: Moment = Field(
         description=f"The first moment that is no longer part of it, at most {MAX_RANGE.days} days later.",
         examples=["2026-11-21T00:00:00Z"],
     )

@@ -34,7 +34,10 @@ class OrderCreate(BaseModel):
         json_schema_extra={"examples": [{"description": "A donation", "amount": 1250, "currency": "usd"}]},
     )
 
-    description: Line = Field(description="What is paid for, as the payer will read it.", examples=["A donation"])
+    description: Line = Field(
+        description="What is paid for, as the payer will read it; whitespace around it is removed.",
+        examples=["A donation"],
+    )
     amount: Amount
     currency: Currency = "usd"
 

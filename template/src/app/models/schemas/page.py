@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 
 from app.core.exceptions import ValidationError
@@ -17,6 +17,16 @@ T = TypeVar("T")
 MAX_PAGE_SIZE = 100
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many to return at most.")]
 CursorText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+# The smallest number that PostgreSQL's real, which ranks are, holds in full (IEEE 754, binary32).
+_SMALLEST_REAL: Final = 2.0**-126
+
+
+def _fits_real(rank: float) -> float:
+    if 0 < rank < _SMALLEST_REAL:
+        raise ValueError("must be a rank")
+    return rank
 
 
 class Cursor(BaseModel):
@@ -29,7 +39,7 @@ class Cursor(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rank: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rank: Annotated[float, Field(ge=0, le=1), AfterValidator(_fits_real)] = 0.0
     id: UUID
 
     def encode(self) -> str:
@@ -51,7 +61,7 @@ class Cursor(BaseModel):
             raise ValidationError("cursor", "must be the next_cursor of an earlier page, unchanged") from None
 
 
-_PAIR: TypeAdapter[tuple[float, UUID]] = TypeAdapter(tuple[float, UUID])
+_PAIR: TypeAdapter[tuple[float, UUID]] = TypeAdapter(tuple[float, UUID], config=ConfigDict(strict=True))
 
 
 class Page(BaseModel, Generic[T]):

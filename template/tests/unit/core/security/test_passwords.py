@@ -24,6 +24,29 @@ async def test_only_the_right_password_matches() -> None:
     assert await hasher().verify("Correct horse battery staple", stored) == (False, None)
 
 
+COMPOSED, DECOMPOSED = "\u00fcbergang \u00e0 gauche", "u\u0308bergang a\u0300 gauche"
+
+
+@pytest.mark.parametrize(("stored_as", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+async def test_a_password_is_the_same_composed_and_decomposed(stored_as: str, typed: str) -> None:
+    stored = await hasher().hash(stored_as)
+
+    assert await hasher().verify(typed, stored) == (True, None)
+    assert await hasher().verify(stored_as, stored) == (True, None)
+    assert await hasher().verify(typed[:-1], stored) == (False, None)
+
+
+async def test_a_hash_of_decomposed_characters_still_matches_and_is_replaced() -> None:
+    stored = hasher()._hash.hash(DECOMPOSED)
+
+    right, better = await hasher().verify(DECOMPOSED, stored)
+
+    assert right
+    assert better is not None
+    assert await hasher().verify(COMPOSED, better) == (True, None)
+    assert await hasher().verify(COMPOSED, stored) == (False, None)
+
+
 async def test_the_same_password_is_stored_differently_each_time() -> None:
     assert await hasher().hash("correct horse") != await hasher().hash("correct horse")
 
@@ -48,16 +71,17 @@ async def test_nobodys_password_takes_as_long_as_somebodys() -> None:
     stored = await passwords.hash("correct horse battery staple")
     await passwords.verify("warm", None)
 
-    async def cost(stored: str | None) -> float:
+    async def cost(stored: str | None, wrong: str) -> float:
         spent = []
         for _ in range(5):
             # This process's own time, threads included: what else the machine does is no part of it.
             began = time.process_time()
-            assert await passwords.verify("wrong", stored) == (False, None)
+            assert await passwords.verify(wrong, stored) == (False, None)
             spent.append(time.process_time() - began)
         return min(spent)
 
-    assert await cost(None) == pytest.approx(await cost(stored), rel=0.5)
+    assert await cost(None, "wrong") == pytest.approx(await cost(stored, "wrong"), rel=0.5)
+    assert await cost(None, DECOMPOSED) == pytest.approx(await cost(stored, DECOMPOSED), rel=0.5)
 
 
 async def test_the_event_loop_goes_on_and_few_are_hashed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

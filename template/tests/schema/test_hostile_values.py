@@ -1,0 +1,170 @@
+"""Requests with hostile values in each place: no failure of the service, and what is accepted can be read back."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.clients import make_client
+from tests.documents import Operation, example, operations, resolve
+from tests.factories import make_user
+from tests.logs import captured_log
+from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at, same
+
+pytestmark = [pytest.mark.anyio, pytest.mark.schema]
+
+
+class Put(NamedTuple):
+    """A value in its place of a body."""
+
+    place: Place
+    value: Any
+    schema: dict[str, Any]
+
+
+class Caller:
+    """Makes good requests from the document, with something hostile in a place.
+
+    Each caller is another user at another address, so that limits on guesses are never met.
+    """
+
+    def __init__(self, app: FastAPI, client: AsyncClient, email: str) -> None:
+        self.document = app.openapi()
+        self.client = client
+        self.email = email
+
+    def body(self, operation: Operation) -> Any:
+        """A good body; it logs this user in, and registers another one."""
+        schema = operation.body
+        if schema is None:
+            return None
+        made = example(schema, self.document)
+        if isinstance(made, dict) and "email" in made:
+            made["email"] = self.email if operation.path.endswith("login") else f"{uuid4().hex}@example.com"
+        # What the example leaves out can be given, too.
+        parts = resolve(schema, self.document).get("properties", {})
+        return {**{name: example(part, self.document) for name, part in parts.items()}, **made}
+
+    async def path(self, operation: Operation) -> str:
+        """The path, with keys of what was made for it."""
+        path = operation.path
+        for parameter in operation.parameters("path"):
+            collection, _, _ = path.partition("/{")
+            makers = [each for each in operations(self.document) if str(each) == f"post {collection}"]
+            value = example(parameter["schema"], self.document)
+            if makers:
+                made = await self.send(makers[0], makers[0].path, body=self.body(makers[0]))
+                value = made.json()["id"]
+            path = path.replace(f"{{{parameter['name']}}}", value)
+        return path
+
+    async def send(
+        self,
+        operation: Operation,
+        path: str,
+        *,
+        body: Any = None,
+        query: str = "",
+        headers: dict[str, bytes] | None = None,
+    ) -> Response:
+        """Send it, in JSON that spells everything that is not ASCII as an escape."""
+        good = {parameter["name"]: uuid4().hex.encode() for parameter in operation.parameters("header")}
+        content = None if body is None else json.dumps(body).encode()
+        given = {"Content-Type": b"application/json", **good, **(headers or {})}
+        return await self.client.request(operation.method.upper(), path + query, content=content, headers=given)
+
+
+@pytest.fixture
+async def caller(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[Caller]:
+    user, tokens = await make_user(app.state.process)
+    async with make_client(app, tokens) as client:
+        yield Caller(app, client, user.email)
+
+
+def query_of(operation: Operation, caller: Caller, **hostile: str) -> str:
+    good = {
+        p["name"]: str(example(p["schema"], caller.document)) for p in operation.parameters("query") if p["required"]
+    }
+    pairs = {**good, **hostile}.items()
+    return "?" + "&".join(f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}" for name, value in pairs)
+
+
+async def read_back(caller: Caller, made: Response, path: str, put: Put) -> list[str]:
+    """What is wrong with how the answer, the thing itself and its list show what was accepted."""
+    if not (answer := made.json() if made.content else None) or "id" not in answer:
+        return []
+    found = []
+    collection = path.partition("/" + answer["id"])[0].removesuffix("/by-sku/" + str(answer.get("sku")))
+    for where in (None, f"{collection}/{answer['id']}", collection):
+        read = made if where is None else await caller.client.get(where)
+        if read.status_code in {404, 405}:
+            continue
+        shown = read.json() if read.status_code == 200 or where is None else None
+        members = shown if isinstance(shown, list) else (shown or {}).get("items", [shown])
+        mine = [each for each in members if each and each["id"] == answer["id"]]
+        if not mine or (put.place[0] in mine[0] and not same(put.value, get_at(mine[0], put.place), put.schema)):
+            found.append(f"{where} shows {read.status_code} {read.text[:200]}")
+    return found
+
+
+async def test_every_value_of_every_body(caller: Caller, transaction: AsyncConnection) -> None:
+    wrong, accepted = [], set()
+    for operation in operations(caller.document):
+        if operation.body is None:
+            continue
+        good = caller.body(operation)
+        for place, schema in places(operation.body, good, caller.document):
+            for value in hostile(schema, get_at(good, place)):
+                what = f"{operation} {place} {ascii(value)[:60]}"
+                savepoint = await transaction.begin_nested()
+                with captured_log() as log:
+                    path = await caller.path(operation)
+                    answer = await caller.send(operation, path, body=put_at(caller.body(operation), place, value))
+                    if answer.is_success:
+                        accepted.add(f"{operation} {place}")
+                        put = Put(place, value, schema)
+                        wrong += [f"{what}: {each}" for each in await read_back(caller, answer, path, put)]
+                wrong += [f"{what}: {answer.status_code}"] * (answer.status_code >= 500 or bool(log.events("error")))
+                answer.content.decode()
+                await savepoint.rollback()
+
+    assert not wrong, "\n".join(wrong)
+    assert len(accepted) > 3, accepted
+
+
+async def test_every_value_of_every_path_query_and_header(caller: Caller, transaction: AsyncConnection) -> None:
+    wrong = []
+    for operation in operations(caller.document):
+        made = await transaction.begin_nested()
+        path, body = await caller.path(operation), caller.body(operation)
+        for parameter in operation.described.get("parameters", ()):
+            name, schema = parameter["name"], resolve(parameter["schema"], caller.document)
+            schema = resolve(schema.get("items", schema), caller.document)
+            odd = CURSORS if name == "cursor" else ()
+            for value in (*hostile(schema, example(schema, caller.document)), *odd):
+                text = value if isinstance(value, str) else json.dumps(value)
+                if len(text) > 100_000:
+                    text = text[:60_000]  # No server takes more than 64 KiB of these.
+                escaped = quote(text.encode("utf-8", "surrogatepass"), safe="")
+                savepoint = await transaction.begin_nested()
+                match parameter["in"]:
+                    case "path":
+                        at = operation.path.replace(f"{{{name}}}", escaped)
+                        answer = await caller.send(operation, at, body=body, query=query_of(operation, caller))
+                    case "query":
+                        query = query_of(operation, caller, **{name: text})
+                        answer = await caller.send(operation, path, body=body, query=query)
+                    case _:
+                        raw = text.encode("utf-8", "surrogatepass")
+                        answer = await caller.send(operation, path, body=body, headers={name: raw})
+                wrong += [f"{operation} {name} {ascii(text)[:60]}: {answer.status_code}"] * (answer.status_code >= 500)
+                await savepoint.rollback()
+        await made.rollback()
+
+    assert not wrong, "\n".join(wrong)
