@@ -15,7 +15,6 @@ from tests.delivery import (
     CI,
     MANIFESTS,
     Manifests,
-    generated_settings,
     pods,
     probes,
     read,
@@ -161,15 +160,6 @@ def test_pods_fit_the_restricted_profile(manifests: Manifests) -> None:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-
-
-def test_a_stopping_server_may_finish_its_requests(project: Path, manifests: Manifests) -> None:
-    graceful = int(generated_settings(manifests["Kustomization"])["API_GRACEFUL_SHUTDOWN_SECONDS"])
-    waiting = server(manifests)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    pod = manifests["Deployment"]["spec"]["template"]["spec"]
-    assert waiting + graceful < pod["terminationGracePeriodSeconds"]
-    compose = read(project / "compose.yaml")["services"]["app"]["stop_grace_period"]
-    assert graceful < int(compose.removesuffix("s"))
 
 
 def test_compose_has_no_default_secret(project: Path) -> None:

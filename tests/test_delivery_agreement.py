@@ -53,7 +53,10 @@ print(json.dumps({
     "variables": sorted(known_variables()),
     "paths": sorted(create_app(settings).openapi()["paths"]),
     "port": settings.api.port,
-    "connections": settings.api.workers * settings.database.pool_size,
+    "connections": settings.api.workers
+    * (settings.database.pool_size + settings.database.max_overflow + 1),
+    "stop_seconds": settings.stop_seconds,
+    "graceful_seconds": settings.api.graceful_shutdown_seconds,
     "postgres": major,
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
@@ -116,6 +119,20 @@ def test_probed_paths_are_routes(
 def test_readiness_waits_for_its_checks(manifests: Manifests, application: dict[str, Any]) -> None:
     """Otherwise a slow dependency is a probe without an answer instead of a 503 with a reason."""
     assert server(manifests)["readinessProbe"]["timeoutSeconds"] > application["check_seconds"]
+
+
+def test_grace_periods_add_up(
+    project: Path, manifests: Manifests, application: dict[str, Any]
+) -> None:
+    """What stops, stops one after another: requests, their events, reports, connections."""
+    settings = generated_settings(manifests["Kustomization"])
+    assert int(settings["API_GRACEFUL_SHUTDOWN_SECONDS"]) == application["graceful_seconds"]
+    assert "EVENTS_DRAIN_SECONDS" not in settings
+    waiting = server(manifests)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    pod = manifests["Deployment"]["spec"]["template"]["spec"]
+    assert waiting + application["stop_seconds"] + 5 <= pod["terminationGracePeriodSeconds"]
+    compose = read(project / "compose.yaml")["services"]["app"]["stop_grace_period"]
+    assert application["stop_seconds"] + 5 <= int(compose.removesuffix("s"))
 
 
 def test_ports_agree(project: Path, manifests: Manifests, application: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from app.core.config import ApplicationSettings, load_settings
 from app.core.exceptions import ConfigurationError
 from app.core.redaction import redact_text
 
-DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app"
+DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app?sslmode=verify-full"
 
 
 def examples() -> dict[str, str]:

@@ -13,8 +13,16 @@ from app.cli.leftovers import leftovers
 from app.cli.output import out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
+from app.core.config.database import Pooler
 from app.core.config.loading import likely_typos
-from app.core.database import Database, close_database, get_connection_info, get_database, init_database
+from app.core.database import (
+    Database,
+    check_session_settings,
+    close_database,
+    get_connection_info,
+    get_database,
+    init_database,
+)
 from app.core.exceptions import AppException
 from app.core.health import HealthCheck
 from app.core.redaction import redact_text
@@ -48,6 +56,8 @@ def _findings() -> Iterator[Finding]:
         yield failure("settings", error)
         return
     yield Finding("ok", "settings", f"{settings.environment}, all valid")
+    for remark in settings.remarks():
+        yield Finding("warning", "settings", f"{remark.variable} {remark.rule}")
     for typo in likely_typos():
         yield Finding("warning", "environment", f"{typo.variable} {typo.rule}", "Correct or unset it.")
     try:
@@ -67,10 +77,14 @@ async def _database(settings: ApplicationSettings) -> Finding:
                     text("SELECT current_setting('server_version'), current_setting('max_connections')::int")
                 )
             ).one()
+        await check_session_settings(get_database())
         where = get_connection_info()
-        wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow)
+        # One more for each process: the probes' own.
+        wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
         found = f"PostgreSQL {row[0]}, {where.database} on {where.host}"
-        if wanted > row[1]:
+        if settings.database.pooler is Pooler.TRANSACTION:
+            found += " through a pooler"
+        elif wanted > row[1]:
             return Finding(
                 "warning",
                 _DATABASE,

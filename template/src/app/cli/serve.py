@@ -1,5 +1,6 @@
 """`app serve`: the server for production."""
 
+import asyncio
 import socket
 from typing import Annotated
 
@@ -8,8 +9,9 @@ import uvicorn
 
 from app.cli import migrations
 from app.cli.settings import command_settings
-from app.core.config import ApplicationSettings
+from app.core.config import ApplicationSettings, DatabaseSettings
 from app.core.config.logging import LogFormat
+from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
 from app.core.security import with_mapped_forms
@@ -34,6 +36,7 @@ def serve(
     address = host or settings.api.host, port or settings.api.port
     require_free(*address)
     migrations.require_current(settings.database, or_newer=True)
+    asyncio.run(_require_session_settings(settings.database))
     run_server(
         settings,
         factory="app.worker:create_app",
@@ -41,6 +44,15 @@ def serve(
         port=address[1],
         workers=workers or settings.api.workers,
     )
+
+
+async def _require_session_settings(settings: DatabaseSettings) -> None:
+    """Fail where requests would run without their limits."""
+    database = Database(settings, application_name="app serve")
+    try:
+        await check_session_settings(database)
+    finally:
+        await database.close()
 
 
 def run_server(

@@ -30,12 +30,14 @@ class HealthCheck(NamedTuple):
         check: Returns when the part works, raises anything when it does not.
         required: Whether requests can be served without the part.
         timeout_seconds: How long the check may take before it counts as failed.
+        external: Whether somebody else's service is asked, which no probe does: only people who look do.
     """
 
     name: str
     check: Callable[[], Awaitable[object]]
     required: bool = True
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    external: bool = False
 
 
 class ComponentHealth(NamedTuple):

@@ -12,8 +12,12 @@ from dirty_equals import IsPositiveFloat
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from app.core.config import ApplicationSettings, DatabaseSettings
+from app.core.database import get_database
+from app.core.exceptions import DatabaseConnectionError
 from app.core.health import HealthCheck
 from tests.applications import running
 from tests.logs import Log, captured_log
@@ -138,3 +142,55 @@ async def test_liveness_asks_nobody(app: FastAPI) -> None:
         answer = await client.get(f"{HEALTH}/live")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
+
+
+async def test_readiness_waits_behind_no_request(settings: ApplicationSettings) -> None:
+    """All connections taken, and the queue in front of them full: the process works, and must not lose its traffic."""
+    busy = settings.database.model_copy(update={"pool_size": 1, "pool_timeout_seconds": 0.05})
+    async with running(settings.model_copy(update={"database": busy})) as client, get_database().session() as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(DatabaseConnectionError, match="busy"):
+            async with get_database().session():
+                pass
+        answers = await asyncio.gather(*(client.get(f"{HEALTH}/ready") for _ in range(5)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["status"] for answer in answers} == {"healthy"}
+
+
+async def test_readiness_is_lost_where_the_database_takes_no_changes(
+    settings: ApplicationSettings, scratch_url: str
+) -> None:
+    """As providers make it where a disk is nearly full; each new connection is told so."""
+    name = make_url(scratch_url).database
+    async with running(settings.with_database_url(scratch_url)) as client:
+        async with get_database().engine.begin() as connection:
+            await connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        refused = await client.get(f"{HEALTH}/ready")
+        async with get_database().engine.begin() as connection:
+            await connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off'))
+        await get_database().probes.dispose()
+        taken = await client.get(f"{HEALTH}/ready")
+
+    assert (refused.status_code, taken.status_code) == (503, 200)
+    assert refused.json()["components"]["database"]["status"] == "unhealthy"
+
+
+async def test_readiness_asks_nobody_elsewhere(app: FastAPI) -> None:
+    asked: list[str] = []
+
+    async def elsewhere() -> None:
+        asked.append("once")
+
+    usual = app.state.process
+    app.state.process = dataclasses.replace(usual, health_checks=[HealthCheck("far", elsewhere, external=True)])
+    try:
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+            ready = await client.get(f"{HEALTH}/ready")
+            overview = await client.get(f"{HEALTH}/")
+    finally:
+        app.state.process = usual
+
+    assert (ready.status_code, ready.json()["components"]) == (200, {})
+    assert overview.json()["components"]["far"]["status"] == "healthy"
+    assert asked == ["once"]

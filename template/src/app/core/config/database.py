@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
-from app.core.config.database_url import EMBEDDED_MARK, parse_database_url
+from app.core.config.database_url import EMBEDDED_MARK, is_elsewhere, parse_database_url
 from app.core.config.section import Problem, SettingsSection
 from app.core.stage import Environment
+
+# The longest that closing connections takes when a process stops.
+CLOSE_SECONDS: Final = 2.0
 
 
 class SslMode(StrEnum):
@@ -21,6 +25,13 @@ class SslMode(StrEnum):
     REQUIRE = "require"
     VERIFY_CA = "verify-ca"
     VERIFY_FULL = "verify-full"
+
+
+class Pooler(StrEnum):
+    """Between this application and the server: nothing that matters, or a pooler that lends connections."""
+
+    NONE = "none"
+    TRANSACTION = "transaction"
 
 
 class DatabaseSettings(SettingsSection):
@@ -39,6 +50,17 @@ class DatabaseSettings(SettingsSection):
         default=None, validation_alias="POSTGRES_PASSWORD", description="Password of the role."
     )
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
+    pooler: Pooler = Field(
+        default=Pooler.NONE,
+        description="transaction: the address is that of a pooler, such as PgBouncer, that lends a connection for one "
+        "transaction at a time. none: the server itself, or a pooler that lends it for as long as a client stays.",
+    )
+    migration_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="MIGRATION_DATABASE_URL",
+        description="Where migrations connect: the server itself where there is a pooler, the role that owns the "
+        "tables where it is another. DATABASE_URL unless set.",
+    )
     ssl_mode: SslMode = Field(
         default=SslMode.PREFER, description="Encryption of the connection, as libpq's sslmode; also read from the URL."
     )
@@ -89,7 +111,7 @@ class DatabaseSettings(SettingsSection):
         description="Development only: the `bin` folder of the PostgreSQL to run when no database is configured.",
     )
 
-    @field_validator("url")
+    @field_validator("url", "migration_url")
     @classmethod
     def _check_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -123,10 +145,47 @@ class DatabaseSettings(SettingsSection):
         )
 
     @property
+    def migration_sqlalchemy_url(self) -> URL:
+        """The address for migrations.
+
+        Raises:
+            LookupError: No database is configured.
+        """
+        if self.migration_url is None:
+            return self.sqlalchemy_url
+        return parse_database_url(self.migration_url.get_secret_value()).url
+
+    @property
     def effective_ssl_mode(self) -> SslMode:
         """The mode that holds: the URL's own `sslmode` over `DATABASE_SSL_MODE`."""
-        named = parse_database_url(self.url.get_secret_value()).ssl_mode if self.url else None
+        return self._ssl_mode_of(self.url)
+
+    @property
+    def migration_ssl_mode(self) -> SslMode:
+        """The mode that holds for migrations."""
+        return self._ssl_mode_of(self.migration_url or self.url)
+
+    @property
+    def stop_seconds(self) -> float:
+        """Connections are closed after all that uses them."""
+        return CLOSE_SECONDS
+
+    def _ssl_mode_of(self, url: SecretStr | None) -> SslMode:
+        named = parse_database_url(url.get_secret_value()).ssl_mode if url else None
         return SslMode(named) if named else self.ssl_mode
+
+    def _reached(self) -> Iterator[tuple[str, URL, SslMode]]:
+        """The addresses by their variables, and how each is encrypted."""
+        if self.is_configured:
+            yield "DATABASE_URL" if self.url else "POSTGRES_HOST", self.sqlalchemy_url, self.effective_ssl_mode
+        if self.migration_url is not None:
+            yield "MIGRATION_DATABASE_URL", self.migration_sqlalchemy_url, self.migration_ssl_mode
+
+    def remarks(self, environment: Environment) -> Iterator[Problem]:
+        """Encryption that is switched off though the server is elsewhere."""
+        for variable, url, mode in self._reached():
+            if environment is Environment.PRODUCTION and mode is SslMode.DISABLE and is_elsewhere(url):
+                yield Problem("DATABASE_SSL_MODE", f"is disable: passwords and data go to {variable} as they are")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """One database is named in one way; outside development there is one, and it is not the embedded one."""
@@ -142,6 +201,15 @@ class DatabaseSettings(SettingsSection):
             yield Problem("DATABASE_SSL_ROOT_CERT", "must name a file that is there")
         if environment is Environment.DEVELOPMENT:
             return
+        if environment is Environment.PRODUCTION:
+            for variable, url, mode in self._reached():
+                # Prefer goes without wherever somebody on the way says that the server cannot.
+                if mode is SslMode.PREFER and is_elsewhere(url):
+                    yield Problem(
+                        "DATABASE_SSL_MODE",
+                        f"must be require, verify-ca or verify-full, since {variable} is another machine's; or "
+                        "disable, where everything on the way is trusted",
+                    )
         if not self.is_configured:
             yield Problem("DATABASE_URL", f"must be set in {environment}, or POSTGRES_HOST and its companions")
         elif EMBEDDED_MARK in (self.host or str(self.sqlalchemy_url.query.get("host", ""))):

@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.core.config.section import is_this_machine
+
 _DRIVER: Final = "postgresql+asyncpg"
 _ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
 _SSL_MODES: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
@@ -82,6 +84,11 @@ def network_hosts(url: URL) -> tuple[str, ...]:
     """Return the hosts of a URL that are reached over the network; none where it is a socket in the file system."""
     hosts = (url.host or "", *str(url.query.get("host", "")).split(","))
     return tuple(host for host in hosts if host and not host.startswith("/"))
+
+
+def is_elsewhere(url: URL) -> bool:
+    """Tell whether a host of a URL is another machine, so that others carry what is sent there."""
+    return not all(map(is_this_machine, network_hosts(url)))
 
 
 def _several(servers: str) -> dict[str, str]:

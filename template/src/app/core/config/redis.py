@@ -1,19 +1,16 @@
 """A server that all processes of this service share what they remember in."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection
+from app.core.config.section import Problem, SettingsSection, is_this_machine
 from app.core.stage import Environment
 
 _SHAPE: Final = "must look like redis://USER:PASSWORD@HOST:6379/0, rediss://… for TLS, or unix:///SOCKET?db=0"
-# Ends of names that only a private network resolves (RFC 6762, RFC 8375, ICANN's .internal, Kubernetes' services).
-_PRIVATE_DOMAINS: Final = (".local", ".internal", ".home.arpa", ".localhost", ".svc")
 
 
 class RedisSettings(SettingsSection):
@@ -31,6 +28,10 @@ class RedisSettings(SettingsSection):
     )
     ca_file: FilePath | None = Field(
         default=None, description="The certificate authorities (PEM) that rediss:// trusts; the system's unless set."
+    )
+    allow_plaintext: bool = Field(
+        default=False,
+        description="Let production reach a server elsewhere without TLS, where everything on the way is trusted.",
     )
     timeout_seconds: float = Field(
         default=0.25,
@@ -59,13 +60,27 @@ class RedisSettings(SettingsSection):
         return value
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Switched on without an address; in production, open to everybody on the way."""
+        """Switched on without an address; in production, readable for everybody on the way."""
         if not self.enabled:
             return
         if self.url is None:
             yield Problem("REDIS_URL", "must be set where REDIS_ENABLED is on")
-        elif environment is Environment.PRODUCTION and _is_open(urlsplit(self.url.get_secret_value())):
-            yield Problem("REDIS_URL", "must be rediss:// or have a password in production, unless the host is private")
+        elif environment is Environment.PRODUCTION and self._is_plain and not self.allow_plaintext:
+            yield Problem(
+                "REDIS_URL",
+                "must be rediss://, since it is another machine's; or set REDIS_ALLOW_PLAINTEXT=true where "
+                "everything on the way is trusted",
+            )
+
+    def remarks(self, environment: Environment) -> Iterator[Problem]:
+        """Encryption that is switched off though the server is elsewhere."""
+        if self.enabled and environment is Environment.PRODUCTION and self._is_plain:
+            yield Problem("REDIS_ALLOW_PLAINTEXT", "is true: passwords and data go to REDIS_URL as they are")
+
+    @property
+    def _is_plain(self) -> bool:
+        url = urlsplit(self.url.get_secret_value() if self.url else "")
+        return url.scheme == "redis" and not is_this_machine(url.hostname or "")
 
 
 def _broken_rule(text: SecretStr) -> str | None:
@@ -84,14 +99,3 @@ def _broken_rule(text: SecretStr) -> str | None:
     if not (url.path if url.scheme == "unix" else url.hostname) or not (database.isascii() and database.isdigit()):
         return _SHAPE
     return None
-
-
-def _is_open(url: SplitResult) -> bool:
-    """Whether whoever is on the way could read and change what is kept there. A name without dots is a neighbour's."""
-    host = url.hostname or ""
-    if url.scheme != "redis" or url.password:
-        return False
-    try:
-        return ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(_PRIVATE_DOMAINS)

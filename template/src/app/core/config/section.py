@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.stage import Environment
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is the machine itself, by its name or its address, so that nobody carries what is sent."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 class Problem(NamedTuple):
@@ -75,6 +84,10 @@ class SettingsSection(BaseSettings):
     def stop_seconds(self) -> float:
         """The longest this concern takes to stop when the process does."""
         return 0
+
+    def remarks(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
+        """What is as it was set, and yet worth a word of `app doctor`."""
+        yield from ()
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
         """Yield what is wrong with these settings in this stage though each value by itself is well-formed.

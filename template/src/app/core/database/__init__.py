@@ -16,6 +16,7 @@ from app.core.database.lifecycle import (
 )
 from app.core.database.status import (
     check_database_health,
+    check_session_settings,
     get_connection_info,
     get_database_stats,
     test_database_connection,
@@ -29,6 +30,7 @@ __all__ = [
     "UuidKey",
     "WriteSession",
     "check_database_health",
+    "check_session_settings",
     "close_database",
     "get_async_session",
     "get_connection_info",

@@ -78,32 +78,38 @@ def explain(error: DatabaseConnectionError) -> tuple[str, str]:
     """
     match error.__cause__:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return (
+            found = (
                 "The database server refused the user name or the password.",
                 "Check them in DATABASE_URL, or POSTGRES_USER and POSTGRES_PASSWORD.",
             )
         case asyncpg.InvalidCatalogNameError():
-            return (
+            found = (
                 "The database server has no database of that name.",
                 "Create it, or correct the name in DATABASE_URL or POSTGRES_DB.",
             )
         case asyncpg.TooManyConnectionsError():
-            return (
+            found = (
                 "The database server has no connection left.",
                 "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
             )
+        case asyncpg.PostgresError() as cause if "startup parameter" in str(cause):
+            found = (
+                f"A pooler in front of the database refuses the limits of this application: {cause}.",
+                "Set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to the server itself, past the pooler.",
+            )
         case ssl.SSLError() as cause:
-            return (
+            found = (
                 f"The database server's encryption cannot be trusted: {cause.reason or 'no common protocol'}.",
                 "Check DATABASE_SSL_MODE, and DATABASE_SSL_ROOT_CERT, which names the authorities to trust.",
             )
         case ConnectionError() as cause if "SSL" in str(cause):
-            return (
+            found = (
                 "The database server does not offer encryption.",
                 "Switch it on there, or choose another DATABASE_SSL_MODE (prefer and disable go without).",
             )
         case _:
-            return (
+            found = (
                 "The database server cannot be reached.",
                 "Check that it runs, and the host and port in DATABASE_URL, or POSTGRES_HOST and POSTGRES_PORT.",
             )
+    return found

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from typing import Final, NewType
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.core.config import DatabaseSettings
-from app.core.database.engine import create_engine, create_unlimited_engine
+from app.core.config.database import CLOSE_SECONDS, Pooler
+from app.core.database.engine import create_engine, create_unlimited_engine, make_session_settings, watch_disk
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from app.core.singletons import ProcessWide
 
@@ -26,21 +28,19 @@ class Database:
     """
 
     def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
-        self.engine: AsyncEngine = create_engine(
-            settings.sqlalchemy_url,
-            application_name=application_name,
-            ssl_mode=settings.effective_ssl_mode,
-            ssl_root_cert=settings.ssl_root_cert,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_timeout_seconds=settings.pool_timeout_seconds,
-            pool_recycle_seconds=settings.pool_recycle_seconds,
-            pool_pre_ping=settings.pool_pre_ping,
-            connect_timeout_seconds=settings.connect_timeout_seconds,
+        self._settings = settings
+        self._application_name = application_name
+        self.session_settings = make_session_settings(
             statement_timeout_seconds=settings.statement_timeout_seconds,
             lock_timeout_seconds=settings.lock_timeout_seconds,
             idle_in_transaction_timeout_seconds=settings.idle_in_transaction_timeout_seconds,
         )
+        self.engine: AsyncEngine = self._engine(
+            settings.pool_size, settings.max_overflow, pool_timeout_seconds=settings.pool_timeout_seconds
+        )
+        # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
+        self.disk_full = False
+        watch_disk(self.engine, self._note_full_disk)
         self.ssl_mode = settings.effective_ssl_mode
         self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         # The server itself refuses a change in these; it is told so in the statement that begins the transaction.
@@ -50,6 +50,11 @@ class Database:
         self.extensions: dict[str, bool] = {}
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
         self._wait_seconds = settings.pool_timeout_seconds
+
+    @cached_property
+    def probes(self) -> AsyncEngine:
+        """An engine of one connection for questions about health, which wait behind no request."""
+        return self._engine(1, 0, pool_timeout_seconds=self._settings.connect_timeout_seconds)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[WriteSession]:
@@ -103,15 +108,55 @@ class Database:
             self._places.release()
 
     async def close(self) -> None:
-        """Close every connection of the pool."""
-        await self.engine.dispose()
+        """Close every connection; those that a server no longer answers on are left to it."""
+        engines = [self.engine, *([self.probes] if "probes" in self.__dict__ else [])]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for engine in engines:
+                    await engine.dispose()
+
+    def _engine(self, pool_size: int, max_overflow: int, *, pool_timeout_seconds: float) -> AsyncEngine:
+        settings = self._settings
+        return create_engine(
+            settings.sqlalchemy_url,
+            application_name=self._application_name,
+            ssl_mode=settings.effective_ssl_mode,
+            ssl_root_cert=settings.ssl_root_cert,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout_seconds=pool_timeout_seconds,
+            pool_recycle_seconds=settings.pool_recycle_seconds,
+            pool_pre_ping=settings.pool_pre_ping,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+            session_settings=self.session_settings,
+            transaction_pooler=settings.pooler is Pooler.TRANSACTION,
+        )
+
+    def _note_full_disk(self) -> None:
+        self.disk_full = True
 
 
-def migration_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """An engine for migrations, which may take as long as building an index takes."""
+def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> AsyncEngine:
+    """Return an engine for migrations, which may take as long as building an index takes.
+
+    Args:
+        settings: Where the database is; `MIGRATION_DATABASE_URL` goes first.
+        reading: Whether nothing but the state is asked for, which a pooler can answer, too.
+
+    Raises:
+        ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold.
+    """
+    pooled = settings.pooler is Pooler.TRANSACTION and settings.migration_url is None
+    if pooled and not reading:
+        raise ConfigurationError(
+            "Migrations need a session of their own, which a pooler in transaction mode does not give.",
+            next_step="Set MIGRATION_DATABASE_URL to the database server itself, past the pooler.",
+        )
     return create_unlimited_engine(
-        settings.sqlalchemy_url,
-        ssl_mode=settings.effective_ssl_mode,
+        settings.migration_sqlalchemy_url,
+        transaction_pooler=pooled,
+        ssl_mode=settings.migration_ssl_mode,
         ssl_root_cert=settings.ssl_root_cert,
         connect_timeout_seconds=settings.connect_timeout_seconds,
     )

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from app.core.database.lifecycle import get_database
-from app.core.exceptions import DatabaseConnectionError, DatabaseException
+from app.core.database.lifecycle import Database, get_database
+from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
 
 
 class DatabaseHealth(NamedTuple):
@@ -38,16 +38,52 @@ class ConnectionInfo(NamedTuple):
 
 
 async def test_database_connection() -> None:
-    """One round trip on a connection of the pool.
+    """Ask whether the database takes changes, in one round trip on a connection apart from those of requests.
+
+    A disk that is full is known from the statements that fail on it. From then on something is written and rolled back
+    here until there is room: ordinarily, nothing is.
 
     Raises:
-        DatabaseException: The server cannot be reached, refuses, or takes too long.
+        DatabaseException: The server cannot be reached, refuses, takes too long, or takes no changes.
     """
+    database = get_database()
     try:
-        async with get_database().engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+        async with database.probes.connect() as connection:
+            # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
+            if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
+                raise DatabaseConnectionError("The database takes no changes: it is read-only.")
+            if database.disk_full:
+                await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
+                await connection.rollback()
+                database.disk_full = False
     except PoolTimeoutError as err:
         raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
+
+
+async def check_session_settings(database: Database) -> None:
+    """Fail unless transactions run under the settings they were given, which something in between may have dropped.
+
+    Raises:
+        ConfigurationError: They do not.
+        DatabaseException: The server cannot be reached.
+    """
+    async with database.engine.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)"),
+            {"names": list(database.session_settings)},
+        )
+        found = {name: str(setting) for name, setting in rows}
+    different = [
+        f"{name} is {found.get(name)} instead of {wanted}"
+        for name, wanted in database.session_settings.items()
+        if found.get(name) != wanted
+    ]
+    if different:
+        raise ConfigurationError(
+            f"The database does not keep to the limits of this application: {', '.join(different)}.",
+            next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
+            "start-up parameters.",
+        )
 
 
 # Its name is prescribed and begins like a test's; pytest must not collect it where it is imported.

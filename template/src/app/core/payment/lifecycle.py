@@ -66,8 +66,10 @@ def get_payments() -> Payments:
 
 
 def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
-    """One, if there is a service to ask; all requests but payments can do without it."""
-    return [HealthCheck("payment", get_payments().gateway.check, required=False)] if settings.enabled else []
+    """Return one, if there is a service to ask; all requests but payments can do without it."""
+    if not settings.enabled:
+        return []
+    return [HealthCheck("payment", get_payments().gateway.check, required=False, external=True)]
 
 
 def _make_payments(settings: StripeSettings, environment: Environment) -> Payments:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import Base, get_database
+from app.core.database import Base, ReadSession, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.core.timescale import errors
@@ -39,7 +40,9 @@ async def check_timescale() -> None:
         ConfigurationError: Something of that is not so.
         DatabaseException: The database did not answer.
     """
-    async with get_database().read_session() as session:
+    # Apart from the queue of requests, as every question about health.
+    async with AsyncSession(get_database().probes) as probe:
+        session = ReadSession(probe)
         found = await find_extension(session)
         found.require_usable()
         if not found.created:

@@ -72,16 +72,18 @@ def test_switched_on_it_needs_an_address(project: Path, monkeypatch: pytest.Monk
         ("redis://[2606:2800:21f::1]:6379", False),
         ("redis://user@cache.example.org", False),
         ("rediss://cache.example.org", True),
-        ("redis://:pw@cache.example.org", True),
-        ("redis://redis:6379", True),
-        ("redis://10.1.2.3", True),
-        ("redis://[fd00::1]", True),
+        ("redis://:pw@cache.example.org", False),
+        ("redis://redis:6379", False),
+        ("redis://10.1.2.3", False),
+        ("redis://[fd00::1]", False),
+        ("redis://redis.shop.svc.cluster.local", False),
         ("redis://localhost", True),
-        ("redis://redis.shop.svc.cluster.local", True),
+        ("redis://127.0.0.2", True),
+        ("redis://[::1]", True),
         ("unix:///run/redis.sock", True),
     ],
 )
-def test_production_refuses_one_that_is_open_to_everybody(
+def test_production_refuses_one_elsewhere_that_is_not_encrypted(
     url: str, *, accepted: bool, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     production(monkeypatch, REDIS_URL=url)
@@ -92,3 +94,5 @@ def test_production_refuses_one_that_is_open_to_everybody(
         assert load_settings().redis.enabled
     else:
         assert problems().keys() == {"REDIS_URL"}
+        monkeypatch.setenv("REDIS_ALLOW_PLAINTEXT", "true")
+        assert [remark.variable for remark in load_settings().remarks()] == ["REDIS_ALLOW_PLAINTEXT"]
