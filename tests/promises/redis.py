@@ -61,6 +61,14 @@ REDIS = (
         "tests/unit/core/redis/test_rate_limits.py::test_without_redis_this_process_counts",
     ),
     Promise(
+        "a server that hung uses up no allowance",
+        "src/app/core/redis/rate_limits.py",
+        "redis.before_return(self._settle)",
+        "",
+        "tests/unit/core/redis/test_rate_limits.py"
+        "::test_hit_of_a_server_that_hangs_uses_up_nothing_once_it_is_back",
+    ),
+    Promise(
         "a logout in one process is one in all",
         "src/app/core/redis/revocations.py",
         "self._revoked.learn(*session_ids)",

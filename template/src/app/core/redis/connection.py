@@ -103,12 +103,12 @@ class RedisConnection:
         position, keys = cast("tuple[bytes, list[bytes]]", answer)
         return int(position), keys
 
-    async def run(self, script: Script, key: str, *arguments: str | float) -> int:
+    async def run(self, script: Script, key: str, *arguments: str | float, unguarded: bool = False) -> int:
         """What a script returns, in one round trip; in one more where the server does not know it yet."""
         try:
-            answer = await self._call("EVALSHA", script.sha, 1, key, *arguments)
+            answer = await self._call("EVALSHA", script.sha, 1, key, *arguments, unguarded=unguarded)
         except exceptions.NoScriptError:
-            answer = await self._call("EVAL", script.text, 1, key, *arguments)
+            answer = await self._call("EVAL", script.text, 1, key, *arguments, unguarded=unguarded)
         return cast("int", answer)
 
     async def publish(self, channel: str, message: str) -> None:
