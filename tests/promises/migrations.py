@@ -28,4 +28,20 @@ MIGRATIONS = (
         "            self.partly = False",
         f"{_TESTS}::test_upgrade_that_fails_says_what_is_applied",
     ),
+    Promise(
+        "a configured database is not migrated to write a migration",
+        "src/app/cli/db.py",
+        "if not settings.database.is_configured:\n            with working",
+        "if settings.database.is_configured:\n            with working",
+        "tests/integration/cli/test_db.py"
+        "::test_revision_leaves_a_configured_database_that_is_behind_alone",
+    ),
+    Promise(
+        "a changed check is a difference",
+        "src/app/cli/comparison.py",
+        "            extra += _constraints(",
+        "            _constraints(",
+        "tests/integration/cli/test_db_differences.py"
+        "::test_check_sees_and_revision_makes_every_kind_of_difference",
+    ),
 )

@@ -24,7 +24,10 @@ TRANSACTIONS = frozenset({"begin", "begin_nested", "begin_twophase", "commit", "
 # Who may, with the reason; everybody else opens `atomic()` or `unit_of_work()`.
 MAY_END_TRANSACTIONS = {
     "src/app/core/uow.py": {"begin_nested", "commit", "rollback"},  # the unit of work itself
-    "migrations/env.py": {"commit", "rollback"},  # migrations have transactions of their own
+    # Migrations have transactions of their own, and what is only tried out is taken back.
+    "migrations/env.py": {"rollback"},
+    "src/app/cli/catalogs.py": {"begin_nested", "rollback"},
+    "src/app/cli/migrators.py": {"AUTOCOMMIT", "commit", "rollback"},
 }
 _STATEMENT = re.compile(r"\s*(?:begin|commit|rollback|start\s+transaction|end)\b[\s;]*", re.IGNORECASE)
 

@@ -3,14 +3,15 @@
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from app.cli import decisions, migrations
-from app.cli.output import out, working
+from app.cli import migrations, revisions
+from app.cli.output import err, out, working
 from app.cli.settings import command_settings, with_database
-from app.core.exceptions import ConfigurationError
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
 
+Message = Annotated[str, typer.Option("--message", "-m", help="Its purpose, in a few words.")]
 Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]
 
 
@@ -36,7 +37,7 @@ def downgrade(revision: Revision) -> None:
 
 @db.command()
 def revision(
-    message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")],
+    message: Message,
     drop: Annotated[
         list[str] | None, typer.Option(help="A table, or table.column, that no model has any more: drop it.")
     ] = None,
@@ -44,9 +45,23 @@ def revision(
         list[str] | None, typer.Option(help="One that no model has any more: leave it in the database, for good.")
     ] = None,
 ) -> None:
-    """Write a migration from what has changed in the models; brings the database up to date first."""
-    with with_database(command_settings()) as settings:
-        decisions.write_revision(settings, message, drop=drop or (), keep=keep or ())
+    """Write a migration from what differs between models and database.
+
+    The database must be up to date. The embedded one is brought up to date first; one that is configured is only read.
+    """
+    settings = command_settings()
+    with with_database(settings) as ready:
+        if not settings.database.is_configured:
+            with working("Migrating …"):
+                migrations.upgrade(ready)
+        revisions.write_revision(ready.database, message, drop=drop or (), keep=keep or ())
+
+
+@db.command()
+def merge(message: Message = "Join two branches") -> None:
+    """Join several newest migrations, as two branches leave them, into one."""
+    path = migrations.merge(message)
+    out.print(Text(f"wrote {path}" if path else "one migration is the newest: nothing to join"))
 
 
 @db.command()
@@ -59,18 +74,26 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Fail when migrations are pending, or when the models have changes that no migration makes."""
+    """Fail when migrations are pending, when models and database differ, or when an index is invalid."""
     with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Comparing …"):
-            migrations.require_current(database)
-            found = migrations.differences(database)
-    if found:
-        raise ConfigurationError(
-            f"The models have changes that no migration makes. {found}",
-            next_step='Write one with `app db revision -m "…"`.',
-        )
-    out.print("the models and the database agree")
+        revisions.check(settings.database)
+
+
+@db.command()
+def sql(
+    revisions: Annotated[str | None, typer.Argument(help="FROM:TO, such as 0001:head; no database is asked.")] = None,
+) -> None:
+    """Print migrations as SQL: the pending ones, or those between two revisions."""
+    settings = command_settings()
+    if revisions:
+        statements = migrations.sql(settings.database, revisions)
+    else:
+        with with_database(settings) as ready:
+            statements = migrations.sql(ready.database, None)
+    if not statements:
+        err.print("nothing is pending")
+    # As it is: a console would break lines and colour words.
+    typer.echo(statements, nl=False)
 
 
 def _named(revisions: frozenset[str]) -> str:

@@ -66,7 +66,7 @@ class Attempt:
         else:
             self.partly = True
 
-    def repeatable(self, relative: bool) -> bool:  # noqa: FBT001 — the one question
+    def repeatable(self, *, relative: bool) -> bool:
         """Return whether the same command would do the rest: a step such as +2 counts from where it begins."""
         return not self.partly and not (relative and self.finished)
 

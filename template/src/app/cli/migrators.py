@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
@@ -33,7 +32,7 @@ _BLOCKERS = text("SELECT unnest(pg_blocking_pids(:pid))")
 _OPTIONAL = {"client_connection_check_interval": "2s", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10"}
 
 
-async def migrate(settings: DatabaseSettings, run: Migrations) -> None:
+async def migrate(settings: DatabaseSettings, run: Migrations, *, relative: bool) -> None:
     """Run migrations when no other migrator does, and again when a lock was not to be had.
 
     The lock between migrators belongs to the session that migrates, and so outlives a killed client for exactly as
@@ -42,6 +41,7 @@ async def migrate(settings: DatabaseSettings, run: Migrations) -> None:
     Args:
         settings: Where the database is, and how long a migration may wait for a lock.
         run: Runs what is pending, and reports to the attempt; called again after a lock timeout.
+        relative: The goal is a number of steps, counted from where an attempt begins.
 
     Raises:
         ConfigurationError: A migration failed; the message says what of it was applied.
@@ -60,17 +60,13 @@ async def migrate(settings: DatabaseSettings, run: Migrations) -> None:
                 raise
             except Exception as error:
                 await connection.rollback()
-                if number == ATTEMPTS or not is_lock_timeout(error) or not attempt.repeatable(_is_relative()):
+                if number == ATTEMPTS or not is_lock_timeout(error) or not attempt.repeatable(relative=relative):
                     raise await explained(error, engine, attempt, attempts=number) from error
                 err.print(f"no lock within {settings.migration_lock_timeout_seconds:g} s: waiting, then trying again")
                 # Those who had to queue behind this migration get through.
                 await asyncio.sleep(settings.migration_lock_timeout_seconds)
             else:
                 return
-
-
-def _is_relative() -> bool:
-    return str(context.get_revision_argument())[:1] in {"+", "-"}
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

@@ -1,185 +1,158 @@
-"""New migrations, and what they would take out of the database with everything that is in it."""
+"""Models compared with the database, and the difference written as a migration."""
 
-import asyncio
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
 
-from alembic.operations.ops import (
-    AlterColumnOp,
-    DropColumnOp,
-    DropTableOp,
-    MigrateOperation,
-    MigrationScript,
-    ModifyTableOps,
-    UpgradeOps,
-)
-from sqlalchemy import Connection, column, func, inspect, literal, select, table
+from alembic.operations.ops import AlterColumnOp, DropColumnOp, DropTableOp, MigrateOperation, ModifyTableOps
+from rich.text import Text
 
 from app.cli import migrations
+from app.cli.kept import FILE_NAME, read_kept, write_kept
+from app.cli.losses import Loss, Losses, measure, name_of
+from app.cli.operations import Comparison, Sql
+from app.cli.output import err, out, working
 from app.core.config import DatabaseSettings
-from app.core.database import migration_engine
+from app.core.config.loading import project_folder
+from app.core.exceptions import ConfigurationError
 from app.models.domain import load_metadata
 
-# Counting every row of a large table takes minutes, and the decision is the same.
-_COUNTED = 100_000
 
-
-class Loss(NamedTuple):
-    """A table or a column that a migration would drop.
-
-    Attributes:
-        name: `table` or `table.column`.
-        size: Its rows, or for a column those that have a value; one more than `_COUNTED` when there are more.
-    """
-
-    name: str
-    size: int
-
-    @property
-    def is_column(self) -> bool:
-        """Whether it is a part of a table that stays."""
-        return "." in self.name
-
-    def __str__(self) -> str:
-        noun = "value" if self.is_column else "row"
-        if self.size > _COUNTED:
-            return f"{self.name} (more than {_COUNTED} {noun}s)"
-        return f"{self.name} ({self.size} {noun}{'' if self.size == 1 else 's'})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What of the database the models no longer have.
-
-    Attributes:
-        losses: What a migration would drop.
-        references: The tables that refer to others: who, and to whom.
-        operations: The operation that drops a column, by the column's name.
-    """
-
-    losses: tuple[Loss, ...]
-    references: frozenset[tuple[str, str]]
-    operations: dict[str, DropColumnOp]
-
-
-def compare(database: DatabaseSettings, *, kept: Collection[str]) -> Comparison:
-    """Compare the models with the database; nothing is written.
+def write_revision(database: DatabaseSettings, message: str, *, drop: Collection[str], keep: Collection[str]) -> None:
+    """Write a migration, when it is decided what it may drop; before that, nothing is written.
 
     Args:
-        database: Where it is.
-        kept: What is left alone.
+        database: To compare with.
+        message: The purpose of the migration.
+        drop: `table` or `table.column`: what may go, even if it was kept until now.
+        keep: What stays.
 
     Raises:
-        ConfigurationError: The database is not at the newest revision.
+        ConfigurationError: The database is behind, something is undecided, or a difference cannot be made by a
+            migration where there are rows.
     """
-    seen: list[MigrationScript] = []
+    folder = project_folder() / "migrations"
+    listed = read_kept(folder)
+    with working("Comparing …"):
+        migrations.require_current(database)
+        returned = listed & _names_in_models()
+        kept = listed - returned - set(drop)
+        comparison = _compared(database, kept=kept)
+        losses = measure(database, comparison)
+    if comparison.refusals:
+        raise ConfigurationError(
+            f"No migration can do this where there are rows; nothing was written: {_lines(comparison.refusals)}",
+            next_step="Change the models in steps that rows survive, and run the command again.",
+        )
+    dropped, chosen = losses.decide(drop=drop, keep=set(keep) - kept)
+    kept = frozenset(
+        name for name in kept | chosen if not any(name == gone or name.startswith(f"{gone}.") for gone in dropped)
+    )
+    losses.require_no_reference(dropped=dropped, kept=kept)
+    with working("Writing …"):
+        path = _write(database, message, losses, kept=kept)
+        if kept != listed:
+            write_kept(folder, kept)
+    for name in sorted(returned):
+        out.print(Text(f"{name} is in the models again: taken off the list of what is kept"))
+    for name in sorted(chosen):
+        out.print(Text(f"{name} stays: listed in {folder.name}/{FILE_NAME}, which belongs in git"))
+    for loss in losses.items:
+        if loss.name in dropped:
+            out.print(Text(f"{loss} goes when this migration is applied"))
+    _tell(comparison)
+    nothing = f"the models and the database agree{', but for what is kept' if kept else ''}: nothing to write"
+    out.print(Text(f"wrote {path}" if path else nothing))
+
+
+def check(database: DatabaseSettings) -> None:
+    """Compare the models with the database.
+
+    Raises:
+        ConfigurationError: Migrations are pending, there are differences, or an index is invalid.
+    """
+    with working("Comparing …"):
+        migrations.require_current(database)
+        comparison = _compared(database, kept=None)
+    _tell(comparison)
+    migrations.require_valid_indexes(database)
+    if not comparison.agree:
+        code = [] if comparison.operations.is_empty() else comparison.code.splitlines()
+        raise ConfigurationError(
+            f"The models have changes that no migration makes: {_lines([*code, *comparison.refusals])}",
+            next_step='Write one with `app db revision -m "…"`.',
+        )
+    out.print("the models and the database agree")
+
+
+def _compared(database: DatabaseSettings, *, kept: Collection[str] | None) -> Comparison:
+    seen: list[Comparison] = []
     migrations.revise(database, "compare", kept=kept, review=seen.append)
-    columns: dict[str, DropColumnOp] = {}
-    tables: list[str] = []
-    for operation in _flat(seen[0].upgrade_ops) if seen else ():
-        if isinstance(operation, DropTableOp):
-            tables.append(operation.table_name)
-        elif isinstance(operation, DropColumnOp):
-            columns[f"{operation.table_name}.{operation.column_name}"] = operation
-    if not tables and not columns:
-        return Comparison(losses=(), references=frozenset(), operations={})
-    losses, references = asyncio.run(_measure(database, [*sorted(tables), *sorted(columns)]))
-    return Comparison(losses=losses, references=references, operations=columns)
+    return seen[0]
 
 
-def write(database: DatabaseSettings, message: str, comparison: Comparison, *, kept: Collection[str]) -> str | None:
-    """Write a migration.
-
-    Args:
-        database: Where it is, at the newest revision.
-        message: What the migration does.
-        comparison: What would be dropped were nothing kept.
-        kept: What is left alone.
-
-    Returns:
-        The path of the new file; None when there is nothing to change.
-    """
-
-    def review(script: MigrationScript) -> bool:
-        operations = script.upgrade_ops
-        if operations is None or script.downgrade_ops is None:
-            return False
-        operations.ops[:] = list(_in_order(operations, comparison.references))
-        operations.ops.extend(_optional(comparison.operations[name]) for name in _required(comparison, kept))
-        operations.reverse_into(script.downgrade_ops)
-        return not operations.is_empty()
+def _write(database: DatabaseSettings, message: str, losses: Losses, *, kept: Collection[str]) -> str | None:
+    def review(comparison: Comparison) -> bool:
+        operations = comparison.operations.ops
+        operations.extend(_optional(loss) for loss in losses.items if loss.name in kept and _is_required(loss))
+        operations[:] = list(_in_order(operations, losses.references))
+        return bool(operations)
 
     return migrations.revise(database, message, kept=kept, review=review)
 
 
-def names_in_models() -> frozenset[str]:
-    """Every table, and every column as `table.column`."""
-    tables = load_metadata().sorted_tables
-    columns = (f"{each.name}.{one.name}" for each in tables for one in each.columns)
-    return frozenset((*(each.name for each in tables), *columns))
-
-
-def _flat(operations: UpgradeOps | None) -> Iterator[MigrateOperation]:
-    for operation in operations.ops if operations else ():
-        if isinstance(operation, ModifyTableOps):
-            yield from operation.ops
-        else:
-            yield operation
-
-
-def _in_order(operations: UpgradeOps, references: Collection[tuple[str, str]]) -> Iterator[MigrateOperation]:
-    """Tables go last, and each before those it refers to: Alembic has them in no order."""
-    drops = {each.table_name: each for each in operations.ops if isinstance(each, DropTableOp)}
+def _in_order(
+    operations: Collection[MigrateOperation], references: Collection[tuple[str, str]]
+) -> Iterator[MigrateOperation]:
+    """Tables go after all else but their types, and each before those it refers to: Alembic has them in no order."""
+    drops = {name_of(each): each for each in operations if isinstance(each, DropTableOp)}
     before: dict[str, set[str]] = {name: set() for name in sorted(drops)}
-    for who, whom in references:
-        if who in drops and whom in drops and who != whom:
-            before[whom].add(who)
+    for origin, target in references:
+        if origin in drops and target in drops and origin != target:
+            before[target].add(origin)
     try:
         order = list(TopologicalSorter(before).static_order())
     except CycleError:
         order = list(drops)
-    yield from (each for each in operations.ops if not isinstance(each, DropTableOp))
+    last = [each for each in operations if isinstance(each, Sql) and each.order > 0]
+    yield from (each for each in operations if not isinstance(each, DropTableOp) and each not in last)
     yield from (drops[name] for name in order)
+    yield from last
 
 
-def _required(comparison: Comparison, kept: Collection[str]) -> Iterator[str]:
-    """Kept columns that refuse a row without a value, which nobody will give them from now on."""
-    for name, operation in comparison.operations.items():
-        dropped = operation.to_column()
-        if name in kept and not dropped.nullable and dropped.server_default is None:
-            yield name
+def _is_required(loss: Loss) -> bool:
+    """Return whether a kept column refuses a row without a value, which no model will give it from now on."""
+    if isinstance(loss.operation, DropTableOp):
+        return False
+    dropped = loss.operation.to_column()
+    return not dropped.nullable and dropped.server_default is None
 
 
-def _optional(operation: DropColumnOp) -> ModifyTableOps:
-    was = operation.to_column()
+def _optional(loss: Loss) -> ModifyTableOps:
+    operation = loss.operation
+    assert isinstance(operation, DropColumnOp)  # noqa: S101 — for the type alone
     change = AlterColumnOp(
         operation.table_name,
         operation.column_name,
-        existing_type=was.type,
+        schema=operation.schema,
+        existing_type=operation.to_column().type,
         existing_nullable=False,
         modify_nullable=True,
     )
-    return ModifyTableOps(operation.table_name, [change])
+    return ModifyTableOps(operation.table_name, [change], schema=operation.schema)
 
 
-async def _measure(
-    database: DatabaseSettings, names: Collection[str]
-) -> tuple[tuple[Loss, ...], frozenset[tuple[str, str]]]:
-    async with migration_engine(database).connect() as connection:
-        losses = tuple([Loss(name, await connection.run_sync(_count, name)) for name in names])
-        return losses, await connection.run_sync(_references)
+def _names_in_models() -> frozenset[str]:
+    tables = load_metadata().sorted_tables
+    columns = (f"{each.fullname}.{one.name}" for each in tables for one in each.columns)
+    return frozenset((*(each.fullname for each in tables), *columns))
 
 
-def _count(connection: Connection, name: str) -> int:
-    owner, _, part = name.partition(".")
-    rows = select(literal(1)).select_from(table(owner)).limit(_COUNTED + 1)
-    if part:
-        rows = rows.where(column(part).is_not(None))
-    return connection.scalar(select(func.count()).select_from(rows.subquery())) or 0
+def _tell(comparison: Comparison) -> None:
+    for warning in comparison.warnings:
+        err.print(Text(f"mind: {warning}"))
+    for note in comparison.notes:
+        out.print(Text(f"not compared: {note}"))
 
 
-def _references(connection: Connection) -> frozenset[tuple[str, str]]:
-    found = inspect(connection).get_multi_foreign_keys()
-    return frozenset((name, key["referred_table"]) for (_, name), keys in found.items() for key in keys)
+def _lines(found: Collection[str]) -> str:
+    return "".join(f"\n  {line.strip()}" for line in found)

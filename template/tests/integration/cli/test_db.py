@@ -55,12 +55,94 @@ def test_an_unknown_revision_is_a_sentence(command: tuple[str, str], on_migrated
     assert "Traceback" not in result.err
 
 
-def test_without_changes_no_migration_is_written(project: Path, on_empty: str, app_command: Run) -> None:
+def test_revision_without_changes_writes_nothing(project: Path, on_migrated: str, app_command: Run) -> None:
     result = app_command("db", "revision", "-m", "nothing")
 
     assert (result.code, result.out) == (0, "the models and the database agree: nothing to write\n")
     assert written(project) == []
-    assert app_command("db", "current").out == f"{HEAD}\n"
+
+
+def test_revision_leaves_a_configured_database_that_is_behind_alone(
+    project: Path, on_empty: str, app_command: Run
+) -> None:
+    result = app_command("db", "revision", "-m", "nothing")
+
+    assert result.code == 1
+    assert "The database is at revision (none), the application needs 0001." in result.err
+    assert "app db upgrade" in result.err
+    assert app_command("db", "current").out == f"empty (newest: {HEAD})\n"
+
+
+def branch(project: Path, name: str, body: str = "pass") -> None:
+    (project / "migrations" / "versions" / f"{name}.py").write_text(
+        f'from alembic import op\n\nrevision = "{name}"\ndown_revision = "0001"\n\n\ndef upgrade():\n    {body}\n'
+    )
+
+
+def test_merge_joins_two_branches_whose_next_step_it_is(project: Path, on_migrated: str, app_command: Run) -> None:
+    branch(project, "a")
+    branch(project, "b")
+    for command in (("upgrade",), ("check",), ("revision", "-m", "x")):
+        result = app_command("db", *command)
+        assert result.code == 1
+        assert "Several migrations are the newest: a, b" in result.err
+        assert "next: Join them with `app db merge`." in result.err
+
+    merged = app_command("db", "merge")
+
+    assert merged.code == 0, merged.err
+    assert "wrote " in merged.out
+    assert app_command("db", "upgrade").code == 0
+    assert app_command("db", "check").code == 0
+    assert app_command("db", "merge").out == "one migration is the newest: nothing to join\n"
+
+
+def test_sql_prints_what_is_pending_and_what_lies_between_two_revisions(
+    project: Path, on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert app_command("db", "sql") == (0, "", "nothing is pending\n")
+    branch(project, "a", 'op.execute("CREATE TABLE a ()")')
+
+    pending = app_command("db", "sql")
+
+    assert pending.code == 0, pending.err
+    assert "CREATE TABLE a ();" in pending.out
+    assert "CREATE TABLE users" not in pending.out
+    assert app_command("db", "current").out == f"{HEAD} (newest: a)\n"
+    # Between two revisions, no database is asked.
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+    whole = app_command("db", "sql", "base:head")
+    assert whole.code == 0, whole.err
+    assert "CREATE TABLE users" in whole.out
+    assert "CREATE TABLE a ();" in whole.out
+    unreachable = app_command("db", "sql")
+    assert unreachable.code == 1
+    assert "The database server cannot be reached." in unreachable.err
+
+
+def test_sql_of_a_migration_that_asks_the_database_is_a_sentence(
+    project: Path, on_migrated: str, app_command: Run
+) -> None:
+    branch(project, "a", 'op.get_bind().scalar("SELECT 1")')
+
+    result = app_command("db", "sql")
+
+    assert result.code == 1
+    assert "error: migrations/versions/a.py, line 8 failed: AttributeError" in result.err
+    assert "begin after it: `app db sql REVISION:head`" in result.err
+
+
+@pytest.mark.parametrize("text", ["def upgrade(:\n", "import nothing_of_that_name\n"])
+def test_a_migration_that_cannot_be_read_is_a_sentence(
+    text: str, project: Path, on_migrated: str, app_command: Run
+) -> None:
+    (project / "migrations" / "versions" / "0002_broken.py").write_text(text)
+
+    for command in (("upgrade",), ("current",), ("check",), ("merge",)):
+        result = app_command("db", *command)
+        assert result.code == 1
+        assert "migrations/versions/0002_broken.py, line 1" in result.err
+        assert "Traceback" not in result.err
 
 
 def test_a_change_of_the_models_becomes_a_clean_migration(

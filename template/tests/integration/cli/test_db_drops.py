@@ -54,12 +54,12 @@ def execute(on_migrated: str) -> Callable[..., None]:
 def service(execute: Callable[..., None], model: Table) -> None:
     """What a service leaves behind that was turned off: two tables, and a column that may not be empty."""
     execute(
-        "CREATE TABLE cli_orders (id int PRIMARY KEY)",
+        "CREATE TABLE cli_orders (id serial PRIMARY KEY)",
         "CREATE TABLE cli_lines (id int PRIMARY KEY, order_id int NOT NULL REFERENCES cli_orders)",
         "CREATE INDEX ON cli_lines (order_id)",
         "INSERT INTO cli_orders VALUES (1), (2)",
         "INSERT INTO cli_lines VALUES (1, 2)",
-        "CREATE TABLE cli_notes (id int PRIMARY KEY, word text NOT NULL)",
+        "CREATE TABLE cli_notes (id serial PRIMARY KEY, word text NOT NULL)",
         "INSERT INTO cli_notes VALUES (1, 'chair')",
     )
 
