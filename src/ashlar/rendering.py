@@ -117,11 +117,10 @@ def _result(order: Order, started: subprocess.Popen[str]) -> Render:
     return Render(Path(order.folder), frozenset(json.loads(printed)))
 
 
-def _make(order: Order) -> list[str]:
-    """Make a render in this process; return the files that are the user's once they exist."""
+def make(order: Order) -> Render:
+    """Make a render in this process."""
     import copier
 
-    _hasten()
     worker = copier.run_copy(
         order.source,
         order.folder,
@@ -135,7 +134,7 @@ def _make(order: Order) -> list[str]:
     kept: Callable[[Path], bool] = worker.match_skip
     root = Path(order.folder)
     files = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
-    return [path.as_posix() for path in files if kept(path)]
+    return Render(root, frozenset(path.as_posix() for path in files if kept(path)))
 
 
 def _hasten() -> None:
@@ -179,4 +178,5 @@ def _once_each(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 if __name__ == "__main__":
     os.umask(0o022)
     order = Order(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    sys.stdout.write(json.dumps(_make(order)))
+    _hasten()
+    sys.stdout.write(json.dumps(sorted(make(order).kept)))

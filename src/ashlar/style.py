@@ -74,12 +74,10 @@ def in_style(base: Files, theirs: Files, head: Files, *, formatter: Formatter) -
 
 
 def _needs_formatting(base: Files, theirs: Files, head: Files) -> bool:
-    """Return whether a Python file was edited that the template changes, too."""
-    return any(
-        path.endswith((".py", ".pyi"))
-        and content != theirs.get(path)
-        and head.get(path, content) != content
-        for path, content in base.items()
+    """Return whether a file was edited that the template changes, too, or beside which one is new."""
+    edited = {path for path, content in _python(base).items() if head.get(path, content) != content}
+    return any(base[path] != theirs.get(path) for path in edited) or (
+        bool(edited) and not _python(theirs).keys() <= base.keys()
     )
 
 
@@ -94,9 +92,10 @@ def _formatted(
         mine = head.get(path)
         return mine is not None and (mine == base.get(path) or mine != kept.get(path, mine))
 
-    # A file that is new follows the others: are there any that are in another style than rendered?
+    # A file that is new follows the others: is any kept in another style than the template's?
     other_style = any(
-        head.get(path) == neat[path] != content for path, content in base.items() if path in head
+        neat[path] != content != head.get(path, content) == kept.get(path)
+        for path, content in base.items()
     )
     for path in base:
         if as_rendered(path):

@@ -1,0 +1,160 @@
+"""A small template with versions, projects made from it, and the command on them.
+
+Most of what an update must do shows on ten files as well as on three hundred.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ashlar.project import ANSWERS_FILE, Project
+from ashlar.rendering import Order, Render, make
+from ashlar.template import Template
+from ashlar.update import Outcome, Wish, update
+from tests.checkout import commit, git
+from tests.projects import Finished, render
+
+_QUESTIONS = """\
+_subdirectory: template
+_envops: {undefined: jinja2.StrictUndefined, trim_blocks: true, keep_trailing_newline: true}
+title: {type: str, default: House}
+use_lamp: {type: bool, default: false}
+_skip_if_exists: [migrations/versions/0001_initial.py]
+_exclude:
+  - |
+    {% if _copier_operation == 'update' %}
+    migrations/versions/0001_initial.py
+    {% endif %}
+  - |
+    {% if not use_lamp | default(false) %}
+    src/app/lamp.py
+    {% endif %}
+"""
+
+
+def function(name: str, *lines: str) -> str:
+    """Return a Python function that looks like no other, so that git tells files apart."""
+    body = "".join(f"    {line}\n" for line in lines or (f'return "{name}"',))
+    return f'def {name}() -> str:\n    """Return what {name} says, and nothing else."""\n{body}'
+
+
+def module(name: str, *names: str) -> str:
+    """Return a Python module of some functions."""
+    functions = [function(each) for each in names or [f"{name}_{each}" for each in "abcdef"]]
+    return f'"""The module called {name}."""\n' + "".join(f"\n\n{each}" for each in functions)
+
+
+FILES = {
+    "template/{{_copier_conf.answers_file}}.jinja": "{{ _copier_answers | to_nice_yaml -}}\n",
+    "template/README.md.jinja": "# {{ title }}\n\nOne.\n\nTwo.\n\nThree.\n\nFour.\n\nFive.\n",
+    "template/pyproject.toml": '[project]\nname = "house"\nversion = "1"\n\n'
+    "[tool.ruff]\nline-length = 120\n",
+    "template/.gitignore": "*.tmp\n",
+    "template/migrations/versions/0001_initial.py": module("initial"),
+    "template/src/app/main.py": module("main"),
+    "template/src/app/lamp.py": module("lamp"),
+    "template/src/app/core/threads.py": module("threads"),
+    "template/src/app/core/cache/keys.py": module("keys"),
+    "template/src/app/core/cache/values.py": module("values"),
+    "copier.yml": _QUESTIONS,
+}
+
+
+def write(folder: Path, files: Mapping[str, str | None]) -> None:
+    """Write files, and delete those that are None."""
+    for path, text in files.items():
+        target = folder / path
+        if text is None:
+            target.unlink()
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="")
+
+
+def replace(folder: Path, path: str, old: str, new: str) -> None:
+    """Replace the one occurrence of `old` in a file."""
+    text = (folder / path).read_bytes().decode()
+    assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {path}"
+    (folder / path).write_bytes(text.replace(old, new).encode())
+
+
+def make_template(folder: Path) -> Path:
+    """Make the small template, with version 1.0.0."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    write(folder, FILES)
+    publish(folder, "1.0.0")
+    return folder
+
+
+def publish(template: Path, version: str, said: str = "Better.", *, tag: bool = True) -> None:
+    """Release what is in the template's folder."""
+    log = template / "CHANGELOG.md"
+    before = log.read_text(encoding="utf-8") if log.exists() else ""
+    log.write_text(f"## {version} (2026-12-01)\n\n- {said}\n\n{before}", encoding="utf-8")
+    commit(template, f"Release {version}", tag=version if tag else None)
+
+
+def make_project(template: Path, folder: Path, **data: object) -> Path:
+    """Make a project of version 1.0.0, committed."""
+    render(template, folder, data, version="1.0.0")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "Rendered")
+    return folder
+
+
+def run_update(
+    project: Path,
+    data: Mapping[str, str] | None = None,
+    *,
+    to: str | None = None,
+    step: bool = False,
+    dry_run: bool = False,
+    answers_file: str = ANSWERS_FILE,
+) -> Outcome:
+    """Update a project in this process."""
+    wish = Wish(data=data or {}, to=to, step=step, dry_run=dry_run)
+    return update(Project.open(project, answers_file), wish, say=lambda _: None)
+
+
+def command(project: Path, *arguments: str, seconds: float = 120, **environment: str) -> Finished:
+    """Run the command as its user would."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "ashlar", *arguments],
+        cwd=project,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return Finished(command=" ".join(arguments), code=ended.returncode, output=ended.stdout)
+
+
+def render_here(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
+    """Render in this process, which has Copier loaded already, and one after the other."""
+    del template, scratch
+    return [make(order) for order in orders]
+
+
+@contextmanager
+def rendering_here() -> Iterator[None]:
+    """Have updates in this process render in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ashlar.update.render", render_here)
+        yield
+
+
+def status(project: Path) -> dict[str, str]:
+    """Return what `git status` says of each path."""
+    lines = git(project, "status", "--porcelain", "--no-renames").splitlines()
+    return {line[3:]: line[:2] for line in lines}
