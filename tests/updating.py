@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ashlar.project import ANSWERS_FILE, Project
-from ashlar.rendering import Order, Render, make
+from ashlar.rendering import Order, Render, make, refusal
 from ashlar.template import Template
 from ashlar.update import Outcome, Wish, update
 from tests.checkout import commit, git
@@ -24,7 +24,7 @@ from tests.projects import Finished, render
 _QUESTIONS = """\
 _subdirectory: template
 _envops: {undefined: jinja2.StrictUndefined, trim_blocks: true, keep_trailing_newline: true}
-title: {type: str, default: House}
+title: {type: str, default: House, validator: "{% if not title %}Say something{% endif %}"}
 use_lamp: {type: bool, default: false}
 _skip_if_exists: [migrations/versions/0001_initial.py]
 _exclude:
@@ -143,7 +143,13 @@ def command(project: Path, *arguments: str, seconds: float = 120, **environment:
 def render_here(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
     """Render in this process, which has Copier loaded already, and one after the other."""
     del template, scratch
-    return [make(order) for order in orders]
+    renders = []
+    for order in orders:
+        try:
+            renders.append(make(order))
+        except Exception as error:
+            raise refusal(order, str(error).partition("\n")[0]) from error
+    return renders
 
 
 @contextmanager

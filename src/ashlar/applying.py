@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 from ashlar.errors import RefusedError
-from ashlar.git import Entry, Git, environment
+from ashlar.git import Entry, environment
 from ashlar.journal import Change, InTheWayError, Journal, Plan, digest
 from ashlar.merging import Merge
 from ashlar.project import Project
-from ashlar.staging import AFTER, BEFORE, index_lines, keep_states, stage
+from ashlar.staging import AFTER, BEFORE, index_after, keep_states, stage
 
 LOCK_FILE = "uv.lock"
-
-_LINK = "120000"
 
 
 def prepare(project: Project, merge: Merge, journal: Journal, *, title: str, scratch: Path) -> None:
@@ -34,20 +31,15 @@ def prepare(project: Project, merge: Merge, journal: Journal, *, title: str, scr
     git, prefix = project.git, project.prefix
     # The record of answers comes last: until then, the project is on its old version.
     paths = sorted(merge.changed, key=lambda path: (path == project.answers_file, path))
-    _require_untouched(project, {path: merge.before.get(path) for path in paths})
+    _require_untouched(project, {path: merge.before.get(path) for path in paths}, scratch)
     after = {prefix + path: merge.after[path] for path in paths if path in merge.after}
-    contents = _checked_out(git, after)
+    git.check_out(after, scratch / "after", scratch)
     (journal.folder / "new").mkdir()
     changes = []
     for number, path in enumerate(paths):
         full, ready = prefix + path, journal.ready(number)
         if full in after:
-            if after[full].mode == _LINK:
-                ready.symlink_to(os.fsdecode(contents[full]))
-            else:
-                ready.write_bytes(contents[full])
-                if after[full].mode == "100755":
-                    ready.chmod(ready.stat().st_mode | 0o111)
+            (scratch / "after" / full).replace(ready)
         changes.append(Change(full, digest(project.top / full), digest(ready)))
     keep_states(project, after, paths, title=title, scratch=scratch)
     journal.begin(
@@ -55,7 +47,7 @@ def prepare(project: Project, merge: Merge, journal: Journal, *, title: str, scr
             head=project.head,
             title=title,
             changes=changes,
-            index=index_lines(project, merge, paths),
+            index=index_after(project, merge, paths),
             lock=LOCK_FILE in merge.before
             and merge.before.get("pyproject.toml") != merge.after.get("pyproject.toml")
             and "pyproject.toml" not in merge.conflicts,
@@ -70,17 +62,17 @@ def finish(project: Project, journal: Journal) -> str:
         RefusedError: It cannot be done; the message says whether it is undone.
     """
     plan = journal.plan
-    if project.head != plan.head:
-        journal.close()
-        return (
-            f"{plan.title} was interrupted, and you have committed since: the rest of it was left. "
-            f"{BEFORE} and {AFTER} have both states; the next update brings what is missing."
-        )
     try:
         for _ in journal.steps():
             pass
         stage(project, journal)
     except InTheWayError as error:
+        if project.head != plan.head:
+            journal.close()
+            return (
+                f"{plan.title} was interrupted, you have committed since, and {error} is another: "
+                f"the rest of it was left. {BEFORE} and {AFTER} have both states."
+            )
         kept = journal.undo()
         journal.close()
         raise RefusedError(
@@ -112,22 +104,10 @@ def _broken_off(journal: Journal, plan: Plan, error: OSError) -> RefusedError:
     )
 
 
-def _checked_out(git: Git, files: dict[str, Entry]) -> dict[str, bytes]:
-    """Return contents as they will be in the work tree."""
-    links = git.blobs(entry.blob for entry in files.values() if entry.mode == _LINK)
-    plain = [(entry.blob, path) for path, entry in files.items() if entry.mode != _LINK]
-    contents = {
-        path: content for (_, path), content in zip(plain, git.as_checked_out(plain), strict=True)
-    }
-    return contents | {
-        path: links[entry.blob] for path, entry in files.items() if entry.mode == _LINK
-    }
-
-
-def _require_untouched(project: Project, before: dict[str, Entry | None]) -> None:
+def _require_untouched(project: Project, before: dict[str, Entry | None], scratch: Path) -> None:
     """Check that what will change is what git has: some changes are hidden from `git status`."""
     there = {project.prefix + path: entry for path, entry in before.items() if entry}
-    contents = _checked_out(project.git, there)
+    project.git.check_out(there, scratch / "before", scratch)
     listed = project.git.paths("ls-files", "-t", "-z", "--", project.prefix or ".")
     absent = {line[2:] for line in listed if line.startswith("S ")} & there.keys()
     if absent:
@@ -135,16 +115,17 @@ def _require_untouched(project: Project, before: dict[str, Entry | None]) -> Non
             f"{_some(absent)} would change, and this sparse checkout leaves that out.",
             next_step="Run `git sparse-checkout disable` for the update.",
         )
-    edited = []
-    for path, entry in there.items():
-        at = project.top / path
-        if not at.exists() or at.is_symlink():
-            same = at.is_symlink() and os.fsencode(at.readlink()) == contents[path]
-        else:
-            named = ("hash-object", "--path", path, "--", at)
-            same = at.read_bytes() == contents[path] or project.git.text(*named) == entry.blob
-        if not same:
-            edited.append(path)
+    edited = [
+        path
+        for path, entry in there.items()
+        if (found := digest(project.top / path)) != digest(scratch / "before" / path)
+        # Not as a checkout would write it, and yet what git would store of it may be the same.
+        and (
+            found is None
+            or project.git.text("hash-object", "--path", path, "--", project.top / path)
+            != entry.blob
+        )
+    ]
     if edited:
         raise RefusedError(
             f"{_some(edited)} differs from what git has, though `git status` does not say so.",

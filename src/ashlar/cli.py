@@ -68,7 +68,12 @@ def update_command(
             if not _err.is_terminal:
                 _err.print(what)
 
-        outcome = update(Project.open(Path.cwd(), answers_file), wish, say=say)
+        try:
+            outcome = update(Project.open(Path.cwd(), answers_file), wish, say=say)
+        except KeyboardInterrupt:
+            raise RefusedError(
+                "Interrupted.", next_step="Run it again: it finishes or undoes what was begun."
+            ) from None
     _show(outcome, dry_run=dry_run)
     if outcome.merge and outcome.merge.conflicts:
         raise typer.Exit(CONFLICTS_LEFT)
@@ -89,7 +94,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
         _out.print(Text(outcome.said or report.summary(outcome, [])))
         return
     for section in outcome.sections:
-        _out.print(Text(section.text), "")
+        _out.print(Text(f"{section.text}\n"))
     found = report.lines(outcome.merge)
     for line in found:
         meaning = f": {line.meaning}" if line.meaning else ""
@@ -106,7 +111,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
     if dry_run:
         _out.print(Text("Nothing was changed: this was a dry run."))
     elif found:
-        _out.print("", Text("Next:"))
+        _out.print(Text("\nNext:"))
         for command, purpose in report.next_steps(outcome):
             _out.print(Text(f"  {command:36}{purpose}"))
 
@@ -119,8 +124,12 @@ def run() -> None:
         _refuse(str(error), error.next_step)
     except GitError as error:
         _refuse(f"git failed: {error}.", "Run `git fsck`; nothing of yours was changed.")
-    except KeyboardInterrupt:
-        _refuse("Interrupted.", "Run `ashlar update` again: it finishes or undoes what was begun.")
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _refuse(
+            f"{error.strerror or error}{where}. Nothing of yours was changed.",
+            "Make room or give access, then run it again.",
+        )
 
 
 def _refuse(message: str, next_step: str) -> None:

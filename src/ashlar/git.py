@@ -132,11 +132,16 @@ class Git:
         stdin = "".join(f"{name}\n" for name in wanted).encode()
         return dict(zip(wanted, _batch(self.raw("cat-file", "--batch", stdin=stdin)), strict=True))
 
-    def as_checked_out(self, files: Iterable[tuple[str, str]]) -> list[bytes]:
-        """Return the contents of (blob, path) as a checkout would write them: filters applied."""
-        stdin = b"".join(os.fsencode(f"{blob} {path}\n") for blob, path in files)
-        with_filters = ("cat-file", "--batch", "--filters")
-        return list(_batch(self.raw(*with_filters, stdin=stdin)))
+    def check_out(self, files: Tree, folder: Path, scratch: Path) -> None:
+        """Write files into a folder as they would be in the work tree, filters applied.
+
+        Args:
+            files: The files by their paths from the top of the work tree.
+            folder: Where to.
+            scratch: A folder in which an index is made.
+        """
+        apart = self._with_index(files, scratch)
+        apart.raw("checkout-index", "--all", "--force", f"--prefix={folder}/")
 
     def write_blob(self, content: bytes) -> str:
         """Store a content and return its name."""
@@ -154,11 +159,14 @@ class Git:
             files: Its files by their paths.
             scratch: A folder in which an index is made.
         """
-        index = scratch / "tree.index"
+        return self._with_index(files, scratch).text("write-tree")
+
+    def _with_index(self, files: Tree, scratch: Path) -> Git:
+        index = scratch / "files.index"
         index.unlink(missing_ok=True)
         apart = Git(self.folder, {**self.variables, "GIT_INDEX_FILE": str(index)})
         apart.raw("update-index", "-z", "--index-info", stdin=index_lines(files))
-        return apart.text("write-tree")
+        return apart
 
     def commit_tree(self, tree: str, message: str, *parents: str) -> str:
         """Store a commit, on no branch, and return its name."""
@@ -166,10 +174,10 @@ class Git:
         return self.text("commit-tree", "--no-gpg-sign", tree, "-m", message, *given)
 
 
-def index_lines(files: Tree) -> bytes:
+def index_lines(files: Tree, stage: int = 0) -> bytes:
     """Return files in the form that `git update-index -z --index-info` reads."""
     return b"".join(
-        os.fsencode(f"{entry.mode} {entry.blob} 0\t{path}\0") for path, entry in files.items()
+        os.fsencode(f"{entry.mode} {entry.blob} {stage}\t{path}\0") for path, entry in files.items()
     )
 
 

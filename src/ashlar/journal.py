@@ -132,6 +132,12 @@ class Journal:
             InTheWayError: The user has changed a file meanwhile; what is done can be undone.
         """
         changes = list(enumerate(self.plan.changes))
+        for number, change in changes:
+            goes = change.after is None
+            is_done = digest(self._old(number)) is not None if goes else self._is_placed(number)
+            if is_done and digest(self.top / change.path) == change.before != change.after:
+                # The user has gone back, with `git reset --hard` perhaps.
+                raise InTheWayError(change.path)
         # What goes makes room, also for a folder of the same name.
         for number, change in changes:
             if change.after is None:
@@ -144,6 +150,8 @@ class Journal:
                 new.unlink()
                 continue
             yield from self._take_aside(number, change)
+            if digest(target) is not None:
+                raise InTheWayError(change.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             _move(new, target)
             yield f"placed {change.path}"
@@ -152,8 +160,8 @@ class Journal:
         """Put everything back; return the files that stay as the user has made them meanwhile."""
         kept = []
         for number, change in reversed(list(enumerate(self.plan.changes))):
-            old, new, target = self._old(number), self.ready(number), self.top / change.path
-            placed = change.after is not None and digest(new) is None
+            old, target = self._old(number), self.top / change.path
+            placed = change.after is not None and self._is_placed(number)
             moved = digest(old) is not None
             expected = {change.after} if placed else {None} if moved else {change.before}
             if digest(target) not in expected:
@@ -193,6 +201,9 @@ class Journal:
             if change.after is None:
                 _remove_empty(target.parent, self.top)
             yield f"took {change.path} aside"
+
+    def _is_placed(self, number: int) -> bool:
+        return digest(self.ready(number)) is None
 
     def _old(self, number: int) -> Path:
         return self.folder / "old" / str(number)

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from ashlar.errors import RefusedError
-from ashlar.git import Entry, Git, GitError
+from ashlar.git import Entry, Git, GitError, require_git
 
 ANSWERS_FILE = ".copier-answers.yml"
 
@@ -57,6 +57,7 @@ class Project:
         Raises:
             RefusedError: There is none, or it is not kept in git.
         """
+        require_git()
         start = start.resolve()
         within = Git(start)
         if not within.succeeds("rev-parse", "--is-inside-work-tree"):
@@ -141,11 +142,8 @@ class Project:
                 next_step="Commit it: an update starts from what git has.",
             )
         text = self.git.blobs([entry.blob])[entry.blob]
-        try:
-            found = yaml.safe_load(text)
-        except (UnicodeDecodeError, yaml.YAMLError):
-            found = None
-        if not isinstance(found, dict):
+        found = _parse(text)
+        if found is None:
             raise RefusedError(
                 f"{self.answers_file} cannot be read: it is broken or has conflicts.",
                 next_step=restore,
@@ -156,8 +154,22 @@ class Project:
                     f"{self.answers_file} has no {name}: nothing says what to update from.",
                     next_step=restore,
                 )
-        values = {str(name): value for name, value in found.items() if str(name)[:1] != "_"}
-        return Answers(text, str(found["_src_path"]), str(found["_commit"]), values)
+        return Answers(text, str(found["_src_path"]), str(found["_commit"]), _values(found))
+
+    @cached_property
+    def earlier_answers(self) -> Mapping[str, object] | None:
+        """The answers when the version was last written, where they were others.
+
+        They may have been edited by hand since, or an update may have changed nothing else.
+        """
+        path = f"{self.prefix}{self.answers_file}"
+        last = self.git.text("log", "-1", "--format=%H", "-G^_commit:", self.head, "--", path)
+        try:
+            found = _parse(self.git.raw("show", f"{last}:{path}")) if last else None
+        except GitError:
+            return None
+        values = _values(found) if found else None
+        return values if values != self.answers.values else None
 
     def require_clean(self) -> None:
         """Check that git has every change to a file that it keeps.
@@ -182,3 +194,15 @@ class Project:
                 f"Not committed: {shown}{more}. Nothing was changed.",
                 next_step="Commit it, or `git stash` it and `git stash pop` afterwards.",
             )
+
+
+def _parse(text: bytes) -> dict[object, object] | None:
+    try:
+        found = yaml.safe_load(text)
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _values(answers: Mapping[object, object]) -> dict[str, object]:
+    return {str(name): value for name, value in answers.items() if str(name)[:1] != "_"}

@@ -11,8 +11,9 @@ import os
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ class Render:
 
     folder: Path
     kept: frozenset[str]
+
+    @property
+    def paths(self) -> set[str]:
+        """The files, by their paths in there."""
+        found = (path for path in self.folder.rglob("*") if not path.is_dir())
+        return {path.relative_to(self.folder).as_posix() for path in found}
 
 
 def render(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
@@ -107,14 +114,17 @@ def _result(order: Order, started: subprocess.Popen[str]) -> Render:
     printed, said = started.communicate()
     if started.returncode:
         lines = [line for line in _ESCAPES.sub("", said).splitlines() if line.strip()]
-        sentence = lines[-1] if lines else f"it ended with {started.returncode}"
-        sentence = re.sub(r"^[\w.]+(?:Error|Exception): ", "", sentence).rstrip(".")
-        raise RefusedError(
-            f"Copier cannot render {order.commit[:12]}: {sentence}. Nothing was changed.",
-            next_step=f"Correct the answer, in --data or in {order.answers_file}, and commit the "
-            "file; for anything else, look at the template.",
-        )
+        raise refusal(order, lines[-1] if lines else f"it ended with {started.returncode}")
     return Render(Path(order.folder), frozenset(json.loads(printed)))
+
+
+def refusal(order: Order, said: str) -> RefusedError:
+    """Return what Copier said as the error that the user sees."""
+    return RefusedError(
+        f"Copier cannot render {order.commit[:12]}: {said.rstrip('.')}. Nothing was changed.",
+        next_step=f"Correct the answer, in --data or in {order.answers_file}, and commit the file; "
+        "for anything else, look at the template.",
+    )
 
 
 def make(order: Order) -> Render:
@@ -132,9 +142,8 @@ def make(order: Order) -> Render:
         quiet=True,
     )
     kept: Callable[[Path], bool] = worker.match_skip
-    root = Path(order.folder)
-    files = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
-    return Render(root, frozenset(path.as_posix() for path in files if kept(path)))
+    made = Render(Path(order.folder), frozenset())
+    return replace(made, kept=frozenset(path for path in made.paths if kept(Path(path))))
 
 
 def _hasten() -> None:
@@ -179,4 +188,10 @@ if __name__ == "__main__":
     os.umask(0o022)
     order = Order(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     _hasten()
-    sys.stdout.write(json.dumps(sorted(make(order).kept)))
+    try:
+        made = make(order)
+    except Exception as error:
+        # A sentence for the user; where the error came from stays above it.
+        traceback.print_exc()
+        raise SystemExit(str(error).strip().partition("\n")[0] or repr(error)) from error
+    sys.stdout.write(json.dumps(sorted(made.kept)))

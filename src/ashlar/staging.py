@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from ashlar.errors import RefusedError
-from ashlar.git import Entry, Git
+from ashlar.git import Entry, Git, index_lines
 from ashlar.journal import Journal
 from ashlar.merging import Merge
 from ashlar.project import Project
@@ -28,30 +28,23 @@ def keep_states(
     apart.raw("read-tree", project.head)
     gone = Entry("0", "0" * len(project.head))
     wanted = {project.prefix + path: after.get(project.prefix + path, gone) for path in paths}
-    apart.raw("update-index", "-z", "--index-info", stdin=_lines(wanted))
+    apart.raw("update-index", "-z", "--index-info", stdin=index_lines(wanted))
     commit = git.commit_tree(apart.text("write-tree"), title, project.head)
     git.raw("update-ref", BEFORE, project.head)
     git.raw("update-ref", AFTER, commit)
 
 
-def _lines(entries: dict[str, Entry], stage: int = 0) -> bytes:
-    return b"".join(
-        os.fsencode(f"{entry.mode} {entry.blob} {stage}\t{path}\0")
-        for path, entry in entries.items()
-    )
-
-
-def index_lines(project: Project, merge: Merge, paths: list[str]) -> str:
+def index_after(project: Project, merge: Merge, paths: list[str]) -> str:
     """Return what becomes of the index: conflicts as their stages, all else as it is merged."""
     gone = Entry("0", "0" * len(project.head))
     lines = b""
     for path in sorted({*paths, *merge.conflicts}):
         full = project.prefix + path
         conflict = merge.conflicts.get(path)
-        lines += _lines({full: gone if conflict else merge.after.get(path, gone)})
+        lines += index_lines({full: gone if conflict else merge.after.get(path, gone)})
         if conflict:
             for stage, entry in sorted(conflict.stages.items()):
-                lines += _lines({full: entry}, stage)
+                lines += index_lines({full: entry}, stage)
     return os.fsdecode(lines)
 
 

@@ -74,7 +74,7 @@ def in_style(base: Files, theirs: Files, head: Files, *, formatter: Formatter) -
 
 
 def _needs_formatting(base: Files, theirs: Files, head: Files) -> bool:
-    """Return whether a file was edited that the template changes, too, or beside which one is new."""
+    """Return whether the template changes an edited file, or adds one beside edited ones."""
     edited = {path for path, content in _python(base).items() if head.get(path, content) != content}
     return any(base[path] != theirs.get(path) for path in edited) or (
         bool(edited) and not _python(theirs).keys() <= base.keys()

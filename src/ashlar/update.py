@@ -13,7 +13,6 @@ import yaml
 from ashlar import changelog
 from ashlar.applying import finish, prepare
 from ashlar.errors import RefusedError
-from ashlar.git import require_git
 from ashlar.journal import Journal
 from ashlar.merging import Merge, merge
 from ashlar.project import Project
@@ -74,7 +73,6 @@ def update(project: Project, wish: Wish, *, say: Say) -> Outcome:
     Raises:
         RefusedError: It cannot be done. Nothing was changed, or the message says what was.
     """
-    require_git()
     journal = Journal(project.state, project.top)
     with journal.held():
         if journal.is_open:
@@ -108,7 +106,7 @@ def _merged(project: Project, wish: Wish, scratch: Path, say: Say) -> Outcome:
     else:
         target = current
     before, after = template.name(current), template.name(target)
-    if target == current and not wish.data:
+    if target == current and not wish.data and not project.earlier_answers:
         return Outcome(before=before, after=after)
     say(f"Rendering {before} and {after} …")
     old, new = _renders(project, template, (current, target), wish, scratch)
@@ -130,15 +128,17 @@ def _merged(project: Project, wish: Wish, scratch: Path, say: Say) -> Outcome:
 
 def _renders(
     project: Project, template: Template, commits: tuple[str, str], wish: Wish, scratch: Path
-) -> list[Render]:
+) -> tuple[Render, Render]:
     """Render the old version with the old answers, and the new one with the new answers."""
     answers, name = project.answers, project.answers_file
-    folders = [scratch / "old" / project.folder.name, scratch / "new" / project.folder.name]
+    folders = [scratch / each / project.folder.name for each in ("old", "new", "earlier")]
     # Answers that are kept may have become invalid with the new version: they are asked again.
     folders[1].mkdir(parents=True)
     (folders[1] / name).parent.mkdir(parents=True, exist_ok=True)
     (folders[1] / name).write_bytes(answers.text)
-    data: tuple[Mapping[str, object], ...] = (answers.values, wish.data)
+    data: list[Mapping[str, object]] = [answers.values, wish.data]
+    if project.earlier_answers:
+        data.append(project.earlier_answers)
     orders = [
         Order(
             source=answers.source,
@@ -147,9 +147,11 @@ def _renders(
             answers_file=name,
             data=given,
         )
-        for commit, folder, given in zip(commits, folders, data, strict=True)
+        for commit, folder, given in zip((*commits, commits[0]), folders, data, strict=False)
     ]
-    return render(template, orders, scratch)
+    old, new, *earlier = render(template, orders, scratch)
+    # With answers that were edited by hand, the old ones are those that the project is like.
+    return min([old, *earlier], key=lambda made: len(made.paths ^ project.files.keys())), new
 
 
 def _require_taken(data: Mapping[str, str], new: Render, project: Project) -> Mapping[str, object]:
