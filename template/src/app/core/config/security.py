@@ -24,7 +24,7 @@ class SecuritySettings(SettingsSection):
         description="Origins whose pages may call this API: a list separated by commas, or JSON. Empty: none.",
     )
     cors_allow_credentials: bool = Field(
-        default=False, description="Whether those pages may send cookies and Authorization headers."
+        default=False, description="Let those pages send cookies; Authorization headers need no leave."
     )
     hsts_seconds: int = Field(
         default=0,
