@@ -1,33 +1,23 @@
 """`app doctor`: every setting and service checked, a line each."""
 
+# Each check imports what it needs: a module that cannot be imported is a line like any other, and the checks that can
+# do without it go on.
+# ruff: noqa: PLC0415
+
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
-from sqlalchemy import text
 
-from app.cli import migrations
 from app.cli.finding import Finding, failure
-from app.cli.leftovers import leftovers
 from app.cli.output import out
-from app.cli.settings import command_settings, with_database
-from app.core.config import ApplicationSettings
-from app.core.config.database import Pooler
-from app.core.config.loading import likely_typos
-from app.core.database import (
-    Database,
-    check_session_settings,
-    close_database,
-    get_connection_info,
-    get_database,
-    init_database,
-)
-from app.core.exceptions import AppException
-from app.core.health import HealthCheck
-from app.core.redaction import redact_text
-from app.core.secrets import count_by_key
-from app.wiring import open_services
+
+if TYPE_CHECKING:
+    from app.core.config import ApplicationSettings
+    from app.core.health import HealthCheck
 
 _DATABASE = "database"
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -36,8 +26,13 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 def doctor() -> None:
     """Check every setting and service; the exit code is 1 when something does not work."""
     failed = False
+    said = set()
     for finding in _findings():
         failed = failed or finding.verdict == "failed"
+        # One module that cannot be imported stops several checks; once is enough.
+        if finding.verdict == "failed" and finding.message in said:
+            continue
+        said.add(finding.message)
         line = Text.assemble(
             (f"{finding.verdict:8}", _STYLES[finding.verdict]), f"{finding.subject}: {finding.message}"
         )
@@ -49,26 +44,64 @@ def doctor() -> None:
 
 
 def _findings() -> Iterator[Finding]:
-    yield from leftovers()
+    yield from _guarded("updates", _updates)
+    yield from _guarded("code", _code)
+    yield from _guarded("settings", _settings)
+
+
+def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds, and what it fails with."""
     try:
-        settings = command_settings()
-    except AppException as error:
-        yield failure("settings", error)
-        return
+        yield from check()
+    except Exception as error:  # noqa: BLE001 — any failure at all is what the doctor is for; it is shown
+        yield failure(subject, error)
+
+
+def _updates() -> Iterator[Finding]:
+    from app.cli.leftovers import leftovers
+
+    yield from leftovers()
+
+
+def _code() -> Iterator[Finding]:
+    """Find the first module that cannot be imported; the application imports them all."""
+    import_module("app.main")
+    yield from ()
+
+
+def _settings() -> Iterator[Finding]:
+    from app.cli.settings import command_settings, with_database
+    from app.core.config.loading import likely_typos
+    from app.core.logging import configure_logging
+
+    settings = command_settings()
+    # What the services log on their way up and down is in the lines here, with a next step.
+    configure_logging(level="CRITICAL", json_lines=False)
     yield Finding("ok", "settings", f"{settings.environment}, all valid")
     for remark in settings.remarks():
-        yield Finding("warning", "settings", f"{remark.variable} {remark.rule}")
+        yield Finding("warning", "settings", f"{remark.variable} {remark.rule}", "Change it, unless it is meant.")
     for typo in likely_typos():
         yield Finding("warning", "environment", f"{typo.variable} {typo.rule}", "Correct or unset it.")
     try:
         with with_database(settings) as ready:
-            yield asyncio.run(_database(ready))
-            yield from _migrations(ready)
-    except AppException as error:
+            yield from _guarded(_DATABASE, lambda: [asyncio.run(_database(ready))])
+            yield from _guarded("migrations", lambda: _migrations(ready))
+    except Exception as error:  # noqa: BLE001 — as above
         yield failure(_DATABASE, error)
 
 
-async def _database(settings: ApplicationSettings) -> Finding:
+async def _database(settings: "ApplicationSettings") -> Finding:
+    from sqlalchemy import text
+
+    from app.core.config.database import Pooler
+    from app.core.database import (
+        check_session_settings,
+        close_database,
+        get_connection_info,
+        get_database,
+        init_database,
+    )
+
     init_database(settings.database, application_name="app doctor")
     try:
         async with get_database().engine.connect() as connection:
@@ -96,19 +129,20 @@ async def _database(settings: ApplicationSettings) -> Finding:
         await close_database()
 
 
-def _migrations(settings: ApplicationSettings) -> Iterator[Finding]:
-    try:
-        migrations.require_current(settings.database)
-    except AppException as error:
-        yield failure("migrations", error)
-    else:
-        yield Finding("ok", "migrations", "all applied")
-        yield asyncio.run(_secrets(settings))
-        yield from asyncio.run(_services(settings))
+def _migrations(settings: "ApplicationSettings") -> Iterator[Finding]:
+    from app.cli import migrations
+
+    migrations.require_current(settings.database)
+    yield Finding("ok", "migrations", "all applied")
+    yield from _guarded("secrets", lambda: [asyncio.run(_secrets(settings))])
+    yield from _guarded("services", lambda: asyncio.run(_services(settings)))
 
 
-async def _secrets(settings: ApplicationSettings) -> Finding:
-    """Whether the ring holds every key that a stored secret needs. Reads which, decrypts nothing."""
+async def _secrets(settings: "ApplicationSettings") -> Finding:
+    """Compare the ring with the keys that stored secrets need. Reads which, decrypts nothing."""
+    from app.core.database import Database
+    from app.core.secrets import count_by_key
+
     database = Database(settings.database, application_name="app doctor")
     try:
         async with database.read_session() as session:
@@ -133,20 +167,20 @@ async def _secrets(settings: ApplicationSettings) -> Finding:
     return Finding("ok", "secrets", f"{sum(used.values())} stored, all under {ring[0]}")
 
 
-async def _services(settings: ApplicationSettings) -> list[Finding]:
-    """A line for each part that has a health check, set up as a server would; the database has its line already."""
+async def _services(settings: "ApplicationSettings") -> list[Finding]:
+    """Return a line for each part that has a health check, set up as in a server; the database has its line already."""
+    from app.wiring import open_services
+
     async with open_services(settings) as process:
         return [await _checked(check) for check in process.health_checks if check.name != _DATABASE]
 
 
-async def _checked(check: HealthCheck) -> Finding:
+async def _checked(check: "HealthCheck") -> Finding:
     try:
         async with asyncio.timeout(check.timeout_seconds):
             await check.check()
-    except AppException as error:
+    except Exception as error:  # noqa: BLE001 — as above
         found = failure(check.name, error)
-    except Exception as error:  # noqa: BLE001 — any failure at all is what the check is for; it is shown
-        found = Finding("failed", check.name, f"does not work ({type(error).__name__}: {redact_text(str(error))})")
     else:
         return Finding("ok", check.name, "works")
     return found if check.required else found._replace(verdict="warning")

@@ -1,4 +1,4 @@
-"""What `app doctor` says about updates from the template: the last one settled, later ones out."""
+"""The doctor's lines about updates from the template: the last one settled, later ones out."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,9 @@ def leftovers() -> Iterator[Finding]:
     """Yield a line for each thing to do; none where the project is not kept in git, as in the image."""
     folder = project_folder()
     answers = folder / updates.ANSWERS_FILE
+    if reason := updates.refusal(folder):
+        yield Finding("warning", _SUBJECT, f"git does not answer ({reason})", "Do what `git status` says here.")
+        return
     if not updates.is_in_git(folder):
         if answers.exists():
             yield Finding(

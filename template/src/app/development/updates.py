@@ -53,6 +53,17 @@ def is_in_git(folder: Path) -> bool:
     return shutil.which("git") is not None and _git(folder, "rev-parse", "--is-inside-work-tree") == "true\n"
 
 
+def refusal(folder: Path) -> str | None:
+    """Return git's reason for not answering about a folder that is kept in it; None where it answers, or is not."""
+    if is_in_git(folder) or not any((at / ".git").exists() for at in (folder, *folder.parents)):
+        return None
+    try:
+        asked = subprocess.run(["git", "status"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
+    except OSError as error:
+        return f"git: {error.strerror}"
+    return next(iter(asked.stderr.splitlines()), "it gives no reason").removeprefix("fatal: ")
+
+
 def interrupted(folder: Path) -> str | None:
     """Return the title of an update that was interrupted; None when there is none."""
     if not is_in_git(folder):
@@ -75,7 +86,12 @@ def unsettled(folder: Path) -> list[str]:
 
 
 def strangers(folder: Path) -> list[str]:
-    """Return the services that are on in the answers, and of which the code does not say a word."""
+    """Return the services that are on in the answers, and of which the code does not say a word.
+
+    There are none where the code is elsewhere: a package that was renamed says nothing about its services here.
+    """
+    if not (folder / "src" / "app").is_dir():
+        return []
     answers = (folder / ANSWERS_FILE).read_text(encoding="utf-8")
     wanted = re.findall(r"^use_(\w+): true$", answers, re.MULTILINE)
     code = "\n".join(path.read_text(encoding="utf-8").lower() for path in (folder / "src").rglob("*.py"))
@@ -89,8 +105,9 @@ def later_releases(folder: Path) -> Iterator[Release]:
         return
     with TemporaryDirectory() as temporary:
         template = Path(temporary)
-        # The history alone: what a release says of itself is one file more.
-        _git(template, "clone", "--quiet", "--bare", "--filter=blob:none", "--", git_url(source), ".")
+        # The history alone: what a release says of itself is one file more. No password is asked for, here.
+        clone = ("-c", "core.askPass=true", "clone", "--quiet", "--bare", "--filter=blob:none")
+        _git(template, *clone, "--", git_url(source), ".")
         since = f"{version}..HEAD"
         names = re.findall(r"^Release (\d\S*)$", _git(template, "log", "--format=%s", since), re.MULTILINE)
         changelog = _git(template, "show", "HEAD:CHANGELOG.md") if names else ""

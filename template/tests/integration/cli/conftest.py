@@ -15,6 +15,7 @@ from app.core.config import get_settings
 from app.core.config.loading import known_variables
 from tests.applications import LIFECYCLES
 from tests.databases import DatabaseServer
+from tests.logs import logging_as_it_was
 from tests.stored_secrets import OLD
 
 PROJECT = Path(__file__).parents[3]
@@ -60,7 +61,7 @@ def app_command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def command(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["app", *arguments])
         get_settings.cache_clear()
-        with pytest.raises(SystemExit) as ended:
+        with logging_as_it_was(), pytest.raises(SystemExit) as ended:
             run()
         code = ended.value.code
         assert isinstance(code, int)

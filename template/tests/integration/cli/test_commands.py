@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.cli import doctor
 from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
@@ -63,7 +62,7 @@ def test_the_doctor_asks_every_part_that_the_application_has(
         raise ConfigurationError("It is switched off.", next_step="Switch it on.")
 
     checks = [HealthCheck("one", works), HealthCheck("two", fails, required=False), HealthCheck("three", refuses)]
-    monkeypatch.setattr(doctor, "open_services", services_with(checks))
+    monkeypatch.setattr("app.wiring.open_services", services_with(checks))
 
     result = app_command("doctor")
 
@@ -71,6 +70,7 @@ def test_the_doctor_asks_every_part_that_the_application_has(
     assert result.out.splitlines()[4:] == [
         "ok      one: works",
         "warning two: does not work (OSError: no route to https://[redacted]@elsewhere.example)",
+        "        next: Look for the cause in the service's log, or report it.",
         "failed  three: It is switched off.",
         "        next: Switch it on.",
     ]
@@ -131,7 +131,7 @@ def test_an_unreachable_database_is_a_sentence(
         result = app_command(*command)
 
     assert result.code == 1
-    assert "The database server cannot be reached." in result.out + result.err
+    assert "The database server cannot be reached: Connection refused." in result.out + result.err
     assert "next: Check that it runs" in result.out + result.err
     assert "planted" not in result.out + result.err
     assert "Traceback" not in result.err

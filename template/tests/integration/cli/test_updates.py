@@ -111,6 +111,19 @@ def test_the_doctor_finds_a_project_that_is_not_in_git(on_migrated: str, project
     assert updates(app_command)[0] == "warning updates: this project is not kept in git, and no other is updated"
 
 
+def test_the_doctor_passes_on_why_git_does_not_answer(
+    on_migrated: str, made: Path, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As git sees a checkout that belongs to another user.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    warning, step = updates(app_command)
+    assert warning.startswith("warning updates: git does not answer (detected dubious ownership in repository at")
+    assert step == "        next: Do what `git status` says here."
+
+    monkeypatch.setenv("PATH", str(made))
+    assert updates(app_command)[0] == "warning updates: git does not answer (git: No such file or directory)"
+
+
 def test_the_doctor_finds_the_releases_that_are_out(
     on_migrated: str, made: Path, template: Path, app_command: Run
 ) -> None:
@@ -152,6 +165,9 @@ def test_the_doctor_finds_an_update_that_was_interrupted(on_migrated: str, made:
 
 def test_the_doctor_finds_answers_that_no_update_can_start_from(on_migrated: str, made: Path, app_command: Run) -> None:
     write(made, answers("https://me:Xq7planted@127.0.0.1:1/t.git", more="use_kettle: true\n"))
+    # Of a package that goes by another name, nothing is said: its services are somewhere in there.
+    assert updates(app_command)[0].startswith("ok      updates: ")
+    write(made, {"src/app/wiring.py": ""})
     (warning, step) = updates(app_command)
     assert warning.startswith("warning updates: .copier-answers.yml says that kettle is on, and nothing in src/")
     assert "--data use_kettle=false" in step
@@ -167,7 +183,7 @@ def test_the_doctor_finds_answers_that_no_update_can_start_from(on_migrated: str
     [
         (CONFLICT, False, "wiring.py, line 1: conflicts of an update or a merge are left there.\nnext: Choose between"),
         ("import app.gone\n", True, "error: The update 1 → 2 was interrupted.\nnext: Run `uv run app update`"),
-        ("import app.gone\n", False, "ModuleNotFoundError: No module named 'app.gone'"),
+        ("import app.gone\n", False, "`import app.gone`): No module named 'app.gone'.\nnext: "),
     ],
 )
 def test_a_command_that_cannot_be_imported_says_why(broken: str, noted: bool, said: str, project: Path) -> None:  # noqa: FBT001
@@ -192,6 +208,6 @@ def test_a_command_that_cannot_be_imported_says_why(broken: str, noted: bool, sa
         assert ended.returncode == 1
         return ended.stderr
 
-    assert said in run("doctor")
+    assert said in run("users", "create")
     # Which would finish an update, and needs none of what is broken.
     assert run("update").startswith(f"error: no {ANSWERS} here or above names the template")

@@ -170,7 +170,9 @@ def test_a_taken_address_is_refused_and_its_password_stays(app_users: Run) -> No
     again = app_users("--email", ADDRESS.upper(), "--password-stdin", stdin="Planted words of another")
 
     assert (again.code, again.out) == (1, "")
-    assert again.err == f"error: User {ADDRESS} exists already.\n"
+    assert again.err == (
+        f"error: User {ADDRESS} exists already.\nnext: Choose another name, or use the one that is there.\n"
+    )
     assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
     with pytest.raises(AuthenticationError):
         scopes_of(ADDRESS, "Planted words of another")

@@ -1,5 +1,6 @@
 """From the driver's errors to the application's: the messages tell callers nothing about the inside."""
 
+import os
 import ssl
 from typing import Any, Final
 
@@ -107,9 +108,22 @@ def explain(error: DatabaseConnectionError) -> tuple[str, str]:
                 "The database server does not offer encryption.",
                 "Switch it on there, or choose another DATABASE_SSL_MODE (prefer and disable go without).",
             )
-        case _:
+        case cause:
             found = (
-                "The database server cannot be reached.",
+                f"The database server cannot be reached: {_reason(cause)}.",
                 "Check that it runs, and the host and port in DATABASE_URL, or POSTGRES_HOST and POSTGRES_PORT.",
             )
     return found
+
+
+def _reason(cause: BaseException | None) -> str:
+    """Return the system's own words for a connection that failed."""
+    match cause:
+        case TimeoutError():
+            return "no answer in time"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case None:
+            return "no connection"
+        case _:
+            return str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
