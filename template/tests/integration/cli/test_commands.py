@@ -113,7 +113,7 @@ def test_the_doctor_finds_a_pool_that_the_server_cannot_fill(
 
     assert result.code == 0
     assert "warning database: " in result.out
-    assert "this service may open 5120" in result.out
+    assert "this service may open 5376" in result.out
     assert "max_connections" in result.out
 
 
