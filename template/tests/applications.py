@@ -1,12 +1,15 @@
 """Applications of a test's own, beside the one that all tests share."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from fastapi import APIRouter
+import uvicorn
+from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from app import core
@@ -41,3 +44,14 @@ async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIt
             AsyncClient(transport=ASGITransport(app), base_url="http://test") as client,
         ):
             yield client
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The application, which has been started, on a socket. Its lifespan is not this server's."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await serving

@@ -24,6 +24,7 @@ from app.models.domain.user import User
 from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
 from tests.factories import make_settings, make_tokens, make_user
+from tests.turns import bind_sessions, share_connection
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in known_variables():
@@ -95,9 +96,9 @@ async def transaction(app: FastAPI) -> AsyncIterator[AsyncConnection]:
     """The transaction this test runs in; sessions of the application join it, and it is rolled back at the end."""
     engine = get_database().engine
     async with engine.connect() as connection, connection.begin() as outer:
-        _bind_sessions(connection, "create_savepoint")
+        await share_connection(get_database(), connection)
         yield connection
-        _bind_sessions(engine)
+        bind_sessions(get_database(), engine)
         await outer.rollback()
     # What was cached came from rows that are gone now.
     await cache.clear()
@@ -136,9 +137,9 @@ async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncItera
     """The application on that database: what it commits here is committed."""
     database = Database(settings.with_database_url(scratch_url).database)
     usual = get_database().engine
-    _bind_sessions(database.engine)
+    bind_sessions(get_database(), database.engine)
     yield database.engine
-    _bind_sessions(usual)
+    bind_sessions(get_database(), usual)
     await database.close()
 
 
@@ -148,9 +149,3 @@ async def scratch_client(app: FastAPI, scratch: AsyncEngine) -> AsyncIterator[As
     _, tokens = await make_user(app.state.process)
     async with make_client(app, tokens) as client:
         yield client
-
-
-def _bind_sessions(bind: AsyncConnection | AsyncEngine, join_transaction_mode: str = "conditional_savepoint") -> None:
-    database = get_database()
-    for sessions in (database.sessions, database.read_sessions):
-        sessions.configure(bind=bind, join_transaction_mode=join_transaction_mode)

@@ -85,7 +85,13 @@ def free_port() -> int:
 
 @contextmanager
 def served(
-    project: Project, database_url: str, log: Path, *, migrate: bool = True, **environment: str
+    project: Project,
+    database_url: str,
+    log: Path,
+    *,
+    migrate: bool = True,
+    port: str = "",
+    **environment: str,
 ) -> Iterator[Served]:
     """Migrate a database and serve the project on it until the block ends.
 
@@ -94,6 +100,7 @@ def served(
         database_url: An existing database.
         log: Where standard output and error go.
         migrate: Run `app db upgrade` first.
+        port: Where it listens; a free port unless given.
         environment: Variables of the server, on top of a development environment.
     """
     settings = {
@@ -102,8 +109,8 @@ def served(
     } | environment
     if migrate:
         project.tool("app", "db", "upgrade", timeout=300, **settings).must_succeed()
-    port = free_port()
-    command = [str(project.venv / "bin" / "app"), "serve", "--port", str(port)]
+    port = port or str(free_port())
+    command = [str(project.venv / "bin" / "app"), "serve", "--port", port]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

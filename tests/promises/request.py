@@ -27,6 +27,27 @@ REQUEST = (
         "tests/integration/core/test_database.py",
     ),
     Promise(
+        "changes that a session would lose are an error",
+        "src/app/core/database/lifecycle.py",
+        "            await require_committed(session)\n",
+        "",
+        "tests/integration/core/test_uncommitted.py",
+    ),
+    Promise(
+        "a streamed body cannot use a session that is closed",
+        "src/app/core/database/lifecycle.py",
+        "close_resets_only=False",
+        "close_resets_only=True",
+        "tests/integration/api/test_commit_before_response.py",
+    ),
+    Promise(
+        "a column's new type fails no statement",
+        "src/app/core/database/engine.py",
+        '    event.listen(engine.sync_engine, "do_execute", execute_prepared)\n',
+        "",
+        "tests/integration/core/test_database.py",
+    ),
+    Promise(
         "a token's header is this service's own to the letter",
         "src/app/core/security/tokens.py",
         "shape is None or shape[1] != _HEADER",

@@ -3,6 +3,7 @@
 Each example begins with the path it belongs to, and is imported as a part of the package that is there.
 """
 
+import asyncio
 import gzip
 import importlib
 import re
@@ -18,7 +19,8 @@ import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.api.errors import status_of
 from app.core import exceptions
@@ -27,6 +29,7 @@ from app.core.events import get_event_bus
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
+from tests.applications import served
 from tests.buses import until_settled
 from tests.clients import make_client
 from tests.factories import make_user
@@ -145,6 +148,36 @@ async def test_the_dictionary_is_asked_with_the_secret_and_once(
     first, second = server.requests
     assert first.headers["x-key"] == second.headers["x-key"] == "s3cret"
     assert gzip.decompress(await dictionary.compress("a seat")) == b"a seat"
+
+
+@pytest.mark.parametrize("stream", ["all", "count"])
+async def test_streams_give_their_connections_back_when_clients_hang_up(
+    stream: str, app: FastAPI, scratch: AsyncEngine, modules: dict[str, ModuleType]
+) -> None:
+    user, tokens = await make_user(app.state.process, scopes=["notes:read"])
+    table = modules["app.models.domain.note"].Note.__table__
+    async with scratch.begin() as connection:
+        await connection.run_sync(table.create)
+        notes = "SELECT gen_random_uuid(), :owner, 'Water' FROM generate_series(1, 100000)"
+        await connection.execute(text(f"INSERT INTO notes (id, owner_id, text) {notes}"), {"owner": user.id})
+    before = list(app.router.routes)
+    app.router.routes.extend(modules["app.api.routes.note_streams"].router.routes)
+    headers = {"Authorization": f"Bearer {tokens.access_token}"}
+    try:
+        async with served(app) as url, AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+            path = f"/api/v1/note-streams/{stream}"
+            for _ in range(10):  # twice as many as the pool has
+                async with client.stream("GET", path) as answer:
+                    assert answer.status_code == 200
+                    assert await anext(answer.aiter_lines())
+            if stream == "all":
+                async with client.stream("GET", path) as answer:
+                    assert len([line async for line in answer.aiter_lines()]) == 100_000
+            async with asyncio.timeout(10):
+                while scratch.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        app.router.routes[:] = before
 
 
 def test_the_examples_keep_the_rules_of_the_linter(tmp_path: Path) -> None:

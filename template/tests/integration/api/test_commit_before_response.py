@@ -1,22 +1,26 @@
 """A commit that fails is an error answer: the unit of work ends before the answer begins."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 from sqlalchemy import text
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
+from app.core import database
 from app.core.config import ApplicationSettings
-from app.core.database import get_database
+from app.core.database import get_database, get_database_stats
 from app.core.exceptions import DatabaseException
 from app.core.uow import atomic
 from tests.applications import running
 from tests.databases import DatabaseServer
+from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +50,22 @@ async def write_two_notes(session: WriteSession) -> None:
     async with atomic(session):
         await session.execute(text("INSERT INTO doodles VALUES ('table')"))
     await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
+
+
+@router.post(f"{NOTES}/late")
+async def write_two_notes_and_answer_first(
+    session: Annotated[database.WriteSession, Depends(database.get_db_session)],
+) -> None:
+    await write_two_notes(session)
+
+
+@router.get(f"{NOTES}/streamed")
+async def stream_notes(session: ReadSession) -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        for word in await session.scalars(text("SELECT word FROM doodles")):
+            yield word
+
+    return StreamingResponse(lines())
 
 
 @router.get(NOTES)
@@ -129,10 +149,31 @@ async def test_a_failed_statement_that_the_route_swallowed_answers_500(notes: As
     assert (await notes.get(NOTES)).json() == []
 
 
-async def test_a_route_that_commits_for_itself_keeps_what_it_committed_and_no_more(notes: AsyncClient) -> None:
-    assert (await notes.post(f"{NOTES}/in-blocks")).status_code == 200
+@pytest.mark.parametrize("path", ["in-blocks", "late"])
+async def test_a_write_session_that_ends_with_changes_that_were_not_committed_is_reported(
+    path: str, notes: AsyncClient
+) -> None:
+    """Answered 500 where it still can be: a dependency of FastAPI's default scope ends after the answer."""
+    with captured_log() as log:
+        if path == "in-blocks":
+            problem(await notes.post(f"{NOTES}/{path}"), 500, "INTERNAL_ERROR")
+        else:
+            with pytest.raises(RuntimeError, match="response already started"):
+                await notes.post(f"{NOTES}/{path}")
 
     assert (await notes.get(NOTES)).json() == ["table"]
+    (line,) = log.events("error")
+    assert "UncommittedChangesError" in line["exception"]
+
+
+async def test_a_read_session_that_a_streamed_body_uses_is_closed_and_keeps_no_connection(notes: AsyncClient) -> None:
+    with captured_log() as log:
+        for _ in range(3):
+            with pytest.raises(InvalidRequestError, match="closed"):
+                await notes.get(f"{NOTES}/streamed")
+
+    assert len(log.events("error")) == 3
+    assert get_database_stats().in_use == 0
 
 
 async def test_a_session_for_reading_refuses_to_write(notes: AsyncClient) -> None:

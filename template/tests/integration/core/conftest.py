@@ -42,6 +42,7 @@ async def database(module_database: Database) -> Database:
 async def session(database: Database) -> AsyncIterator[WriteSession]:
     async with database.session() as session:
         yield session
+        await session.rollback()
 
 
 @pytest.fixture

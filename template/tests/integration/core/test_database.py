@@ -63,7 +63,7 @@ async def test_a_limit_of_zero_is_none(open_database: Callable[..., Database]) -
 async def test_the_server_ends_a_statement_that_takes_too_long(open_database: Callable[..., Database]) -> None:
     database = open_database(statement_timeout_seconds=0.05)
 
-    async with database.session() as session:
+    async with database.read_session() as session:
         with pytest.raises(DatabaseTimeoutError) as caught:
             await session.execute(text("SELECT pg_sleep(10), 'Xq7planted'"))
 
@@ -74,7 +74,7 @@ async def test_the_server_ends_a_statement_that_takes_too_long(open_database: Ca
 async def test_the_server_ends_the_wait_for_a_lock(open_database: Callable[..., Database]) -> None:
     database = open_database(lock_timeout_seconds=0.05)
 
-    async with database.session() as first, database.session() as second:
+    async with database.session() as first, database.read_session() as second:
         await first.execute(text("SELECT pg_advisory_xact_lock(1)"))
         with pytest.raises(DatabaseTimeoutError):
             await second.execute(text("SELECT pg_advisory_xact_lock(1)"))
@@ -83,12 +83,37 @@ async def test_the_server_ends_the_wait_for_a_lock(open_database: Callable[..., 
 async def test_the_server_ends_a_transaction_in_which_nothing_happens(open_database: Callable[..., Database]) -> None:
     database = open_database(idle_in_transaction_timeout_seconds=0.05)
 
-    async with database.session() as session:
+    async with database.read_session() as session:
         await session.execute(text("SELECT 1"))
         await asyncio.sleep(0.15)
         with pytest.raises((DatabaseConnectionError, DatabaseTimeoutError)):
             await session.execute(text("SELECT 1"))
     assert await shown(database, "timezone") == "UTC"
+
+
+async def test_statements_meet_a_column_s_new_type_without_an_error_on_every_connection(database: Database) -> None:
+    async def read() -> object:
+        async with database.read_session() as session:
+            found = await session.scalar(text("SELECT number FROM numbers"))
+            await asyncio.sleep(0.01)
+            return found
+
+    async def write() -> object:
+        async with database.session() as session, atomic(session):
+            found = await session.scalar(text("UPDATE numbers SET note = 'x' RETURNING number"))
+            await asyncio.sleep(0.01)
+            return found
+
+    async def use_every_connection() -> list[object]:
+        return [await asyncio.gather(*(use() for _ in range(5))) for use in (read, write)]
+
+    async with database.engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE numbers AS SELECT 1 AS number, '' AS note"))
+    assert await use_every_connection() == [[1] * 5] * 2
+    for name, value in (("bigint", 1), ("text", "1")):
+        async with database.engine.begin() as connection:
+            await connection.exec_driver_sql(f"ALTER TABLE numbers ALTER number TYPE {name}")
+        assert await use_every_connection() == [[value] * 5] * 2
 
 
 @pytest.mark.parametrize(

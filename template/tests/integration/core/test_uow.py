@@ -246,8 +246,8 @@ async def test_one_failure_after_the_commit_keeps_no_other_back_and_is_reported(
     assert await words(database) == ["a"]
     assert await listener.heard() == ["a", "b", "c", "d"]
     assert done == ["waited", "called"]
-    errors = [(line["error"], line["operation"]) for line in log.events("error")]
-    assert errors == [("EventRejectedError", "uow.publish")] * 2 + [("RuntimeError", "uow.after_commit")] * 2
+    errors = [line["error"] for line in log.events("error")]
+    assert errors == ["EventRejectedError"] * 2 + ["RuntimeError"] * 2
     assert "planted" not in log.text
 
 

@@ -6,7 +6,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import monitor
+from app.core.database import get_database
 from app.core.events import get_event_bus
+from app.models.domain.order import Order
 from app.models.events.order import OrderStatusChanged
 from tests.orders import payments_at_stripe, payments_switched_off
 from tests.servers.stripe import StripeServer
@@ -28,10 +30,12 @@ async def no_stripe(app: FastAPI) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def told(app: FastAPI) -> AsyncIterator[list[str]]:
-    """What orders have become, as subscribers are told after each commit."""
+    """The statuses of orders, as a subscriber is told after each commit, which looks the order up at once."""
     statuses: list[str] = []
 
     async def listen(event: OrderStatusChanged) -> None:
+        async with get_database().read_session() as session:
+            await session.get_one(Order, event.order_id)
         statuses.append(event.status)
 
     unsubscribe = get_event_bus().subscribe(OrderStatusChanged, listen)

@@ -1,13 +1,9 @@
 """Webhooks: each event counts once, in whatever order, however often and however many at a time."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from httpx import AsyncClient, Limits
 from sqlalchemy import text
@@ -15,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core.events import get_event_bus
 from app.services import webhooks
+from tests.applications import served
 from tests.buses import until_settled
 from tests.logs import captured_log
 from tests.orders import (
@@ -29,17 +26,6 @@ from tests.problems import problem
 from tests.servers.stripe import StripeServer
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The application, which has been started, on a socket. Its lifespan is not this server's."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await serving
 
 
 async def test_fifty_deliveries_over_ten_connections_have_one_effect(

@@ -15,6 +15,7 @@ from app.core.exceptions import (
     CacheException,
     ConcurrentUpdateError,
     ConfigurationError,
+    DatabaseConflictError,
     DatabaseConnectionError,
     DatabaseException,
     DatabaseIntegrityError,
@@ -31,6 +32,7 @@ from app.core.exceptions import (
     ResourceNotFoundError,
     SignatureError,
     TimeoutError,
+    UncommittedChangesError,
     ValidationError,
 )
 
@@ -65,6 +67,13 @@ EVERY_ERROR = [
     (DatabaseQueryError("m"), "DATABASE_QUERY_FAILED", "m"),
     (DatabaseTimeoutError("m"), "DATABASE_TIMEOUT", "m"),
     (DatabaseIntegrityError("m"), "DATABASE_INTEGRITY", "m"),
+    (DatabaseConflictError("m"), "DATABASE_CONFLICT", "m"),
+    (
+        UncommittedChangesError(),
+        "CHANGES_NOT_COMMITTED",
+        "A session ended with changes that were not committed, and they are lost: "
+        "make them inside `async with atomic(session)` (app.core.uow), or take a UnitOfWork.",
+    ),
     (CacheException("m"), "CACHE_ERROR", "m"),
     (EventBusException("m"), "EVENT_BUS_ERROR", "m"),
     (EventRejectedError("m"), "EVENT_REJECTED", "m"),

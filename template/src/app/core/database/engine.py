@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 from app.core.config.database_url import network_hosts
 from app.core.database.errors import connect, translate
 from app.core.database.pooling import through_transaction_pooler
+from app.core.database.preparing import execute_prepared
 
 # How much longer than the server's own limit the client waits for a statement: the server's answer should win, this
 # bound is for a server or a network that no longer answers at all.
@@ -81,6 +82,7 @@ def create_engine(
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
+    event.listen(engine.sync_engine, "do_execute", execute_prepared)
     event.listen(engine.sync_engine, "handle_error", translate)
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     event.listen(engine.sync_engine, "commit", _refuse_failed_transaction)

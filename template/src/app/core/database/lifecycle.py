@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.core.config import DatabaseSettings
 from app.core.config.database import CLOSE_SECONDS, Pooler
 from app.core.database.engine import create_engine, create_unlimited_engine, make_session_settings, watch_disk
+from app.core.database.uncommitted import require_committed
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from app.core.singletons import ProcessWide
 
-# What a function may do with its session stands in its signature: one that takes a ReadSession can be given either,
-# one that takes a WriteSession cannot be given a session whose changes nobody would commit.
+# A function's signature tells what it does with its session: one that takes a ReadSession can be given either, one that
+# takes a WriteSession cannot be given a session that refuses changes.
 ReadSession = NewType("ReadSession", AsyncSession)
 WriteSession = NewType("WriteSession", ReadSession)
 
@@ -42,10 +43,12 @@ class Database:
         self.disk_full = False
         watch_disk(self.engine, self._note_full_disk)
         self.ssl_mode = settings.effective_ssl_mode
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # A closed session raises where it is used again, in a streamed body for example: it would take a connection
+        # that only the garbage collector gives back.
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, close_resets_only=False)
         # The server itself refuses a change in these; it is told so in the statement that begins the transaction.
         self.read_sessions = async_sessionmaker(
-            self.engine.execution_options(postgresql_readonly=True), expire_on_commit=False
+            self.engine.execution_options(postgresql_readonly=True), expire_on_commit=False, close_resets_only=False
         )
         self.extensions: dict[str, bool] = {}
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
@@ -62,11 +65,13 @@ class Database:
 
         Raises:
             DatabaseConnectionError: No connection became free within the pool's timeout.
+            UncommittedChangesError: The block ends with changes that were not committed.
         """
         session = self.sessions()
         await self._take_place()
         try:
             yield WriteSession(ReadSession(session))
+            await require_committed(session)
         finally:
             await self._close(session)
 
@@ -190,7 +195,7 @@ async def close_database() -> None:
 
 
 def get_database() -> Database:
-    """The process's engine.
+    """Return the process's engine.
 
     Raises:
         ConfigurationError: There is none yet, or no longer.
@@ -200,7 +205,7 @@ def get_database() -> Database:
 
 @asynccontextmanager
 async def get_async_session() -> AsyncIterator[WriteSession]:
-    """A session for scripts and jobs; wrap its changes in `atomic()`."""
+    """A session for scripts and jobs; wrap its changes in `atomic()`: those that are not committed are an error."""
     async with get_database().session() as session:
         yield session
 

@@ -28,6 +28,7 @@ from app.core.exceptions.infrastructure import (
     InfrastructureException,
     MonitoringException,
     TimeoutError,
+    UncommittedChangesError,
 )
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "ResourceNotFoundError",
     "SignatureError",
     "TimeoutError",
+    "UncommittedChangesError",
     "ValidationError",
 ]

@@ -47,6 +47,18 @@ class DatabaseIntegrityError(DatabaseException):
     code = "DATABASE_INTEGRITY"
 
 
+class UncommittedChangesError(DatabaseException):
+    """Raised when a session for changes ends with changes that were not committed: they are lost."""
+
+    code = "CHANGES_NOT_COMMITTED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A session ended with changes that were not committed, and they are lost: "
+            "make them inside `async with atomic(session)` (app.core.uow), or take a UnitOfWork."
+        )
+
+
 class CacheException(InfrastructureException):
     """Raised when the cache cannot hold what it was given; a cache that is merely down raises nothing."""
 

@@ -17,10 +17,10 @@ from app.core.database import Database, get_database
 from app.core.timescale import set_up_timescale
 from app.models.domain import load_metadata
 from tests.clients import make_client
-from tests.conftest import _bind_sessions
 from tests.databases import DatabaseServer
 from tests.factories import make_user
 from tests.hypertables import enabled, find_reason_against
+from tests.turns import bind_sessions, share_connection
 
 PATH = "/api/v1/measurements"
 # Yesterday at midnight: hours and days from here are whole buckets.
@@ -53,9 +53,9 @@ async def transaction(app: FastAPI, measuring_database: Database) -> AsyncIterat
     """As everywhere, but in that database."""
     usual = get_database().engine
     async with measuring_database.engine.connect() as connection, connection.begin() as outer:
-        _bind_sessions(connection, "create_savepoint")
+        await share_connection(get_database(), connection)
         yield connection
-        _bind_sessions(usual)
+        bind_sessions(get_database(), usual)
         await outer.rollback()
     await cache.clear()
 
@@ -79,13 +79,13 @@ async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[Async
 async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncClient]:
     """A client whose measurements are committed, for what one connection cannot show."""
     usual = get_database().engine
-    _bind_sessions(measuring_database.engine)
+    bind_sessions(get_database(), measuring_database.engine)
     _, tokens = await make_user(app.state.process)
     async with make_client(app, tokens) as client:
         yield client
     async with measuring_database.engine.begin() as connection:
         await connection.execute(text("DELETE FROM users"))
-    _bind_sessions(usual)
+    bind_sessions(get_database(), usual)
 
 
 def rows(series: str, values: Sequence[float], *, begin: datetime = MIDNIGHT, minutes: float = 60) -> list[Any]:
