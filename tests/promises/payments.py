@@ -11,7 +11,7 @@ PAYMENTS = (
     Promise(
         "a webhook counts once however often it comes",
         "src/app/services/webhooks.py",
-        "        return WebhookOutcome.DUPLICATE\n",
+        "        return _logged(event, WebhookOutcome.DUPLICATE)\n",
         "",
         f"{_WEBHOOKS}::test_fifty_deliveries_over_ten_connections_have_one_effect",
     ),
@@ -63,6 +63,27 @@ PAYMENTS = (
         "if (session.amount, session.currency) != (order.amount, order.currency):",
         "if session.amount == 0:",
         "tests/integration/payment/test_webhooks_settle.py::test_another_amount_than_was_ordered_pays_nothing",
+    ),
+    Promise(
+        "an order is paid by a page that was made for it",
+        "src/app/services/settlement.py",
+        "    if order is None or not _is_page_of(order, session):\n",
+        "    if order is None:\n",
+        "tests/integration/payment/test_webhooks_settle.py",
+    ),
+    Promise(
+        "an event of another account pays nothing",
+        "src/app/core/payment/facade.py",
+        "return counted and event.livemode",
+        "return event.livemode",
+        "tests/integration/payment/test_webhooks_settle.py",
+    ),
+    Promise(
+        "money that went back is a state of the order, whenever it is heard of",
+        "src/app/services/settlement.py",
+        "    if known is None or known.is_overtaken_by(news.status, happened_at):\n",
+        "    if news:\n",
+        "tests/integration/payment/test_webhooks_order.py",
     ),
     Promise(
         "no connection is held while Stripe is asked",

@@ -1,4 +1,4 @@
-"""Whom this process trusts when it calls out over TLS."""
+"""The certificates that this process trusts when it calls out over TLS."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from app.core.exceptions import ConfigurationError
 
 
 def make_tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
-    """A context that verifies certificates and host names, whatever the environment says. Takes some 40 ms.
+    """Make a context that verifies certificates and host names, whatever the environment says. Takes some 40 ms.
 
     Args:
         ca_file: Certificate authorities of one's own, PEM, trusted beside the public ones, which are Mozilla's.

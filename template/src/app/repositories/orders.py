@@ -12,7 +12,7 @@ from app.models.schemas.page import Cursor
 
 
 async def insert_order(session: WriteSession, values: Mapping[str, object]) -> Order | None:
-    """A new order; None when its owner has used the idempotency key, which the statement itself finds out."""
+    """Insert an order; None when its owner has used the idempotency key, which the statement itself finds out."""
     statement = (
         insert(Order)
         .values(dict(values))
@@ -23,18 +23,18 @@ async def insert_order(session: WriteSession, values: Mapping[str, object]) -> O
 
 
 async def get_order_by_key(session: ReadSession, owner_id: UUID, idempotency_key: str) -> Order:
-    """The order that was made under this key."""
+    """Return the order that was made under this key."""
     statement = select(Order).where(Order.owner_id == owner_id, Order.idempotency_key == idempotency_key)
     return (await session.scalars(statement)).one()
 
 
 async def find_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Order | None:
-    """The owner's order of this key."""
+    """Return the owner's order of this id."""
     return (await session.scalars(select(Order).where(Order.id == order_id, Order.owner_id == owner_id))).one_or_none()
 
 
 async def lock_order(session: WriteSession, order_id: UUID, *, owner_id: UUID | None = None) -> Order | None:
-    """The order as it is now, which nobody else changes until the end of this transaction."""
+    """Return the order as it is now, locked until the end of this transaction."""
     statement = select(Order).where(Order.id == order_id).with_for_update()
     if owner_id is not None:
         statement = statement.where(Order.owner_id == owner_id)
@@ -42,18 +42,18 @@ async def lock_order(session: WriteSession, order_id: UUID, *, owner_id: UUID | 
 
 
 async def lock_order_of_payment(session: WriteSession, payment_intent_id: str) -> Order | None:
-    """The order that a payment is known to be for, likewise."""
+    """Return the order that a payment is known to be for, likewise."""
     statement = select(Order).where(Order.payment_intent_id == payment_intent_id).with_for_update()
     return (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
 
 
 async def lock_payment(session: WriteSession, payment_intent_id: str) -> None:
-    """Let nobody else look for a payment's order until this transaction ends: there may be none to lock yet."""
+    """Lock a payment until this transaction ends: there may be no order of it to lock yet."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(payment_intent_id, 0))))
 
 
 async def update_order(session: WriteSession, order_id: UUID, changes: Mapping[str, object]) -> Order:
-    """The changed order."""
+    """Change an order, and return it."""
     statement = (
         update(Order)
         .where(Order.id == order_id)
@@ -65,7 +65,7 @@ async def update_order(session: WriteSession, order_id: UUID, changes: Mapping[s
 
 
 async def list_orders(session: ReadSession, owner_id: UUID, *, after: Cursor | None, limit: int) -> Sequence[Order]:
-    """The owner's orders, newest first."""
+    """Return the owner's orders, newest first."""
     statement = select(Order).where(Order.owner_id == owner_id).order_by(Order.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(Order.id < after.id)

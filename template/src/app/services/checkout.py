@@ -21,13 +21,15 @@ _MISSING = "resource_missing"
 
 
 async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
-    """Where to pay for an order: the page that is open already, else a new one.
+    """Return the page to pay an order on: the one that is open already, else a new one.
 
     Raises:
         ResourceNotFoundError: There is no such order.
         BusinessRuleError: It is paid, or about to be.
         PaymentError: Stripe did not make a page; the same request may be made again.
+        PaymentSwitchedOffError: Before anything else, where payments are switched off.
     """
+    payment.get_payments()
     async with unit_of_work() as uow:
         order = await lock_own_order(uow, owner_id, order_id)
     _require_payable(order)
@@ -50,7 +52,7 @@ async def start_checkout(owner_id: UUID, order_id: UUID) -> CheckoutRead:
             idempotency_key=f"order-{order.id}-checkout-{order.checkout_attempt}",
         )
     except (payment.PaymentBrokenError, payment.PaymentRefusedError):
-        # Stripe keeps this answer for the key. A page it may have made all the same is known to nobody.
+        # Stripe keeps this answer for the key. A page it may have made all the same is shown to no one.
         await _forget_page(order)
         raise
     return _page(await _record_page(order, session), session)
@@ -60,7 +62,7 @@ async def _record_page(order: Order, session: payment.CheckoutSession) -> Order:
     async with unit_of_work() as uow:
         now = await _locked(uow, order, session)
         if now.checkout_attempt != order.checkout_attempt:
-            # Nobody has seen this page, and nobody will.
+            # This page has been shown to no one, and will not be.
             raise BusinessRuleError("This order's checkout was started somewhere else, too: ask again.")
         page = {
             "checkout_session_id": session.id,
@@ -69,7 +71,7 @@ async def _record_page(order: Order, session: payment.CheckoutSession) -> Order:
         }
         now = await orders.update_order(uow.session, now.id, page)
         # In test mode the page is paid from the start.
-        return await settle_checkout(uow, now, session)
+        return await settle_checkout(uow, session) or now
 
 
 async def _look_up(session_id: str) -> payment.CheckoutSession | None:
@@ -84,7 +86,7 @@ async def _look_up(session_id: str) -> payment.CheckoutSession | None:
 
 async def _record_news(order: Order, session: payment.CheckoutSession) -> Order:
     async with unit_of_work() as uow:
-        return await settle_checkout(uow, await _locked(uow, order, session), session)
+        return await settle_checkout(uow, session) or order
 
 
 async def _forget_page(order: Order) -> Order:

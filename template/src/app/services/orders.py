@@ -1,4 +1,4 @@
-"""What can be done with orders; everybody has their own, and does not learn of others'."""
+"""Orders, each of which is its owner's alone."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from app.core import get_logger
 from app.core.database import ReadSession
 from app.core.exceptions import BusinessRuleError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
-from app.models.domain.order import NEXT, Order, OrderStatus
+from app.models.domain.order import Order, OrderStatus
 from app.models.events.order import OrderStatusChanged
 from app.models.schemas.order import OrderCreate, OrderQuery, OrderRead
 from app.models.schemas.page import Cursor, Page
@@ -18,7 +18,7 @@ logger = get_logger(__name__)
 async def create_order(
     uow: UnitOfWork, owner_id: UUID, new: OrderCreate, *, idempotency_key: str
 ) -> tuple[Order, bool]:
-    """The order of this key, and whether it is new. Safe to repeat.
+    """Return the order of this key, and whether it is new. Safe to repeat.
 
     Raises:
         BusinessRuleError: The key was used for another order.
@@ -38,7 +38,7 @@ async def create_order(
 
 
 async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Order:
-    """The owner's order of this key.
+    """Return the owner's order of this id.
 
     Raises:
         ResourceNotFoundError: There is none.
@@ -50,7 +50,7 @@ async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Ord
 
 
 async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -> Page[OrderRead]:
-    """A page of orders, the newest first.
+    """Return a page of orders, the newest first.
 
     Raises:
         ValidationError: The cursor is none of ours.
@@ -65,7 +65,7 @@ async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -
 
 
 async def lock_own_order(uow: UnitOfWork, owner_id: UUID, order_id: UUID) -> Order:
-    """The owner's order, for this transaction to change.
+    """Return the owner's order, locked for this transaction to change.
 
     Raises:
         ResourceNotFoundError: There is none.
@@ -76,16 +76,12 @@ async def lock_own_order(uow: UnitOfWork, owner_id: UUID, order_id: UUID) -> Ord
     return order
 
 
-async def advance(uow: UnitOfWork, order: Order, status: OrderStatus, **changes: object) -> Order | None:
-    """Let an order get further; None, and nothing changed, where it cannot from where it is.
-
-    The only place that changes a status. The order must be locked.
-    """
+async def set_status(uow: UnitOfWork, order: Order, status: OrderStatus, **changes: object) -> Order:
+    """Change an order's status, and tell of it if it is another. The only place that does; the order must be locked."""
     before = OrderStatus(order.status)
-    if status not in NEXT[before]:
-        return None
     changed = await orders.update_order(uow.session, order.id, {"status": status, **changes})
-    uow.record(OrderStatusChanged(order_id=order.id, owner_id=order.owner_id, status=status, before=before))
-    facts = {"order_id": str(order.id), "status": status.value, "before": before.value}
-    uow.after_commit(lambda: logger.info("order status", extra=facts))
+    if status != before:
+        uow.record(OrderStatusChanged(order_id=order.id, owner_id=order.owner_id, status=status, before=before))
+        facts = {"order_id": str(order.id), "status": status.value, "before": before.value}
+        uow.after_commit(lambda: logger.info("order status", extra=facts))
     return changed

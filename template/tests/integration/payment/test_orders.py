@@ -33,6 +33,7 @@ async def test_a_new_order_can_be_read(client: AsyncClient) -> None:
         "status": "pending",
         "test_mode": False,
         "paid_at": None,
+        "amount_refunded": 0,
         "refunded_at": None,
         "created_at": IsDatetime(iso_string=True),
         "updated_at": IsDatetime(iso_string=True),

@@ -43,7 +43,7 @@ async def test_a_paid_order_is_refunded_once(client: AsyncClient, stripe: Stripe
     assert first.json()["refunded_at"]
     (made,) = refunds(stripe)
     assert (made["amount"], made["payment_intent"]) == (order["amount"], order["payment_intent"])
-    assert made["metadata"] == {"order_id": order["id"]}
+    assert made["metadata"] == {"order_id": order["id"], "attempt": "1"}
 
 
 async def test_of_many_at_once_one_refunds(scratch_client: AsyncClient, stripe: StripeServer) -> None:
@@ -87,7 +87,7 @@ async def test_a_crash_before_the_answer_is_recorded_is_healed_by_the_webhook(
     really = orders.update_order
 
     async def crash(session: Any, order_id: Any, changes: Any) -> Any:
-        if "refund_id" in changes:
+        if changes.get("refund_asked") is False:
             raise RuntimeError("the power went out")
         return await really(session, order_id, changes)
 
@@ -166,18 +166,44 @@ async def test_a_refund_that_fails_leaves_the_order_paid_and_can_be_repeated(
     assert await status_of(client, order) == "refunded"
 
 
-async def test_refunds_by_hand_count(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_a_refund_by_hand_is_a_part_of_the_order_s_state(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
-    by_hand = {"id": "re_hand", "object": "refund", "amount": 1250, "payment_intent": order["payment_intent"]}
-    part = {**by_hand, "id": "re_part", "amount": 250, "status": "succeeded"}
-    await deliver(client, make_event("refund.created", part))
-    assert await status_of(client, order) == "paid"
+    by_hand = {"object": "refund", "currency": "eur", "payment_intent": order["payment_intent"]}
 
-    await deliver(client, make_event("refund.created", {**by_hand, "id": "re_vain", "status": "pending"}))
-    assert await status_of(client, order) == "refunding"
-    await deliver(client, make_event("refund.failed", {**by_hand, "id": "re_other", "status": "failed"}))
-    assert await status_of(client, order) == "refunding"
-    await deliver(client, make_event("refund.failed", {**by_hand, "id": "re_vain", "status": "canceled"}))
-    assert await status_of(client, order) == "paid"
-    await deliver(client, make_event("refund.created", {**by_hand, "status": "succeeded"}))
-    assert await status_of(client, order) == "refunded"
+    async def hear(refund_id: str, amount: int, status: str) -> tuple[str, int]:
+        refund = {**by_hand, "id": refund_id, "amount": amount, "status": status}
+        await deliver(client, make_event("refund.updated", refund))
+        found = (await client.get(f"{ORDERS}/{order['id']}")).json()
+        return found["status"], found["amount_refunded"]
+
+    assert await hear("re_part", 250, "pending") == ("refunding", 0)
+    assert await hear("re_part", 250, "succeeded") == ("partially_refunded", 250)
+    assert await hear("re_part", 250, "succeeded") == ("partially_refunded", 250)
+    assert await hear("re_vain", 1000, "pending") == ("refunding", 250)
+    assert await hear("re_other", 1000, "failed") == ("refunding", 250)
+    assert await hear("re_vain", 1000, "canceled") == ("partially_refunded", 250)
+    assert await hear("re_rest", 1000, "succeeded") == ("refunded", 1250)
+    assert await hear("re_part", 250, "failed") == ("partially_refunded", 1000)
+
+
+async def test_what_is_left_of_a_partially_refunded_order_can_be_refunded(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
+    order = await make_paid_order(client, stripe)
+    stripe.objects[order["payment_intent"]]["refunded"] = 250
+    part = {"id": "re_part", "amount": 250, "status": "succeeded", "currency": "eur"}
+    await deliver(client, make_event("refund.created", {**part, "payment_intent": order["payment_intent"]}))
+
+    answer = (await refund(client, order)).json()
+
+    assert (answer["status"], answer["amount_refunded"]) == ("refunded", 1250)
+    assert [each["amount"] for each in refunds(stripe)] == [1000]
+
+
+async def test_a_disputed_order_is_not_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+    order = await make_paid_order(client, stripe)
+    dispute = {"id": "du_1", "amount": 1250, "currency": "eur", "status": "needs_response"}
+    await deliver(client, make_event("charge.dispute.created", {**dispute, "payment_intent": order["payment_intent"]}))
+
+    problem(await refund(client, order), 409, "BUSINESS_RULE_VIOLATED")
+    assert refunds(stripe) == []

@@ -1,4 +1,4 @@
-"""What Stripe calls."""
+"""The route that Stripe calls."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final

@@ -105,7 +105,7 @@ class StripeSettings(SettingsSection):
 
     @property
     def has_test_key(self) -> bool:
-        """Whether the key is one of test mode, which moves no real money."""
+        """True when the key is one of test mode, which moves no real money."""
         match = _SECRET_KEY.fullmatch(self.secret_key.get_secret_value()) if self.secret_key else None
         return bool(match and match["test"])
 

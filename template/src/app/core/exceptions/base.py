@@ -42,7 +42,7 @@ class AppException(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
 
     def __init_subclass__(cls) -> None:
-        """Refuse a subclass whose code nobody would see."""
+        """Refuse a subclass whose code would be ignored."""
         super().__init_subclass__()
         if "error_code" in vars(cls):
             raise TypeError(f'{cls.__name__} sets `error_code`, which belongs to an error: write `code = "…"`.')

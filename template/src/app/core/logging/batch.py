@@ -1,4 +1,4 @@
-"""What comes together during one turn of the event loop, handed on when the turn ends."""
+"""A batch of what comes together during one turn of the event loop, handed on when the turn ends."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a line of the log knows about the request it belongs to: values that follow the task, not the thread."""
+"""The values that a line of the log has of the request it belongs to: they follow the task, not the thread."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def bind_log_context(**values: str) -> None:
 
 @contextmanager
 def log_context(**values: str) -> Iterator[None]:
-    """Put these values on every line logged inside, by whoever; what is bound inside ends with it."""
+    """Put these values on every line logged inside, by any logger; what is bound inside ends with it."""
     token = push_log_context(values)
     try:
         yield
@@ -37,7 +37,7 @@ def log_context(**values: str) -> Iterator[None]:
 
 
 def push_log_context(values: Mapping[str, str]) -> Token[Mapping[str, str]]:
-    """As `log_context`, for whoever has a block of its own: `pop_log_context` takes what it returns."""
+    """Do as `log_context`, for a caller with a block of its own: `pop_log_context` takes what it returns."""
     outer = _context.get()
     return _context.set({**outer, **values} if outer else values)
 

@@ -1,6 +1,6 @@
 """Setting structlog up, and routing the standard library's records through the same processors.
 
-Every line, whoever wrote it, goes: context of the request → level, time, logger → exception → redaction → renderer.
+Every line, of any logger, goes: context of the request → level, time, logger → exception → redaction → renderer.
 The lines of requests go a shorter way to the same end (`records.log_request`).
 Redaction is a processor and not a filter on the root logger: filters there never see the records of child loggers.
 """

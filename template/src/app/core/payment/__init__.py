@@ -35,15 +35,17 @@ from app.core.payment.facade import (
     create_refund,
     get_checkout_session,
     in_test_mode,
+    is_ours,
     verify_webhook_signature,
 )
 from app.core.payment.lifecycle import Payments, close_payment, get_payments, init_payment, payment_health_checks
-from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund, UnreadableError
+from app.core.payment.results import CheckoutSession, Customer, Dispute, PaymentIntent, Refund, UnreadableError
 
 __all__ = [
     "MAX_AMOUNT",
     "CheckoutSession",
     "Customer",
+    "Dispute",
     "PaymentAccessError",
     "PaymentBrokenError",
     "PaymentConflictError",
@@ -67,6 +69,7 @@ __all__ = [
     "get_checkout_session",
     "get_payments",
     "in_test_mode",
+    "is_ours",
     "init_payment",
     "payment_health_checks",
     "verify_webhook_signature",

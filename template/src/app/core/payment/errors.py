@@ -1,4 +1,4 @@
-"""What can go wrong with a payment, told apart by what the caller can do about it.
+"""The failures of payments, told apart by what the caller can do about them.
 
 Each has a second base, which is what `api/errors.py` knows it by.
 """

@@ -1,4 +1,4 @@
-"""What Stripe tells: webhooks, read once their signature has been checked."""
+"""Stripe's events: webhooks, read once their signature has been checked."""
 
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,15 @@ class _Data(BaseModel):
 
 
 class WebhookEvent(BaseModel):
-    """Something happened at Stripe.
+    """A snapshot event of Stripe's.
 
     Attributes:
         id: The same in every delivery of it.
         type: Such as "checkout.session.completed".
-        created: When it happened; deliveries come in any order.
-        livemode: Whether real money is involved.
-        data: What it happened to, as it was then.
+        created: The moment it happened; deliveries come in any order.
+        livemode: True if real money is involved.
+        account: The account it happened in, where that is not the key's own (Connect).
+        data: The object it happened to, as it was then.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -33,6 +34,7 @@ class WebhookEvent(BaseModel):
     type: Identifier
     created: datetime
     livemode: bool
+    account: str | None = None
     data: _Data = Field(repr=False)
 
     @classmethod

@@ -25,6 +25,15 @@ def in_test_mode() -> bool:
     return get_payments().gateway.test_mode
 
 
+def is_ours(event: WebhookEvent) -> bool:
+    """Return whether an event is of the mode that payments are made in, and of an account whose events count.
+
+    Endpoints of platforms are sent events of both modes, and of connected accounts (documentation, "Connect webhooks").
+    """
+    counted = event.account is None or event.account in get_payments().accounts
+    return counted and event.livemode is not in_test_mode()
+
+
 @checked
 async def create_payment_intent(
     amount: Amount,

@@ -51,7 +51,7 @@ def translate(  # noqa: PLR0911 — a table: each kind of error has its line
 
 
 def _details(error: stripe.StripeError) -> dict[str, object]:
-    """What finds the case in Stripe's own log, and what programs tell cases apart by."""
+    """Return the facts that find the case in Stripe's own log, and that programs tell cases apart by."""
     facts = {
         "code": error.code,
         "param": getattr(error, "param", None),

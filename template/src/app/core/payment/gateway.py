@@ -1,4 +1,4 @@
-"""What takes payments: Stripe, or its stand-in."""
+"""The port that takes payments: Stripe, or its stand-in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, R
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """What is to be paid.
+    """An amount to be paid.
 
     Attributes:
         amount: In minor units: cents, or whole yen.
@@ -31,7 +31,7 @@ class PaymentGateway(Protocol):
 
     @property
     def test_mode(self) -> bool:
-        """Whether no real money is involved."""
+        """True when no real money is involved."""
 
     async def create_payment_intent(
         self, charge: Charge, *, customer_id: str | None, idempotency_key: str
@@ -41,7 +41,7 @@ class PaymentGateway(Protocol):
     async def create_customer(
         self, *, email: str | None, name: str | None, metadata: Mapping[str, str], idempotency_key: str
     ) -> Customer:
-        """Somebody who pays."""
+        """Make a customer."""
 
     async def create_refund(
         self,
@@ -60,7 +60,7 @@ class PaymentGateway(Protocol):
         """A page on which a customer pays."""
 
     async def get_checkout_session(self, session_id: str) -> CheckoutSession:
-        """How that page is doing."""
+        """Return a checkout page as it is now."""
 
     async def check(self) -> None:
         """Return if payments can be made, raise if not. Cheap enough for a probe."""

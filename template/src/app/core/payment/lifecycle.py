@@ -21,13 +21,15 @@ class Payments:
     Attributes:
         gateway: Stripe, or its stand-in.
         signatures: Tells Stripe's webhooks from others.
-        return_url: Where customers come back to.
+        return_url: The page that customers come back to.
+        accounts: The accounts whose events count where Stripe names one.
         switched_off: True in production without Stripe, where the stand-in must not be used.
     """
 
     gateway: PaymentGateway
     signatures: WebhookSignatures
     return_url: str
+    accounts: frozenset[str] = frozenset()
     switched_off: bool = False
 
 
@@ -84,6 +86,7 @@ def _make_payments(settings: StripeSettings, environment: Environment) -> Paymen
         gateway=gateway,
         signatures=WebhookSignatures(settings.webhook_secrets, tolerance_seconds=settings.webhook_tolerance_seconds),
         return_url=settings.return_url,
+        accounts=frozenset(settings.accounts),
         switched_off=environment is Environment.PRODUCTION and not settings.enabled,
     )
 

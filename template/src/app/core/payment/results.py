@@ -1,4 +1,4 @@
-"""What Stripe answers, as far as this application uses it: the same from the API, in webhooks and in test mode."""
+"""Stripe's objects, as far as this application uses them: the same from the API, in webhooks and in test mode."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,15 +11,15 @@ from app.core.payment.arguments import Identifier
 
 
 class UnreadableError(ValueError):
-    """Something has another shape than Stripe's reference says; the message names places and rules, never values."""
+    """Raised when an object has another shape than Stripe's reference says; names places and rules, never values."""
 
 
 class StripeObject(BaseModel):
-    """What these have in common.
+    """A part of Stripe that these have in common.
 
     Attributes:
         id: Stripe's.
-        test_mode: Whether no real money is involved.
+        test_mode: True if no real money is involved.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -52,7 +52,7 @@ class PaymentIntent(StripeObject):
 
 
 class Customer(StripeObject):
-    """Somebody who pays more than once."""
+    """A customer, who pays more than once."""
 
     email: str | None = None
 
@@ -61,6 +61,20 @@ class Refund(StripeObject):
     """Money on its way back. `status`: pending, requires_action, succeeded, failed or canceled."""
 
     amount: int
+    currency: str | None = None
+    status: str
+    payment_intent_id: Identifier | None = Field(default=None, alias="payment_intent")
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class Dispute(StripeObject):
+    """A payment that the payer's bank asks back, or asks about. `status`: see API reference, "Dispute".
+
+    Its amount may differ from the payment's: it may concern a part, and the rate of exchange is the bank's.
+    """
+
+    amount: int
+    currency: str
     status: str
     payment_intent_id: Identifier | None = Field(default=None, alias="payment_intent")
 
@@ -69,13 +83,13 @@ class CheckoutSession(StripeObject):
     """A page on which a customer pays.
 
     Attributes:
-        url: Where it is, while it is open.
+        url: Its address, while it is open.
         status: open, complete or expired.
         payment_status: unpaid, paid or no_payment_required.
         amount: In minor units.
         payment_intent_id: There once the customer has begun to pay.
-        expires_at: When it closes.
-        metadata: What we gave it; customers cannot change it.
+        expires_at: The moment it closes.
+        metadata: Facts of ours; customers cannot change them.
     """
 
     url: str | None = None
@@ -89,5 +103,5 @@ class CheckoutSession(StripeObject):
 
     @property
     def is_paid(self) -> bool:
-        """Whether the money is there, which a completed page alone does not mean: some banks take days."""
-        return self.payment_status in {"paid", "no_payment_required"}
+        """True when the money is there, which a completed page alone does not mean: some banks take days."""
+        return self.payment_status == "paid" and self.payment_intent_id is not None

@@ -57,7 +57,7 @@ class SimulatedGateway:
     async def create_customer(
         self, *, email: str | None, name: str | None, metadata: Mapping[str, str], idempotency_key: str
     ) -> Customer:
-        """Somebody who pays."""
+        """Make a customer up."""
         return self._once(
             idempotency_key,
             (email, name, dict(metadata)),

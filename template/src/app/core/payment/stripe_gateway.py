@@ -77,7 +77,7 @@ class StripeGateway:
 
     @property
     def test_mode(self) -> bool:
-        """Whether the key is a test key."""
+        """True when the key is a test key."""
         return self._test_mode
 
     async def create_payment_intent(
@@ -99,7 +99,7 @@ class StripeGateway:
     async def create_customer(
         self, *, email: str | None, name: str | None, metadata: Mapping[str, str], idempotency_key: str
     ) -> Customer:
-        """Somebody who pays."""
+        """Make a customer."""
         params: stripe.params.CustomerCreateParams = {"metadata": dict(metadata)}
         if email is not None:
             params["email"] = email
@@ -153,11 +153,11 @@ class StripeGateway:
         )
 
     async def get_checkout_session(self, session_id: str) -> CheckoutSession:
-        """How that page is doing."""
+        """Return a checkout page as it is now."""
         return await self._call(CheckoutSession, self._client.checkout.sessions.retrieve_async(session_id))
 
     async def check(self) -> None:
-        """Whether Stripe can be reached and takes the key, asked once a minute, or four times while it is not so.
+        """Check that Stripe can be reached and takes the key: once a minute, or four times while it is not so.
 
         Raises:
             PaymentUnavailableError: It cannot, or does not.

@@ -43,7 +43,7 @@ class StripeRetry(RetryConfig):
 
 
 class Transport(stripe.HTTPClient):
-    """What the SDK sends with.
+    """The HTTP client that the SDK sends with.
 
     Args:
         timeout_seconds: For each attempt.

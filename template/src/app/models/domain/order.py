@@ -1,6 +1,5 @@
-"""The `orders` table, and how far an order can get."""
+"""The `orders` table."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -14,43 +13,39 @@ from app.core.database import Base, Timestamps, UuidKey
 
 
 class OrderStatus(StrEnum):
-    """How far an order has got."""
+    """The states of an order."""
 
     PENDING = "pending"
     PROCESSING = "processing"  # the customer has paid by a method whose money takes days
     FAILED = "failed"  # and it has not come
     PAID = "paid"
     REFUNDING = "refunding"
+    PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
+    DISPUTED = "disputed"  # the payer's bank has taken the money back until it decides
+    DISPUTE_LOST = "dispute_lost"  # and keeps it; an order whose dispute was won is paid again
 
 
-# What may follow what. News that would lead elsewhere is old, since webhooks arrive in any order, and changes nothing.
-NEXT: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
-    OrderStatus.PENDING: frozenset({OrderStatus.PROCESSING, OrderStatus.FAILED, OrderStatus.PAID}),
-    OrderStatus.PROCESSING: frozenset({OrderStatus.FAILED, OrderStatus.PAID}),
-    # Paid after all: by another attempt, or because the news of the failure was late.
-    OrderStatus.FAILED: frozenset({OrderStatus.PROCESSING, OrderStatus.PAID}),
-    OrderStatus.PAID: frozenset({OrderStatus.REFUNDING, OrderStatus.REFUNDED}),
-    OrderStatus.REFUNDING: frozenset({OrderStatus.REFUNDED, OrderStatus.PAID}),
-    # A bank may send a refund back long after it had succeeded.
-    OrderStatus.REFUNDED: frozenset({OrderStatus.PAID}),
-}
 # Where a checkout may begin.
 PAYABLE: Final = frozenset({OrderStatus.PENDING, OrderStatus.FAILED})
+# Where a refund may begin.
+REFUNDABLE: Final = frozenset({OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED})
 
 
 class Order(UuidKey, Timestamps, Base):
-    """What somebody is to pay for.
+    """An amount that its owner is to pay. What comes back of it is in `payment_reversals`.
 
     Attributes:
-        owner_id: Whose it is. Who has orders cannot be deleted: they are records of money.
+        owner_id: The owner. A user who has orders cannot be deleted: they are records of money.
         idempotency_key: Under which the owner made it; the same key makes no second one.
         amount: In minor units. Fixed: what is paid is compared with it.
         checkout_attempt: Counts checkout pages; part of the key under which each is made.
         checkout_session_id: The page that is open, or was the last.
-        payment_intent_id: Stripe's payment.
-        refund_attempt: Counts refunds, likewise.
-        failed_refunds: Refunds that came to nothing; later news of them is old.
+        former_session_ids: The pages before it, which may still have been paid in their last second.
+        payment_intent_id: Stripe's payment; there is one as soon as the order is paid.
+        amount_refunded: In minor units; what has come back so far.
+        refund_attempt: Counts refunds, as checkouts are counted.
+        refund_asked: True while Stripe has been asked for the last one and is not known to have answered.
         test_mode: Whether it was paid with no real money.
     """
 
@@ -64,13 +59,14 @@ class Order(UuidKey, Timestamps, Base):
     status: Mapped[str] = mapped_column(String(20), server_default=text("'pending'"))
     checkout_attempt: Mapped[int] = mapped_column(server_default=text("1"))
     checkout_session_id: Mapped[str | None] = mapped_column(String(255))
+    former_session_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     checkout_url: Mapped[str | None] = mapped_column(Text)
     checkout_expires_at: Mapped[datetime | None]
     payment_intent_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     paid_at: Mapped[datetime | None]
     refund_attempt: Mapped[int] = mapped_column(server_default=text("0"))
-    refund_id: Mapped[str | None] = mapped_column(String(255))
-    failed_refunds: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    refund_asked: Mapped[bool] = mapped_column(server_default=false())
+    amount_refunded: Mapped[int] = mapped_column(server_default=text("0"))
     refunded_at: Mapped[datetime | None]
     test_mode: Mapped[bool] = mapped_column(server_default=false())
 

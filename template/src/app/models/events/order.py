@@ -1,4 +1,4 @@
-"""What happens to orders."""
+"""The events of orders."""
 
 from dataclasses import dataclass
 from typing import ClassVar

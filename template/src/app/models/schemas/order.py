@@ -26,7 +26,7 @@ IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$
 class OrderCreate(BaseModel):
     """A new order.
 
-    Here the payer says how much, as with a donation. Who sells something takes the amount from a table of prices.
+    Here the payer says how much, as with a donation. A shop takes the amount from a table of prices.
     """
 
     model_config = ConfigDict(
@@ -35,7 +35,7 @@ class OrderCreate(BaseModel):
     )
 
     description: Line = Field(
-        description="What is paid for, as the payer will read it; whitespace around it is removed.",
+        description="The name of the purchase, as the payer will read it; whitespace around it is removed.",
         examples=["A donation"],
     )
     amount: Amount
@@ -52,24 +52,25 @@ class OrderRead(BaseModel):
     amount: Amount
     currency: Currency
     status: OrderStatus
-    test_mode: bool = Field(description="Whether it was paid with no real money.")
+    test_mode: bool = Field(description="True if it was paid with no real money.")
     paid_at: datetime | None
-    refunded_at: datetime | None
+    amount_refunded: int = Field(ge=0, description="In minor units; what has come back so far.", examples=[0])
+    refunded_at: datetime | None = Field(description="The moment at which all of it had come back.")
     created_at: datetime
     updated_at: datetime
 
 
 class CheckoutRead(BaseModel):
-    """Where to pay."""
+    """The page to pay on."""
 
     order_id: UUID
     url: str = Field(description="Send the payer there.", examples=["https://checkout.stripe.com/c/pay/cs_live_a1"])
     expires_at: datetime = Field(description="Until then; ask for a new one afterwards.")
-    test_mode: bool = Field(description="Whether no real money is involved.")
+    test_mode: bool = Field(description="True if no real money is involved.")
 
 
 class OrderQuery(BaseModel):
-    """Which orders to list."""
+    """The orders to list."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -6,14 +6,14 @@ from pydantic import BaseModel
 
 
 class WebhookOutcome(StrEnum):
-    """What an event came to."""
+    """The outcomes of an event."""
 
     HANDLED = "handled"
-    IGNORED = "ignored"  # nobody here cares for its type, or it is not of this mode
+    IGNORED = "ignored"  # of no interest here, of the other mode, or of another account
     DUPLICATE = "duplicate"
 
 
 class WebhookReceipt(BaseModel):
-    """What Stripe is told; it reads the status alone, people read this in its dashboard."""
+    """The answer to Stripe, which reads the status alone; people read this in its dashboard."""
 
     outcome: WebhookOutcome
