@@ -35,16 +35,9 @@ async def settle_checkout(uow: UnitOfWork, session: payment.CheckoutSession, *, 
     if session.payment_status != "unpaid":
         # Nothing here costs nothing, so that there must be a payment.
         _report("a page says that it is paid and names no payment", order, session_id=session.id)
-        return order
     # Of pages that were given up, only that they have been paid matters; of paid orders, nothing of a page does.
-    if session.id != order.checkout_session_id or order.payment_intent_id is not None:
-        return order
-    if failed:
-        return await set_status(uow, order, OrderStatus.FAILED, **next_attempt(order))
-    if session.status == "complete":
-        return await set_status(uow, order, OrderStatus.PROCESSING)
-    if session.status == "expired" and order.status in PAYABLE:
-        return await orders.update_order(uow.session, order.id, next_attempt(order))
+    elif session.id == order.checkout_session_id and order.payment_intent_id is None:
+        return await _settle_unpaid(uow, order, session, failed=failed)
     return order
 
 
@@ -109,6 +102,16 @@ async def _settle_payment(uow: UnitOfWork, order: Order, session: payment.Checko
     return await restate(
         uow, order, payment_intent_id=session.payment_intent_id, paid_at=func.now(), test_mode=session.test_mode
     )
+
+
+async def _settle_unpaid(uow: UnitOfWork, order: Order, session: payment.CheckoutSession, *, failed: bool) -> Order:
+    if failed:
+        return await set_status(uow, order, OrderStatus.FAILED, **next_attempt(order))
+    if session.status == "complete":
+        return await set_status(uow, order, OrderStatus.PROCESSING)
+    if session.status == "expired" and order.status in PAYABLE:
+        return await orders.update_order(uow.session, order.id, next_attempt(order))
+    return order
 
 
 async def _lock_order_of_page(uow: UnitOfWork, session: payment.CheckoutSession) -> Order | None:

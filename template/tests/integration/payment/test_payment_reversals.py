@@ -11,7 +11,14 @@ from app.models.domain.payment_reversal import PaymentReversal, ReversalKind, st
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 REFUNDS = ["pending", "requires_action", "succeeded", "failed", "canceled", "of_a_later_version"]
 OPEN = ["needs_response", "under_review", "appeal_needs_response", "appeal_under_review"]
-HARMLESS = ["won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed", "of_a_later_version"]
+HARMLESS = [
+    "won",
+    "prevented",
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "of_a_later_version",
+]
 
 
 def refund(status: str, amount: int = 1000) -> PaymentReversal:

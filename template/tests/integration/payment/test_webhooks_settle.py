@@ -81,8 +81,9 @@ async def test_a_page_that_was_not_made_here_pays_nothing(
     ],
 )
 async def test_an_order_is_paid_by_a_payment_alone(
+    *,
     payment_status: str,
-    with_payment: bool,  # noqa: FBT001 — a parameter of the test
+    with_payment: bool,
     status: str,
     client: AsyncClient,
     stripe: StripeServer,

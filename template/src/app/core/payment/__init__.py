@@ -69,8 +69,8 @@ __all__ = [
     "get_checkout_session",
     "get_payments",
     "in_test_mode",
-    "is_ours",
     "init_payment",
+    "is_ours",
     "payment_health_checks",
     "verify_webhook_signature",
 ]

@@ -11,7 +11,9 @@ from app.core.database import Base
 class WebhookEvent(Base):
     """An event that has been received and has had its effect, in the same transaction.
 
-    Nothing of its content is kept, which belongs to customers. Rows may be deleted when they are a month old: Stripe repeats a delivery for three days, and resends by hand for 30.
+    Nothing of its content is kept, which belongs to customers.
+
+    Rows may be deleted when they are a month old: Stripe repeats a delivery for three days, and resends by hand for 30.
 
     Attributes:
         id: Stripe's id of the event, the same in all deliveries of it.
