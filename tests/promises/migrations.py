@@ -44,4 +44,12 @@ MIGRATIONS = (
         "tests/integration/cli/test_db_differences.py"
         "::test_check_sees_and_revision_makes_every_kind_of_difference",
     ),
+    Promise(
+        "the embedded server does not begin empty beside data of another version",
+        "src/app/development/embedded_postgres/server.py",
+        "if majors and found.major not in majors:",
+        "if not majors and found.major not in majors:",
+        "tests/unit/development/test_embedded_postgres_versions.py"
+        "::test_embedded_postgres_refuses_to_begin_empty_beside_data_and_names_the_way_which_works",
+    ),
 )

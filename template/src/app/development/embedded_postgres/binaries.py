@@ -4,7 +4,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,20 +57,30 @@ class Installation:
         return self.bin_folder / "initdb"
 
 
-def find_installation(bin_folder: Path | None) -> Installation:
+def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) -> Installation:
     """Find PostgreSQL: in `bin_folder` alone when it is given, else wherever it usually is.
+
+    Args:
+        bin_folder: The folder of its programs.
+        majors: The versions that there is data of. The newest that can run is found before any other version: a new
+            one would start with an empty database.
 
     Raises:
         EmbeddedPostgresError: There is none, or none that runs on this system.
     """
     if bin_folder is not None:
         return _inspect(bin_folder.absolute(), f"PostgreSQL's programs come from the folder {bin_folder}.")
-    problems = []
+    found, problems = [], []
     for folder, source in _candidates():
         try:
-            return _inspect(folder, source)
+            found.append(_inspect(folder, source))
         except EmbeddedPostgresError as err:
             problems.append(err)
+            continue
+        if not majors or found[-1].major == max(majors):
+            return found[-1]
+    if found:
+        return max((one for one in found if one.major in majors), key=lambda one: one.major, default=found[0])
     if problems:
         raise problems[0]
     raise EmbeddedPostgresError(

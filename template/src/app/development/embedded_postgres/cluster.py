@@ -6,7 +6,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +138,17 @@ class Cluster:
         """Give the data folder the permissions the server insists on (a copied one lost them)."""
         if stat.S_IMODE(self.data.stat().st_mode) != stat.S_IRWXU:
             self.data.chmod(stat.S_IRWXU)
+
+
+def majors_with_data(folder: Path) -> frozenset[int]:
+    """Return the major versions of PostgreSQL whose data a project's folder holds."""
+    found = set()
+    for home in folder.glob("postgres-*"):
+        major = home.name.removeprefix("postgres-")
+        with suppress(OSError):  # another user's, which is refused later and by name
+            if major.isdecimal() and (home / "data").is_dir():
+                found.add(int(major))
+    return frozenset(found)
 
 
 @contextmanager

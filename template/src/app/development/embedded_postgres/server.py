@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.development.embedded_postgres.binaries import Installation, find_installation
-from app.development.embedded_postgres.cluster import Cluster
+from app.development.embedded_postgres.cluster import Cluster, majors_with_data
 from app.development.embedded_postgres.errors import (
     EmbeddedPostgresError,
     full_disk,
@@ -73,7 +73,10 @@ def embedded_postgres(
     Raises:
         EmbeddedPostgresError: The server cannot be found, created, started or shared.
     """
-    found = find_installation(bin_folder)
+    majors = majors_with_data(data_folder)
+    found = find_installation(bin_folder, majors=majors)
+    if majors and found.major not in majors:
+        raise _other_version(data_folder, found, max(majors))
     identity = server_identity()
     cluster = Cluster(data_folder.absolute() / f"postgres-{found.major}")
     cluster.prepare(identity)
@@ -192,6 +195,17 @@ def _log_tail(cluster: Cluster) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-5:])
+
+
+def _other_version(data_folder: Path, found: Installation, old: int) -> EmbeddedPostgresError:
+    home = data_folder / f"postgres-{old}"
+    return EmbeddedPostgresError(
+        f"{data_folder} holds the data of PostgreSQL {old}, which PostgreSQL {found.major} in {found.bin_folder} "
+        "cannot read: it was not started, since it would begin with an empty database.",
+        next_step=f"Name the bin folder of a PostgreSQL {old} in POSTGRES_BIN_FOLDER to go on. To move to "
+        f"{found.major}, dump the data with that one's pg_dump first, move {home} away, unset POSTGRES_BIN_FOLDER, and "
+        "load the dump with psql. Without that folder, an empty database is made.",
+    )
 
 
 def _failed_start(cluster: Cluster) -> EmbeddedPostgresError:
