@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Environment, get_settings, load_settings
+from app.core import get_settings
+from app.core.config import Environment, load_settings
 from app.core.config.loading import known_variables, likely_typos
 from app.core.exceptions import ConfigurationError
 from tests.environments import DATABASE_URL, problems
