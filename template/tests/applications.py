@@ -4,38 +4,41 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from app import core
+from app.core import process
 from app.core.config import ApplicationSettings
 from app.main import create_app
 from tests.logs import logging_as_it_was
 
-# Each holds one object of the process, which two applications in one process must not share.
-LIFECYCLES = tuple(
-    import_module(f"app.core.{path.parent.name}.lifecycle") for path in Path(core.__path__[0]).glob("*/lifecycle.py")
-)
+
+@contextmanager
+def process_of_its_own() -> Iterator[None]:
+    """Share neither the process's objects nor its logging with an application outside."""
+    with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
+        patch.setattr(process, "_open", [])
+        yield
 
 
 @contextmanager
-def lifecycles_of_its_own() -> Iterator[None]:
-    """Whatever application starts in here shares neither objects of the process nor logging with one outside."""
-    with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        for lifecycle in LIFECYCLES:
-            patch.setattr(lifecycle._current, "value", None)
+def process_with(*objects: object) -> Iterator[None]:
+    """Have these objects in place of the process's own of their types."""
+    inner = process.Process()
+    for each in objects:
+        inner.add(each)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "_open", [*process._open, inner])
         yield
 
 
 @asynccontextmanager
 async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIterator[AsyncClient]:
     """A client of an application with these routes besides its own, and with everything of its own."""
-    with lifecycles_of_its_own():
+    with process_of_its_own():
         app = create_app(settings)
         for router in routers:
             app.include_router(router)

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from httpx import AsyncClient, Response
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.core import payment
 from app.core.config.stripe import StripeSettings
 from app.core.stage import Environment
+from tests.applications import process_with
 from tests.servers.stripe import KEY, StripeServer, stripe_server
 
 ORDERS = "/api/v1/orders"
@@ -46,10 +46,8 @@ def make_stripe_settings(**changes: Any) -> StripeSettings:
 async def payments_at_stripe(**changes: Any) -> AsyncIterator[StripeServer]:
     """Payments of this process go to a Stripe of our own for as long as the context lasts."""
     async with stripe_server() as server:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(payment.lifecycle._current, "value", None)
-            settings = make_stripe_settings(**{"api_base": server.http.url, **changes})
-            payment.init_payment(settings, Environment.DEVELOPMENT)
+        settings = make_stripe_settings(**{"api_base": server.http.url, **changes})
+        with process_with(payment.make_payments(settings, Environment.DEVELOPMENT)):
             yield server
 
 
@@ -58,10 +56,8 @@ async def payments_switched_off(
     environment: Environment = Environment.DEVELOPMENT, **changes: Any
 ) -> AsyncIterator[None]:
     """Payments of this process are made up, or refused in production; webhooks have a secret."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payment.lifecycle._current, "value", None)
-        settings = StripeSettings(**{"webhook_secret": SecretStr(WEBHOOK_SECRET), **changes})
-        payment.init_payment(settings, environment)
+    settings = StripeSettings(**{"webhook_secret": SecretStr(WEBHOOK_SECRET), **changes})
+    with process_with(payment.make_payments(settings, environment)):
         yield
 
 

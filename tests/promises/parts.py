@@ -156,7 +156,7 @@ PARTS = (
     ),
     Promise(
         "the keys of secrets are derived once per process",
-        "src/app/core/secrets/lifecycle.py",
+        "src/app/core/secrets/door.py",
         "Singleton(lambda: make_keyring(settings))",
         "lambda: make_keyring(settings)",
         "tests/unit/core/secrets/test_keyring.py::test_keys_are_derived_once_per_process",

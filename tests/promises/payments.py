@@ -103,7 +103,7 @@ PAYMENTS = (
     ),
     Promise(
         "production makes up no payment where Stripe is switched off",
-        "src/app/core/payment/lifecycle.py",
+        "src/app/core/payment/door.py",
         "switched_off=environment is Environment.PRODUCTION and not settings.enabled",
         "switched_off=False",
         "tests/integration/payment/test_switched_off.py",

@@ -18,7 +18,7 @@ from schemathesis.python.asgi import shutdown_lifespans
 from app.core.config import LoggingSettings
 from app.core.config.logging import LogLevel
 from app.main import create_app
-from tests.applications import lifecycles_of_its_own
+from tests.applications import process_of_its_own
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 from tests.schema.callers import STAND_INS, Credentials, FreshCallers
@@ -32,7 +32,7 @@ REQUESTS_PER_OPERATION = 30
 @pytest.fixture
 def app(server: DatabaseServer, worker_id: str) -> Iterator[FreshCallers]:
     """The application on a database of its own. schemathesis starts it, in an event loop of its own, and calls it."""
-    with server.clone(f"{worker_id}_schema") as url, lifecycles_of_its_own():
+    with server.clone(f"{worker_id}_schema") as url, process_of_its_own():
         yield FreshCallers(create_app(make_settings(database_url=url, logging=LoggingSettings(level=LogLevel.ERROR))))
         shutdown_lifespans()
 

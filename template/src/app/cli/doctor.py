@@ -94,23 +94,19 @@ async def _database(settings: "ApplicationSettings") -> Finding:
     from sqlalchemy import text
 
     from app.core.config.database import Pooler
-    from app.core.database import (
-        check_session_settings,
-        close_database,
-        get_connection_info,
-        get_database,
-        init_database,
-    )
+    from app.core.database import Database, check_session_settings, get_connection_info
+    from app.core.process import open_process
 
-    init_database(settings.database, application_name="app doctor")
-    try:
-        async with get_database().engine.connect() as connection:
+    async with open_process() as process:
+        database = Database(settings.database, application_name="app doctor")
+        process.add(database, close=database.close)
+        async with database.engine.connect() as connection:
             row = (
                 await connection.execute(
                     text("SELECT current_setting('server_version'), current_setting('max_connections')::int")
                 )
             ).one()
-        await check_session_settings(get_database())
+        await check_session_settings(database)
         where = get_connection_info()
         # One more for each process: the probes' own.
         wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
@@ -125,8 +121,6 @@ async def _database(settings: "ApplicationSettings") -> Finding:
                 "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
             )
         return Finding("ok", _DATABASE, found)
-    finally:
-        await close_database()
 
 
 def _migrations(settings: "ApplicationSettings") -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from app.core.database.lifecycle import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
-from app.core.exceptions import AppException, ConfigurationError
+from app.core.exceptions import AppException
 from app.core.monitoring import monitor
 
 # A function without arguments, or a coroutine function.
@@ -51,13 +51,7 @@ class UnitOfWork:
         Raises:
             ConfigurationError: This process has no event bus, so that no subscriber could hear of it.
         """
-        try:
-            get_event_bus()
-        except ConfigurationError as err:
-            raise ConfigurationError(
-                f"{event.type} was recorded in a process without an event bus.",
-                next_step="Open the application's services around it: `async with open_services(…)`, of app.wiring.",
-            ) from err
+        get_event_bus()
         self.events.append(event)
 
     def after_commit(self, action: Action) -> None:

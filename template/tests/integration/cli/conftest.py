@@ -13,7 +13,6 @@ import pytest
 from app.cli import run
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
-from tests.applications import LIFECYCLES
 from tests.databases import DatabaseServer
 from tests.logs import logging_as_it_was
 from tests.stored_secrets import OLD
@@ -47,8 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", secrets.token_urlsafe(48))
     # A command is a process of its own; here it is another's guest, which may have an application running.
-    for lifecycle in LIFECYCLES:
-        monkeypatch.setattr(lifecycle._current, "value", None)
+    monkeypatch.setattr("app.core.process._open", [])
     get_settings.cache_clear()
     yield tmp_path
     get_settings.cache_clear()

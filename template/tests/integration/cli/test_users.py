@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.config import get_settings
-from app.core.database import WriteSession, close_database, init_database, migration_engine
+from app.core.database import Database, WriteSession, migration_engine
 from app.core.events import EventBus
 from app.core.exceptions import AuthenticationError
+from app.core.process import open_process
 from app.core.security import MemoryRateLimits
 from app.core.uow import UnitOfWork
 from app.models.schemas.auth import Login
@@ -70,8 +71,9 @@ def scopes_of(address: str, password: str) -> set[str]:
 
     async def log_in() -> set[str]:
         settings = get_settings()
-        init_database(settings.database)
-        try:
+        async with open_process() as process:
+            database = Database(settings.database)
+            process.add(database, close=database.close)
             authentication = make_authentication(
                 settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits(), roles=ROLES
             )
@@ -79,8 +81,6 @@ def scopes_of(address: str, password: str) -> set[str]:
                 Login(email=address, password=SecretStr(password)), address="the machine of the test"
             )
             return set((await authentication.identify(tokens.access_token)).scopes)
-        finally:
-            await close_database()
 
     return asyncio.run(log_in())
 

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.config import DatabaseSettings
-from app.core.database import Database, WriteSession, close_database, init_database, lifecycle
+from app.core.database import Database, WriteSession
+from app.core.process import open_process
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 
@@ -46,17 +47,18 @@ async def session(database: Database) -> AsyncIterator[WriteSession]:
 
 
 @pytest.fixture
-async def open_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Database]]:
+async def open_database(database_url: str) -> AsyncIterator[Callable[..., Database]]:
     """Make the process's engine, with settings of the test's own."""
-    monkeypatch.setattr(lifecycle._current, "value", None)
+    async with open_process() as process:
 
-    def open_with(**settings: Any) -> Database:
-        return init_database(
-            DatabaseSettings(**{"url": SecretStr(database_url), "pool_size": 2, **settings}), application_name="limits"
-        )
+        def open_with(**settings: Any) -> Database:
+            database = Database(
+                DatabaseSettings(**{"url": SecretStr(database_url), "pool_size": 2, **settings}),
+                application_name="limits",
+            )
+            return process.add(database, close=database.close)
 
-    yield open_with
-    await close_database()
+        yield open_with
 
 
 async def shown(database: Database, name: str) -> str:

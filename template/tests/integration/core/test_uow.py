@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import anyio
@@ -11,8 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from app.core.database import Database, WriteSession
-from app.core.events import BaseEvent, EventBus, close_event_bus, init_event_bus, lifecycle
+from app.core.events import BaseEvent, EventBus
 from app.core.exceptions import ConfigurationError, DatabaseException, DatabaseIntegrityError
+from app.core.process import open_process
 from app.core.uow import atomic
 from tests.buses import until_settled
 from tests.logs import captured_log
@@ -54,13 +56,13 @@ class Listener:
 
 
 @pytest.fixture
-async def bus(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EventBus]:
+async def bus() -> AsyncIterator[EventBus]:
     """The process's bus."""
-    monkeypatch.setattr(lifecycle._current, "value", None)
-    bus = init_event_bus(EventBus(queue_size=4))
-    bus.start()
-    yield bus
-    await close_event_bus(drain_seconds=1)
+    async with open_process() as process:
+        bus = EventBus(queue_size=4)
+        process.add(bus, close=partial(bus.stop, drain_seconds=1))
+        bus.start()
+        yield bus
 
 
 @pytest.fixture
@@ -265,14 +267,14 @@ async def test_what_is_to_be_done_after_a_commit_is_not_done_after_a_rollback(se
 async def test_an_event_that_no_bus_would_publish_is_an_error_before_the_commit(
     database: Database, session: WriteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle._current, "value", None)
+    monkeypatch.setattr("app.core.process._open", [])
 
     async def record() -> None:
         async with atomic(session) as uow:
             await write(session, "a")
             uow.record(Written(word="a"))
 
-    with pytest.raises(ConfigurationError, match=r"word\.written was recorded") as caught:
+    with pytest.raises(ConfigurationError, match="no EventBus") as caught:
         await record()
 
     assert "open_services" in str(caught.value.next_step)

@@ -63,6 +63,7 @@ EVERY_ERROR = [
     (PaymentError("m"), "PAYMENT_FAILED", "m"),
     (InfrastructureException("m"), "INFRASTRUCTURE_ERROR", "m"),
     (DatabaseException("m"), "DATABASE_ERROR", "m"),
+    (DatabaseConflictError("m"), "DATABASE_CONFLICT", "m"),
     (DatabaseConnectionError("m"), "DATABASE_UNAVAILABLE", "m"),
     (DatabaseQueryError("m"), "DATABASE_QUERY_FAILED", "m"),
     (DatabaseTimeoutError("m"), "DATABASE_TIMEOUT", "m"),
@@ -111,7 +112,8 @@ def test_every_error_has_its_code_and_sentence(error: AppException, code: str, m
 
 
 @pytest.mark.parametrize(
-    "error", [DatabaseConnectionError, DatabaseQueryError, DatabaseTimeoutError, DatabaseIntegrityError]
+    "error",
+    [DatabaseConflictError, DatabaseConnectionError, DatabaseQueryError, DatabaseTimeoutError, DatabaseIntegrityError],
 )
 def test_every_error_of_the_database_is_caught_as_one(error: type[AppException]) -> None:
     assert issubclass(error, DatabaseException)

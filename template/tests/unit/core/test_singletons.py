@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.core.exceptions import ConfigurationError
-from app.core.singletons import ProcessWide, Singleton
+from app.core.singletons import Singleton
 
 THREADS = 50
 
@@ -82,81 +81,3 @@ def test_after_clearing_there_is_a_new_one() -> None:
 
     assert instance() is not first
     assert instance() is instance()
-
-
-def process_wide() -> ProcessWide[object]:
-    return ProcessWide("The kettle is", init="init_kettle(water)", close="close_kettle()")
-
-
-def test_an_object_is_there_from_its_opening_to_its_closing() -> None:
-    kettle = process_wide()
-    assert kettle.take() is None
-
-    made = kettle.open(object)
-
-    assert kettle.get() is made
-    assert kettle.get() is made
-    assert kettle.take() is made
-    assert kettle.take() is None
-    assert kettle.open(object) is not made
-
-
-def test_asking_too_early_or_too_late_says_what_to_call() -> None:
-    kettle = process_wide()
-    for _ in range(2):
-        with pytest.raises(ConfigurationError, match=r"^The kettle is not initialised\.") as caught:
-            kettle.get()
-        assert caught.value.next_step == "Call init_kettle(water) first."
-        kettle.open(object)
-        kettle.take()
-
-
-def test_a_second_opening_makes_nothing_and_says_what_to_call() -> None:
-    kettle = process_wide()
-    first = kettle.open(object)
-    made: list[int] = []
-
-    with pytest.raises(ConfigurationError, match=r"^The kettle is initialised already\.") as caught:
-        kettle.open(lambda: made.append(1))
-
-    assert caught.value.next_step == "Call close_kettle() before the next init_kettle(water)."
-    assert made == []
-    assert kettle.get() is first
-
-
-def test_an_opening_that_fails_leaves_nothing_behind() -> None:
-    kettle = process_wide()
-
-    def fail() -> object:
-        raise ValueError("no water")
-
-    with pytest.raises(ValueError, match="no water"):
-        kettle.open(fail)
-    assert kettle.value is None
-    assert kettle.open(object) is kettle.get()
-
-
-def test_of_many_threads_one_opens_and_one_closes() -> None:
-    together = threading.Barrier(THREADS)
-    kettle = process_wide()
-
-    def make() -> object:
-        time.sleep(0.01)
-        return object()
-
-    def open_and_take(_number: int) -> tuple[bool, object]:
-        together.wait()
-        try:
-            kettle.open(make)
-        except ConfigurationError:
-            opened = False
-        else:
-            opened = True
-        together.wait()
-        return opened, kettle.take()
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = list(pool.map(open_and_take, range(THREADS)))
-
-    assert sum(opened for opened, _ in results) == 1
-    assert sum(taken is not None for _, taken in results) == 1

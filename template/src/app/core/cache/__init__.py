@@ -18,18 +18,17 @@ for whatever never leaves the process.
 from app.core.cache.backend import CacheBackend, CacheUnavailableError, MemoryBackend
 from app.core.cache.codec import Cacheable, Json
 from app.core.cache.decorator import CachedFunction, cached
-from app.core.cache.keys import make_key
-from app.core.cache.lifecycle import (
+from app.core.cache.door import (
     clear,
-    close_cache,
     delete,
     delete_many,
     get,
     get_cache,
     get_or_set,
-    init_cache,
+    make_cache,
     set,  # noqa: A004 — read as cache.set()
 )
+from app.core.cache.keys import make_key
 from app.core.cache.request_scope import RequestCache, request_cached
 from app.core.cache.store import MISS, Cache
 from app.core.cache.ttl_cache import TTLCache
@@ -47,13 +46,12 @@ __all__ = [
     "TTLCache",
     "cached",
     "clear",
-    "close_cache",
     "delete",
     "delete_many",
     "get",
     "get_cache",
     "get_or_set",
-    "init_cache",
+    "make_cache",
     "make_key",
     "request_cached",
     "set",

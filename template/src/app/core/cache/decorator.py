@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from app.core.cache import lifecycle
+from app.core.cache import door
 from app.core.cache.codec import Cacheable
 from app.core.cache.keys import parse_template
 
@@ -47,7 +47,7 @@ class CachedFunction(Generic[P, T]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The cached result for these arguments, else what the function returns."""
-        return await lifecycle.get_or_set(
+        return await door.get_or_set(
             self.key(*args, **kwargs),
             lambda: self._function(*args, **kwargs),
             ttl=self._ttl,
@@ -60,7 +60,7 @@ class CachedFunction(Generic[P, T]):
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Forget the result for these arguments. Call it after the commit; see `Cache.delete()`."""
-        await lifecycle.delete(self.key(*args, **kwargs))
+        await door.delete(self.key(*args, **kwargs))
 
     @overload
     def __get__(self, instance: None, owner: type) -> "CachedFunction[P, T]": ...

@@ -6,12 +6,10 @@ from app.core.database.lifecycle import (
     Database,
     ReadSession,
     WriteSession,
-    close_database,
     get_async_session,
     get_database,
     get_db_session,
     get_read_session,
-    init_database,
     migration_engine,
 )
 from app.core.database.status import (
@@ -31,7 +29,6 @@ __all__ = [
     "WriteSession",
     "check_database_health",
     "check_session_settings",
-    "close_database",
     "get_async_session",
     "get_connection_info",
     "get_database",
@@ -39,7 +36,6 @@ __all__ = [
     "get_db_session",
     "get_read_session",
     "has_extension",
-    "init_database",
     "migration_engine",
     "test_database_connection",
 ]

@@ -1,10 +1,10 @@
-"""The process's one engine: opened and closed by the lifespan, borrowed by requests and scripts."""
+"""The process's engine, and the sessions that requests and scripts borrow from it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
-from typing import Final, NewType
+from typing import NewType
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -13,7 +13,7 @@ from app.core.config.database import CLOSE_SECONDS, Pooler
 from app.core.database.engine import create_engine, create_unlimited_engine, make_session_settings, watch_disk
 from app.core.database.uncommitted import require_committed
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
-from app.core.singletons import ProcessWide
+from app.core.process import get_object
 
 # A function's signature tells what it does with its session: one that takes a ReadSession can be given either, one that
 # takes a WriteSession cannot be given a session that refuses changes.
@@ -29,6 +29,20 @@ class Database:
     """
 
     def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
+        """Make the engine. Nothing is connected: a server that is still starting delays no start of ours.
+
+        Args:
+            settings: The place of the database, and its limits.
+            application_name: The name of this process in `pg_stat_activity`.
+
+        Raises:
+            ConfigurationError: No database is configured.
+        """
+        if not settings.is_configured:
+            raise ConfigurationError(
+                "No database is configured.",
+                next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
+            )
         self._settings = settings
         self._application_name = application_name
         self.session_settings = make_session_settings(
@@ -167,40 +181,13 @@ def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> As
     )
 
 
-_current: Final = ProcessWide[Database]("The database is", init="init_database(settings)", close="close_database()")
-
-
-def init_database(settings: DatabaseSettings, *, application_name: str = "app") -> Database:
-    """Make the process's engine. Nothing is connected: a server that is still starting delays no start of ours.
-
-    Args:
-        settings: Where the database is, and its limits.
-        application_name: How this process shows up in `pg_stat_activity`.
-
-    Raises:
-        ConfigurationError: No database is configured, or there is an engine already.
-    """
-    if not settings.is_configured:
-        raise ConfigurationError(
-            "No database is configured.",
-            next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
-        )
-    return _current.open(lambda: Database(settings, application_name=application_name))
-
-
-async def close_database() -> None:
-    """Close the process's engine, if there is one."""
-    if (database := _current.take()) is not None:
-        await database.close()
-
-
 def get_database() -> Database:
     """Return the process's engine.
 
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    return _current.get()
+    return get_object(Database)
 
 
 @asynccontextmanager

@@ -7,9 +7,8 @@
 The bus belongs to one process and keeps nothing beyond it: what it holds is lost when the process is killed.
 """
 
-from app.core.events.bus import EventBus, Handler
+from app.core.events.bus import EventBus, Handler, get_event_bus
 from app.core.events.event import BaseEvent
-from app.core.events.lifecycle import close_event_bus, get_event_bus, init_event_bus
 from app.core.events.subscription import EventBusStats, OverflowPolicy
 
 __all__ = [
@@ -18,7 +17,5 @@ __all__ = [
     "EventBusStats",
     "Handler",
     "OverflowPolicy",
-    "close_event_bus",
     "get_event_bus",
-    "init_event_bus",
 ]

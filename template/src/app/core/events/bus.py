@@ -10,6 +10,7 @@ from app.core.events.event import BaseEvent
 from app.core.events.subscription import EventBusStats, OverflowPolicy, Subscription, in_handler
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger
+from app.core.process import get_object
 
 E = TypeVar("E", bound=BaseEvent)
 Handler = Callable[[E], Awaitable[object]]
@@ -178,3 +179,12 @@ class EventBus:
             # Sorting leaves equals as they are.
             found = self._found[event_type] = tuple(sorted(wanted, key=lambda each: -each.priority))
         return found
+
+
+def get_event_bus() -> EventBus:
+    """Return the process's bus.
+
+    Raises:
+        ConfigurationError: There is none yet, or no longer.
+    """
+    return get_object(EventBus)

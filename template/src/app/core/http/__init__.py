@@ -13,6 +13,7 @@ A URL that a user chose may name a host inside your network: give `client=get_pu
 
 from app.core.http.answers import HttpResponse, HttpStream
 from app.core.http.client import DEFAULT_TIMEOUT, HttpClient, Method, RequestOptions, create_http_client
+from app.core.http.door import HttpClients, get_http_client, get_public_client, make_http_clients
 from app.core.http.failures import ExternalConnectionError
 from app.core.http.fetch import (
     ANY_STATUS,
@@ -24,7 +25,6 @@ from app.core.http.fetch import (
     fetch_with_retry,
     fetch_with_timeout,
 )
-from app.core.http.lifecycle import close_http_client, get_http_client, get_public_client, init_http_client
 
 __all__ = [
     "ANY_STATUS",
@@ -34,17 +34,17 @@ __all__ = [
     "WEBHOOK_TIMEOUT",
     "ExternalConnectionError",
     "HttpClient",
+    "HttpClients",
     "HttpResponse",
     "HttpStream",
     "Method",
     "RequestOptions",
     "RetryConfig",
-    "close_http_client",
     "create_http_client",
     "fetch_stream",
     "fetch_with_retry",
     "fetch_with_timeout",
     "get_http_client",
     "get_public_client",
-    "init_http_client",
+    "make_http_clients",
 ]

@@ -218,7 +218,7 @@ class HttpClient:
     async def _client(self) -> "httpx.AsyncClient":
         if self._closed:
             raise ConfigurationError(
-                "The HTTP client is closed.", next_step="Make calls between init_http_client() and close_http_client()."
+                "The HTTP client is closed.", next_step="Make calls while the process that it belongs to is open."
             )
         if self._public_only and self._proxy_url is not None:
             raise ConfigurationError(

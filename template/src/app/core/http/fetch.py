@@ -15,8 +15,8 @@ from typing import Final, TypeVar, Unpack
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
 from app.core.http.answers import Answer, HttpResponse, HttpStream
 from app.core.http.client import DEFAULT_TIMEOUT, HttpClient, Method, RequestOptions
+from app.core.http.door import get_http_client
 from app.core.http.failures import ExternalConnectionError
-from app.core.http.lifecycle import get_http_client
 from app.core.logging import get_logger
 
 A = TypeVar("A", bound=Answer)

@@ -15,6 +15,7 @@ Until STRIPE_ENABLED is set, the answers are made up, say `test_mode`, and are r
 """
 
 from app.core.payment.arguments import MAX_AMOUNT
+from app.core.payment.door import Payments, get_payments, make_payments, payment_health_checks
 from app.core.payment.errors import (
     PaymentAccessError,
     PaymentBrokenError,
@@ -38,7 +39,6 @@ from app.core.payment.facade import (
     is_ours,
     verify_webhook_signature,
 )
-from app.core.payment.lifecycle import Payments, close_payment, get_payments, init_payment, payment_health_checks
 from app.core.payment.results import CheckoutSession, Customer, Dispute, PaymentIntent, Refund, UnreadableError
 
 __all__ = [
@@ -60,7 +60,6 @@ __all__ = [
     "Refund",
     "UnreadableError",
     "WebhookEvent",
-    "close_payment",
     "construct_event",
     "create_checkout_session",
     "create_customer",
@@ -69,8 +68,8 @@ __all__ = [
     "get_checkout_session",
     "get_payments",
     "in_test_mode",
-    "init_payment",
     "is_ours",
+    "make_payments",
     "payment_health_checks",
     "verify_webhook_signature",
 ]

@@ -14,9 +14,9 @@ from app.core.payment.arguments import (
     Text,
     checked,
 )
+from app.core.payment.door import get_payments
 from app.core.payment.events import WebhookEvent
 from app.core.payment.gateway import Charge
-from app.core.payment.lifecycle import get_payments
 from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund
 
 

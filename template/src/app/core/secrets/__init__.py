@@ -5,14 +5,8 @@
 Nothing here imports `cryptography` until the first secret is stored or read.
 """
 
+from app.core.secrets.door import get_secrets_service, make_keyring, make_secrets_service
 from app.core.secrets.errors import MalformedEnvelopeError, SecretsError, TamperedSecretError, UnknownKeyError
-from app.core.secrets.lifecycle import (
-    close_secrets,
-    get_secrets_service,
-    init_secrets,
-    make_keyring,
-    make_secrets_service,
-)
 from app.core.secrets.service import SecretsService
 from app.core.secrets.store import SecretInfo, count_by_key
 
@@ -23,10 +17,8 @@ __all__ = [
     "SecretsService",
     "TamperedSecretError",
     "UnknownKeyError",
-    "close_secrets",
     "count_by_key",
     "get_secrets_service",
-    "init_secrets",
     "make_keyring",
     "make_secrets_service",
 ]

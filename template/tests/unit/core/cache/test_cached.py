@@ -11,9 +11,10 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import cache
-from app.core.cache import cached, lifecycle, make_key
+from app.core.cache import cached, make_key
 from app.core.exceptions import CacheException
 from app.core.exceptions import TimeoutError as ApplicationTimeoutError
+from app.core.process import open_process
 from tests.unit.core.cache.stores import UnsteadyBackend, make_cache
 
 pytestmark = pytest.mark.anyio
@@ -128,9 +129,8 @@ async def test_an_error_is_not_kept() -> None:
     assert await unsteady() == "now"
 
 
-async def test_time_and_limit_are_those_of_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_and_limit_are_those_of_the_decorator() -> None:
     backend = UnsteadyBackend()
-    monkeypatch.setattr(lifecycle._current, "value", make_cache(backend, default_ttl=50))
 
     @cached(7, "own:{seconds}", load_timeout=0.05)
     async def own(seconds: float) -> float:
@@ -141,11 +141,13 @@ async def test_time_and_limit_are_those_of_the_decorator(monkeypatch: pytest.Mon
     async def usual() -> int:
         return 1
 
-    await own(0)
-    await usual()
-    assert [ttl for _, ttl in backend.kept.values()] == [7, 50]
-    with pytest.raises(ApplicationTimeoutError):
-        await own(5)
+    async with open_process() as process:
+        process.add(make_cache(backend, default_ttl=50))
+        await own(0)
+        await usual()
+        assert [ttl for _, ttl in backend.kept.values()] == [7, 50]
+        with pytest.raises(ApplicationTimeoutError):
+            await own(5)
 
 
 # Each pair would be one key if values were put into the template as they are.

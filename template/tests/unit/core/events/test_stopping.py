@@ -2,12 +2,14 @@
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 
 from app.core import events
-from app.core.events import EventBus, OverflowPolicy, close_event_bus, get_event_bus, init_event_bus
+from app.core.events import EventBus, OverflowPolicy, get_event_bus
 from app.core.exceptions import ConfigurationError, EventBusException, EventRejectedError
+from app.core.process import open_process
 from tests.buses import Counted, Recorder, running_bus, until_settled
 from tests.logs import captured_log
 
@@ -206,17 +208,17 @@ async def test_the_counts_add_up_however_it_ends(policy: OverflowPolicy, seed: i
 
 
 async def test_the_process_has_one_bus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.lifecycle._current, "value", None)
-    with pytest.raises(ConfigurationError, match="not initialised"):
+    monkeypatch.setattr("app.core.process._open", [])
+    with pytest.raises(ConfigurationError, match="no EventBus"):
         get_event_bus()
-    bus = init_event_bus(EventBus())
-    bus.start()
-    assert get_event_bus() is bus
-    with pytest.raises(ConfigurationError, match="initialised already"):
-        init_event_bus(EventBus())
-    await close_event_bus(drain_seconds=1)
-    await close_event_bus(drain_seconds=1)
+    async with open_process() as process:
+        bus = EventBus()
+        process.add(bus, close=partial(bus.stop, drain_seconds=1))
+        bus.start()
+        assert get_event_bus() is bus
+        with pytest.raises(ConfigurationError, match="already"):
+            process.add(EventBus())
     with pytest.raises(EventBusException, match="not running"):
         await bus.publish(Counted())
-    with pytest.raises(ConfigurationError, match="not initialised"):
+    with pytest.raises(ConfigurationError, match="no EventBus"):
         get_event_bus()

@@ -14,7 +14,6 @@ from app.core.http import (
     create_http_client,
     fetch_with_retry,
     fetch_with_timeout,
-    init_http_client,
 )
 from app.wiring import DISTRIBUTION
 from tests.servers.http import faulty_server, hang, reply
@@ -29,8 +28,6 @@ async def test_a_running_application_has_a_client_with_its_name(app: FastAPI) ->
 
     assert server.connections == 1
     assert server.requests[0].headers["user-agent"].startswith(f"{DISTRIBUTION}/")
-    with pytest.raises(ConfigurationError, match="initialised already"):
-        init_http_client(HttpClientSettings(), user_agent="x")
 
 
 @pytest.mark.process
@@ -39,21 +36,15 @@ def test_the_client_is_made_and_closed_around_a_life() -> None:
     program = """
 import asyncio, sys
 from app.core.config import HttpClientSettings
-from app.core.exceptions import ConfigurationError
-from app.core.http import close_http_client, get_http_client, get_public_client, init_http_client
+from app.core.http import get_http_client, get_public_client, make_http_clients
+from app.core.process import open_process
 
 async def live():
-    init_http_client(HttpClientSettings(), user_agent="x/1")
-    assert get_http_client() is get_http_client()
-    assert get_http_client() is not get_public_client()
-    await close_http_client()
-    await close_http_client()
-    try:
-        get_http_client()
-    except ConfigurationError:
-        pass
-    else:
-        raise AssertionError("still there")
+    clients = make_http_clients(HttpClientSettings(), user_agent="x/1")
+    async with open_process() as process:
+        process.add(clients, close=clients.close)
+        assert get_http_client() is get_http_client()
+        assert get_http_client() is not get_public_client()
 
 asyncio.run(live())
 asyncio.run(live())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.core.config import HttpClientSettings
-from app.core.http import close_http_client, init_http_client
-from tests.applications import lifecycles_of_its_own
+from app.core.http import make_http_clients
+from tests.applications import process_of_its_own, process_with
 from tests.orders import payments_at_stripe, payments_switched_off
 from tests.servers.stripe import StripeServer
 
@@ -26,10 +26,10 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def http() -> AsyncIterator[None]:
     """The process's client, on a process of its own."""
-    with lifecycles_of_its_own():
-        init_http_client(HttpClientSettings(), user_agent="tests/1")
+    clients = make_http_clients(HttpClientSettings(), user_agent="tests/1")
+    with process_of_its_own(), process_with(clients):
         yield
-        await close_http_client()
+        await clients.close()
 
 
 @pytest.fixture(params=WAYS)

@@ -10,10 +10,9 @@ import sys
 from app.core import payment
 from app.core.config.stripe import StripeSettings
 from app.core.stage import Environment
-payment.init_payment(StripeSettings(), Environment.DEVELOPMENT)
+payment.make_payments(StripeSettings(), Environment.DEVELOPMENT)
 assert "stripe" not in sys.modules
-payment.close_payment()
-payment.init_payment(StripeSettings(enabled=True, secret_key="sk_test_1"), Environment.DEVELOPMENT)
+payment.make_payments(StripeSettings(enabled=True, secret_key="sk_test_1"), Environment.DEVELOPMENT)
 assert "stripe" in sys.modules
 """
 

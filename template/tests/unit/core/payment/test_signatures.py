@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import stripe
@@ -11,16 +12,21 @@ from app.core import payment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import SignatureError, ValidationError
 from app.core.stage import Environment
-from tests.applications import lifecycles_of_its_own
+from tests.applications import process_with
 from tests.orders import WEBHOOK_SECRET, make_stripe_settings, sign
 
 BODY = b'{"id": "evt_1", "object": "event", "type": "t", "created": 1, "livemode": false, "data": {"object": {}}}'
 
 
+@contextmanager
+def taking_payments(settings: StripeSettings) -> Iterator[None]:
+    with process_with(payment.make_payments(settings, Environment.DEVELOPMENT)):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def payments() -> Iterator[None]:
-    with lifecycles_of_its_own():
-        payment.init_payment(make_stripe_settings(webhook_tolerance_seconds=300), Environment.DEVELOPMENT)
+    with taking_payments(make_stripe_settings(webhook_tolerance_seconds=300)):
         yield
 
 
@@ -108,21 +114,17 @@ def test_while_secrets_are_exchanged_either_signature_will_do() -> None:
 
 
 def test_each_of_several_secrets_may_sign() -> None:
-    payment.close_payment()
     listed = SecretStr("whsec_rolled_out, whsec_rolled_in,whsec_of_connect")
-    payment.init_payment(make_stripe_settings(webhook_secret=listed), Environment.DEVELOPMENT)
-
-    for secret in ("whsec_rolled_out", "whsec_rolled_in", "whsec_of_connect"):
-        assert payment.verify_webhook_signature(BODY, sign(BODY, secret=secret))
-    for secret in (WEBHOOK_SECRET, "", listed.get_secret_value(), " whsec_rolled_in"):
-        assert "wrong" in refused(BODY, sign(BODY, secret=secret))
+    with taking_payments(make_stripe_settings(webhook_secret=listed)):
+        for secret in ("whsec_rolled_out", "whsec_rolled_in", "whsec_of_connect"):
+            assert payment.verify_webhook_signature(BODY, sign(BODY, secret=secret))
+        for secret in (WEBHOOK_SECRET, "", listed.get_secret_value(), " whsec_rolled_in"):
+            assert "wrong" in refused(BODY, sign(BODY, secret=secret))
 
 
 def test_without_a_secret_no_signature_is_right() -> None:
-    payment.close_payment()
-    payment.init_payment(StripeSettings(), Environment.DEVELOPMENT)
-
-    assert refused(BODY, sign(BODY, secret="")) == "Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set."
-    payment.close_payment()
-    payment.init_payment(StripeSettings(webhook_secret=SecretStr("whsec_x")), Environment.DEVELOPMENT)
-    payment.verify_webhook_signature(BODY, sign(BODY, secret="whsec_x"))
+    with taking_payments(StripeSettings()):
+        reason = refused(BODY, sign(BODY, secret=""))
+    assert reason == "Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set."
+    with taking_payments(StripeSettings(webhook_secret=SecretStr("whsec_x"))):
+        payment.verify_webhook_signature(BODY, sign(BODY, secret="whsec_x"))

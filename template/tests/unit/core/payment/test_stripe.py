@@ -11,7 +11,6 @@ from app.api.errors import status_of
 from app.core import monitor, payment
 from app.core.exceptions import AppException, ConfigurationError, PaymentError
 from app.core.stage import Environment
-from tests.applications import lifecycles_of_its_own
 from tests.logs import captured_log
 from tests.orders import make_stripe_settings, payments_at_stripe
 from tests.servers.http import Answer, hang, reply, then_close, then_reset, unused_url
@@ -226,21 +225,16 @@ async def test_a_key_that_may_not_read_the_balance_is_a_good_key(stripe: StripeS
 
 
 def test_production_has_no_test_mode_however_the_settings_were_made() -> None:
-    with lifecycles_of_its_own(), pytest.raises(ConfigurationError, match="test mode"):
-        payment.init_payment(make_stripe_settings(), Environment.PRODUCTION)
+    with pytest.raises(ConfigurationError, match="test mode"):
+        payment.make_payments(make_stripe_settings(), Environment.PRODUCTION)
 
 
 def test_production_takes_a_live_key() -> None:
-    with lifecycles_of_its_own():
-        made = payment.init_payment(make_stripe_settings(secret_key=SecretStr("sk_live_1")), Environment.PRODUCTION)
-        assert not made.gateway.test_mode
-        with pytest.raises(ConfigurationError, match="already"):
-            payment.init_payment(make_stripe_settings(), Environment.DEVELOPMENT)
-        payment.close_payment()
-        with pytest.raises(ConfigurationError, match="not initialised"):
-            payment.in_test_mode()
+    made = payment.make_payments(make_stripe_settings(secret_key=SecretStr("sk_live_1")), Environment.PRODUCTION)
+
+    assert not made.gateway.test_mode
 
 
 def test_enabled_without_a_key_is_refused_whoever_made_the_settings() -> None:
-    with lifecycles_of_its_own(), pytest.raises(ConfigurationError, match="without a key"):
-        payment.init_payment(make_stripe_settings(secret_key=None), Environment.DEVELOPMENT)
+    with pytest.raises(ConfigurationError, match="without a key"):
+        payment.make_payments(make_stripe_settings(secret_key=None), Environment.DEVELOPMENT)

@@ -1,31 +1,35 @@
-"""The process's clients: made and closed by the lifespan."""
+"""The process's clients."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from app.core.config import HttpClientSettings
 from app.core.http.client import HttpClient
-from app.core.singletons import ProcessWide
+from app.core.process import get_object
 
 
-class _Clients(NamedTuple):
+class HttpClients(NamedTuple):
+    """The clients that a process has.
+
+    Attributes:
+        ours: For URLs of this application's own.
+        public: For URLs that users chose.
+    """
+
     ours: HttpClient
     public: HttpClient
 
+    async def close(self) -> None:
+        """Close the connections of both."""
+        for client in self:
+            await client.close()
 
-_current: Final = ProcessWide[_Clients](
-    "The HTTP client is", init="init_http_client(settings, …)", close="close_http_client()"
-)
 
-
-def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> None:
-    """Make the process's clients. Nothing is connected or loaded before the first call.
+def make_http_clients(settings: HttpClientSettings, *, user_agent: str) -> HttpClients:
+    """Make the clients. Nothing is connected or loaded before the first call.
 
     Args:
         settings: The pool's size, and the way out of this network.
         user_agent: The name this service introduces itself by, as name/version.
-
-    Raises:
-        ConfigurationError: There is a client already.
     """
 
     def make(*, public_only: bool) -> HttpClient:
@@ -38,20 +42,14 @@ def init_http_client(settings: HttpClientSettings, *, user_agent: str) -> None:
             public_only=public_only,
         )
 
-    _current.open(lambda: _Clients(make(public_only=False), make(public_only=True)))
-
-
-async def close_http_client() -> None:
-    """Close the process's clients, if there are any."""
-    for client in _current.take() or ():
-        await client.close()
+    return HttpClients(make(public_only=False), make(public_only=True))
 
 
 def get_http_client() -> HttpClient:
     """Return the process's client, for URLs of this application's own; ConfigurationError when there is none."""
-    return _current.get().ours
+    return get_object(HttpClients).ours
 
 
 def get_public_client() -> HttpClient:
     """Return the process's client for URLs that users chose: it calls public addresses alone."""
-    return _current.get().public
+    return get_object(HttpClients).public

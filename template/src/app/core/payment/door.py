@@ -1,7 +1,6 @@
-"""The process's one way to take payments: made by the lifespan, used through `app.core.payment`."""
+"""The process's means to make payments, used through `app.core.payment`."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
@@ -10,7 +9,7 @@ from app.core.payment.errors import PaymentSwitchedOffError
 from app.core.payment.gateway import PaymentGateway
 from app.core.payment.signatures import WebhookSignatures
 from app.core.payment.simulated import SimulatedGateway
-from app.core.singletons import ProcessWide
+from app.core.process import get_object
 from app.core.stage import Environment
 
 
@@ -33,27 +32,6 @@ class Payments:
     switched_off: bool = False
 
 
-_current: Final = ProcessWide[Payments]("Payments are", init="init_payment(settings, …)", close="close_payment()")
-
-
-def init_payment(settings: StripeSettings, environment: Environment) -> Payments:
-    """Make them. Nothing is connected.
-
-    Args:
-        settings: Keys and limits.
-        environment: The stage; production without Stripe takes no payments, and none with a test key.
-
-    Raises:
-        ConfigurationError: There are some already, or this is production with a test key.
-    """
-    return _current.open(lambda: _make_payments(settings, environment))
-
-
-def close_payment() -> None:
-    """Forget them; connections belong to `app.core.http`."""
-    _current.take()
-
-
 def get_payments() -> Payments:
     """Return the means to make payments.
 
@@ -61,7 +39,7 @@ def get_payments() -> Payments:
         ConfigurationError: There are none yet, or no longer.
         PaymentSwitchedOffError: This is production, and Stripe is switched off.
     """
-    payments = _current.get()
+    payments = get_object(Payments)
     if payments.switched_off:
         raise PaymentSwitchedOffError("payment", "Payments are switched off here, so nothing was done.")
     return payments
@@ -74,7 +52,16 @@ def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
     return [HealthCheck("payment", get_payments().gateway.check, required=False, external=True)]
 
 
-def _make_payments(settings: StripeSettings, environment: Environment) -> Payments:
+def make_payments(settings: StripeSettings, environment: Environment) -> Payments:
+    """Make the means to make payments. Nothing is connected.
+
+    Args:
+        settings: Keys and limits.
+        environment: The stage; production without Stripe takes no payments, and none with a test key.
+
+    Raises:
+        ConfigurationError: This is production with a test key.
+    """
     gateway = _make_gateway(settings)
     # The settings have refused this already, where they were loaded and not made by hand.
     if settings.enabled and gateway.test_mode and environment is Environment.PRODUCTION:

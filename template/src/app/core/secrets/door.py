@@ -1,22 +1,19 @@
-"""The process's one secrets service: made by the lifespan, borrowed by requests and scripts."""
+"""The process's secrets service."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app.core.config import IntegrationsSettings, SecretsSettings
 from app.core.exceptions import ConfigurationError
+from app.core.process import get_object
 from app.core.secrets.service import SecretsService
-from app.core.singletons import ProcessWide, Singleton
+from app.core.singletons import Singleton
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing
 
-_current: Final = ProcessWide[SecretsService](
-    "The secrets are", init="init_secrets(settings, …)", close="close_secrets()"
-)
-
 
 def make_keyring(settings: SecretsSettings) -> "KeyRing":
-    """The ring of the settings' keys. Derives them, so that it is called once per process.
+    """Return the ring of the settings' keys. Derives them, so that it is called once per process.
 
     Raises:
         ConfigurationError: None are set.
@@ -33,28 +30,14 @@ def make_keyring(settings: SecretsSettings) -> "KeyRing":
 
 
 def make_secrets_service(settings: SecretsSettings, integrations: IntegrationsSettings) -> SecretsService:
-    """A service whose ring is made when it is first needed, once, whichever thread needs it first."""
+    """Return a service whose ring is made when it is first needed, once, whichever thread needs it first."""
     return SecretsService(keyring=Singleton(lambda: make_keyring(settings)), environment=integrations.api_keys)
 
 
-def init_secrets(settings: SecretsSettings, integrations: IntegrationsSettings) -> SecretsService:
-    """Make the process's service.
-
-    Raises:
-        ConfigurationError: There is one already.
-    """
-    return _current.open(lambda: make_secrets_service(settings, integrations))
-
-
-def close_secrets() -> None:
-    """Forget the process's service and its keys, if there is one."""
-    _current.take()
-
-
 def get_secrets_service() -> SecretsService:
-    """The process's service.
+    """Return the process's service.
 
     Raises:
         ConfigurationError: There is none yet, or no longer.
     """
-    return _current.get()
+    return get_object(SecretsService)

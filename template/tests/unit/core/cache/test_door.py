@@ -7,18 +7,13 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import cache
-from app.core.cache import close_cache, get_cache, init_cache, lifecycle
+from app.core.cache import make_cache
 from app.core.config import CacheSettings
 from app.core.exceptions import ConfigurationError
+from tests.applications import process_of_its_own
 from tests.unit.core.cache.stores import UnsteadyBackend
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process whose lifespan has not begun."""
-    monkeypatch.setattr(lifecycle._current, "value", None)
 
 
 async def test_the_running_application_has_a_cache(app: FastAPI) -> None:
@@ -37,51 +32,36 @@ async def test_the_running_application_has_a_cache(app: FastAPI) -> None:
     assert [await cache.get(key) for key in "abc"] == [None] * 3
 
 
-@pytest.mark.usefixtures("no_cache")
-async def test_before_it_is_opened_and_after_it_is_closed_every_call_says_what_to_do() -> None:
-    init_cache(CacheSettings())
-    await cache.set("a", 1)
-    await close_cache()
-    await close_cache()
-
-    with pytest.raises(ConfigurationError) as caught:
+async def test_without_a_process_every_call_says_what_to_do() -> None:
+    with process_of_its_own(), pytest.raises(ConfigurationError) as caught:
         await cache.get("a")
-    assert caught.value.next_step == "Call init_cache(settings) first."
+    assert "app.wiring" in str(caught.value.next_step)
 
 
-@pytest.mark.usefixtures("no_cache")
-async def test_a_second_cache_is_refused() -> None:
-    init_cache(CacheSettings())
-    with pytest.raises(ConfigurationError, match="already"):
-        init_cache(CacheSettings())
-
-
-@pytest.mark.usefixtures("no_cache")
 async def test_settings_reach_the_cache_and_its_backend() -> None:
     backend = UnsteadyBackend()
     settings = CacheSettings(default_ttl_seconds=77, ttl_jitter=0, max_value_bytes=10, key_version="2")
-    init_cache(settings, application_name="shop", backend=backend)
-    await cache.set("a", 1)
+    made = make_cache(settings, application_name="shop", backend=backend)
+    await made.set("a", 1)
     assert backend.kept == {"shop:2:a": (b"1", 77)}
 
-    await close_cache()
+    await made.close()
     assert await backend.get("shop:2:a") is None, "the cache closes its backend"
 
-    init_cache(settings.model_copy(update={"key_prefix": "other"}), application_name="shop", backend=backend)
-    await cache.set("b", 1)
+    named = settings.model_copy(update={"key_prefix": "other"})
+    await make_cache(named, application_name="shop", backend=backend).set("b", 1)
     assert "other:2:b" in backend.kept
 
 
-@pytest.mark.usefixtures("no_cache")
 async def test_memory_is_bounded_by_the_settings() -> None:
-    init_cache(CacheSettings(max_entries=3, max_memory_bytes=1024))
+    made = make_cache(CacheSettings(max_entries=3, max_memory_bytes=1024))
     for number in range(5):
-        await cache.set(f"{number}", "x")
-    assert [await cache.get(f"{number}") for number in range(5)] == [None, None, "x", "x", "x"]
+        await made.set(f"{number}", "x")
+    assert [await made.get(f"{number}") for number in range(5)] == [None, None, "x", "x", "x"]
 
-    await cache.set("large", "x" * 1021)
-    assert await get_cache().get("4") is None
-    assert await cache.get("large") == "x" * 1021
+    await made.set("large", "x" * 1021)
+    assert await made.get("4") is None
+    assert await made.get("large") == "x" * 1021
 
 
 def test_importing_it_costs_little_and_reads_nothing() -> None:

@@ -1,0 +1,65 @@
+"""The process's objects: opened together, reached by their type, closed in reverse."""
+
+import pytest
+
+from app.core.exceptions import ConfigurationError
+from app.core.process import find_object, get_object, open_process
+from tests.applications import process_of_its_own
+
+pytestmark = pytest.mark.anyio
+
+
+class Kettle:
+    def __init__(self, ended: list[object]) -> None:
+        self.ended = ended
+
+    async def close(self) -> None:
+        assert get_object(type(self)) is self, "what is being closed may still be asked for"
+        self.ended.append(self)
+
+
+class Teapot(Kettle):
+    pass
+
+
+async def test_open_process_closes_in_reverse_and_each_object_is_there_until_then() -> None:
+    ended: list[object] = []
+    async with open_process() as process:
+        kettle, teapot = Kettle(ended), Teapot(ended)
+        process.add(kettle, close=kettle.close)
+        process.add(teapot, close=teapot.close)
+        assert (get_object(Kettle), get_object(Teapot)) == (kettle, teapot)
+
+    assert ended == [teapot, kettle]
+    assert find_object(Kettle) is None
+
+
+async def test_open_process_closes_what_was_opened_when_the_rest_fails() -> None:
+    ended: list[object] = []
+    kettle = Kettle(ended)
+
+    async def open_and_fail() -> None:
+        async with open_process() as process:
+            process.add(kettle, close=kettle.close)
+            raise ValueError("no tea")
+
+    with pytest.raises(ValueError, match="no tea"):
+        await open_and_fail()
+    assert ended == [kettle]
+    assert find_object(Kettle) is None
+
+
+async def test_a_second_object_of_a_type_is_refused() -> None:
+    async with open_process() as process:
+        first = process.add(Kettle([]))
+        with pytest.raises(ConfigurationError, match="has a Kettle already"):
+            process.add(Kettle([]))
+        assert get_object(Kettle) is first
+
+
+async def test_get_object_says_what_to_do_where_there_is_none() -> None:
+    with process_of_its_own(), pytest.raises(ConfigurationError, match="has no Kettle") as caught:
+        get_object(Kettle)
+    assert caught.value.next_step == (
+        "Open the application's objects around it: `async with open_services(settings)`, of app.wiring."
+    )
