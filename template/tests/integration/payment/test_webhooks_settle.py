@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core import payment
 from app.core.events import get_event_bus
 from app.services import webhooks
+from tests.applications import process_with
 from tests.buses import until_settled
 from tests.orders import (
     checkout,
@@ -49,8 +50,7 @@ async def test_an_event_of_another_account_changes_nothing_unless_it_is_configur
     assert await status_of(client, order) == "pending"
 
     configured = replace(payment.get_payments(), accounts=frozenset({"acct_ours"}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payment.lifecycle._current, "value", configured)
+    with process_with(configured):
         await deliver(client, {**event, "id": "evt_other", "account": "acct_of_another"})
         assert await status_of(client, order) == "pending"
         await deliver(client, {**event, "account": "acct_ours"})
