@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from app.core.config import ApplicationSettings, DatabaseSettings
+from app.core.config import ApplicationSettings
+from app.core.config.database import Pooler
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
@@ -26,8 +27,12 @@ def through(settings: Any) -> Any:
     direct = settings.database.url.get_secret_value()
     name = make_url(direct).database
     url = POOLER.set(database=name).render_as_string(hide_password=False)
-    changes = {"url": SecretStr(url), "migration_url": SecretStr(direct), "pooler": "transaction"}
-    database = DatabaseSettings(**settings.database.model_dump() | changes)
+    changes = {
+        "url": SecretStr(url),
+        "migration_url": SecretStr(direct),
+        "pooler": Pooler.TRANSACTION,
+    }
+    database = settings.database.model_copy(update=changes)
     return settings.model_copy(update={"database": database})
 
 

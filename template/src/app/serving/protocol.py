@@ -30,6 +30,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         patience_seconds: The time for the head of a request, and the head start of its body.
         body_bytes_per_second: What a body must bring on average after that.
         write_seconds: How long a client may take no byte of its answer.
+        linger_seconds: How long what a client still sends is read and dropped after a refusal.
         check_seconds: How often a connection's times are looked at.
     """
 
@@ -37,11 +38,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     patience_seconds: ClassVar[float] = 20.0
     body_bytes_per_second: ClassVar[int] = 500
     write_seconds: ClassVar[float] = 30.0
+    linger_seconds: ClassVar[float] = 2.0
     check_seconds: ClassVar[float] = 5.0
 
     # The end of the time for what the client is sending; between requests, keep-alive counts instead.
     _deadline = _NEVER
     _has_spoken = False
+    _refused = False
     _head_complete = False
     _message_complete = True
     _head_bytes = 0
@@ -69,6 +72,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and count what it keeps to itself."""
+        if self._refused:
+            return
         self._silent_bytes += len(data)
         super().data_received(data)
         if self._silent_bytes and self._message_complete and self._is_idle() and self._deadline == _NEVER:
@@ -166,7 +171,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             body = json.dumps(problem).encode()
             head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head % len(body) + body)
-        self.transport.close()
+        if self._is_idle() and self.transport.can_write_eof():
+            # Closed with something unread, the connection would be reset, and the answer lost with it (RFC 9112, 9.6).
+            self._refused = True
+            self._deadline = self.loop.time() + self.linger_seconds
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def _look(self) -> None:
         """End the connection whose client is late, else look again later."""
@@ -185,7 +196,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._check = self.loop.call_later(self.check_seconds, self._look)
 
     def _late(self) -> None:
-        if not self._has_spoken:
+        if self._refused or not self._has_spoken:
             # A client that has not said a word, such as a browser that connects in advance, awaits no answer.
             self.transport.close()
         else:

@@ -28,6 +28,7 @@ class Impatient(BoundedHttpProtocol):
 
     patience_seconds = 0.2
     write_seconds = 0.2
+    linger_seconds = 0.2
     check_seconds = 0.05
 
 
@@ -66,6 +67,7 @@ def headers(size: int) -> bytes:
         (LIVE + headers(1024) * 64 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (CHUNKED + b"0\r\n" + headers(LIMIT + 1) + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (CHUNKED + b"0\r\n" + headers(1024) * 65 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
+        (LIVE + b"X-Endless: " + b"a" * 4 * LIMIT, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (b"\x16\x03\x01" * 20, HTTPStatus.BAD_REQUEST, None),
         (LIVE + b"X-Half", HTTPStatus.REQUEST_TIMEOUT, None),
         (LOGIN + b"Content-Length: 9\r\n\r\n{", HTTPStatus.REQUEST_TIMEOUT, None),
