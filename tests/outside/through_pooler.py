@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from tests import factories
 
 POOLER = make_url(os.environ["POOLER_UNDER_TEST"])
+SERVER = make_url(os.environ["TEST_DATABASE_URL"])
 _make_settings = factories.make_settings
 _with_database_url = ApplicationSettings.with_database_url
 
@@ -25,6 +26,8 @@ def through(settings: Any) -> Any:
     if settings.database.url is None:
         return settings
     direct = settings.database.url.get_secret_value()
+    if make_url(direct).set(database=SERVER.database) != SERVER:
+        return settings
     name = make_url(direct).database
     url = POOLER.set(database=name).render_as_string(hide_password=False)
     changes = {
