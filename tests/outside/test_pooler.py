@@ -91,6 +91,7 @@ def test_api_tests_of_a_project_pass_through_the_pooler(
             POOLER_UNDER_TEST=url,
             PYTHONPATH=f"{PLUGIN.parent}:{full.folder}",
         ).must_succeed()
+    assert "login attempt: db=test_" in (tmp_path / "log").read_text()
 
 
 def test_doctor_names_the_pooler_that_refuses_the_limits(

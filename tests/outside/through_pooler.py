@@ -26,9 +26,10 @@ def through(settings: Any) -> Any:
     if settings.database.url is None:
         return settings
     direct = settings.database.url.get_secret_value()
-    if make_url(direct).set(database=SERVER.database) != SERVER:
+    found = make_url(direct)
+    if (found.host, found.query) != (SERVER.host, SERVER.query):
         return settings
-    name = make_url(direct).database
+    name = found.database
     url = POOLER.set(database=name).render_as_string(hide_password=False)
     changes = {
         "url": SecretStr(url),
