@@ -76,6 +76,7 @@ def test_more_clients_than_connections_of_the_server_are_all_answered(
         assert len(answers) == REQUESTS
 
 
+@pytest.mark.long
 def test_api_tests_of_a_project_pass_through_the_pooler(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:
