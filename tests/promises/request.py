@@ -132,6 +132,27 @@ REQUEST = (
         "tests/unit/core/security/test_passwords.py",
     ),
     Promise(
+        "a password is the same composed and decomposed",
+        "src/app/core/security/passwords.py",
+        'return unicodedata.normalize("NFC", password)',
+        "return password",
+        "tests/integration/api/test_passwords.py",
+    ),
+    Promise(
+        "what is accepted can be read back",
+        "src/app/models/schemas/types.py",
+        "if depth > _MAX_DEPTH:",
+        "if False:",
+        "tests/integration/api/test_items_text.py",
+    ),
+    Promise(
+        "pages of other origins may send what a route needs",
+        "src/app/api/middleware/cors.py",
+        "*_request_headers(documented)",
+        "*()",
+        "tests/integration/api/test_cors.py",
+    ),
+    Promise(
         "guesses are counted before they are checked",
         "src/app/services/guessing.py",
         "raise RateLimitError(int(wait) + 1)",
