@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.clients import make_client
 from tests.documents import Operation, example, operations, resolve
-from tests.factories import make_user
+from tests.factories import PASSWORD, make_user
 from tests.logs import captured_log
 from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at, same
 
@@ -47,6 +47,8 @@ class Caller:
         made = example(schema, self.document)
         if isinstance(made, dict) and "email" in made:
             made["email"] = self.email if operation.path.endswith("login") else f"{uuid4().hex}@example.com"
+        if isinstance(made, dict):
+            made |= dict.fromkeys(made.keys() & {"password", "current_password"}, PASSWORD)
         # What the example leaves out can be given, too.
         parts = resolve(schema, self.document).get("properties", {})
         return {**{name: example(part, self.document) for name, part in parts.items()}, **made}

@@ -2,13 +2,15 @@
 
 schemathesis makes them: from the examples, from every bound and rule, at random, and in chains in which one request
 uses what another has made. Each answer must have a documented status, media type, headers and body, bad data must be
-refused, and what needs credentials must refuse to do without.
+refused, what needs credentials must refuse to do without, and what was accepted can be read back.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from schemathesis import engine
+import schemathesis
+from schemathesis import Case, CheckContext, Response, engine
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 from schemathesis.engine.events import EngineEvent, FatalError, NonFatalError, ScenarioFinished
@@ -20,6 +22,7 @@ from app.core.config.logging import LogLevel
 from app.main import create_app
 from tests.applications import process_of_its_own
 from tests.databases import DatabaseServer
+from tests.documents import Document, Operation, operations, resolve
 from tests.factories import make_settings
 from tests.schema.callers import STAND_INS, Credentials, FreshCallers
 
@@ -27,6 +30,8 @@ pytestmark = pytest.mark.schema
 
 # At random, in addition to what the document's bounds and examples suggest.
 REQUESTS_PER_OPERATION = 30
+# Of lists that are not asked for more.
+LENGTH_OF_A_PAGE = 20
 
 
 @pytest.fixture
@@ -35,6 +40,44 @@ def app(server: DatabaseServer, worker_id: str) -> Iterator[FreshCallers]:
     with server.clone(f"{worker_id}_schema") as url, process_of_its_own():
         yield FreshCallers(create_app(make_settings(database_url=url, logging=LoggingSettings(level=LogLevel.ERROR))))
         shutdown_lifespans()
+
+
+def shown(operation: Operation, document: Document) -> tuple[str | None, bool]:
+    """The schema that an operation's good answers show, and whether they show many."""
+    answers = [answer for status, answer in operation.described["responses"].items() if status.startswith("2")]
+    for schema in (answer.get("content", {}).get("application/json", {}).get("schema", {}) for answer in answers):
+        page = resolve(schema, document)
+        many = page.get("properties", {}).get("items", page)
+        if "$ref" in many.get("items", {}):
+            return many["items"]["$ref"], True
+        if "$ref" in schema:
+            return schema["$ref"], False
+    return None, False
+
+
+@schemathesis.check
+def accepted_bodies_can_be_read_back(_: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Every route that returns what was made or changed shows it as the answer did."""
+    document: dict[str, Any] = case.operation.schema.raw_schema
+    asked = next((each for each in operations(document) if each[:2] == (case.method.lower(), case.path)), None)
+    if asked is None or asked.body is None or not response.content or response.status_code >= 300:
+        return
+    reference, made = shown(asked, document)[0], response.json()
+    # What is made without credentials is not the caller's.
+    if reference is None or "id" not in made or "security" not in asked.described:
+        return
+    sent = response.request.headers
+    headers = {name: sent[name] for name, _ in STAND_INS.values() if name in sent}
+    for each in operations(document):
+        found, many = shown(each, document)
+        if each.method != "get" or found != reference:
+            continue
+        keys = {parameter["name"]: made["id"] for parameter in each.parameters("path")}
+        read = case.operation.schema[each.path]["GET"].Case(path_parameters=keys, headers=headers).call()
+        assert read.status_code == 200, f"{each} answers {read.status_code} {read.text}"
+        seen = read.json()
+        members = seen if isinstance(seen, list) else seen.get("items", [seen])
+        assert made in members or (many and len(members) == LENGTH_OF_A_PAGE), f"{each} shows {members}, not {made}"
 
 
 def findings(event: EngineEvent) -> Iterator[str]:

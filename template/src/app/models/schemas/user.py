@@ -18,10 +18,10 @@ Email = Annotated[
 NewPassword = Annotated[
     Secret,
     BeforeValidator(composed),
-    Field(min_length=15, max_length=128, examples=["correct horse battery staple"]),
+    Field(min_length=15, max_length=128, examples=["correct horse battery"]),
 ]
 # As it was typed, which takes up to four times as many characters as composed.
-Password = Annotated[Secret, Field(min_length=1, max_length=512, examples=["correct horse battery staple"])]
+Password = Annotated[Secret, Field(min_length=1, max_length=512, examples=["correct horse battery"])]
 
 
 class UserCreate(BaseModel):
