@@ -116,12 +116,13 @@ def test_the_project_can_be_updated_as_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> None:
-    """`.ci/run` takes it out of the README; a stand-in for bash and uvx shows what it would run."""
+    """`.ci/run` takes it out of the README; stand-ins show what it would run and install."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    uvx = programs / "uvx"
-    uvx.write_text('#!/bin/sh\necho "uvx $*"\n')
-    uvx.chmod(0o755)
+    for name in ("uvx", "chromium", "pgbouncer"):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*"\n')
+        program.chmod(0o755)
     ran = subprocess.run(
         [ROOT / ".ci/run"],
         env={"PATH": f"{programs}:/usr/bin:/bin"},
@@ -129,6 +130,6 @@ def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> 
         text=True,
         check=True,
     )
-    others = "uvx nox --session others updates promises"
+    others = "uvx nox --session others updates promises outside"
     expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {others}", others]
     assert ran.stdout.splitlines() == expected
