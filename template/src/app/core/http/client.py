@@ -163,7 +163,10 @@ class HttpClient:
             body = options["json"]
             content = body.model_dump_json().encode() if isinstance(body, BaseModel) else to_json(body)
             headers.setdefault("content-type", "application/json")
-        request = client.build_request(method, url, params=dict(options.get("params", {})) or None)
+        request = client.build_request(method, url)
+        if params := options.get("params"):
+            # Not `params=` above: that would replace the URL's own query.
+            request.url = request.url.copy_merge_params(dict(params))
         redirects = 0 if self._public_only else options.get("max_redirects", 0)
         for left in range(redirects, -1, -1):
             response = await self._send(client, request.method, request.url, headers, content)
@@ -172,10 +175,8 @@ class HttpClient:
             await response.aclose()
             before, request = request, response.next_request
             if request.method != before.method:
-                content, headers = (
-                    None,
-                    {name: each for name, each in headers.items() if not name.startswith("content-")},
-                )
+                content = None
+                headers = {name: each for name, each in headers.items() if not name.startswith("content-")}
             if left and _leaves(before.url, request.url):
                 if request.method not in {"GET", "HEAD"} or content is not None:
                     raise AnswerRefused("Redirected a request that changes something to another host.")
