@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -78,6 +79,19 @@ def workers_of(server: Served) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def wait_until_free(port: int) -> None:
+    """Wait until the killed supervisor's workers, which end by themselves, have left its port."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < give_up, "something outlives a killed supervisor"
+            time.sleep(0.1)
+        else:
+            return
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
 def test_every_answered_item_has_its_row_although_workers_and_supervisors_are_killed(
     kills: int, full: Project, postgres: Databases, tmp_path: Path
@@ -104,6 +118,7 @@ def test_every_answered_item_has_its_row_although_workers_and_supervisors_are_ki
                     killed += 1
                     if victim == server.process.pid:
                         server.process.wait()
+                        wait_until_free(int(port))
         assert creating is not None
         lost, answered = creating.end()
 
