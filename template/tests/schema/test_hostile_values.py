@@ -1,14 +1,16 @@
 """Requests with hostile values in each place: no failure of the service, and what is accepted can be read back."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx import AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.clients import make_client
@@ -18,6 +20,9 @@ from tests.logs import captured_log
 from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at, same
 
 pytestmark = [pytest.mark.anyio, pytest.mark.schema]
+
+
+_numbers = itertools.count()
 
 
 class Put(NamedTuple):
@@ -31,12 +36,13 @@ class Put(NamedTuple):
 class Caller:
     """Makes good requests from the document, with something hostile in a place.
 
-    Each caller is another user at another address, so that limits on guesses are never met.
+    Each request comes from another address, so that limits on registrations and guesses are never met.
     """
 
     def __init__(self, app: FastAPI, client: AsyncClient, email: str) -> None:
         self.document = app.openapi()
-        self.client = client
+        assert isinstance(client._transport, ASGITransport)
+        self.client, self.transport = client, client._transport
         self.email = email
 
     def body(self, operation: Operation) -> Any:
@@ -49,6 +55,7 @@ class Caller:
             made["email"] = self.email if operation.path.endswith("login") else f"{uuid4().hex}@example.com"
         if isinstance(made, dict):
             made |= dict.fromkeys(made.keys() & {"password", "current_password"}, PASSWORD)
+            made |= {"scopes": ["users:read"]} if "scopes" in made else {}
         # What the example leaves out can be given, too.
         parts = resolve(schema, self.document).get("properties", {})
         return {**{name: example(part, self.document) for name, part in parts.items()}, **made}
@@ -79,6 +86,7 @@ class Caller:
         good = {parameter["name"]: uuid4().hex.encode() for parameter in operation.parameters("header")}
         content = None if body is None else json.dumps(body).encode()
         given = {"Content-Type": b"application/json", **good, **(headers or {})}
+        self.transport.client = (str(IPv4Address("10.64.0.0") + next(_numbers)), 1)
         return await self.client.request(operation.method.upper(), path + query, content=content, headers=given)
 
 
