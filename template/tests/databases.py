@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.engine import URL, make_url
 
 from app.core.config.database_url import parse_database_url
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 
 # Names a server to test on, whose role may create databases. Databases that are there already are not touched.
 _VARIABLE = "TEST_DATABASE_URL"

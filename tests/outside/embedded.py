@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import asyncpg
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 
 
 async def create_database(server_url: str, name: str) -> None:

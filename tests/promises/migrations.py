@@ -46,10 +46,10 @@ MIGRATIONS = (
     ),
     Promise(
         "the embedded server does not begin empty beside data of another version",
-        "src/app/development/embedded_postgres/server.py",
+        "devtools/src/devtools/embedded_postgres/server.py",
         "if majors and found.major not in majors:",
         "if majors == found.major:",
-        "tests/unit/development/test_embedded_postgres_versions.py"
+        "tests/devtools/test_embedded_postgres_versions.py"
         "::test_embedded_postgres_refuses_to_begin_empty_beside_data_and_names_the_way_which_works",
     ),
 )

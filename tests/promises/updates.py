@@ -22,7 +22,7 @@ UPDATES = (
     ),
     Promise(
         "conflicts that are left are found",
-        "src/app/development/updates.py",
+        "devtools/src/devtools/updates.py",
         '        *_paths(folder, "diff", "-z", "--name-only", "--relative", "--diff-filter=U"),\n',
         "",
         "tests/integration/cli/test_updates.py"
@@ -30,7 +30,7 @@ UPDATES = (
     ),
     Promise(
         "an update that was interrupted is named",
-        "src/app/cli/leftovers.py",
+        "devtools/src/devtools/leftovers.py",
         "if title := updates.interrupted(folder):",
         "if title := None:",
         "tests/integration/cli/test_updates.py"
@@ -38,7 +38,7 @@ UPDATES = (
     ),
     Promise(
         "a release that closes a hole is named",
-        "src/app/development/updates.py",
+        "devtools/src/devtools/updates.py",
         "_SECURITY.search(section) is not None",
         "False",
         "tests/integration/cli/test_updates.py::test_the_doctor_finds_the_releases_that_are_out",

@@ -148,7 +148,7 @@ CONTRACTS = {
         "src/app/repositories/users.py",
         "import starlette.exceptions",
     ),
-    "Only the command line runs what is for development": ("src/app/services/users.py", "import app.development"),
+    "Only commands use what is for development, when they run": ("src/app/services/users.py", "import devtools"),
     "Only the secrets' key ring encrypts": ("src/app/services/users.py", "import cryptography"),
     "Other services are called through app.core.http alone": ("src/app/services/users.py", "import httpx"),
     "Only app.core.security hashes passwords and signs tokens": ("src/app/services/users.py", "import jwt"),

@@ -1,5 +1,6 @@
-"""`app dev`: everything a developer needs, in one command, with nothing installed."""
+"""`app dev`: the server for development with its database, in one command."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.table import Table
@@ -22,6 +23,11 @@ def dev(host: Host = None, port: Port = None) -> None:
             f"`app dev` is for development, and ENVIRONMENT is {settings.environment}.",
             next_step="Use `app serve`, or unset ENVIRONMENT.",
         )
+    if find_spec("devtools") is None:
+        raise ConfigurationError(
+            "The package devtools, which `app dev` needs, is not installed.",
+            next_step="Run `uv sync`, which installs what is for development; `app serve` does without.",
+        )
     address = host or settings.api.host, port or settings.api.port
     require_free(*address)
     stop_with_parent()
@@ -31,7 +37,7 @@ def dev(host: Host = None, port: Port = None) -> None:
         _announce(f"http://{address[0]}:{address[1]}", embedded=not settings.database.is_configured)
         run_server(
             ready,
-            factory="app.development.server:create_app",
+            factory="devtools.server:create_app",
             host=address[0],
             port=address[1],
             reload_folder=str(Path(__file__).parents[1]),

@@ -7,6 +7,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import typer
@@ -58,9 +59,12 @@ def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[F
 
 
 def _updates() -> Iterator[Finding]:
-    from app.cli.leftovers import leftovers
+    """Yield what updates have left to do; nothing where there are no tools for development, as in the image."""
+    if find_spec("devtools") is None:
+        return
+    from devtools.updates import find_leftovers
 
-    yield from leftovers()
+    yield from find_leftovers()
 
 
 def _code() -> Iterator[Finding]:

@@ -75,9 +75,9 @@ def _of_application(error: "AppException") -> Sentences:
 
 
 def _interrupted() -> Sentences | None:
-    from app.development.updates import interrupted  # noqa: PLC0415 — for this case alone
+    from app.cli.update import find_interrupted  # noqa: PLC0415 — for this case alone
 
-    if title := interrupted(Path.cwd()):
+    if title := find_interrupted(Path.cwd()):
         return Sentences(f"{title} was interrupted.", "Run `uv run app update`: it finishes or undoes it.")
     return None
 

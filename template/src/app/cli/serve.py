@@ -8,7 +8,7 @@ import typer
 import uvicorn
 
 from app.cli import migrations
-from app.cli.settings import command_settings
+from app.cli.settings import load_settings
 from app.core.config import ApplicationSettings, DatabaseSettings
 from app.core.config.logging import LogFormat
 from app.core.database import Database, check_session_settings
@@ -27,7 +27,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; API_WORKERS unless given.")] = None,
 ) -> None:
     """Serve requests with several processes; stops when those under way are answered."""
-    settings = command_settings()
+    settings = load_settings()
     if not settings.database.is_configured:
         raise ConfigurationError(
             "No database is configured.",

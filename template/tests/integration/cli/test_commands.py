@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
-from app.development.env_file import ensure_env_file
+from devtools.env_file import ensure_env_file
 from tests.environments import production
 from tests.integration.cli.conftest import Run
 from tests.integration.core.listeners import closed_port

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app.core.config import load_settings
 from app.core.config.secret_keys import parse_keys
-from app.development.env_file import ensure_env_file
+from devtools.env_file import ensure_env_file
 from tests.integration.cli.conftest import Result, Run
 from tests.stored_secrets import OLD, execute, fill, stored
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.development.embedded_postgres import EmbeddedPostgresError, embedded_postgres
-from app.development.embedded_postgres.binaries import find_installation
-from tests.embedded_servers import query
+from devtools.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from devtools.embedded_postgres.binaries import find_installation
+from tests.devtools.embedded_servers import query
 
 pytestmark = pytest.mark.process
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.development.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.errors import EmbeddedPostgresError
 
 _STEP = 0.005  # seconds between two attempts at a lock that is held
 

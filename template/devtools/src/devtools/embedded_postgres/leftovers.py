@@ -11,9 +11,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from app.development.embedded_postgres.cluster import Cluster
-from app.development.embedded_postgres.errors import EmbeddedPostgresError
-from app.development.embedded_postgres.processes import cluster_mark, command_line, works_in
+from devtools.embedded_postgres.cluster import Cluster
+from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.processes import cluster_mark, command_line, works_in
 
 SOCKET_FOLDER_PREFIX = "embedded-postgres-"
 # Seconds for a fast shutdown, an immediate one, and the kernel's end of it.

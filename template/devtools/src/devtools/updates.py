@@ -1,6 +1,5 @@
-"""What updates from the template have left in this checkout, and what is out since; never asked in production."""
+"""The doctor's lines about updates from the template: the last one settled, later ones out."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -8,54 +7,99 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-ANSWERS_FILE: Final = ".copier-answers.yml"
+from app.cli.finding import Finding
+from app.cli.update import ANSWERS_FILE, find_interrupted, git_url, read_answer
+from app.core.config.loading import project_folder
+from app.core.redaction import redact_text
 
-_SHORT: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+_SUBJECT = "updates"
+_SHOWN = 3
 _SECONDS = 5.0
 _SECURITY = re.compile(r"^(?:#+|[-*])\s+\W*security\b", re.IGNORECASE | re.MULTILINE)
 _PROSE = (":(exclude)*.md", ":(exclude)*.rst", ":(exclude)*.txt")
 
 
-class Release(NamedTuple):
+class _Release(NamedTuple):
     """A later version of the template; `is_security` where its changelog says that it closes a hole."""
 
     version: str
     is_security: bool
 
 
-def read_answer(file: Path, name: str) -> str | None:
-    """Return what the answers file says, or None: Copier writes a line for each answer."""
-    try:
-        found = re.search(rf"^{name}: *(.+?)\s*$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    return found[1].strip("'\"") if found else None
+def find_leftovers() -> Iterator[Finding]:
+    """Yield a line for each thing to do; none where the project is not kept in git, as in the image."""
+    folder = project_folder()
+    answers = folder / ANSWERS_FILE
+    if reason := _refusal(folder):
+        yield Finding("warning", _SUBJECT, f"git does not answer ({reason})", "Do what `git status` says here.")
+        return
+    if not _is_in_git(folder):
+        if answers.exists():
+            yield Finding(
+                "warning",
+                _SUBJECT,
+                "this project is not kept in git, and no other is updated",
+                "Run `git init`, `git add --all` and `git commit`.",
+            )
+        return
+    if title := find_interrupted(folder):
+        yield Finding("failed", _SUBJECT, f"{title} was interrupted", "Run `app update`: it finishes or undoes it.")
+        return
+    if files := _unsettled(folder):
+        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+        yield Finding(
+            "failed",
+            _SUBJECT,
+            f"conflicts are left in {', '.join(files[:_SHOWN])}{more}",
+            "Choose between the lines at <<<<<<< and >>>>>>>, take what you need of a .rej file and delete it; "
+            "then `git add` them.",
+        )
+    version = read_answer(answers, "_commit")
+    if version is None or read_answer(answers, "_src_path") is None:
+        yield Finding(
+            "warning",
+            _SUBJECT,
+            f"{ANSWERS_FILE} does not say what the project was made from (_src_path, _commit)",
+            f"Take it back from git: `git log -- {ANSWERS_FILE}` has its versions.",
+        )
+        return
+    odd = _strangers(folder)
+    for name in odd:
+        yield Finding(
+            "warning",
+            _SUBJECT,
+            f"{ANSWERS_FILE} says that {name} is on, and nothing in src/ mentions it",
+            f"If it is to stay out, say so: `app update --data use_{name}=false`.",
+        )
+    later = list(_later_releases(folder))
+    if holes := [release.version for release in later if release.is_security]:
+        yield Finding(
+            "warning",
+            _SUBJECT,
+            redact_text(f"on version {version} of the template; security fixes are out in {', '.join(holes)}"),
+            "Run `app update`.",
+        )
+    elif later:
+        yield Finding(
+            "ok",
+            _SUBJECT,
+            redact_text(f"on version {version} of the template; {later[0].version} is out"),
+            "Run `app update --dry-run`, which shows what it would do.",
+        )
+    elif not files and not odd:
+        yield Finding("ok", _SUBJECT, redact_text(f"on version {version} of the template, nothing left to settle"))
 
 
-def git_url(source: str) -> str:
-    """Return a URL of git's for what Copier calls a source."""
-    for short, url in _SHORT.items():
-        if source.startswith(short):
-            return f"{url}{source.removeprefix(short)}"
-    source = source.removeprefix("git+")
-    if "://" in source:
-        return source
-    host, colon, path = source.partition(":")
-    if colon and "/" not in host:
-        return f"ssh://{host}/{path}"
-    return f"file://{Path(source).expanduser()}"
-
-
-def is_in_git(folder: Path) -> bool:
+def _is_in_git(folder: Path) -> bool:
     """Return whether the folder is kept in git, and git is here to be asked."""
     return shutil.which("git") is not None and _git(folder, "rev-parse", "--is-inside-work-tree") == "true\n"
 
 
-def refusal(folder: Path) -> str | None:
+def _refusal(folder: Path) -> str | None:
     """Return git's reason for not answering about a folder that is kept in it; None where it answers, or is not."""
-    if is_in_git(folder) or not any((at / ".git").exists() for at in (folder, *folder.parents)):
+    if _is_in_git(folder) or not any((at / ".git").exists() for at in (folder, *folder.parents)):
         return None
     try:
         asked = subprocess.run(["git", "status"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
@@ -64,17 +108,7 @@ def refusal(folder: Path) -> str | None:
     return next(iter(asked.stderr.splitlines()), "it gives no reason").removeprefix("fatal: ")
 
 
-def interrupted(folder: Path) -> str | None:
-    """Return the title of an update that was interrupted; None when there is none."""
-    if not is_in_git(folder):
-        return None
-    noted = folder / _git(folder, "rev-parse", "--git-path", "ashlar/journal.json").strip()
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads(noted.read_text(encoding="utf-8"))["title"])
-    return None
-
-
-def unsettled(folder: Path) -> list[str]:
+def _unsettled(folder: Path) -> list[str]:
     """Return the files with conflicts, and the `.rej` files that hold rejected changes."""
     markers = [part for line in ("^<{7} ", "^={7}$", "^>{7} ") for part in ("-e", line)]
     found = {
@@ -85,7 +119,7 @@ def unsettled(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def strangers(folder: Path) -> list[str]:
+def _strangers(folder: Path) -> list[str]:
     """Return the services that are on in the answers, and of which the code does not say a word.
 
     There are none where the code is elsewhere: a package that was renamed says nothing about its services here.
@@ -98,7 +132,7 @@ def strangers(folder: Path) -> list[str]:
     return sorted(name for name in wanted if name not in code)
 
 
-def later_releases(folder: Path) -> Iterator[Release]:
+def _later_releases(folder: Path) -> Iterator[_Release]:
     """Yield the releases after the project's version, the latest first; none where the template is out of reach."""
     source, version = (read_answer(folder / ANSWERS_FILE, name) for name in ("_src_path", "_commit"))
     if source is None or version is None:
@@ -113,7 +147,7 @@ def later_releases(folder: Path) -> Iterator[Release]:
         changelog = _git(template, "show", "HEAD:CHANGELOG.md") if names else ""
         for name in names:
             section = changelog.partition(f"\n## {name} ")[2].partition("\n## ")[0]
-            yield Release(name, _SECURITY.search(section) is not None)
+            yield _Release(name, _SECURITY.search(section) is not None)
 
 
 def _paths(folder: Path, *arguments: str) -> list[str]:

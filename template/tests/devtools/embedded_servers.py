@@ -10,13 +10,13 @@ from pathlib import Path
 
 import asyncpg
 
-from app.development.embedded_postgres import EmbeddedServer, embedded_postgres
+from devtools.embedded_postgres import EmbeddedServer, embedded_postgres
 
 LINUX = Path("/proc/self").is_dir()
 CLIENT = """
 import os, signal, sys, time
 from pathlib import Path
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored when the tests run in the background
 with embedded_postgres(Path(sys.argv[1]), durable=False) as server:
     if "fork" in sys.argv and not os.fork():

@@ -5,7 +5,7 @@ package or of an installed server. All who ask for the same folder share one ser
 with the last of them. There is no TCP port: the socket's folder admits the current user alone.
 """
 
-from app.development.embedded_postgres.errors import EmbeddedPostgresError
-from app.development.embedded_postgres.server import EmbeddedServer, embedded_postgres
+from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.server import EmbeddedServer, embedded_postgres
 
 __all__ = ["EmbeddedPostgresError", "EmbeddedServer", "embedded_postgres"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.development.embedded_postgres import EmbeddedPostgresError, embedded_postgres
-from app.development.embedded_postgres.binaries import find_installation
+from devtools.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from devtools.embedded_postgres.binaries import find_installation
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can prepare this")
 
@@ -75,7 +75,7 @@ def test_a_version_that_is_too_old(tmp_path: Path) -> None:
 def test_no_postgresql_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("app.development.embedded_postgres.binaries._INSTALLED", ())
+    monkeypatch.setattr("devtools.embedded_postgres.binaries._INSTALLED", ())
     message = refusal(tmp_path / "data")
     assert "No PostgreSQL was found" in message
 

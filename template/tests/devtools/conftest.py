@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.development.embedded_postgres import embedded_postgres
-from tests.embedded_servers import query
+from devtools.embedded_postgres import embedded_postgres
+from tests.devtools.embedded_servers import query
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from app.development.embedded_postgres.binaries import Installation, find_installation
-from app.development.embedded_postgres.cluster import Cluster, majors_with_data
-from app.development.embedded_postgres.errors import (
+from devtools.embedded_postgres.binaries import Installation, find_installation
+from devtools.embedded_postgres.cluster import Cluster, majors_with_data
+from devtools.embedded_postgres.errors import (
     EmbeddedPostgresError,
     full_disk,
     is_full_disk,
 )
-from app.development.embedded_postgres.identity import server_identity
-from app.development.embedded_postgres.launch import PORT, start_keeper
-from app.development.embedded_postgres.leftovers import clear_leftovers
-from app.development.embedded_postgres.locks import LockFile
-from app.development.embedded_postgres.processes import Identity
-from app.development.embedded_postgres.readable import runnable_by
+from devtools.embedded_postgres.identity import server_identity
+from devtools.embedded_postgres.launch import PORT, start_keeper
+from devtools.embedded_postgres.leftovers import clear_leftovers
+from devtools.embedded_postgres.locks import LockFile
+from devtools.embedded_postgres.processes import Identity
+from devtools.embedded_postgres.readable import runnable_by
 
 _START_SECONDS = 60.0  # for an initdb, a crash recovery, or another client's start to end
 _LEAVE_SECONDS = 20.0

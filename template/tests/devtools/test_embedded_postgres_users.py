@@ -14,18 +14,18 @@ import asyncpg
 import pytest
 
 import app.core.exceptions
-import app.development.embedded_postgres as package
-from app.development.embedded_postgres import embedded_postgres, readable
-from app.development.embedded_postgres.binaries import Installation, find_installation
-from app.development.embedded_postgres.identity import server_identity
-from app.development.embedded_postgres.readable import runnable_by
+import devtools.embedded_postgres as package
+from devtools.embedded_postgres import embedded_postgres, readable
+from devtools.embedded_postgres.binaries import Installation, find_installation
+from devtools.embedded_postgres.identity import server_identity
+from devtools.embedded_postgres.readable import runnable_by
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 ORDINARY_USER = """
 import os, sys
 from pathlib import Path
-from app.development.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 for _ in range(2):
     with embedded_postgres(Path(sys.argv[1]), bin_folder=Path(sys.argv[2])) as server:
         print(os.geteuid(), server.socket_folder.stat().st_uid)
@@ -56,12 +56,10 @@ def test_an_ordinary_user(open_folder: Path) -> None:
     identity = server_identity()
     python = python_for_everybody(identity.uid)
     # The package with what it imports, alone: it needs nothing but the standard library.
-    for name in ("core", "development"):
-        (open_folder / "app" / name).mkdir(parents=True)
+    (open_folder / "app" / "core").mkdir(parents=True)
     for module in (package, app.core.exceptions):
         source = Path(str(module.__file__)).parent
-        target = open_folder / "app" / source.relative_to(Path(str(app.core.exceptions.__file__)).parents[2])
-        shutil.copytree(source, target)
+        shutil.copytree(source, open_folder.joinpath(*module.__name__.split(".")))
     core = Path(str(app.core.exceptions.__file__)).parents[1]
     shutil.copy(core / "redaction.py", open_folder / "app" / "core")
     home = open_folder / "home"

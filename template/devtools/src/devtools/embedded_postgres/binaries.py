@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.development.embedded_postgres.errors import EmbeddedPostgresError
-from app.development.embedded_postgres.processes import Identity, run
+from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.processes import Identity, run
 
 PROGRAMS = ("postgres", "initdb")
 # The oldest version its makers support: https://www.postgresql.org/support/versioning/ (2026-11).

@@ -6,11 +6,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from app.development.embedded_postgres.binaries import Installation
-from app.development.embedded_postgres.cluster import Cluster, reachable
-from app.development.embedded_postgres.leftovers import SOCKET_FOLDER_PREFIX
-from app.development.embedded_postgres.locks import LockFile
-from app.development.embedded_postgres.processes import KEEPER, Identity, clean_environment, cluster_mark
+from devtools.embedded_postgres.binaries import Installation
+from devtools.embedded_postgres.cluster import Cluster, reachable
+from devtools.embedded_postgres.leftovers import SOCKET_FOLDER_PREFIX
+from devtools.embedded_postgres.locks import LockFile
+from devtools.embedded_postgres.processes import KEEPER, Identity, clean_environment, cluster_mark
 
 PORT = 5432  # a part of the socket's file name; nothing listens on TCP
 _FORK_SECONDS = 30  # for Python to start and fork; a busy machine may take a while

@@ -12,10 +12,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.development.embedded_postgres import EmbeddedPostgresError, embedded_postgres
-from app.development.embedded_postgres.identity import server_identity
-from app.development.embedded_postgres.processes import cluster_mark
-from tests.embedded_servers import (
+from devtools.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from devtools.embedded_postgres.identity import server_identity
+from devtools.embedded_postgres.processes import cluster_mark
+from tests.devtools.embedded_servers import (
     LINUX,
     client,
     ended,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.development.embedded_postgres import EmbeddedServer, embedded_postgres
-from app.development.embedded_postgres.identity import server_identity
-from tests.embedded_servers import (
+from devtools.embedded_postgres import EmbeddedServer, embedded_postgres
+from devtools.embedded_postgres.identity import server_identity
+from tests.devtools.embedded_servers import (
     LINUX,
     client,
     ended,

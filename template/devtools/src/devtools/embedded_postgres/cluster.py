@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.development.embedded_postgres.binaries import Installation
-from app.development.embedded_postgres.errors import (
+from devtools.embedded_postgres.binaries import Installation
+from devtools.embedded_postgres.errors import (
     EmbeddedPostgresError,
     full_disk,
     is_full_disk,
 )
-from app.development.embedded_postgres.processes import KEEPER, Identity, run
+from devtools.embedded_postgres.processes import KEEPER, Identity, run
 
 # Bytes. A new cluster of PostgreSQL 18 takes 39 MB and its first write-ahead logs 32 MB more.
 SPACE_FOR_NEW = 128 * 1024**2

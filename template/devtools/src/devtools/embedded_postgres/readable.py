@@ -13,14 +13,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from app.development.embedded_postgres.binaries import PROGRAMS, Installation, version_shown
-from app.development.embedded_postgres.errors import (
+from devtools.embedded_postgres.binaries import PROGRAMS, Installation, version_shown
+from devtools.embedded_postgres.errors import (
     EmbeddedPostgresError,
     full_disk,
     is_full_disk,
 )
-from app.development.embedded_postgres.locks import LockFile
-from app.development.embedded_postgres.processes import Identity
+from devtools.embedded_postgres.locks import LockFile
+from devtools.embedded_postgres.processes import Identity
 
 _COPY_SECONDS = 60
 CACHE = Path("/var/cache/embedded-postgres")

@@ -3,8 +3,8 @@
 import os
 import pwd
 
-from app.development.embedded_postgres.errors import EmbeddedPostgresError
-from app.development.embedded_postgres.processes import Identity
+from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.processes import Identity
 
 _UNPRIVILEGED = "nobody"
 

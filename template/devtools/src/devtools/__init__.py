@@ -1,0 +1,1 @@
+"""The tools that only development and tests need: nothing here runs in production."""
