@@ -94,7 +94,6 @@ def test_nothing_but_the_named_enters_a_build(run: Run, tmp_path: Path) -> None:
         "src",
     }
 
-
     # The lock asks for its metadata; its code stays outside.
     assert [path for path in entered if path.startswith("devtools/")] == ["devtools/pyproject.toml"]
 
