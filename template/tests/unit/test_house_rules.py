@@ -25,7 +25,7 @@ TRANSACTIONS = frozenset({"begin", "begin_nested", "begin_twophase", "commit", "
 MAY_END_TRANSACTIONS = {
     "src/app/core/uow.py": {"begin_nested", "commit", "rollback"},  # the unit of work itself
     "src/app/core/database/status.py": {"rollback"},  # of a probe
-    "src/app/core/database/preparing.py": {"rollback"},  # of a transaction in which nothing was done yet
+    "src/app/core/database/engine.py": {"rollback"},  # of a transaction in which nothing was done yet
     # Migrations have transactions of their own, and what is only tried out is taken back.
     "migrations/env.py": {"rollback"},
     "src/app/cli/catalogs.py": {"begin_nested", "rollback"},

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from app.core.database.lifecycle import WriteSession, get_database
+from app.core.database import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import AppException
 from app.core.monitoring import monitor
@@ -21,7 +21,7 @@ from app.core.monitoring import monitor
 # A function without arguments, or a coroutine function.
 Action = Callable[[], Awaitable[object] | None]
 
-# Where a session keeps the unit of work it is inside of.
+# The key under which a session keeps the unit of work it is inside of.
 _CURRENT: Final = "unit_of_work"
 
 

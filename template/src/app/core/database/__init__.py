@@ -1,8 +1,8 @@
-"""PostgreSQL: one engine per process, sessions from it, and what the health checks ask."""
+"""PostgreSQL: the process's engine, the sessions it lends, and its state."""
 
 from app.core.database.base import Base, Timestamps, UuidKey
-from app.core.database.extensions import has_extension
-from app.core.database.lifecycle import (
+from app.core.database.engine import migration_engine
+from app.core.database.sessions import (
     Database,
     ReadSession,
     WriteSession,
@@ -10,13 +10,13 @@ from app.core.database.lifecycle import (
     get_database,
     get_db_session,
     get_read_session,
-    migration_engine,
 )
 from app.core.database.status import (
     check_database_health,
     check_session_settings,
     get_connection_info,
     get_database_stats,
+    has_extension,
     test_database_connection,
 )
 

@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""The base of all tables, and columns that many have."""
 
 from datetime import datetime
 from uuid import UUID
@@ -30,7 +30,7 @@ class UuidKey:
 
 
 class Timestamps:
-    """When the row was made and last changed, by the database's clock at the start of the transaction."""
+    """The moments a row was made and last changed, by the database's clock at the start of the transaction."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())

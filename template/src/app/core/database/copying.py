@@ -7,8 +7,8 @@ import asyncpg
 from sqlalchemy import Table, text
 
 from app.core.database.engine import FAILED
-from app.core.database.errors import meaning
-from app.core.database.lifecycle import WriteSession
+from app.core.database.errors import error_of
+from app.core.database.sessions import WriteSession
 from app.core.exceptions import DatabaseConnectionError
 
 
@@ -43,4 +43,4 @@ async def copy_rows(
             raise DatabaseConnectionError("The connection to the database was lost.") from err
         if connection.sync_connection is not None:
             connection.sync_connection.info[FAILED] = True
-        raise meaning(str(getattr(err, "sqlstate", None) or "")) from err
+        raise error_of(str(getattr(err, "sqlstate", None) or "")) from err

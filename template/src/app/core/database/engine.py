@@ -1,155 +1,125 @@
-"""Making an engine: the mechanism, which knows no settings."""
+"""The engines: SQLAlchemy's, bound to the settings, with the server's limits and the application's errors."""
 
 import ssl
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
+from app.core.config import DatabaseSettings
+from app.core.config.database import Pooler, SslMode
 from app.core.config.database_url import network_hosts
 from app.core.database.errors import connect, translate
 from app.core.database.pooling import through_transaction_pooler
-from app.core.database.preparing import execute_prepared
+from app.core.exceptions import ConfigurationError
 
-# How much longer than the server's own limit the client waits for a statement: the server's answer should win, this
+# Seconds that the client waits for a statement beyond the server's own limit: the server's answer should win, this
 # bound is for a server or a network that no longer answers at all.
-_CLIENT_GRACE_SECONDS = 5.0
-# SQLSTATE disk_full (PostgreSQL documentation, appendix A).
-_DISK_FULL = "53100"
+_CLIENT_GRACE_SECONDS: Final = 5.0
 # Marks a connection on which a statement has failed since its last commit.
-FAILED = "statement_failed"
+FAILED: Final = "statement_failed"
 
 
-def create_engine(
-    url: URL,
+def make_engine(
+    settings: DatabaseSettings,
     *,
     application_name: str,
-    ssl_mode: str,
-    ssl_root_cert: Path | None,
     pool_size: int,
-    max_overflow: int,
+    max_overflow: int = 0,
     pool_timeout_seconds: float,
-    pool_recycle_seconds: int,
-    pool_pre_ping: bool,
-    connect_timeout_seconds: float,
-    statement_timeout_seconds: float,
-    session_settings: Mapping[str, str],
-    transaction_pooler: bool,
 ) -> AsyncEngine:
-    """Return an engine whose every transaction has these settings; nothing is connected yet.
+    """Return an engine whose every transaction has the settings' limits; nothing is connected yet.
 
     They are start-up parameters of the connection and so cost no statement; behind a pooler, they begin each
     transaction.
 
     Args:
-        url: Address with the asyncpg driver.
+        settings: The place of the database, and its limits.
         application_name: Shown in `pg_stat_activity`.
-        ssl_mode: As libpq's `sslmode`. Sockets in the file system are never encrypted.
-        ssl_root_cert: File of the authorities to trust; the system's unless given.
         pool_size: Connections kept open once used.
         max_overflow: Connections beyond those.
         pool_timeout_seconds: Wait for a connection.
-        pool_recycle_seconds: Age at which one is replaced; -1: never.
-        pool_pre_ping: Whether the server is asked before each use of a connection.
-        connect_timeout_seconds: Limit for opening one.
-        statement_timeout_seconds: Limit for a statement, which the client adds a little to; 0: none.
-        session_settings: Of the server, by their names: see `make_session_settings`.
-        transaction_pooler: Whether the connection is to a pooler that lends its own for a transaction at a time.
     """
-    connect_args: dict[str, Any] = {
-        "async_creator_fn": connect,
-        "timeout": connect_timeout_seconds,
-        "command_timeout": statement_timeout_seconds + _CLIENT_GRACE_SECONDS if statement_timeout_seconds else None,
-        "server_settings": {"application_name": application_name, **session_settings},
+    limits = session_settings(settings)
+    url, statement_seconds = settings.sqlalchemy_url, settings.statement_timeout_seconds
+    connect_args = _connect_args(settings, url, settings.effective_ssl_mode) | {
+        "command_timeout": statement_seconds + _CLIENT_GRACE_SECONDS if statement_seconds else None,
+        "server_settings": {"application_name": application_name, **limits},
     }
-    if transaction_pooler:
-        connect_args |= through_transaction_pooler(session_settings, application_name=application_name)
+    if settings.pooler is Pooler.TRANSACTION:
+        connect_args |= through_transaction_pooler(limits, application_name=application_name)
     engine = create_async_engine(
         url,
-        connect_args=connect_args | _encryption(url, ssl_mode, ssl_root_cert),
+        connect_args=connect_args,
         pool_size=pool_size,
         max_overflow=max_overflow,
         pool_timeout=pool_timeout_seconds,
-        pool_recycle=pool_recycle_seconds,
-        pool_pre_ping=pool_pre_ping,
+        pool_recycle=settings.pool_recycle_seconds,
+        pool_pre_ping=settings.pool_pre_ping,
         # Values never appear in errors or logs: they are people's data.
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
-    event.listen(engine.sync_engine, "do_execute", execute_prepared)
+    event.listen(engine.sync_engine, "do_execute", _execute_prepared)
     event.listen(engine.sync_engine, "handle_error", translate)
     event.listen(engine.sync_engine, "handle_error", _note_failure)
     event.listen(engine.sync_engine, "commit", _refuse_failed_transaction)
     return engine
 
 
-def make_session_settings(
-    *, statement_timeout_seconds: float, lock_timeout_seconds: float, idle_in_transaction_timeout_seconds: float
-) -> dict[str, str]:
-    """Return what every transaction of requests runs under, as `pg_settings` shows it.
+def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> AsyncEngine:
+    """Return an engine for migrations: a connection for each use, and no limit on the time that an index takes.
 
     Args:
-        statement_timeout_seconds: Limit for a statement; 0: none.
-        lock_timeout_seconds: Limit for the wait for a lock; 0: none.
-        idle_in_transaction_timeout_seconds: Limit for doing nothing inside a transaction; 0: none.
+        settings: The place of the database; `MIGRATION_DATABASE_URL` goes first.
+        reading: True where nothing but the state is asked for, which a pooler can answer, too.
+
+    Raises:
+        ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold.
     """
-    return {
-        "timezone": "UTC",
-        # Compiling a plan costs more than the short statements of a web service take to run.
-        "jit": "off",
-        "statement_timeout": _milliseconds(statement_timeout_seconds),
-        "lock_timeout": _milliseconds(lock_timeout_seconds),
-        "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
-    }
-
-
-def create_unlimited_engine(
-    url: URL, *, ssl_mode: str, ssl_root_cert: Path | None, connect_timeout_seconds: float, transaction_pooler: bool
-) -> AsyncEngine:
-    """Return an engine for migrations: a connection for each use, and no limit on what is done with it.
-
-    Args:
-        url: Address with the asyncpg driver.
-        ssl_mode: As libpq's `sslmode`.
-        ssl_root_cert: File of the authorities to trust; the system's unless given.
-        connect_timeout_seconds: Limit for opening a connection.
-        transaction_pooler: Whether the connection is to a pooler that lends its own for a transaction at a time.
-    """
-    connect_args: dict[str, Any] = {
-        "async_creator_fn": connect,
-        "timeout": connect_timeout_seconds,
-        **_encryption(url, ssl_mode, ssl_root_cert),
-    }
-    if transaction_pooler:
+    pooled = settings.pooler is Pooler.TRANSACTION and settings.migration_url is None
+    if pooled and not reading:
+        raise ConfigurationError(
+            "Migrations need a session of their own, which a pooler in transaction mode does not give.",
+            next_step="Set MIGRATION_DATABASE_URL to the database server itself, past the pooler.",
+        )
+    url = settings.migration_sqlalchemy_url
+    connect_args = _connect_args(settings, url, settings.migration_ssl_mode)
+    if pooled:
         connect_args |= through_transaction_pooler({}, application_name="app db")
     return create_async_engine(url, connect_args=connect_args, poolclass=NullPool, hide_parameters=True)
 
 
-def watch_disk(engine: AsyncEngine, note: Callable[[], None]) -> None:
-    """Call `note` whenever the server had no room for what a statement of this engine wrote."""
+def session_settings(settings: DatabaseSettings) -> dict[str, str]:
+    """Return the server's settings for every transaction of requests, as `pg_settings` shows them."""
+    return {
+        "timezone": "UTC",
+        # Compiling a plan costs more than the short statements of a web service take to run.
+        "jit": "off",
+        "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
+        "lock_timeout": _milliseconds(settings.lock_timeout_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout_seconds),
+    }
 
-    def on_error(context: ExceptionContext) -> None:
-        if getattr(getattr(context.sqlalchemy_exception, "orig", None), "sqlstate", None) == _DISK_FULL:
-            note()
 
-    event.listen(engine.sync_engine, "handle_error", on_error)
+def _connect_args(settings: DatabaseSettings, url: URL, mode: SslMode) -> dict[str, Any]:
+    connect_args: dict[str, Any] = {"async_creator_fn": connect, "timeout": settings.connect_timeout_seconds}
+    # Sockets in the file system are never encrypted.
+    return connect_args | {"ssl": _encryption(mode, settings.ssl_root_cert)} if network_hosts(url) else connect_args
 
 
-def _encryption(url: URL, ssl_mode: str, ssl_root_cert: Path | None) -> dict[str, str | ssl.SSLContext]:
-    if not network_hosts(url):
-        return {}
-    if ssl_mode not in {"verify-ca", "verify-full"}:
-        return {"ssl": ssl_mode}
-    # Given the mode alone, asyncpg trusts ~/.postgresql/root.crt or nobody; a container has neither file nor home.
-    context = ssl.create_default_context(cafile=ssl_root_cert)
-    context.check_hostname = ssl_mode == "verify-full"
-    return {"ssl": context}
+def _encryption(mode: SslMode, root_cert: Path | None) -> str | ssl.SSLContext:
+    if mode not in {SslMode.VERIFY_CA, SslMode.VERIFY_FULL}:
+        return mode
+    # Given the mode alone, asyncpg trusts ~/.postgresql/root.crt or nothing; a container has neither file nor home.
+    context = ssl.create_default_context(cafile=root_cert)
+    context.check_hostname = mode is SslMode.VERIFY_FULL
+    return context
 
 
 def _replace_closed_connection(
@@ -158,6 +128,29 @@ def _replace_closed_connection(
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
+
+
+def _execute_prepared(cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext) -> bool:  # noqa: ANN401 — SQLAlchemy's own
+    """Execute a statement, and prepare it again where a migration has changed the types of its columns.
+
+    Every connection of the pool has prepared it for itself, so that all requests of a moment would fail. It is repeated
+    where it is the first of its transaction, which most reads are alone in; later ones fail, and are prepared anew the
+    next time, on all connections.
+    """
+    dialect: Any = context.dialect
+    pooled = context.root_connection.connection
+    begins = not pooled.driver_connection.is_in_transaction()  # type: ignore[union-attr]
+    try:
+        cursor.execute(statement, parameters)
+    except dialect.loaded_dbapi.InvalidCachedStatementError as err:
+        if not begins:
+            raise
+        pooled.rollback()
+        # SQLAlchemy forgets by this what was prepared before now, on all connections, and tells the cursor so.
+        context.handle_dbapi_exception(err)
+        context.pre_exec()
+        cursor.execute(statement, parameters)
+    return True
 
 
 def _note_failure(context: ExceptionContext) -> None:

@@ -32,8 +32,8 @@ _UNREACHABLE: Final = "The database cannot be reached."
 async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN401 — asyncpg's own
     """Open a connection as asyncpg's `connect` does, failing with a `DatabaseConnectionError` chained to the cause.
 
-    SQLAlchemy passes the operating system's errors on as they are, where nobody could tell them from those of a file
-    or another service.
+    SQLAlchemy passes the operating system's errors on as they are, and they look like those of a file or another
+    service.
     """
     try:
         return await asyncpg.connect(*args, **kwargs)
@@ -43,23 +43,19 @@ async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN
 
 
 def translate(context: ExceptionContext) -> DatabaseException | None:
-    """Listener for `handle_error`: what an engine raises instead of the driver's error."""
+    """Listener for `handle_error`: return what an engine raises in place of the driver's error."""
     error = context.sqlalchemy_exception
     if isinstance(error, DBAPIError):
-        return _translated(error, lost=context.is_disconnect)
+        # Present wherever the server answered; absent where the connection broke before it could.
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        return error_of(_CONNECTION_FAILURE if context.is_disconnect and state not in _TIMEOUTS else state)
     if isinstance(context.original_exception, TimeoutError):
         return DatabaseConnectionError("The database did not answer in time.")
     return None
 
 
-def _translated(error: DBAPIError, *, lost: bool) -> DatabaseException:
-    # Present wherever the server answered; absent where the connection broke before it could.
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return meaning(_CONNECTION_FAILURE if lost and state not in _TIMEOUTS else state)
-
-
-def meaning(state: str) -> DatabaseException:
-    """What an SQLSTATE of the server amounts to."""
+def error_of(state: str) -> DatabaseException:
+    """Return the error that an SQLSTATE of the server amounts to."""
     if state in _TIMEOUTS:
         return DatabaseTimeoutError("The database took too long.")
     if state.startswith(_UNAVAILABLE):
@@ -72,11 +68,7 @@ def meaning(state: str) -> DatabaseException:
 
 
 def explain(error: DatabaseConnectionError) -> tuple[str, str]:
-    """What is wrong and what to do, for the person who set the database up; no password in either.
-
-    Returns:
-        The cause and the next step, a sentence each.
-    """
+    """Return the cause and the next step, a sentence each, for the owner of the database; no password in either."""
     match error.__cause__:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             found = (

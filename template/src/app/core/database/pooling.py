@@ -1,8 +1,8 @@
 """Transactions behind a pooler (PgBouncer and its kin) that lends a connection of the server for one at a time.
 
-What is set on a connection is lost or, worse, stays for the next client, and a named statement is somebody else's: so
-each transaction sets what it needs, and statements have no names. The pooler refuses start-up parameters it does not
-know; told to ignore them (`ignore_startup_parameters`), it drops them without a word.
+A setting of a connection is lost or, worse, stays for the next client, and a named statement belongs to another
+client: so each transaction sets what it needs, and statements have no names. The pooler refuses start-up parameters it
+does not know; told to ignore them (`ignore_startup_parameters`), it drops them without a word.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,15 @@ from typing import Any
 
 import asyncpg
 
-# Those that the pooler passes on to each connection of the server that it lends (PgBouncer's documentation, "SET").
-_PASSED_ON = frozenset({"timezone"})
 
-
-def through_transaction_pooler(session_settings: Mapping[str, str], *, application_name: str) -> dict[str, Any]:
-    """Return the arguments of a connection, instead of those that set `session_settings` when it is opened.
+def through_transaction_pooler(limits: Mapping[str, str], *, application_name: str) -> dict[str, Any]:
+    """Return the arguments of a connection that go in place of those that set the limits when it is opened.
 
     Args:
-        session_settings: Of the server, by their names.
+        limits: The server's settings of each transaction, by their names.
         application_name: Shown in the pooler's lists.
     """
-    local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in session_settings.items())
+    local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in limits.items())
 
     class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
         """A connection whose transactions begin with their settings, in the message that begins them."""
@@ -35,7 +32,8 @@ def through_transaction_pooler(session_settings: Mapping[str, str], *, applicati
             status: str = await super().execute(query, *args, **options)
             return status
 
-    passed_on = {name: value for name, value in session_settings.items() if name in _PASSED_ON}
+    # The one limit that the pooler passes on to each connection that it lends (PgBouncer's documentation, "SET").
+    passed_on = {"timezone": limits["timezone"]} if "timezone" in limits else {}
     return {
         "connection_class": PooledConnection,
         "server_settings": {"application_name": application_name, **passed_on},

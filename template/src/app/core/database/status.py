@@ -1,4 +1,4 @@
-"""What health checks, `app doctor` and dashboards ask about the database."""
+"""The state of the database: for health checks, `app doctor` and dashboards."""
 
 import time
 from typing import NamedTuple, cast
@@ -7,12 +7,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from app.core.database.lifecycle import Database, get_database
+from app.core.database.engine import session_settings
+from app.core.database.sessions import Database, ReadSession, get_database
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
 
 
 class DatabaseHealth(NamedTuple):
-    """Whether the database answers, and how fast."""
+    """The database's answer to a question, and the time it took."""
 
     healthy: bool
     latency_ms: float
@@ -28,7 +29,7 @@ class DatabaseStats(NamedTuple):
 
 
 class ConnectionInfo(NamedTuple):
-    """Where the database is; there is no password in it."""
+    """The place of the database; there is no password in it."""
 
     host: str
     port: int | None
@@ -67,16 +68,15 @@ async def check_session_settings(database: Database) -> None:
         ConfigurationError: They do not.
         DatabaseException: The server cannot be reached.
     """
+    limits = session_settings(database.settings)
     async with database.engine.connect() as connection:
         rows = await connection.execute(
             text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)"),
-            {"names": list(database.session_settings)},
+            {"names": list(limits)},
         )
         found = {name: str(setting) for name, setting in rows}
     different = [
-        f"{name} is {found.get(name)} instead of {wanted}"
-        for name, wanted in database.session_settings.items()
-        if found.get(name) != wanted
+        f"{name} is {found.get(name)} instead of {limit}" for name, limit in limits.items() if found.get(name) != limit
     ]
     if different:
         raise ConfigurationError(
@@ -91,7 +91,7 @@ test_database_connection.__test__ = False  # type: ignore[attr-defined]
 
 
 async def check_database_health() -> DatabaseHealth:
-    """Whether a round trip succeeds, and how many milliseconds it took. Raises nothing."""
+    """Return the success of a round trip, and the milliseconds it took. Raises nothing."""
     began = time.perf_counter()
     try:
         await test_database_connection()
@@ -103,8 +103,8 @@ async def check_database_health() -> DatabaseHealth:
 
 
 def get_database_stats() -> DatabaseStats:
-    """How much of the pool is in use. Asks nobody."""
-    # The only kind of pool that `create_engine` makes.
+    """Return the use of the pool, which asks no server."""
+    # The only kind of pool that `make_engine` makes.
     pool = cast("QueuePool", get_database().engine.pool)
     return DatabaseStats(
         size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin(), overflow=max(0, pool.overflow())
@@ -112,7 +112,7 @@ def get_database_stats() -> DatabaseStats:
 
 
 def get_connection_info() -> ConnectionInfo:
-    """Where the process's engine connects to."""
+    """Return the place that the process's engine connects to."""
     database = get_database()
     url = database.engine.url
     return ConnectionInfo(
@@ -120,5 +120,17 @@ def get_connection_info() -> ConnectionInfo:
         port=url.port,
         database=url.database or "",
         user=url.username or "",
-        ssl_mode=database.ssl_mode,
+        ssl_mode=database.settings.effective_ssl_mode,
     )
+
+
+async def has_extension(session: ReadSession, name: str) -> bool:
+    """Return True if an extension is installed in this database.
+
+    Asked once per process and extension: installing one later is noticed after a restart.
+    """
+    known = get_database().extensions
+    if name not in known:
+        found = await session.scalar(text("SELECT 1 FROM pg_extension WHERE extname = :name"), {"name": name})
+        known[name] = found is not None
+    return known[name]
