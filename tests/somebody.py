@@ -33,20 +33,15 @@ def add_a_resource(project: Path) -> None:
         if "note" in path:
             (project / path).write_text(f'"""Notes."""\n\n{source}', encoding="utf-8")
     wiring = "src/app/wiring.py"
-    replace(project, wiring, "    health.router,\n", "    health.router,\n    notes.router,\n")
-    replace(
-        project,
-        wiring,
-        '    "users:read",\n',
-        '    "users:read",\n    "notes:read",\n    "notes:write",\n',
-    )
-    replace(
-        project,
-        wiring,
-        "        events.start()\n",
-        "        events.subscribe(NoteCreated, notes_service.forget_count)\n"
-        "        events.start()\n",
-    )
+    for above, mine in (
+        ("    health.router,\n", "    notes.router,\n"),
+        ('    "users:read",\n', '    "notes:read",\n    "notes:write",\n'),
+        ("", "        events.subscribe(NoteCreated, notes_service.forget_count)\n"),
+    ):
+        indent = mine[: len(mine) - len(mine.lstrip())]
+        place = f"{above}{indent}# Yours below this line.\n"
+        below = "" if above else "        events.start()\n"
+        replace(project, wiring, place + below, place + mine + below)
     replace(
         project,
         wiring,
@@ -94,8 +89,9 @@ def change_delivery(project: Path) -> None:
     replace(
         project,
         "compose.yaml",
-        "\nvolumes:\n",
-        "\n  mail:\n    image: axllent/mailpit:v1.27\n    restart: unless-stopped\n\nvolumes:\n",
+        "  # Yours below this line.\n\nvolumes:\n",
+        "  # Yours below this line.\n  mail:\n    image: axllent/mailpit:v1.27\n"
+        "    restart: unless-stopped\n\nvolumes:\n",
     )
 
 
