@@ -25,6 +25,7 @@ from tests.projects import Run
 
 TOOLS = Path(sys.executable).parent
 TIMESCALE_CI = ".github/workflows/timescaledb.yml"
+UPDATE = ".github/workflows/update.yml"
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +53,10 @@ def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) 
         ("vendor.compose-spec", "compose.yaml"),
         ("vendor.github-workflows", CI),
         ("vendor.github-workflows", TIMESCALE_CI),
+        ("vendor.github-workflows", UPDATE),
         ("custom.github-workflows-require-timeout", CI),
         ("custom.github-workflows-require-timeout", TIMESCALE_CI),
+        ("custom.github-workflows-require-timeout", UPDATE),
         ("vendor.dependabot", ".github/dependabot.yml"),
     ],
 )
@@ -61,7 +64,7 @@ def test_configuration_fits_its_published_schema(project: Path, schema: str, pat
     check(project, "check-jsonschema", "--builtin-schema", schema, path)
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "newest.yml"])
+@pytest.mark.parametrize("name", ["ci.yml", "newest.yml", "tags.yml"])
 @pytest.mark.parametrize(
     "schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
 )
