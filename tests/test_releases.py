@@ -21,6 +21,7 @@ from tests.releases import (
     releases,
     rendered_paths,
 )
+from tests.updating import renders_at_hand, run_update
 
 DAY = datetime.date(2026, 11, 21)
 CURRENT = "1000.0.0"
@@ -178,13 +179,16 @@ def test_a_release_can_be_updated_to_the_next_and_to_what_is_to_come(
 ) -> None:
     known = asked_questions(ROOT, RELEASES[old])
     answers = {name: on for name, on in combination.answers.items() if name in known}
-    project, fresh = tmp_path / "project", tmp_path / "fresh"
+    project, fresh, other = (tmp_path / each for each in ("project", "fresh", "other"))
     render(history, project, answers, version=old)
-    keep_in_git(project)
-    update_project(project, {}, version=new)
     render(history, fresh, answers, version=new)
-    updated, expected = (tree(each) for each in (project, fresh))
-    for files in (updated, expected):
+    keep_in_git(project)
+    shutil.copytree(project, other)
+    update_project(project, {}, version=new)
+    with renders_at_hand(other, fresh):
+        run_update(other, to=new)
+    updated, by_ashlar, expected = (tree(each) for each in (project, other, fresh))
+    for files in (updated, by_ashlar, expected):
         files.pop("migrations/versions/0001_initial.py", None)
-    updated.pop(".git", None)
     assert updated == expected
+    assert by_ashlar == expected

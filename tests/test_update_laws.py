@@ -1,4 +1,4 @@
-"""The laws of `copier update`, over every single flip of every option.
+"""The laws of `ashlar update` and `copier update`, over every single flip of every option.
 
     update(copy(A), B) == copy(B)      but for migrations/versions, which is the user's
     update(update(copy(A), B), B) == update(copy(A), B)
@@ -11,13 +11,18 @@ the other: every option is turned on, or off, beside every choice of the others.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from itertools import chain, combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.combinations import BARE, FULL, OPTIONS, Combination, Depth
 from tests.projects import Run, keep_in_git, tree, update_project
+from tests.updating import renders_at_hand, run_update
+
+Update = Callable[[Path, Mapping[str, Any]], None]
 
 # Rendered once, by `copy`; from then on the user's.
 MIGRATIONS = "migrations/versions"
@@ -78,11 +83,42 @@ def test_an_update_equals_a_fresh_copy(
     run: Run, tmp_path: Path, flip: tuple[Combination, Combination]
 ) -> None:
     before, after = flip
+    for update in (update_project, by_ashlar(run, before, after)):
+        project = copy_of(run, before, tmp_path / "project")
+        migrations = tree(project / MIGRATIONS)
+        update(project, after.answers)
+        must_equal(project, after, run)
+        assert tree(project / MIGRATIONS) == migrations
+        shutil.rmtree(project)
+
+
+def by_ashlar(run: Run, before: Combination, after: Combination) -> Update:
+    """Return what updates as `ashlar update --data …` does, from renders that are shared."""
+
+    def update(project: Path, answers: Mapping[str, Any]) -> None:
+        data = {name: str(on).lower() for name, on in answers.items()}
+        with renders_at_hand(run.rendered(before), run.rendered(after)):
+            outcome = run_update(project, data)
+        assert outcome.merge is not None
+        assert not outcome.merge.conflicts
+
+    return update
+
+
+@pytest.mark.laws
+@pytest.mark.parametrize("flip", RETURNS, ids=name)
+def test_ashlar_goes_there_and_back(
+    run: Run, tmp_path: Path, flip: tuple[Combination, Combination]
+) -> None:
+    before, after = flip
     project = copy_of(run, before, tmp_path / "project")
-    migrations = tree(project / MIGRATIONS)
-    update_project(project, after.answers)
-    must_equal(project, after, run)
-    assert tree(project / MIGRATIONS) == migrations
+    by_ashlar(run, before, after)(project, after.answers)
+    keep_in_git(project)
+    once = tree(project)
+    by_ashlar(run, after, after)(project, after.answers)
+    assert tree(project) == once
+    by_ashlar(run, after, before)(project, before.answers)
+    must_equal(project, before, run)
 
 
 @pytest.mark.parametrize("flip", RETURNS, ids=name)

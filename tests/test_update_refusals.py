@@ -11,6 +11,7 @@ import pytest
 
 from ashlar.errors import RefusedError
 from tests.checkout import commit, git
+from tests.projects import tree
 from tests.updating import (
     command,
     make_project,
@@ -237,19 +238,10 @@ def _here() -> Iterator[None]:
         yield
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files but git's."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".git" not in path.relative_to(folder).parts
-    }
-
-
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_update_is_refused_with_a_sentence_and_changes_nothing(place: Place, case: Case) -> None:
     case.arrange(place)
-    before = contents(place.project)
+    before = tree(place.project)
 
     with pytest.raises(RefusedError) as refused:
         run_update(place.project, case.data, to=case.to)
@@ -257,7 +249,7 @@ def test_update_is_refused_with_a_sentence_and_changes_nothing(place: Place, cas
     assert case.sentence in str(refused.value)
     assert case.step in refused.value.next_step
     assert "planted" not in f"{refused.value}{refused.value.next_step}"
-    assert contents(place.project) == before
+    assert tree(place.project) == before
     if (place.project / ".git").exists():
         state = place.project / ".git/ashlar"
         assert not state.exists() or [path.name for path in state.iterdir()] == ["lock"]

@@ -6,6 +6,7 @@ Most of what an update must do shows on ten files as well as on three hundred.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,9 +103,9 @@ def publish(template: Path, version: str, said: str = "Better.", *, tag: bool = 
     commit(template, f"Release {version}", tag=version if tag else None)
 
 
-def make_project(template: Path, folder: Path, **data: object) -> Path:
-    """Make a project of version 1.0.0, committed."""
-    render(template, folder, data, version="1.0.0")
+def make_project(template: Path, folder: Path, *, version: str = "1.0.0", **data: object) -> Path:
+    """Make a project of a version, committed."""
+    render(template, folder, data, version=version)
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "Rendered")
     return folder
@@ -164,3 +165,23 @@ def status(project: Path) -> dict[str, str]:
     """Return what `git status` says of each path."""
     lines = git(project, "status", "--porcelain", "--no-renames").splitlines()
     return {line[3:]: line[:2] for line in lines}
+
+
+@contextmanager
+def renders_at_hand(old: Path, new: Path) -> Iterator[None]:
+    """Have updates in this process take renders that are there: the old version's and the new's.
+
+    That each is what Copier makes is for other tests: these are about what becomes of them.
+    """
+    kept = frozenset({"migrations/versions/0001_initial.py"})
+
+    def take(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
+        del template, scratch
+        for order, there in zip(orders, (old, new), strict=True):
+            ignore = shutil.ignore_patterns(".git")
+            shutil.copytree(there, order.folder, ignore=ignore, dirs_exist_ok=True)
+        return [Render(Path(order.folder), kept) for order in orders]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ashlar.update.render", take)
+        yield

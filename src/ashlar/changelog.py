@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from packaging.version import InvalidVersion, Version
 
@@ -42,7 +43,7 @@ def sections(text: str, *, names: set[str]) -> Iterator[Section]:
     """
     wanted = {Version(name) for name in names}
     found = list(_HEADING.finditer(text))
-    for heading, following in zip(found, [*found[1:], None], strict=True):
+    for heading, following in zip_longest(found, found[1:]):
         with suppress(InvalidVersion):
             version = Version(heading[1])
             if version in wanted:
