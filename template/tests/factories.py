@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.api.state import ProcessState
 from app.core.config import ApplicationSettings, AuthSettings, DatabaseSettings, Environment, SecretsSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.security import allowed_scopes
 from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.auth import Login, Tokens

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.database import Database
 from app.core.secrets import make_secrets_service
 from app.core.uow import atomic

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from app.core.config.loading import is_set, stage_name
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.exceptions import ConfigurationError
 from app.core.stage import Environment
 

@@ -15,7 +15,7 @@ from app.cli import migrations
 from app.cli.output import err, out
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.database import Database
 from app.core.exceptions import ConfigurationError, ValidationError
 from app.core.secrets import SecretInfo, SecretsService, make_keyring, make_secrets_service

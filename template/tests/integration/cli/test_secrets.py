@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core.config import load_settings
-from app.core.config.secret_keys import parse_keys
+from app.core.config.secrets import parse_keys
 from devtools.env_file import ensure_env_file
 from tests.integration.cli.conftest import Result, Run
 from tests.stored_secrets import OLD, execute, fill, stored

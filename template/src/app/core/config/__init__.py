@@ -4,18 +4,16 @@
 package touches the environment.
 """
 
-from app.core.config.api import ApiSettings
+from app.core.config.api import ApiSettings, SecuritySettings
 from app.core.config.application import ApplicationSettings
 from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.events import EventSettings
-from app.core.config.http_client import HttpClientSettings
-from app.core.config.integrations import IntegrationsSettings
+from app.core.config.http_client import HttpClientSettings, IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
-from app.core.config.security import SecuritySettings
 from app.core.singletons import Singleton
 from app.core.stage import Environment
 

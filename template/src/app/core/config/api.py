@@ -1,4 +1,4 @@
-"""How the HTTP interface is served."""
+"""The HTTP interface: the server's address and limits, and the rules that browsers are told."""
 
 import re
 from collections.abc import Iterator
@@ -12,10 +12,13 @@ from app.core.stage import Environment
 
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]")
+_ANY_ORIGIN: Final = "*"
+_ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
+_YEAR: Final = 31_536_000
 
 
 class ApiSettings(SettingsSection):
-    """Where the server listens and what a request may cost."""
+    """The address that the server listens on, and what a request may cost."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
@@ -61,7 +64,7 @@ class ApiSettings(SettingsSection):
     debug: bool = Field(
         default=False,
         validation_alias="DEBUG",
-        description="Whether the answer to an unexpected error carries its traceback. Refused in production.",
+        description="Put the traceback into the answer to an unexpected error. Refused in production.",
     )
 
     @field_validator("root_path")
@@ -84,10 +87,45 @@ class ApiSettings(SettingsSection):
 
     @property
     def stop_seconds(self) -> float:
-        """Requests under way are answered first."""
+        """The time for requests under way, which are answered first."""
         return self.graceful_shutdown_seconds
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Production shows no tracebacks."""
+        """Yield what would show tracebacks in production."""
         if self.debug and environment is Environment.PRODUCTION:
             yield Problem("DEBUG", "must be off in production, since it shows tracebacks to callers")
+
+
+class SecuritySettings(SettingsSection):
+    """Cross-origin access and transport security."""
+
+    production_defaults: ClassVar = {"hsts_seconds": _YEAR}
+
+    cors_origins: Texts = Field(
+        default=(),
+        description="Origins whose pages may call this API: a list separated by commas, or JSON. Empty: none.",
+    )
+    cors_allow_credentials: bool = Field(
+        default=False, description="Let those pages send cookies; Authorization headers need no leave."
+    )
+    hsts_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Lifetime of Strict-Transport-Security; 0 leaves the header out. In production a year unless set.",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match."""
+        for origin in origins:
+            if origin != _ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
+                raise ValueError("must hold origins such as https://app.example.com, without a path, or *")
+        return origins
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Yield an origin that is any: with credentials, it hands every visitor's session to every page."""
+        if _ANY_ORIGIN in self.cors_origins and self.cors_allow_credentials:
+            yield Problem("CORS_ORIGINS", "must name the origins when CORS_ALLOW_CREDENTIALS is on; * is refused")
+        elif _ANY_ORIGIN in self.cors_origins and environment is Environment.PRODUCTION:
+            yield Problem("CORS_ORIGINS", "must name the origins in production; * is refused")

@@ -39,7 +39,7 @@ class AuthSettings(SettingsSection):
     sign_up: SignUp = Field(
         default=SignUp.OPEN,
         validation_alias="AUTH_SIGN_UP",
-        description="`open`: anybody may register. `closed`: only `app users create` makes users, as in "
+        description="`open`: registration is open to all. `closed`: only `app users create` makes users, as in "
         "production unless set.",
     )
     access_token_expire_minutes: int = Field(
@@ -95,7 +95,7 @@ class AuthSettings(SettingsSection):
     )
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Outside development the key must look random, and passwords must cost enough to guess."""
+        """Yield a key that does not look random and passwords that are cheap to guess, outside development."""
         if environment is Environment.DEVELOPMENT:
             return
         key = self.secret_key.get_secret_value().lower()

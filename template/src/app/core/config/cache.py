@@ -1,4 +1,4 @@
-"""What is cached, for how long, and how much of it."""
+"""The cache: times and bounds."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict

@@ -1,4 +1,4 @@
-"""How the database is reached."""
+"""The database: its address, the pool of connections and the limits of each."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -103,7 +103,7 @@ class DatabaseSettings(SettingsSection):
         gt=0,
         le=3600,
         description="Limit for a migration's wait for a lock, behind which requests queue; it is tried three times. "
-        "CREATE INDEX CONCURRENTLY, which holds up nobody, waits without a limit.",
+        "CREATE INDEX CONCURRENTLY, which blocks no other session, waits without a limit.",
     )
     embedded_bin_folder: str | None = Field(
         default=None,
@@ -120,7 +120,7 @@ class DatabaseSettings(SettingsSection):
 
     @property
     def is_configured(self) -> bool:
-        """Whether the settings say where the database is."""
+        """True when the settings have the address of a database."""
         return self.url is not None or self.host is not None
 
     @property
@@ -175,20 +175,20 @@ class DatabaseSettings(SettingsSection):
         return SslMode(named) if named else self.ssl_mode
 
     def _reached(self) -> Iterator[tuple[str, URL, SslMode]]:
-        """The addresses by their variables, and how each is encrypted."""
+        """Yield the addresses by their variables, and how each is encrypted."""
         if self.is_configured:
             yield "DATABASE_URL" if self.url else "POSTGRES_HOST", self.sqlalchemy_url, self.effective_ssl_mode
         if self.migration_url is not None:
             yield "MIGRATION_DATABASE_URL", self.migration_sqlalchemy_url, self.migration_ssl_mode
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:
-        """Encryption that is switched off though the server is elsewhere."""
+        """Yield encryption that is switched off though the server is elsewhere."""
         for variable, url, mode in self._reached():
             if environment is Environment.PRODUCTION and mode is SslMode.DISABLE and is_elsewhere(url):
                 yield Problem("DATABASE_SSL_MODE", f"is disable: passwords and data go to {variable} as they are")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """One database is named in one way; outside development there is one, and it is not the embedded one."""
+        """Yield an address that is given twice, in part, not at all or, in production, unencrypted."""
         if self.url is not None and self.host is not None:
             yield Problem("POSTGRES_HOST", "must not be set together with DATABASE_URL: choose one of them")
         # Without this, a forgotten host would start the embedded server in silence. POSTGRES_PASSWORD may stand alone:
@@ -203,7 +203,7 @@ class DatabaseSettings(SettingsSection):
             return
         if environment is Environment.PRODUCTION:
             for variable, url, mode in self._reached():
-                # Prefer goes without wherever somebody on the way says that the server cannot.
+                # Prefer goes without where anything on the way says that the server cannot.
                 if mode is SslMode.PREFER and is_elsewhere(url):
                     yield Problem(
                         "DATABASE_SSL_MODE",

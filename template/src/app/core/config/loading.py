@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,24 +40,20 @@ def load_settings() -> ApplicationSettings:
     """
     environment, found = _stage()
     file = env_file_name(environment)
-    known = known_variables()
-    values, in_file = read_env_file(project_folder() / file, known)
+    values, in_file = read_env_file(project_folder() / file, known_variables())
     found.extend(in_file)
-    named = values.pop(_STAGE, environment)
-    if named != environment:
+    if values.pop(_STAGE, environment) != environment:
         found.append(Problem(_STAGE, f"must be {environment} in {file}; set other stages in the environment"))
-    in_environment = {name.upper() for name, value in os.environ.items() if value}
-    given = {name: value for name, value in values.items() if name not in in_environment}
 
     sections: dict[str, SettingsSection] = {}
     for name, section in ApplicationSettings.sections().items():
-        keywords = _in_production(section, in_environment) if environment is Environment.PRODUCTION else {}
-        read, wrong = _read(section, keywords | _in_file(section, given))
+        read, wrong = _read(section, _keywords(section, environment, values))
         found.extend(wrong)
         if read is not None:
             sections[name] = read
     reported = {problem.variable for problem in found}
-    found.extend(problem for problem in _rules(environment, sections) if problem.variable not in reported)
+    for read in sections.values():
+        found.extend(problem for problem in read.problems(environment) if problem.variable not in reported)
     if found:
         raise _error([*found, *likely_typos()], file)
     return ApplicationSettings.model_validate({"environment": environment, **sections})
@@ -120,17 +116,20 @@ def _stage() -> tuple[Environment, list[Problem]]:
     ]
 
 
-def _in_file(section: type[SettingsSection], given: Mapping[str, str]) -> dict[str, Any]:
-    variables = {field: section.variable(field) for field in section.model_fields}
-    return {section.keyword(field): given[name] for field, name in variables.items() if name in given}
-
-
-def _in_production(section: type[SettingsSection], in_environment: set[str]) -> dict[str, Any]:
-    return {
-        section.keyword(field): default
-        for field, default in section.production_defaults.items()
-        if section.variable(field) not in in_environment
-    }
+def _keywords(section: type[SettingsSection], environment: Environment, values: dict[str, str]) -> dict[str, Any]:
+    """Return what a section is given where the process environment says nothing: the file's, else production's own."""
+    in_environment = {name.upper() for name, value in os.environ.items() if value}
+    defaults = section.production_defaults if environment is Environment.PRODUCTION else {}
+    found: dict[str, Any] = {}
+    for field in section.model_fields:
+        variable = section.variable(field)
+        if variable in in_environment:
+            continue
+        if variable in values:
+            found[section.keyword(field)] = values[variable]
+        elif field in defaults:
+            found[section.keyword(field)] = defaults[field]
+    return found
 
 
 def _read(section: type[SettingsSection], keywords: dict[str, Any]) -> tuple[SettingsSection | None, list[Problem]]:
@@ -143,27 +142,18 @@ def _read(section: type[SettingsSection], keywords: dict[str, Any]) -> tuple[Set
     except ValidationError as err:
         problems = list(_problems_of(section, err))
     broken = {problem.variable for problem in problems}
-    fields = {name: field for name, field in section.model_fields.items() if section.variable(name) in broken}
     stand_ins = {
         # Nothing that is required, such as a key, has a default.
         section.keyword(name): secrets.token_urlsafe(48)
         if field.is_required()
         else field.get_default(call_default_factory=True, validated_data={})
-        for name, field in fields.items()
+        for name, field in section.model_fields.items()
+        if section.variable(name) in broken
     }
     try:
         return section(**keywords | stand_ins), problems
     except ValidationError:
         return None, problems
-
-
-def _rules(environment: Environment, sections: Mapping[str, SettingsSection]) -> Iterator[Problem]:
-    """Yield what is wrong with values taken together."""
-    if sections.keys() == ApplicationSettings.sections().keys():
-        yield from ApplicationSettings.model_validate({"environment": environment, **sections}).problems()
-        return
-    for section in sections.values():
-        yield from section.problems(environment)
 
 
 def _problems_of(section: type[SettingsSection], err: ValidationError) -> Iterator[Problem]:

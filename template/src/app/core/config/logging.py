@@ -47,4 +47,5 @@ class LoggingSettings(SettingsSection):
     @field_validator("format", mode="before")
     @classmethod
     def _other_name(cls, value: object) -> object:
+        """Accept any case, and the other name that `console` has."""
         return {"text": LogFormat.CONSOLE}.get(value.lower(), value.lower()) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ _SHAPE: Final = "must look like redis://USER:PASSWORD@HOST:6379/0, rediss://… 
 
 
 class RedisSettings(SettingsSection):
-    """Where Redis, or another server that speaks its protocol, is, and how long anybody waits for it."""
+    """The address of Redis, or of another server that speaks its protocol, and the limits of waiting for it."""
 
     model_config = SettingsConfigDict(env_prefix="REDIS_")
 
@@ -60,7 +60,7 @@ class RedisSettings(SettingsSection):
         return value
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Switched on without an address; in production, readable for everybody on the way."""
+        """Yield what is switched on without an address or, in production, is readable on the way."""
         if not self.enabled:
             return
         if self.url is None:
@@ -73,7 +73,7 @@ class RedisSettings(SettingsSection):
             )
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:
-        """Encryption that is switched off though the server is elsewhere."""
+        """Yield encryption that is switched off though the server is elsewhere."""
         if self.enabled and environment is Environment.PRODUCTION and self._is_plain:
             yield Problem("REDIS_ALLOW_PLAINTEXT", "is true: passwords and data go to REDIS_URL as they are")
 
@@ -84,7 +84,7 @@ class RedisSettings(SettingsSection):
 
 
 def _broken_rule(text: SecretStr) -> str | None:
-    """What is wrong with a URL; the client would ignore much of it, or take options from it that are set here."""
+    """Return the rule that a URL breaks; the client would ignore much of it, or take options that are set here."""
     try:
         url = urlsplit(text.get_secret_value())
         options = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))

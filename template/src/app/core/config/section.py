@@ -11,16 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.core.stage import Environment
 
 
-def is_this_machine(host: str) -> bool:
-    """Tell whether a host is the machine itself, by its name or its address, so that nobody carries what is sent."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 class Problem(NamedTuple):
-    """One thing wrong with the settings: the variable and the rule it breaks, never the value.
+    """A fault of the settings: the variable and the rule that it breaks, never the value.
 
     The rule begins with a verb ("must be …"), so that both make a sentence. There is no colon between them: redaction
     takes what follows `SECRET_KEY:` for a key.
@@ -28,6 +20,14 @@ class Problem(NamedTuple):
 
     variable: str
     rule: str
+
+
+def is_this_machine(host: str) -> bool:
+    """Return True for a name or an address of the machine itself, to which nothing is sent over the network."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _split(value: object) -> object:
@@ -65,28 +65,28 @@ class SettingsSection(BaseSettings):
 
     @classmethod
     def keyword(cls, field: str) -> str:
-        """Return the keyword argument that a field is given by."""
+        """Return the keyword argument that sets a field."""
         alias = cls.model_fields[field].validation_alias
         return alias if isinstance(alias, str) else field
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """Return the environment variable a field is read from."""
+        """Return the environment variable that a field is read from."""
         keyword = cls.keyword(field)
         return (keyword if keyword != field else f"{cls.model_config.get('env_prefix', '')}{field}").upper()
 
     @classmethod
     def variables(cls) -> Iterator[str]:
-        """Yield every environment variable this section reads."""
+        """Yield each environment variable that this section reads."""
         return (cls.variable(field) for field in cls.model_fields)
 
     @property
     def stop_seconds(self) -> float:
-        """The longest this concern takes to stop when the process does."""
+        """The longest that this concern takes to stop when the process does."""
         return 0
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
-        """What is as it was set, and yet worth a word of `app doctor`."""
+        """Yield what was set on purpose and is yet worth a line of `app doctor`."""
         yield from ()
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override

@@ -1,4 +1,4 @@
-"""Where errors are reported to."""
+"""The service that errors are reported to."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -52,7 +52,7 @@ class SentrySettings(SettingsSection):
     @classmethod
     def _check_dsn(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_dsn(value):
-            # Raised here, where the text is still a SecretStr: see `secret_keys`.
+            # Raised here, where the text is still a SecretStr: see `secrets`.
             raise ValueError(_DSN_RULE)
         return value
 
@@ -62,7 +62,7 @@ class SentrySettings(SettingsSection):
         return self.flush_seconds
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
-        """It cannot be switched on without an address."""
+        """Yield the address that is missing where it is switched on."""
         if self.enabled and self.dsn is None:
             yield Problem("SENTRY_DSN", "must be set where SENTRY_ENABLED is true")
 

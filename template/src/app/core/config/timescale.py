@@ -1,4 +1,4 @@
-"""How time series are kept: in which chunks, when in columns, for how long."""
+"""Time series: their chunks, the age at which these become columns, and the one at which they go."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -76,7 +76,7 @@ class TimescaleSettings(SettingsSection):
         return timedelta(hours=self.chunk_interval_hours) * _MOST_CHUNKS
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
-        """What is set takes effect, and what is kept is kept as long as the settings say."""
+        """Yield what would not take effect, and what would keep rows for longer than the settings say."""
         given = self.model_fields_set - {"enabled"}
         if given and "enabled" not in self.model_fields_set:
             names = ", ".join(sorted(self.variable(field) for field in given))

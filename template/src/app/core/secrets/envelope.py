@@ -13,7 +13,7 @@ The first two lines stay as they are in every later version: a constraint of the
 
 from typing import Final, NamedTuple
 
-from app.core.config.secret_keys import KEY_ID
+from app.core.config.secrets import KEY_ID
 from app.core.secrets.errors import MalformedEnvelopeError
 
 VERSION: Final = 1

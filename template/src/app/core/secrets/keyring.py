@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretBytes, SecretStr
 
-from app.core.config.secret_keys import KeyMaterial, check_ring
+from app.core.config.secrets import KeyMaterial, check_ring
 from app.core.secrets.envelope import NONCE_BYTES, Envelope, header, pack, unpack
 from app.core.secrets.errors import TamperedSecretError, UnknownKeyError
 from app.core.secrets.paths import SecretPath

@@ -11,7 +11,7 @@ import re
 from typing import Final, NewType
 from uuid import UUID
 
-from app.core.config.integrations import PROVIDER_NAME, PROVIDER_RULE
+from app.core.config.http_client import PROVIDER_NAME, PROVIDER_RULE
 from app.core.exceptions import ValidationError
 
 SecretPath = NewType("SecretPath", str)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.errors import install_error_handlers
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import AppException
 from app.core.logging import configure_logging, get_logger, log_error

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.secrets import SecretsService, UnknownKeyError, make_keyring, make_secrets_service, rotation, store
 from app.core.secrets.rotation import Rotation, rotate

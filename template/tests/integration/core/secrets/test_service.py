@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from app.core.database import get_async_session, get_database
 from app.core.exceptions import (
     ConfigurationError,

@@ -1,4 +1,4 @@
-"""How the HTTP interface is addressed: the prefix and the hosts."""
+"""The address of the HTTP interface: the prefix and the hosts."""
 
 import pytest
 from pydantic import ValidationError

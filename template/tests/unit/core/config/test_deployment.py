@@ -7,7 +7,7 @@ import pytest
 
 from app.core.config import load_settings
 from app.core.config.loading import known_variables
-from app.core.config.secret_keys import new_key
+from app.core.config.secrets import new_key
 from tests.environments import examples
 from tests.unit.core.config.conftest import KEY
 from tests.unit.core.config.test_env_examples import PROJECT, assignments

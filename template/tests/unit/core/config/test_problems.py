@@ -1,4 +1,4 @@
-"""What is said about every setting that is wrong: the variable, the rule, never the value, and all of it at once."""
+"""The problems of all settings: each has the variable and the rule, never the value, and all come at once."""
 
 import re
 from pathlib import Path

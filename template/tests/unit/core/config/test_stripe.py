@@ -1,4 +1,4 @@
-"""What Stripe's settings take, and what production refuses."""
+"""The settings of Stripe, and the ones that production refuses."""
 
 from pathlib import Path
 

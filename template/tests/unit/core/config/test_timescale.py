@@ -14,7 +14,7 @@ def test_it_is_off_until_switched_on(project: Path) -> None:
 
     assert not settings.enabled
     assert timedelta(hours=settings.chunk_interval_hours) == timedelta(days=1)
-    assert settings.drop_after_days == 0, "nothing is deleted unless somebody says so"
+    assert settings.drop_after_days == 0, "nothing is deleted unless a setting says so"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretBytes, SecretStr
 
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import KeyMaterial, new_key, parse_keys
+from app.core.config.secrets import KeyMaterial, new_key, parse_keys
 from app.core.exceptions import ConfigurationError
 from app.core.secrets import (
     MalformedEnvelopeError,

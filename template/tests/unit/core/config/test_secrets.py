@@ -1,4 +1,4 @@
-"""Keys as they are written in SECRETS_KEYS."""
+"""Keys as they are written in SECRETS_KEYS and EXTERNAL_API_KEYS."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secret_keys import new_key, parse_keys
+from app.core.config.secrets import new_key, parse_keys
 from tests.traces import find_in_traceback
 
 
