@@ -1,68 +1,71 @@
-"""Values as JSON and back. Never pickle: reading a pickle runs whatever whoever wrote it wanted to run."""
+"""Values as JSON and back. Never pickle: reading a pickle runs the code that its writer put there."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
 
 from app.core.exceptions import CacheException
 
-# What may be cached, as far as a type can say it; `encode()` is stricter.
-Cacheable: TypeAlias = "bool | int | float | str | Sequence[object] | Mapping[str, object] | None"
-# What comes back.
+# The values that may be cached, as far as a type can say it; `encode()` is stricter.
+Cacheable: TypeAlias = (
+    bool | int | float | str | Sequence[object] | Mapping[str, object] | UUID | date | Decimal | BaseModel | None
+)
+# The values that come back without a model.
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-_SCALARS: Final = (str, int, float, bool, type(None))
-# Far below what the interpreter's own limit allows: a value must be readable from deeper in the stack than it was
-# written from.
-_MAX_DEPTH: Final = 100
+# By their types, which are those that the program names: making one costs more than many values.
+_adapters: Final[dict[object, TypeAdapter[Any]]] = {}
 
 
-def encode(value: object) -> bytes:
-    """JSON that decodes to an equal value of the same types.
+def model_of(value: object) -> type[Any] | None:
+    """Return the type that a value by itself is encoded with; None for plain JSON."""
+    return type(value) if isinstance(value, UUID | date | Decimal | BaseModel) else None
 
-    Whatever JSON would quietly turn into something else is refused: tuples, keys that are no strings, subclasses
-    such as enums. A first caller, who gets what was loaded, would otherwise see another value than the next.
+
+def encode(value: object, model: type[Any] | None) -> tuple[bytes, object]:
+    """Return a value as JSON, and as it comes back.
+
+    A value that would come back as something else is refused, such as a tuple, a set, or a dict whose keys are no
+    strings: the caller who loaded it would otherwise see another value than the next.
 
     Raises:
-        CacheException: The value is no plain JSON; the message names the type and never the value.
+        CacheException: It would. The message names the type and never the value.
     """
-    _check(value, 0)
     try:
-        # surrogatepass: half a surrogate pair, which JSON can carry, comes back as it was.
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-            "utf-8", "surrogatepass"
+        if model is None:
+            # surrogatepass: half a surrogate pair, which JSON can carry, comes back as it was.
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            data = text.encode("utf-8", "surrogatepass")
+        else:
+            data = _adapter(model).dump_json(value, by_alias=True, round_trip=True, warnings="error")
+        back = decode(data, model)
+        same = bool(back == value)
+    except (TypeError, ValueError, RuntimeError):
+        same = False
+    if not same:
+        # Here, where no error is handled: the message of the original may hold the value.
+        raise CacheException(
+            f"A {type(value).__name__} cannot be cached: it would not come back as it is. Turn it into plain JSON, "
+            "or name a type of Pydantic's with `model`."
         )
-    except ValueError:
-        # `from None`: the message of the original may hold the value.
-        raise CacheException("A number that is infinite, undefined or too long cannot be cached.") from None
+    return data, back
 
 
-def decode(data: bytes) -> Json:
-    """A fresh value with every call.
+def decode(data: bytes, model: type[Any] | None) -> object:
+    """Return a fresh value with every call.
 
     Raises:
-        ValueError: This is nothing that `encode()` has made.
+        ValueError: The data is not JSON, or not of this model.
     """
-    value: Json = json.loads(data)
-    return value
+    return json.loads(data) if model is None else _adapter(model).validate_json(data)
 
 
-def _check(value: object, depth: int) -> None:
-    kind = type(value)
-    if kind in _SCALARS:
-        return
-    if depth >= _MAX_DEPTH:
-        raise CacheException(f"A {kind.__name__} nested deeper than {_MAX_DEPTH} levels, or in itself, is not cached.")
-    if isinstance(value, list) and kind is list:
-        for item in value:
-            _check(item, depth + 1)
-    elif isinstance(value, dict) and kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                raise CacheException(f"A dict to be cached has strings as keys, not {type(key).__name__}.")
-            _check(item, depth + 1)
-    else:
-        raise CacheException(
-            f"A {kind.__name__} cannot be cached: turn it into plain JSON first, such as with "
-            "model_dump(mode='json') or dict(), list() and str()."
-        )
+def _adapter(model: type[Any]) -> TypeAdapter[Any]:
+    if model not in _adapters:
+        _adapters[model] = TypeAdapter(model)
+    return _adapters[model]

@@ -1,7 +1,8 @@
-"""Keys: what one may look like, and making one of values that may look like anything."""
+"""Keys: the rule for one, and making one of values that may look like anything."""
 
+import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from enum import Enum
 from hashlib import blake2b
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from app.core.exceptions import CacheException
 
-# What a part of a key may be.
+# The types of a key's parts.
 KeyPart = str | int | bool | float | UUID | date | Enum | None
 
 MAX_KEY_LENGTH: Final = 512
@@ -24,10 +25,10 @@ _SEPARATOR: Final = ":"
 
 
 def check_key(key: str) -> str:
-    """The key, if it may be one: 1 to 512 characters, none of them a control character.
+    """Return the key if it may be one: 1 to 512 characters, none of them a control character.
 
     Raises:
-        CacheException: It may not. The key is not in the message: it may hold what nobody should read.
+        CacheException: It may not be one. The message does not hold it: it may be confidential.
     """
     if not isinstance(key, str):
         raise CacheException(f"A cache key must be a string, not {type(key).__name__}: make one with make_key().")
@@ -41,7 +42,7 @@ def check_key(key: str) -> str:
 
 
 def make_key(*parts: KeyPart) -> str:
-    """A key of any values, a caller's input included; different values make different keys.
+    """Return a key of any values, a caller's input included; different values make different keys.
 
     Text is percent-encoded, everything else is marked by `!`, so that neither a separator inside of a part nor the
     text "None" can make two keys the same. A key that would be too long ends in a hash instead.
@@ -52,33 +53,33 @@ def make_key(*parts: KeyPart) -> str:
     return _bounded(_SEPARATOR.join(_quote(part) for part in parts))
 
 
-def parse_template(template: str) -> tuple[frozenset[str], Callable[[Mapping[str, object]], str]]:
-    """Read a template such as `"profile:{user_id}"`.
-
-    Returns:
-        The names in it, and a function that makes a key of their values, as `make_key()` would.
+def parse_template(template: str, function: Callable[..., object]) -> Callable[..., str]:
+    """Return a function that makes a key of a call's arguments, by a template such as `"profile:{user_id}"`.
 
     Raises:
-        ValueError: A field is more than a name, or two fields have no ":" between them.
+        ValueError: A field is not the name of a parameter, or two fields have no ":" between them.
     """
+    signature = inspect.signature(function)
     literals: list[str] = []
     names: list[str] = []
     for literal, name, spec, conversion in Formatter().parse(template):
         literals.append(literal)
         if name is None:
             continue
-        if not name.isidentifier() or spec or conversion:
+        if name not in signature.parameters or spec or conversion:
             raise ValueError(f"a field of a key template is the name of a parameter and nothing else, not {name!r}")
         # Only a separator that is quoted inside of values keeps ("a", "b-c") and ("a-b", "c") apart.
         if names and _SEPARATOR not in literal:
             raise ValueError("two fields of a key template need a ':' between them")
         names.append(name)
 
-    def make(values: Mapping[str, object]) -> str:
-        quoted = [_quote(values[name]) for name in names]
+    def make(*args: object, **kwargs: object) -> str:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        quoted = [_quote(bound.arguments[name]) for name in names]
         return _bounded("".join(text + part for text, part in zip(literals, [*quoted, ""], strict=False)))
 
-    return frozenset(names), make
+    return make
 
 
 def _quote(part: object) -> str:

@@ -2,25 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from app.core.exceptions import CacheException
 
 T = TypeVar("T")
-
-
-class _Flight(Generic[T]):
-    """Work under way: who does it, and what came of it. With neither result nor error, its leader was cancelled."""
-
-    __slots__ = ("done", "error", "leader", "result", "traceback")
-
-    def __init__(self, leader: "asyncio.Task[object] | None") -> None:
-        self.leader = leader
-        self.done = asyncio.Event()
-        self.result: tuple[T] | None = None
-        self.error: Exception | None = None
-        self.traceback: TracebackType | None = None
 
 
 class SingleFlight(Generic[T]):
@@ -34,52 +20,45 @@ class SingleFlight(Generic[T]):
     """
 
     def __init__(self) -> None:
-        # By loop, too: an event can wake nobody on another thread's loop.
-        self._flights: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Flight[T]] = {}
+        # By loop, too: a future can wake nobody on another thread's loop.
+        self._flights: dict[tuple[object, Hashable], tuple[asyncio.Future[T], asyncio.Task[object] | None]] = {}
 
     async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of the work for this key, done by this caller or by another.
+        """Return the result of the work for this key, done by this caller or by another.
 
         Raises:
             CacheException: The work for a key asks for the same key, and would wait for itself.
-            Exception: Whatever the work raised.
+            Exception: The error of the work.
         """
-        place = (asyncio.get_running_loop(), key)
-        me = asyncio.current_task()
-        while (flight := self._flights.get(place)) is not None:
-            if flight.leader is me:
-                raise CacheException("What is loaded for a cache key asks for the same key: it would wait for itself.")
-            await flight.done.wait()
-            if flight.result is not None:
-                return flight.result[0]
-            if flight.error is not None:
-                # Its own traceback each time: it would otherwise grow by every caller who raises it.
-                raise flight.error.with_traceback(flight.traceback)
-        flight = self._flights[place] = _Flight(me)
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+        place = (loop, key)
+        while place in self._flights:
+            flight, leader = self._flights[place]
+            if leader is me:
+                raise CacheException("The work for a cache key asks for the same key: it would wait for itself.")
+            await asyncio.wait([flight])  # and not the flight itself, which the first to be cancelled would cancel
+            if not flight.cancelled():
+                return flight.result()
+        flight = loop.create_future()
+        self._flights[place] = (flight, me)
         try:
-            result = await work()
-        except Exception as err:
-            flight.error, flight.traceback = err, err.__traceback__
-            raise
-        else:
-            flight.result = (result,)
-            return result
+            flight.set_result(await work())
+        except Exception as err:  # noqa: BLE001 — raised below, and in all who wait
+            flight.set_exception(err)
         finally:
-            if self._flights.get(place) is flight:
+            # Its leader was cancelled, if it is not done.
+            flight.cancel()
+            if self._flights.get(place) == (flight, me):
                 del self._flights[place]
-            flight.done.set()
+        return flight.result()
 
     def leads(self, key: Hashable) -> bool:
-        """Whether the calling task does the work for this key, and nobody has called `forget()` since it began."""
-        flight = self._flights.get((asyncio.get_running_loop(), key))
-        return flight is not None and flight.leader is asyncio.current_task()
+        """Return True if the calling task does the work for this key and no `forget()` has come since it began."""
+        _, leader = self._flights.get((asyncio.get_running_loop(), key), (None, None))
+        return leader is not None and leader is asyncio.current_task()
 
-    def forget(self, key: Hashable) -> None:
-        """Let the next caller begin anew. Those who wait already get what they wait for."""
-        self._flights.pop((asyncio.get_running_loop(), key), None)
-
-    def forget_all(self) -> None:
-        """`forget()` every key of this event loop."""
+    def forget(self, key: Hashable = None) -> None:
+        """Let the next caller begin anew, for this key or for all. Those who wait get what they wait for."""
         loop = asyncio.get_running_loop()
-        for place in [place for place in self._flights.copy() if place[0] is loop]:
+        for place in [(loop, key)] if key is not None else [place for place in self._flights if place[0] is loop]:
             self._flights.pop(place, None)

@@ -1,26 +1,27 @@
-"""The cache itself: keys checked and prefixed, values as JSON, one load for many misses, and never an error of its own.
+"""The calls on the process's cache: keys checked and prefixed, values as JSON, one load for many misses.
 
-Its backend may be away: reading is then a miss, writing and deleting do nothing, and the loader answers.
+Its backend may be away: reading is then a miss, writing and deleting do nothing, and the loader answers. Without a
+process they raise: a script whose `delete()` went to a cache of its own would leave the real one stale.
 """
 
-import asyncio
-import builtins
-import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from enum import Enum
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast, overload
 
-from app.core.cache.backend import CacheBackend, CacheUnavailableError
-from app.core.cache.codec import Cacheable, Json, decode, encode
+from app.core.cache.codec import Cacheable, Json, decode, encode, model_of
 from app.core.cache.keys import check_key
+from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend
 from app.core.cache.single_flight import SingleFlight
-from app.core.exceptions import CacheException, TimeoutError
+from app.core.config import CacheSettings
+from app.core.exceptions import CacheException
 from app.core.logging import get_logger
+from app.core.process import get_object
 
 T = TypeVar("T", bound=Cacheable)
+M = TypeVar("M")
 D = TypeVar("D")
-R = TypeVar("R")
 
 # Longer is not caching but storing; and milliseconds beyond it do not fit everywhere.
 MAX_TTL_SECONDS: Final = 366 * 24 * 3600
@@ -28,208 +29,171 @@ MAX_TTL_SECONDS: Final = 366 * 24 * 3600
 logger = get_logger(__name__)
 
 
-class Missing(Enum):
-    """The type of `MISS`."""
-
-    MISS = "miss"
-
-
-# What to pass as `default` where None is a value: `if await cache.get(key, cache.MISS) is cache.MISS`.
-MISS: Final = Missing.MISS
-
-
+@dataclass(frozen=True, kw_only=True)
 class Cache:
-    """Values by key, each for a time.
+    """One for all requests of a process.
 
-    One object serves all requests of a process. With the backend in memory nothing is shared between processes; with
-    one that is shared, values are, while concurrent misses are brought together per process and event loop.
-
-    Args:
-        backend: Where values are kept.
-        namespace: Put in front of every key. Applications and releases that must not read each other's values have
+    Attributes:
+        backend: The place where values are kept. With one that is shared, processes share values, while concurrent
+            misses are brought together per process and event loop.
+        namespace: In front of every key. Applications and releases that must not read each other's values have
             different ones.
         default_ttl: Seconds a value is kept unless a call says otherwise.
         ttl_jitter: Each time is shortened by a random part of at most this much (0 to 1), so that values that were
             stored together do not expire together. Never lengthened.
         max_value_bytes: The largest value that is kept, as JSON.
-        load_timeout: Seconds a loader may take unless a call says otherwise.
     """
 
-    def __init__(
-        self,
-        backend: CacheBackend,
-        *,
-        namespace: str,
-        default_ttl: float,
-        ttl_jitter: float,
-        max_value_bytes: int,
-        load_timeout: float,
-    ) -> None:
-        self._backend = backend
-        self._namespace = namespace
-        self._default_ttl = default_ttl
-        self._ttl_jitter = ttl_jitter
-        self._max_value_bytes = max_value_bytes
-        self._load_timeout = load_timeout
-        self._flights: SingleFlight[bytes] = SingleFlight()
-        self._available = True
+    backend: CacheBackend
+    namespace: str
+    default_ttl: float
+    ttl_jitter: float
+    max_value_bytes: int
+    flights: SingleFlight[bytes] = field(default_factory=SingleFlight)
 
-    @overload
-    async def get(self, key: str) -> Json: ...
-    @overload
-    async def get(self, key: str, default: D) -> Json | D: ...
-    async def get(self, key: str, default: object = None) -> object:
-        """A fresh copy of the value, or `default` if there is none; pass `MISS` where a cached None matters.
-
-        Raises:
-            CacheException: The key breaks a rule of `check_key()`.
-        """
-        data, value = await self._read(self._name(key))
-        return default if data is None else value
-
-    async def set(self, key: str, value: Cacheable, *, ttl: float | None = None) -> None:
-        """Keep a value.
-
-        Args:
-            key: At most 512 characters.
-            value: Plain JSON: dicts with strings as keys, lists, strings, numbers, booleans, None.
-            ttl: Seconds.
-
-        Raises:
-            CacheException: The key, the value, its size or the time breaks a rule.
-        """
-        name, lifetime, data = self._name(key), self._lifetime(ttl), encode(value)
-        if len(data) > self._max_value_bytes:
-            raise CacheException(
-                f"A value of {len(data)} bytes cannot be cached: the limit is {self._max_value_bytes} "
-                "(CACHE_MAX_VALUE_BYTES)."
-            )
-        # A load that began earlier would overwrite this with something older.
-        self._flights.forget(name)
-        await self._write(name, data, lifetime)
-
-    async def delete(self, key: str) -> None:
-        """Forget a value. Call it after the commit: before it, the old value may be loaded and kept again.
-
-        A load of this process and loop that is under way is not stored. With a backend that is away the old value
-        may live on until its time is over.
-
-        Raises:
-            CacheException: The key breaks a rule.
-        """
-        await self.delete_many((key,))
-
-    async def delete_many(self, keys: Iterable[str]) -> None:
-        """Forget several values at once; see `delete()`.
-
-        Raises:
-            CacheException: One of the keys breaks a rule; nothing is deleted then.
-        """
-        names = [self._name(key) for key in keys]
-        for name in names:
-            self._flights.forget(name)
-        if names:
-            await self._attempt(self._backend.delete(names), None)
-
-    async def get_or_set(
-        self,
-        key: str,
-        loader: Callable[[], Awaitable[T]],
-        *,
-        ttl: float | None = None,
-        load_timeout: float | None = None,
-    ) -> T:
-        """The cached value; else what the loader returns, which is kept.
-
-        However many ask for a key at the same time, one loader runs: the first one's, in its own task. Its error
-        goes to all of them, nothing is kept, and the next call loads anew. When its caller is cancelled, the loader
-        of the next in line runs. Everybody gets a copy of their own, the first one included. A value over the size
-        limit is returned but not kept, and logged.
-
-        Args:
-            key: At most 512 characters.
-            loader: Returns plain JSON; see `set()`. None is a value and is kept.
-            ttl: Seconds the value is kept.
-            load_timeout: Seconds the loader may take. A loader that hangs would otherwise block its key for good.
-
-        Raises:
-            CacheException: The key, the value or the time breaks a rule, or the loader asks for its own key.
-            TimeoutError: The loader took too long.
-            Exception: Whatever the loader raised.
-        """
-        name, lifetime = self._name(key), self._lifetime(ttl)
-        limit = self._load_timeout if load_timeout is None else load_timeout
-        mine: list[Json] = []
-
-        async def work() -> bytes:
-            data, value = await self._read(name)
-            if data is None:
-                data = encode(await _limited(loader, limit))
-                await self._keep(name, data, lifetime)
-                value = decode(data)
-            mine.append(value)
-            return data
-
-        data = await self._flights.run(name, work)
-        return cast("T", mine[0] if mine else decode(data))
-
-    async def clear(self) -> None:
-        """Forget everything in this cache's namespace."""
-        self._flights.forget_all()
-        await self._attempt(self._backend.clear(self._namespace), None)
-
-    async def close(self) -> None:
-        """Close the backend."""
-        await self._backend.close()
-
-    def _name(self, key: str) -> str:
-        return self._namespace + check_key(key)
-
-    def _lifetime(self, ttl: float | None) -> float:
-        lifetime = self._default_ttl if ttl is None else ttl
-        if not 0 < lifetime <= MAX_TTL_SECONDS or math.isnan(lifetime):
+    def lifetime(self, ttl: float | None) -> float:
+        """Return the seconds that a value is kept, jitter included; CacheException for a time out of range."""
+        lifetime = self.default_ttl if ttl is None else ttl
+        if not 0 < lifetime <= MAX_TTL_SECONDS:
             raise CacheException(f"A value is cached for more than 0 and at most {MAX_TTL_SECONDS} seconds.")
-        return lifetime * (1 - self._ttl_jitter * random.random())  # noqa: S311 — nobody gains by guessing it
+        return lifetime * (1 - self.ttl_jitter * random.random())  # noqa: S311 — nobody gains by guessing it
 
-    async def _read(self, name: str) -> tuple[bytes | None, Json]:
-        data = await self._attempt(self._backend.get(name), None)
-        if data is None:
-            return None, None
-        try:
-            return data, decode(data)
-        except ValueError:
-            logger.warning("a cached value is not JSON and counts as missing", key=name)
-            return None, None
-
-    async def _keep(self, name: str, data: bytes, lifetime: float) -> None:
-        if len(data) > self._max_value_bytes:
-            logger.warning("a value is too large to be cached", key=name, bytes=len(data), limit=self._max_value_bytes)
-        elif self._flights.leads(name):
-            await self._write(name, data, lifetime)
-
-    async def _write(self, name: str, data: bytes, lifetime: float) -> None:
-        await self._attempt(self._backend.set(name, data, ttl=lifetime), None)
-
-    async def _attempt(self, call: Awaitable[R], otherwise: R) -> R:
-        """What the backend answers, or `otherwise`. The log has a line per outage, not one per request."""
-        try:
-            result = await call
-        except CacheUnavailableError as err:
-            if self._available:
-                logger.warning("the cache is unavailable", reason=str(err.__cause__ or err))
-            self._available = False
-            return otherwise
-        if not self._available:
-            logger.info("the cache is available again")
-        self._available = True
-        return result
+    async def read(self, name: str, model: type[object] | None) -> tuple[bytes, object] | None:
+        """Return what is kept under a name, as it is stored and as it is handed out; None for a miss."""
+        with suppress(CacheUnavailableError):
+            data = await self.backend.get(name)
+            try:
+                return None if data is None else (data, decode(data, model))
+            except (ValueError, RecursionError):
+                logger.warning("a cached value is of another shape and counts as missing", key=name)
+        return None
 
 
-async def _limited(loader: Callable[[], Awaitable[T]], seconds: float) -> T:
-    try:
-        async with asyncio.timeout(seconds) as scope:
-            return await loader()
-    except builtins.TimeoutError:
-        if not scope.expired():
-            raise
-        raise TimeoutError("Loading a value for the cache took too long.", details={"seconds": seconds}) from None
+def make_cache(settings: CacheSettings, *, application_name: str, backend: CacheBackend | None = None) -> Cache:
+    """Return a cache of the settings, in memory unless a backend is given.
+
+    The application's name is in front of every key unless the settings name a prefix.
+    """
+    return Cache(
+        backend=backend or MemoryBackend(max_entries=settings.max_entries, max_bytes=settings.max_memory_bytes),
+        namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
+        default_ttl=settings.default_ttl_seconds,
+        ttl_jitter=settings.ttl_jitter,
+        max_value_bytes=settings.max_value_bytes,
+    )
+
+
+@overload
+async def get(key: str, default: D = ...) -> Json | D: ...
+@overload
+async def get(key: str, *, model: type[M]) -> M | None: ...
+async def get(key: str, default: object = None, *, model: type[object] | None = None) -> object:
+    """Return a fresh copy of the value, or `default` if there is none.
+
+    Args:
+        key: 1 to 512 characters; `make_key()` makes one of any text.
+        default: Returned for a miss; give one where a cached None matters.
+        model: The type to read the value as, such as a Pydantic model, UUID, datetime or Decimal; plain JSON unless
+            given. A value that does not fit it is a miss.
+
+    Raises:
+        CacheException: The key breaks its rule.
+        ConfigurationError: This process has no cache; any call here raises it.
+    """
+    cache = get_object(Cache)
+    found = await cache.read(cache.namespace + check_key(key), model)
+    return default if found is None else found[1]
+
+
+async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
+    """Keep a value.
+
+    Args:
+        key: See `get()`.
+        value: Plain JSON (dicts with strings as keys, lists, strings, numbers, booleans, None); or a Pydantic model,
+            UUID, datetime or Decimal, which `get()` reads back with `model`.
+        ttl: Seconds.
+
+    Raises:
+        CacheException: The key, the value, its size or the time breaks a rule.
+    """
+    cache = get_object(Cache)
+    name, lifetime, (data, _) = cache.namespace + check_key(key), cache.lifetime(ttl), encode(value, model_of(value))
+    if len(data) > cache.max_value_bytes:
+        raise CacheException(
+            f"A value of {len(data)} bytes cannot be cached: the limit is {cache.max_value_bytes} "
+            "(CACHE_MAX_VALUE_BYTES)."
+        )
+    # A load that began earlier would overwrite this with something older.
+    cache.flights.forget(name)
+    with suppress(CacheUnavailableError):
+        await cache.backend.set(name, data, ttl=lifetime)
+
+
+async def delete(key: str) -> None:
+    """Forget a value; see `delete_many()`."""
+    await delete_many((key,))
+
+
+async def delete_many(keys: Iterable[str]) -> None:
+    """Forget values. Call it after the commit: before it, the old value may be loaded and kept again.
+
+    A load of this process and loop that is under way is not stored.
+
+    Raises:
+        CacheException: One of the keys breaks its rule; nothing is deleted then.
+    """
+    cache = get_object(Cache)
+    names = [cache.namespace + check_key(key) for key in keys]
+    for name in names:
+        cache.flights.forget(name)
+    if names:
+        with suppress(CacheUnavailableError):
+            await cache.backend.delete(names)
+
+
+async def get_or_set(
+    key: str, loader: Callable[[], Awaitable[T]], *, ttl: float | None = None, model: type[T] | None = None
+) -> T:
+    """Return the cached value; else what the loader returns, which is kept.
+
+    However many ask for a key at the same time, one loader runs: the first one's, in its own task. Its error goes to
+    all of them, nothing is kept, and the next call loads anew. When its caller is cancelled, the loader of the next in
+    line runs. Each caller gets a copy, the first one included. A value over the size limit is returned but not kept.
+
+    Args:
+        key: See `get()`.
+        loader: Returns plain JSON, or the model; see `set()`. None is a value and is kept.
+        ttl: Seconds the value is kept.
+        model: The type of the values, where they are not plain JSON; see `get()`.
+
+    Raises:
+        CacheException: The key, the value or the time breaks a rule, or the loader asks for its own key.
+        Exception: The error of the loader.
+    """
+    cache = get_object(Cache)
+    name, lifetime = cache.namespace + check_key(key), cache.lifetime(ttl)
+    mine: list[object] = []
+
+    async def work() -> bytes:
+        found = await cache.read(name, model)
+        if found is None:
+            found = encode(await loader(), model)
+            if len(found[0]) > cache.max_value_bytes:
+                logger.warning("a value is too large to be cached", key=name, bytes=len(found[0]))
+            elif cache.flights.leads(name):
+                with suppress(CacheUnavailableError):
+                    await cache.backend.set(name, found[0], ttl=lifetime)
+        mine.append(found[1])
+        return found[0]
+
+    data = await cache.flights.run(name, work)
+    return cast("T", mine[0] if mine else decode(data, model))
+
+
+async def clear() -> None:
+    """Forget all values in this application's namespace."""
+    cache = get_object(Cache)
+    cache.flights.forget()
+    with suppress(CacheUnavailableError):
+        await cache.backend.clear(cache.namespace)

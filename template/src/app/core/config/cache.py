@@ -33,12 +33,6 @@ class CacheSettings(SettingsSection):
     max_value_bytes: int = Field(
         default=1_048_576, ge=1, le=536_870_912, description="The largest value that is kept, as JSON."
     )
-    load_timeout_seconds: float = Field(
-        default=30,
-        gt=0,
-        le=3600,
-        description="How long loading a value may take unless the code says otherwise, while others wait for it.",
-    )
     key_prefix: str | None = Field(
         default=None,
         pattern=_KEY_TEXT,

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 import pytest
 
-from app.core.cache import Cache
+from app.core.cache import MemoryBackend
 from app.core.config import ApplicationSettings
 from app.wiring import DISTRIBUTION
 from tests.integration.api.sentry.applications import EXPECTED, reporting
@@ -141,11 +141,11 @@ async def test_traces_stay_here_unless_asked_for(settings: ApplicationSettings) 
 
 
 async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: Cache) -> None:
+    async def fail(_: MemoryBackend) -> None:
         raise OSError("the cache would not close")
 
     # It is the first that is opened after the reporting begins, so that nothing is left to be closed then.
-    monkeypatch.setattr(Cache, "close", fail)
+    monkeypatch.setattr(MemoryBackend, "close", fail)
     async with sentry_server() as sentry:
         with pytest.raises(OSError, match="would not close"):
             async with reporting(settings, sentry.url):

@@ -1,24 +1,21 @@
-"""Caches to test on, and a backend that fails or lingers on demand."""
+"""Caches to test on, and a backend that is away or lingers on demand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from app.core.cache import Cache, CacheBackend, CacheUnavailableError, MemoryBackend
+from app.core.process import open_process
 
 
-def make_cache(backend: CacheBackend | None = None, **arguments: Any) -> Cache:
-    return Cache(
-        backend or make_memory(),
-        **{
-            "namespace": "tests:1:",
-            "default_ttl": 60,
-            "ttl_jitter": 0.0,
-            "max_value_bytes": 1000,
-            "load_timeout": 5,
-            **arguments,
-        },
-    )
+@asynccontextmanager
+async def caching(backend: CacheBackend | None = None, **changes: Any) -> AsyncIterator[None]:
+    """Have `app.core.cache` lead to a cache of the test's own."""
+    usual = {"namespace": "tests:1:", "default_ttl": 60, "ttl_jitter": 0.0, "max_value_bytes": 1000}
+    async with open_process() as process:
+        process.add(Cache(**{"backend": backend or make_memory(), **usual, **changes}))
+        yield
 
 
 def make_memory() -> MemoryBackend:
@@ -32,11 +29,9 @@ class UnsteadyBackend(MemoryBackend):
         super().__init__(max_entries=1000, max_bytes=1_000_000)
         self.away = False
         self.kept: dict[str, tuple[bytes, float]] = {}
-        self.reads = 0
-        self.failures = 0
+        self.calls = 0
 
     async def get(self, key: str) -> bytes | None:
-        self.reads += 1
         await self._travel()
         return await super().get(key)
 
@@ -54,7 +49,7 @@ class UnsteadyBackend(MemoryBackend):
         await super().clear(prefix)
 
     async def _travel(self) -> None:
+        self.calls += 1
         await asyncio.sleep(0)
         if self.away:
-            self.failures += 1
             raise CacheUnavailableError("no answer") from ConnectionRefusedError("refused")

@@ -1,24 +1,26 @@
-"""Many misses at once: one load, whatever becomes of it."""
+"""`get_or_set()` with many misses at once: one load, whatever becomes of it."""
 
 import asyncio
-import builtins
 import threading
 import traceback
 from contextvars import ContextVar
 
 import pytest
 
-from app.core.cache import MISS, Cache
-from app.core.exceptions import CacheException, ResourceNotFoundError, TimeoutError
-from tests.unit.core.cache.stores import UnsteadyBackend, make_cache
+from app.core import cache
+from app.core.exceptions import CacheException, ResourceNotFoundError
+from tests.unit.core.cache.conftest import OpenCache
+from tests.unit.core.cache.stores import UnsteadyBackend
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("open_cache")]
+
+MISS = object()
 
 
 class Loader:
     """Counts, waits until it may go on, and then answers or raises."""
 
-    def __init__(self, *, name: str = "load", open_: bool = False, error: BaseException | None = None) -> None:
+    def __init__(self, *, name: str = "load", open_: bool = False, error: Exception | None = None) -> None:
         self.name = name
         self.calls = 0
         self.cancelled = 0
@@ -40,32 +42,32 @@ class Loader:
         return f"{self.name} {number}"
 
 
-def ask(cache: Cache, loader: Loader) -> asyncio.Task[str]:
-    return asyncio.create_task(cache.get_or_set("a", loader))
-
-
-async def settle() -> None:
+async def ask(loader: Loader, number: int = 1) -> list[asyncio.Task[str]]:
+    """Callers who wait for it now."""
+    callers = [asyncio.create_task(cache.get_or_set("a", loader)) for _ in range(number)]
     for _ in range(20):
         await asyncio.sleep(0)
+    return callers
 
 
 @pytest.mark.parametrize("backend", [None, UnsteadyBackend], ids=["memory", "with a way to go"])
-async def test_a_thousand_misses_load_once(backend: type[UnsteadyBackend] | None) -> None:
-    cache, loader = make_cache(backend() if backend else None), Loader()
-    callers = [ask(cache, loader) for _ in range(1000)]
-    await settle()
+async def test_a_thousand_misses_load_once(backend: type[UnsteadyBackend] | None, open_cache: OpenCache) -> None:
+    await open_cache(backend() if backend else None)
+    loader = Loader()
+    callers = await ask(loader, 1000)
     loader.gate.set()
 
     assert set(await asyncio.gather(*callers)) == {"load 1"}
-    assert loader.calls == 1
     assert await cache.get_or_set("a", loader) == "load 1"
+    assert loader.calls == 1
 
 
-async def test_callers_who_come_while_it_is_being_stored_do_not_load_again() -> None:
-    cache, loader = make_cache(UnsteadyBackend()), Loader(open_=True)
+async def test_callers_who_come_while_a_load_is_being_stored_do_not_load_again(open_cache: OpenCache) -> None:
+    await open_cache(UnsteadyBackend())
+    loader = Loader(open_=True)
     callers = []
     for _ in range(200):
-        callers.append(ask(cache, loader))
+        callers.append(asyncio.create_task(cache.get_or_set("a", loader)))
         await asyncio.sleep(0)
 
     assert set(await asyncio.gather(*callers)) == {"load 1"}
@@ -73,46 +75,33 @@ async def test_callers_who_come_while_it_is_being_stored_do_not_load_again() -> 
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
-    cache, slow = make_cache(), Loader()
-    waiting = ask(cache, slow)
-    await settle()
+    slow = Loader()
+    waiting = await ask(slow)
 
     assert await cache.get_or_set("b", Loader(open_=True)) == "load 1"
     slow.gate.set()
-    await waiting
+    await asyncio.gather(*waiting)
 
 
-async def test_all_get_the_error_nothing_is_kept_and_the_next_call_tries_again() -> None:
-    cache, failing = make_cache(), Loader(error=ResourceNotFoundError("Item", 7))
-    callers = [ask(cache, failing) for _ in range(100)]
-    await settle()
+async def test_a_loaders_error_reaches_all_and_is_not_kept() -> None:
+    failing = Loader(error=ResourceNotFoundError("Item", 7))
+    callers = await ask(failing, 100)
     failing.gate.set()
     answers = await asyncio.gather(*callers, return_exceptions=True)
 
     assert failing.calls == 1
-    assert all(isinstance(answer, ResourceNotFoundError) for answer in answers)
-    assert await cache.get("a", MISS) is MISS
+    last = answers[-1]
+    assert isinstance(last, ResourceNotFoundError)
+    assert all(answer is last for answer in answers)
+    assert len(traceback.extract_tb(last.__traceback__)) < 20, "it does not grow by every caller"
     assert await cache.get_or_set("a", Loader(open_=True)) == "load 1"
 
 
-async def test_an_error_shared_by_many_keeps_a_short_traceback() -> None:
-    cache, failing = make_cache(), Loader(error=ValueError("no"))
-    callers = [ask(cache, failing) for _ in range(100)]
-    await settle()
-    failing.gate.set()
-    answers = await asyncio.gather(*callers, return_exceptions=True)
-
-    last = answers[-1]
-    assert isinstance(last, ValueError)
-    assert len(traceback.extract_tb(last.__traceback__)) < 20
-
-
 async def test_when_the_first_caller_is_cancelled_the_others_get_a_value() -> None:
-    cache, loader = make_cache(), Loader()
-    first, *others = [ask(cache, loader) for _ in range(50)]
-    await settle()
+    loader = Loader()
+    first, *others = await ask(loader, 50)
     first.cancel()
-    await settle()
+    others += await ask(loader)
     assert (loader.calls, loader.cancelled) == (2, 1), "the loader of the next in line runs"
     loader.gate.set()
 
@@ -122,35 +111,32 @@ async def test_when_the_first_caller_is_cancelled_the_others_get_a_value() -> No
     assert await cache.get("a") == "load 2"
 
 
-async def test_a_caller_who_waits_and_is_cancelled_takes_nobody_along() -> None:
-    cache, loader = make_cache(), Loader()
-    first, second, third = [ask(cache, loader) for _ in range(3)]
-    await settle()
+async def test_when_a_waiting_caller_is_cancelled_the_others_get_a_value() -> None:
+    loader = Loader()
+    first, second, third = await ask(loader, 3)
     second.cancel()
-    await settle()
+    await asyncio.sleep(0)
     loader.gate.set()
 
     assert set(await asyncio.gather(first, third)) == {"load 1"}
     assert (loader.calls, loader.cancelled) == (1, 0)
 
 
-async def test_when_all_are_cancelled_nothing_goes_on_and_the_next_call_begins_anew() -> None:
-    cache, loader = make_cache(), Loader()
-    callers = [ask(cache, loader) for _ in range(5)]
-    await settle()
+async def test_when_all_callers_are_cancelled_no_task_goes_on() -> None:
+    callers = await ask(Loader(), 5)
     before = asyncio.all_tasks() - set(callers)
     for caller in callers:
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
 
-    assert asyncio.all_tasks() == before, "no task outlives its caller"
+    assert asyncio.all_tasks() == before
     assert await cache.get("a", MISS) is MISS
     assert await cache.get_or_set("a", Loader(open_=True)) == "load 1"
 
 
-async def test_a_loader_runs_with_the_means_of_its_own_caller() -> None:
+async def test_a_loader_runs_in_the_context_of_its_own_caller() -> None:
     identity: ContextVar[str] = ContextVar("identity")
-    cache, blocked = make_cache(), Loader()
+    blocked = Loader()
 
     async def request(name: str) -> str:
         identity.set(name)
@@ -162,38 +148,15 @@ async def test_a_loader_runs_with_the_means_of_its_own_caller() -> None:
         return await cache.get_or_set("a", load)
 
     first, second = asyncio.create_task(request("first")), asyncio.create_task(request("second"))
-    await settle()
+    await ask(blocked, 0)
     first.cancel()
-    await settle()
+    await ask(blocked, 0)
     blocked.gate.set()
 
     assert await second == "second", "the first one's session would be closed by now"
 
 
-async def test_a_loader_that_hangs_is_ended_for_all_and_blocks_its_key_no_longer() -> None:
-    cache, hanging = make_cache(load_timeout=0.05), Loader()
-    async with asyncio.timeout(5):
-        answers = await asyncio.gather(*(ask(cache, hanging) for _ in range(10)), return_exceptions=True)
-
-    assert all(isinstance(answer, TimeoutError) for answer in answers)
-    assert (hanging.calls, hanging.cancelled) == (1, 1)
-    assert await cache.get_or_set("a", Loader(open_=True), load_timeout=5) == "load 1"
-
-
-async def test_a_timeout_of_the_loaders_own_is_not_mistaken_for_the_caches() -> None:
-    async def load() -> str:
-        async with asyncio.timeout(0.01):
-            await asyncio.sleep(5)
-        return ""
-
-    with pytest.raises(builtins.TimeoutError) as caught:
-        await make_cache().get_or_set("a", load)
-    assert not isinstance(caught.value, TimeoutError)
-
-
-async def test_a_loader_that_asks_for_its_own_key_is_told_so() -> None:
-    cache = make_cache()
-
+async def test_a_loader_that_asks_for_its_own_key_is_refused() -> None:
     async def load() -> str:
         return await cache.get_or_set("a", load)
 
@@ -204,9 +167,8 @@ async def test_a_loader_that_asks_for_its_own_key_is_told_so() -> None:
 
 @pytest.mark.parametrize("change", ["delete", "delete_many", "clear", "set"])
 async def test_a_load_that_began_before_a_change_does_not_undo_it(change: str) -> None:
-    cache, old = make_cache(), Loader()
-    early = ask(cache, old)
-    await settle()
+    old, new = Loader(), Loader(name="new")
+    (early,) = await ask(old)
     if change == "delete":
         await cache.delete("a")
     elif change == "delete_many":
@@ -215,18 +177,19 @@ async def test_a_load_that_began_before_a_change_does_not_undo_it(change: str) -
         await cache.clear()
     else:
         await cache.set("a", "set 1")
-    new = Loader(name="new", open_=True)
-    late = await cache.get_or_set("a", new)
+    late = await ask(new)
     old.gate.set()
-
     assert await early == "load 1", "it was asked for before the change"
-    assert late == await cache.get("a") == ("set 1" if change == "set" else "new 1")
+    late += await ask(new)
+    new.gate.set()
+
+    expected = "set 1" if change == "set" else "new 1"
+    assert {*await asyncio.gather(*late), await cache.get("a")} == {expected}
 
 
 async def test_a_load_that_began_before_a_deletion_is_not_kept_when_nobody_asks_meanwhile() -> None:
-    cache, old = make_cache(), Loader()
-    early = ask(cache, old)
-    await settle()
+    old = Loader()
+    (early,) = await ask(old)
     await cache.delete("a")
     old.gate.set()
 
@@ -234,43 +197,17 @@ async def test_a_load_that_began_before_a_deletion_is_not_kept_when_nobody_asks_
     assert await cache.get("a", MISS) is MISS
 
 
-async def test_a_load_that_was_overtaken_does_not_end_the_one_that_overtook_it() -> None:
-    cache, old, new = make_cache(), Loader(), Loader()
-    early = ask(cache, old)
-    await settle()
-    await cache.delete("a")
-    late = ask(cache, new)
-    await settle()
-    old.gate.set()
-    await early
-    later = ask(cache, new)
-    await settle()
-    new.gate.set()
-
-    assert set(await asyncio.gather(late, later)) == {"load 1"}
-    assert new.calls == 1
-
-
-def test_each_event_loop_loads_for_itself_and_none_waits_for_another() -> None:
-    cache = make_cache()
+async def test_each_event_loop_loads_for_itself_and_none_waits_for_another() -> None:
     loads = threading.Barrier(2, timeout=5)
-    values: list[str] = []
 
-    def on_a_loop_of_its_own() -> None:
+    def on_a_loop_of_its_own() -> str:
         async def load() -> str:
             loads.wait()  # passes only when both loops load at the same time
             return "loaded"
 
-        async def run() -> None:
-            values.append(await cache.get_or_set("a", load))
+        async def run() -> str:
+            return await cache.get_or_set("a", load)
 
-        asyncio.run(run())
+        return asyncio.run(run())
 
-    threads = [threading.Thread(target=on_a_loop_of_its_own) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-
-    assert values == ["loaded", "loaded"]
-    assert cache._flights._flights == {}
+    assert await asyncio.gather(*(asyncio.to_thread(on_a_loop_of_its_own) for _ in range(2))) == ["loaded"] * 2

@@ -5,13 +5,14 @@ import time
 
 import pytest
 
-from app.core.cache import MISS, CacheUnavailableError
+from app.core import cache
+from app.core.cache import CacheUnavailableError
 from app.core.redis.breaker import BreakerState
 from app.core.redis.cache_backend import RedisCache
 from app.core.redis.connection import RedisConnection
 from tests.logs import Log
 from tests.servers.redis import RedisServer
-from tests.unit.core.cache.stores import make_cache
+from tests.unit.core.cache.stores import caching
 from tests.unit.core.redis.conftest import Connect
 
 pytestmark = pytest.mark.anyio
@@ -94,33 +95,33 @@ async def test_a_restart_in_the_middle_of_many_calls_costs_values_and_no_errors(
     own_redis: RedisServer, connect: Connect
 ) -> None:
     connection, backend = await open_cache(own_redis, connect, timeout_seconds=0.5)
-    cache = make_cache(backend)
-    stop = asyncio.Event()
+    async with caching(backend):
+        stop = asyncio.Event()
 
-    async def load() -> int:
-        return 7
+        async def load() -> int:
+            return 7
 
-    async def caller(number: int) -> int:
-        calls = 0
-        while not stop.is_set():
-            assert await cache.get_or_set(f"{number}-{calls % 5}", load) == 7
-            calls += 1
-            await asyncio.sleep(0)
-        return calls
+        async def caller(number: int) -> int:
+            calls = 0
+            while not stop.is_set():
+                assert await cache.get_or_set(f"{number}-{calls % 5}", load) == 7
+                calls += 1
+                await asyncio.sleep(0)
+            return calls
 
-    async with asyncio.TaskGroup() as group:
-        callers = [group.create_task(caller(number)) for number in range(8)]
-        await asyncio.sleep(0.1)
-        own_redis.stop()
-        await asyncio.sleep(0.1)
-        own_redis.start()
-        await until_back(connection)
-        await asyncio.sleep(0.1)
-        stop.set()
+        async with asyncio.TaskGroup() as group:
+            callers = [group.create_task(caller(number)) for number in range(8)]
+            await asyncio.sleep(0.1)
+            own_redis.stop()
+            await asyncio.sleep(0.1)
+            own_redis.start()
+            await until_back(connection)
+            await asyncio.sleep(0.1)
+            stop.set()
 
-    assert min(each.result() for each in callers) > 20
-    await cache.set("a", 1)
-    assert await cache.get("a") == 1
+        assert min(each.result() for each in callers) > 20
+        await cache.set("a", 1)
+        assert await cache.get("a") == 1
 
 
 async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
@@ -194,26 +195,26 @@ async def test_whoever_stops_waiting_leaves_nobody_his_answer(own_redis: RedisSe
 
 async def test_with_the_cache_above_it_nobody_sees_an_error(own_redis: RedisServer, connect: Connect) -> None:
     connection, backend = await open_cache(own_redis, connect)
-    cache = make_cache(backend)
-    await cache.set("a", 1)
-    loads = 0
+    async with caching(backend):
+        await cache.set("a", 1)
+        loads = 0
 
-    async def load() -> str:
-        nonlocal loads
-        loads += 1
-        await asyncio.sleep(0.01)
-        return "loaded"
+        async def load() -> str:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0.01)
+            return "loaded"
 
-    own_redis.freeze()
-    assert await cache.get("a", MISS) is MISS
-    assert await asyncio.gather(*(cache.get_or_set("b", load) for _ in range(100))) == ["loaded"] * 100
-    assert loads == 1, "of many misses in a process one loads, with Redis or without"
-    await cache.set("a", 2)
-    await cache.delete("a")
-    await cache.clear()
+        own_redis.freeze()
+        assert await cache.get("a") is None
+        assert await asyncio.gather(*(cache.get_or_set("b", load) for _ in range(100))) == ["loaded"] * 100
+        assert loads == 1, "of many misses in a process one loads, with Redis or without"
+        await cache.set("a", 2)
+        await cache.delete("a")
+        await cache.clear()
 
-    own_redis.thaw()
-    await until_back(connection)
-    assert await cache.get("a", MISS) is MISS
-    assert await cache.get_or_set("b", load) == "loaded"
-    assert await cache.get("b") == "loaded"
+        own_redis.thaw()
+        await until_back(connection)
+        assert await cache.get("a") is None
+        assert await cache.get_or_set("b", load) == "loaded"
+        assert await cache.get("b") == "loaded"
