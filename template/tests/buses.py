@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.core.events import BaseEvent, EventBus, EventBusStats
 
 
-@dataclass(frozen=True, kw_only=True)
 class Counted(BaseEvent):
     type: ClassVar[str] = "counted"
     number: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class CountedTwice(Counted):
     type: ClassVar[str] = "counted.twice"
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.anyio
 notes = APIRouter(prefix="/notes")
 
 
-@dataclass(frozen=True, kw_only=True)
 class NoteWritten(BaseEvent):
     type: ClassVar[str] = "note.written"
     word: str

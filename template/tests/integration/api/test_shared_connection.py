@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
@@ -25,7 +24,6 @@ COUNT = text("SELECT count(*) FROM users WHERE email LIKE '%@shared.example'")
 router = APIRouter()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arrived(BaseEvent):
     type: ClassVar[str] = "arrived"
     name: str

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.anyio
 POOL_SIZE = 5
 
 
-@dataclass(frozen=True, kw_only=True)
 class Written(BaseEvent):
     type: ClassVar[str] = "word.written"
     word: str

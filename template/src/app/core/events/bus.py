@@ -1,4 +1,4 @@
-"""From publishers to subscribers, within one process and one event loop."""
+"""The bus: from publishers to subscribers, within one process and one event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,26 +34,23 @@ class EventBus:
 
     Args:
         queue_size: How many events may wait for each handler.
-        policy: What happens to an event for whose handler there is no room. Other handlers get it all the same.
-            "reject": it is refused, and `publish` raises. "drop_oldest": the one that has waited longest is dropped.
+        policy: The fate of an event for whose handler there is no room; other handlers get it all the same. "reject":
+            it is refused, and `publish` raises. "drop_oldest": the one that has waited longest is dropped.
         handler_timeout_seconds: How long a handler may take for an event before it is cancelled.
     """
 
     def __init__(
         self, *, queue_size: int = 1000, policy: OverflowPolicy = "reject", handler_timeout_seconds: float = 30
     ) -> None:
-        if queue_size < 1 or handler_timeout_seconds <= 0:
-            raise ValueError("queue_size and handler_timeout_seconds must be greater than 0")
         self._queue_size = queue_size
         self._policy: OverflowPolicy = policy
         self._handler_timeout_seconds = handler_timeout_seconds
         self._state: Literal["new", "running", "draining", "stopped"] = "new"
         self._loop: asyncio.AbstractEventLoop | None = None
+        # Those of higher priority first, then those subscribed first.
         self._subscriptions: list[Subscription] = []
         # Those of unsubscribed handlers whose last delivery may still be under way.
         self._leaving: list[Subscription] = []
-        # What has been found before; forgotten when subscriptions change.
-        self._found: dict[type[BaseEvent], tuple[Subscription, ...]] = {}
         self._stats = EventBusStats()
 
     @property
@@ -85,7 +82,8 @@ class EventBus:
                 stats=self._stats,
             )
         )
-        self._found.clear()
+        # Sorting leaves equals as they are.
+        self._subscriptions.sort(key=lambda each: -each.priority)
         return partial(self.unsubscribe, event_type, handler)
 
     def unsubscribe(self, event_type: type[E], handler: Handler[E]) -> None:
@@ -95,7 +93,6 @@ class EventBus:
         """
         ended = [each for each in self._subscriptions if (each.event_type, each.handler) == (event_type, handler)]
         self._subscriptions = [each for each in self._subscriptions if each not in ended]
-        self._found.clear()
         for each in ended:
             each.close()
         self._leaving = [each for each in (*self._leaving, *ended) if each.task and not each.task.done()]
@@ -130,7 +127,8 @@ class EventBus:
                 "The event bus belongs to another event loop; use asyncio.run_coroutine_threadsafe() from threads."
             )
         self._stats.published += 1
-        refused = [each.name for each in self._subscribers(type(event)) if not each.offer(event)]
+        wanted = [each for each in self._subscriptions if isinstance(event, each.event_type)]
+        refused = [each.name for each in wanted if not each.offer(event)]
         if inside:
             # A handler that publishes in a loop must leave the event loop to others, and to its own timeout.
             await asyncio.sleep(0)
@@ -170,15 +168,6 @@ class EventBus:
             if unwilling:
                 names = [task.get_name() for task in unwilling]
                 logger.error("event handlers ignore their cancellation", event_handlers=names)
-
-    def _subscribers(self, event_type: type[BaseEvent]) -> tuple[Subscription, ...]:
-        """Return those of higher priority first, then those subscribed first."""
-        found = self._found.get(event_type)
-        if found is None:
-            wanted = [each for each in self._subscriptions if issubclass(event_type, each.event_type)]
-            # Sorting leaves equals as they are.
-            found = self._found[event_type] = tuple(sorted(wanted, key=lambda each: -each.priority))
-        return found
 
 
 def get_event_bus() -> EventBus:

@@ -1,4 +1,4 @@
-"""One handler of events: what waits for it, and the task that hands it over."""
+"""One handler of events: the queue of those that wait for it, and the task that hands them over."""
 
 import asyncio
 from collections import deque
@@ -87,7 +87,7 @@ class Subscription:
             if self.policy == "reject":
                 self.stats.rejected += 1
                 return False
-            self._drop(self._waiting.popleft())
+            self._drop_oldest()
         self.stats.pending += 1
         self._waiting.append(event)
         self._wake.set()
@@ -99,11 +99,12 @@ class Subscription:
         """Drop what waits, and end the task: at once, or after the delivery that is under way."""
         self._closed = True
         while self._waiting:
-            self._drop(self._waiting.popleft())
+            self._drop_oldest()
         if self.task is not None and not self.busy:
             self.task.cancel()
 
-    def _drop(self, _event: BaseEvent) -> None:
+    def _drop_oldest(self) -> None:
+        self._waiting.popleft()
         self.stats.pending -= 1
         self.stats.dropped += 1
 

@@ -1,1 +1,1 @@
-"""What happens, as facts that services record: one module per resource."""
+"""Events: facts that services record, one module per resource."""

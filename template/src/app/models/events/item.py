@@ -1,15 +1,13 @@
-"""What happens to items."""
+"""The events of items."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
 from app.core.events import BaseEvent
 
 
-@dataclass(frozen=True, kw_only=True)
 class ItemEvent(BaseEvent):
-    """Something happened to an item. Whoever subscribes to this class gets all of them, in their order.
+    """Something happened to an item. A subscriber to this class gets all of them, in their order.
 
     Attributes:
         item_id: The item's key.
@@ -20,7 +18,6 @@ class ItemEvent(BaseEvent):
     item_id: UUID
 
 
-@dataclass(frozen=True, kw_only=True)
 class ItemCreated(ItemEvent):
     """There is a new item.
 
@@ -32,12 +29,11 @@ class ItemCreated(ItemEvent):
     sku: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class ItemChanged(ItemEvent):
     """An item's content is another one.
 
     Attributes:
-        item_version: Which the change led to.
+        item_version: The version that the change led to.
         changed: The names of the values that were given.
     """
 
@@ -46,7 +42,6 @@ class ItemChanged(ItemEvent):
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class ItemDeleted(ItemEvent):
     """An item is gone."""
 

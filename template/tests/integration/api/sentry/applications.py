@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
 from fastapi import APIRouter
@@ -26,7 +25,6 @@ EXPECTED: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class BellRung(BaseEvent):
     type: ClassVar[str] = "bell.rung"
 
