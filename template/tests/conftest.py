@@ -114,14 +114,14 @@ async def anonymous(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator
 @pytest.fixture(scope="session")
 async def member(app: FastAPI) -> User:
     """A user who is there in every test of this worker."""
-    user, _ = await make_user(app.state.process)
+    user, _ = await make_user()
     return user
 
 
 @pytest.fixture
 async def client(app: FastAPI, member: User, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
     """A client that is logged in, in a session of its own, whose changes vanish with the test."""
-    async with make_client(app, make_tokens(app.state.process, member)) as client:
+    async with make_client(app, make_tokens(member)) as client:
         yield client
 
 
@@ -146,6 +146,6 @@ async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncItera
 @pytest.fixture
 async def scratch_client(app: FastAPI, scratch: AsyncEngine) -> AsyncIterator[AsyncClient]:
     """A client that is logged in, whose changes are committed, to a database that vanishes with the test."""
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as client:
         yield client

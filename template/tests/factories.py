@@ -1,4 +1,4 @@
-"""Making what tests need: only what a test is about is spelt out in it."""
+"""Settings, users and tokens for tests, which name only the values they are about."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from app.api.state import ProcessState
 from app.core.config import ApplicationSettings, AuthSettings, DatabaseSettings, Environment, SecretsSettings
 from app.core.config.secrets import new_key
 from app.core.security import allowed_scopes
 from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.auth import Login, Tokens
 from app.models.schemas.user import UserCreate
+from app.services.authentication import get_authentication
 from app.services.users import create_user
 
 PASSWORD = "correct horse battery staple"
@@ -39,28 +39,26 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
     return ApplicationSettings(**{"environment": Environment.DEVELOPMENT, **others, **given})
 
 
-async def make_user(process: ProcessState, *, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
+async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
     """Create a user and log them in.
 
     Args:
-        process: The application's.
-        scopes: Everything the user may; unless given, what the ordinary role may.
+        scopes: All of the user's scopes; those of the ordinary role unless given.
     """
     address = f"somebody-{next(_numbers)}@example.com"
     new = UserCreate(email=address, password=SecretStr(PASSWORD))
     user = await create_user(
         new,
-        passwords=process.authentication.passwords,
         role=DEFAULT_ROLE if scopes is None else "without-scopes",
         grants=scopes or (),
     )
     login = Login(email=address, password=SecretStr(PASSWORD))
-    return user, await process.authentication.log_in(login, address=f"{address}'s machine")
+    return user, await get_authentication().log_in(login, address=f"{address}'s machine")
 
 
-def make_tokens(process: ProcessState, user: User) -> Tokens:
-    """What a login would give, without the login: an access token is believed without a query."""
-    tokens = process.authentication.tokens
-    scopes = allowed_scopes(process.authentication.roles, user.role, user.scopes)
+def make_tokens(user: User) -> Tokens:
+    """Return tokens as of a login, without the login: an access token is believed without a query."""
+    tokens = get_authentication().tokens
+    scopes = allowed_scopes(get_authentication().roles, user.role, user.scopes)
     access_token = tokens.issue(user_id=user.id, session_id=uuid4(), scopes=scopes)
     return Tokens(access_token=access_token, refresh_token="none", expires_in=tokens.lifetime_seconds)

@@ -1,15 +1,16 @@
 """Registering, logging in and staying logged in, as a client does it."""
 
-import dataclasses
+import copy
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastapi import FastAPI
 from httpx import AsyncClient, Response
 
+from app.services.authentication import get_authentication
 from app.services.guessing import GuessingLimits
+from tests.applications import process_with
 from tests.factories import PASSWORD
 
 AUTH = "/api/v1/auth"
@@ -23,22 +24,19 @@ def unused_email() -> str:
 
 
 @contextmanager
-def with_authentication(app: FastAPI, **changes: Any) -> Iterator[None]:
-    """Change attributes of the application's `Authentication`, such as its roles, for as long as the context lasts."""
-    process = app.state.process
-    authentication = dataclasses.replace(process.authentication, **changes)
-    app.state.process = dataclasses.replace(process, authentication=authentication)
-    try:
+def with_authentication(**changes: Any) -> Iterator[None]:
+    """Change attributes of the process's `Authentication`, such as its roles, for as long as the context lasts."""
+    authentication = copy.copy(get_authentication())
+    vars(authentication).update(changes)
+    with process_with(authentication):
         yield
-    finally:
-        app.state.process = process
 
 
 @contextmanager
-def allowing_guesses(app: FastAPI, attempts: int) -> Iterator[None]:
+def allowing_guesses(attempts: int) -> Iterator[None]:
     """Have AUTH_LOGIN_ATTEMPTS be this number."""
-    limits = GuessingLimits(app.state.process.rate_limits, attempts=attempts, window_seconds=900)
-    with with_authentication(app, guessing=limits):
+    limits = GuessingLimits(get_authentication().limits, attempts=attempts, window_seconds=900)
+    with with_authentication(guessing=limits):
         yield
 
 

@@ -79,7 +79,7 @@ async def measure(url: str, *, enabled: bool) -> dict[str, list[float]]:
     app = create_app(settings)
     address = make_url(url)
     async with app.router.lifespan_context(app):
-        user, tokens = await make_user(app.state.process)
+        user, tokens = await make_user()
         names = [f"series-{number}" for number in range(SERIES)]
         async with unit_of_work() as uow:
             await insert_series(uow.session, user.id, names)

@@ -112,7 +112,6 @@ def steps_of(project: FastAPI) -> list[Step]:
 
     def add(label: str, middleware: Sequence[Any], route: Route, on: Step | None) -> Step:
         app = FastAPI(openapi_url=None, middleware=middleware)
-        app.state.process = project.state.process
         app.add_api_route("/things/{thing_id}", route, response_model=Thing)
         steps.append(Step(label, app, on))
         return steps[-1]

@@ -26,10 +26,11 @@ from uuid import uuid4
 os.environ.update(LOG_FORMAT="json", LOG_LEVEL="INFO")
 
 import uvicorn
-from app import worker
+from app import asgi
 from app.cli import migrations
 from app.cli.settings import command_settings, with_database
 from app.main import create_app
+from app.services.authentication import get_authentication
 from fastapi import FastAPI
 from uvicorn.logging import AccessFormatter
 
@@ -202,7 +203,7 @@ def shares(step: Step, on: Step, floor: Step, way: str) -> list[float]:
 async def run(project: FastAPI, log: TextIO) -> int:
     """Measure and report; 1 when the limit is exceeded, else 0."""
     async with project.router.lifespan_context(project):
-        token = project.state.process.authentication.tokens.issue(
+        token = get_authentication().tokens.issue(
             user_id=uuid4(), session_id=uuid4(), scopes=["users:read"]
         )
         steps = steps_of(project)
@@ -225,7 +226,7 @@ def main() -> int:
             project = create_app(settings)
         # As in each process of `app serve`.
         gc.freeze()
-        gc.set_threshold(worker.GC_THRESHOLD)
+        gc.set_threshold(asgi.GC_THRESHOLD)
         with asyncio.Runner(loop_factory=_uvloop) as runner:
             return runner.run(run(project, log))
 

@@ -25,7 +25,7 @@ ROUNDS = 9
 # Against the floor: CPU until the first success, and memory then.
 LIMITS = {"CPU until the first 200": 1.4, "memory then": 1.3}
 
-PROJECT = "app.worker:create_app"
+PROJECT = "app.asgi:create_app"
 PLAIN = "plain:create_app"
 
 Figures = dict[str, float]

@@ -309,10 +309,10 @@ PARTS = (
     ),
     Promise(
         "what imports make is never searched for garbage",
-        "src/app/worker.py",
+        "src/app/asgi.py",
         "        gc.freeze()\n",
         "",
-        "tests/integration/cli/test_worker.py",
+        "tests/integration/cli/test_asgi.py",
     ),
     Promise(
         "no line waits for a loop that was stopped",

@@ -1,8 +1,10 @@
-"""From settings to a running application; a request walks from here.
+"""The web application, from the settings to its routes.
+
+A request walks from here:
 
     middleware (api/middleware) → route (api/routes) → service (services) → repository (repositories) → model
 
-and back. The unit of work closes around route, service and repository, before the answer is sent; whatever is raised
+and back. The unit of work closes around route, service and repository, before the answer is sent; what is raised
 becomes a problem document in api/errors.py.
 """
 
@@ -23,10 +25,10 @@ from app.wiring import DISTRIBUTION, ROUTERS, TITLE, TRACE_HEADERS, open_service
 
 
 def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
-    """The application. Nothing is connected before its lifespan begins.
+    """Return the application. Nothing is connected before its lifespan begins.
 
     Args:
-        settings: Those of the process unless given, as tests do.
+        settings: The process's own unless given, as tests do.
 
     Raises:
         ConfigurationError: The settings are wrong.
@@ -35,8 +37,8 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
     configure_logging(level=settings.logging.level, json_lines=settings.logging.format is LogFormat.JSON)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as app.state.process:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings):
             yield
 
     app = FastAPI(
@@ -44,7 +46,7 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         version=version(DISTRIBUTION),
         lifespan=lifespan,
         debug=settings.api.debug,
-        # To where? The request's own Host says, and whoever sends it may say anything.
+        # A redirect would lead to the request's own Host, which its sender may choose.
         redirect_slashes=False,
         openapi_url="/openapi.json" if settings.api.docs_enabled else None,
     )

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from app.core.uow import unit_of_work
 from app.models.domain.user import User
 from app.models.schemas.auth import ApiKeyCreate, Login
+from app.services.authentication import get_authentication
 from app.services.users import create_api_key
 from tests.factories import PASSWORD, make_user
 
@@ -52,14 +53,13 @@ class FreshCallers:
         return name, value
 
     async def _credentials(self, kind: Credentials, address: str) -> str:
-        process = self.app.state.process
         if self._user is None:
-            self._user, _ = await make_user(process)
+            self._user, _ = await make_user()
         login = Login(email=self._user.email, password=SecretStr(PASSWORD))
-        tokens = await process.authentication.log_in(login, address=address)
+        tokens = await get_authentication().log_in(login, address=address)
         if kind == "access_token":
             return f"Bearer {tokens.access_token}"
-        caller = await process.authentication.identify(tokens.access_token)
+        caller = await get_authentication().identify(tokens.access_token)
         new = ApiKeyCreate(name="of a generated request", scopes=sorted(caller.scopes))
         async with unit_of_work() as uow:
             return (await create_api_key(uow, caller, new)).key

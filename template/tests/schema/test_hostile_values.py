@@ -92,7 +92,7 @@ class Caller:
 
 @pytest.fixture
 async def caller(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[Caller]:
-    user, tokens = await make_user(app.state.process)
+    user, tokens = await make_user()
     async with make_client(app, tokens) as client:
         yield Caller(app, client, user.email)
 

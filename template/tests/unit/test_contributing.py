@@ -29,6 +29,7 @@ from app.core.events import get_event_bus
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
+from app.services.authentication import get_authentication
 from tests.applications import served
 from tests.buses import until_settled
 from tests.clients import make_client
@@ -95,11 +96,11 @@ async def note_client(
     await transaction.run_sync(table.create)
     service, routes = modules["app.services.notes"], modules["app.api.routes.notes"].router.routes
     before = list(app.router.routes)
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with AsyncExitStack() as stack:
-        roles = app.state.process.authentication.roles
+        roles = get_authentication().roles
         roles = {**roles, DEFAULT_ROLE: [*roles[DEFAULT_ROLE], "notes:read", "notes:write"]}
-        stack.enter_context(with_authentication(app, roles=roles))
+        stack.enter_context(with_authentication(roles=roles))
         stack.callback(app.router.routes.__setitem__, slice(None), before)
         app.router.routes.extend(routes)
         created = modules["app.models.events.note"].NoteCreated
@@ -154,7 +155,7 @@ async def test_the_dictionary_is_asked_with_the_secret_and_once(
 async def test_streams_give_their_connections_back_when_clients_hang_up(
     stream: str, app: FastAPI, scratch: AsyncEngine, modules: dict[str, ModuleType]
 ) -> None:
-    user, tokens = await make_user(app.state.process, scopes=["notes:read"])
+    user, tokens = await make_user(scopes=["notes:read"])
     table = modules["app.models.domain.note"].Note.__table__
     async with scratch.begin() as connection:
         await connection.run_sync(table.create)

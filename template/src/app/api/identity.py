@@ -1,4 +1,4 @@
-"""Who is calling, for routes to ask for: from the credentials alone, and before anything else is done."""
+"""The caller of a route, from the credentials alone, and the limits on callers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
@@ -10,13 +10,12 @@ from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
-from app.api.dependencies import Process
 from app.api.openapi import ACCESS_TOKEN, API_KEY
-from app.api.state import ProcessState
 from app.core import monitor
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
 from app.core.security import Principal, Rate, caller_address
+from app.services.authentication import get_authentication
 from app.services.users import identify_api_key
 
 _SCHEME: Final = "bearer "
@@ -24,14 +23,14 @@ _API_KEY_HEADER: Final = "X-API-Key"
 
 
 class CallerWith(SecurityBase):
-    """A dependency: the caller, whose credentials must have all of these scopes.
+    """Dependency that gives a route its caller, whose credentials must allow all of these scopes.
 
-    An access token is believed without a query; an API key costs one. All of it is one dependency, since FastAPI
-    spends as long on resolving one as this spends on reading a token it has seen before.
+    An access token is believed without a query; an API key costs one. It is one dependency, since FastAPI takes as long
+    to resolve one as this takes to read a token it has seen before.
 
     Args:
         scopes: What the credentials must allow.
-        session: Whether an access token is needed, where a program's key must not do.
+        session: Accept access tokens alone, and no API key.
     """
 
     def __init__(self, *scopes: str, session: bool = False) -> None:
@@ -68,13 +67,12 @@ LoggedIn = Annotated[Principal, Depends(CallerWith(session=True))]
 
 async def _identify(connection: HTTPConnection) -> Principal:
     headers = connection.headers
-    process: ProcessState = connection.app.state["process"]
     authorization = headers.get("Authorization", "")
     if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        return await process.authentication.identify(authorization[len(_SCHEME) :])
+        return await get_authentication().identify(authorization[len(_SCHEME) :])
     if api_key := headers.get(_API_KEY_HEADER):
         async with get_database().read_session() as session:
-            return await identify_api_key(session, api_key, roles=process.authentication.roles)
+            return await identify_api_key(session, api_key)
     raise AuthenticationError("This needs an access token or an API key.")
 
 
@@ -87,10 +85,10 @@ ClientAddress = Annotated[str, Depends(get_client_address)]
 
 
 def limited_to(name: str, rate: Rate) -> Callable[..., Awaitable[None]]:
-    """A dependency: so many requests in such a time from one address, counted under this name."""
+    """Return a dependency that limits the requests from one address, counted under this name."""
 
-    async def check(process: Process, address: ClientAddress) -> None:
-        if wait := await process.rate_limits.hit(f"{name}:{address}", rate):
+    async def check(address: ClientAddress) -> None:
+        if wait := await get_authentication().limits.hit(f"{name}:{address}", rate):
             raise RateLimitError(int(wait) + 1)
 
     return check

@@ -167,10 +167,12 @@ async def _secrets(settings: "ApplicationSettings") -> Finding:
 
 async def _services(settings: "ApplicationSettings") -> list[Finding]:
     """Return a line for each part that has a health check, set up as in a server; the database has its line already."""
+    from app.core.health import Health
+    from app.core.process import get_object
     from app.wiring import open_services
 
-    async with open_services(settings) as process:
-        return [await _checked(check) for check in process.health_checks if check.name != _DATABASE]
+    async with open_services(settings):
+        return [await _checked(check) for check in get_object(Health).checks if check.name != _DATABASE]
 
 
 async def _checked(check: "HealthCheck") -> Finding:

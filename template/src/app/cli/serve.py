@@ -39,7 +39,7 @@ def serve(
     asyncio.run(_require_session_settings(settings.database))
     run_server(
         settings,
-        factory="app.worker:create_app",
+        factory="app.asgi:create_app",
         host=address[0],
         port=address[1],
         workers=workers or settings.api.workers,

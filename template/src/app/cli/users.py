@@ -55,9 +55,8 @@ def create(
 
 async def _create(settings: ApplicationSettings, new: UserCreate, role: str, grants: Iterable[str]) -> str:
     # All of the application's services: what is recorded here reaches the same subscribers as in a request.
-    async with open_services(settings) as process:
-        passwords = process.authentication.passwords
-        return str((await create_user(new, passwords=passwords, role=role, grants=grants)).id)
+    async with open_services(settings):
+        return str((await create_user(new, role=role, grants=grants)).id)
 
 
 def _ask(question: str, *, secret: bool) -> str:

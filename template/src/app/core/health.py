@@ -1,8 +1,9 @@
-"""Whether the parts this process depends on work: each part registers its own check, the probe knows none of them."""
+"""Checks of the parts this process depends on: each part registers its own, the probes know none of them."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ DEFAULT_TIMEOUT_SECONDS = 3.0
 
 
 class HealthStatus(StrEnum):
-    """How a part, or the whole, is doing."""
+    """The state of a part, or of the whole."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -28,9 +29,9 @@ class HealthCheck(NamedTuple):
     Attributes:
         name: The part, such as "database".
         check: Returns when the part works, raises anything when it does not.
-        required: Whether requests can be served without the part.
-        timeout_seconds: How long the check may take before it counts as failed.
-        external: Whether somebody else's service is asked, which no probe does: only people who look do.
+        required: Requests cannot be served without the part.
+        timeout_seconds: The time after which the check counts as failed.
+        external: The check asks another service, which the overview does and no probe.
     """
 
     name: str
@@ -40,8 +41,26 @@ class HealthCheck(NamedTuple):
     external: bool = False
 
 
+@dataclass(frozen=True)
+class Health:
+    """The health checks of this process.
+
+    Attributes:
+        checks: One per part this process depends on.
+        started: Monotonic seconds when they were set up.
+    """
+
+    checks: Sequence[HealthCheck]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime_seconds(self) -> float:
+        """The time for which this process has been up."""
+        return round(time.monotonic() - self.started, 3)
+
+
 class ComponentHealth(NamedTuple):
-    """What a check found; the reason of a failure is in the log, not in here."""
+    """The result of a check; the reason of a failure is in the log, not in here."""
 
     name: str
     healthy: bool
@@ -50,7 +69,7 @@ class ComponentHealth(NamedTuple):
 
 
 class HealthReport(NamedTuple):
-    """All parts, and what they amount to."""
+    """The results of all parts, and their sum."""
 
     components: tuple[ComponentHealth, ...]
 

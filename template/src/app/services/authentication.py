@@ -1,13 +1,13 @@
 """Logging in and staying logged in, and what ends it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from app.core.config import AuthSettings
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
+from app.core.process import get_object
 from app.core.security import (
     AccessTokens,
     DeviceTokens,
@@ -27,32 +27,45 @@ from app.repositories import sessions, users
 from app.services.guessing import GuessingLimits
 
 
-@dataclass(frozen=True, kw_only=True)
 class Authentication:
-    """The mechanisms of identity in this process; `make_authentication` binds them to the settings.
+    """Passwords, tokens and sessions in this process: the mechanisms of `app.core.security`, bound to the settings.
 
-    Attributes:
-        passwords: Hashes and checks passwords.
-        tokens: Issues and reads access tokens.
-        devices: Issues and recognises device tokens.
-        revoked: Sessions that have ended.
-        guessing: Limits on wrong passwords.
-        roles: Scopes of each role.
-        refresh_lifetime: How long a session lasts without being used.
-        refresh_grace: How long after its first use a refresh token gives another pair.
+    Args:
+        settings: The settings of authentication.
+        issuer: The name of this service in its tokens.
+        limits: The allowances of callers.
+        roles: The scopes of each role.
     """
 
-    passwords: PasswordHasher
-    tokens: AccessTokens
-    devices: DeviceTokens
-    revoked: RevokedSessions
-    guessing: GuessingLimits
-    roles: Roles
-    refresh_lifetime: timedelta
-    refresh_grace: timedelta
+    def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:
+        secret = settings.secret_key.get_secret_value()
+        lifetime = timedelta(minutes=settings.access_token_expire_minutes)
+        # A session revoked longer ago than this has no access token left that could be good.
+        self._revocation_memory = lifetime + timedelta(seconds=2 * settings.token_leeway_seconds)
+        self.limits = limits
+        self.roles = roles
+        self.sign_up = settings.sign_up
+        self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
+        self.refresh_grace = timedelta(seconds=settings.refresh_grace_seconds)
+        self.passwords = PasswordHasher(
+            time_cost=settings.argon2_time_cost,
+            memory_kib=settings.argon2_memory_kib,
+            concurrency=settings.argon2_concurrency,
+        )
+        self.tokens = AccessTokens(
+            secret=secret,
+            issuer=issuer,
+            lifetime_seconds=int(lifetime.total_seconds()),
+            leeway_seconds=settings.token_leeway_seconds,
+        )
+        self.devices = DeviceTokens(secret=secret)
+        self.revoked = RevokedSessions(self._load_revoked, refresh_seconds=settings.revocation_refresh_seconds)
+        self.guessing = GuessingLimits(
+            limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds
+        )
 
     async def identify(self, token: str) -> Principal:
-        """Return the caller an access token speaks for, without a query.
+        """Return the caller of an access token, without a query.
 
         Raises:
             AuthenticationError: The token is not good, or its session has ended.
@@ -70,8 +83,8 @@ class Authentication:
             address: The caller's address, for the limits on guessing.
 
         Raises:
-            AuthenticationError: No such user or not their password; which of the two, neither the message nor the
-                time it took tells.
+            AuthenticationError: There is no such user, or the password is wrong; neither the message nor the time it
+                took tells which.
             RateLimitError: Too many failures.
         """
         device_token = login.device_token.get_secret_value() if login.device_token else ""
@@ -80,7 +93,7 @@ class Authentication:
             async with get_database().read_session() as session:
                 found = await users.find_user_by_email(session, login.email)
             # Outside of the session: hashing takes a tenth of a second, and logins that held connections meanwhile
-            # would leave none for anybody else.
+            # would leave none for other requests.
             user, better_hash = await self._check(found, login.password.get_secret_value())
         async with unit_of_work() as uow:
             if better_hash:
@@ -156,41 +169,11 @@ class Authentication:
             expires_in=self.tokens.lifetime_seconds,
         )
 
-
-def make_authentication(settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> Authentication:
-    """Bind the mechanisms to the settings.
-
-    Args:
-        settings: The settings of identity.
-        issuer: The name of this service in its tokens.
-        limits: Where wrong passwords are counted.
-        roles: The scopes of each role.
-    """
-    secret = settings.secret_key.get_secret_value()
-    lifetime = timedelta(minutes=settings.access_token_expire_minutes)
-    # A session revoked longer ago than this has no access token left that could be good.
-    memory = lifetime + timedelta(seconds=2 * settings.token_leeway_seconds)
-
-    async def load_revoked() -> Iterable[UUID]:
+    async def _load_revoked(self) -> Iterable[UUID]:
         async with get_database().read_session() as session:
-            return await sessions.list_revoked(session, within=memory)
+            return await sessions.list_revoked(session, within=self._revocation_memory)
 
-    return Authentication(
-        passwords=PasswordHasher(
-            time_cost=settings.argon2_time_cost,
-            memory_kib=settings.argon2_memory_kib,
-            concurrency=settings.argon2_concurrency,
-        ),
-        tokens=AccessTokens(
-            secret=secret,
-            issuer=issuer,
-            lifetime_seconds=int(lifetime.total_seconds()),
-            leeway_seconds=settings.token_leeway_seconds,
-        ),
-        devices=DeviceTokens(secret=secret),
-        revoked=RevokedSessions(load_revoked, refresh_seconds=settings.revocation_refresh_seconds),
-        guessing=GuessingLimits(limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds),
-        roles=roles,
-        refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
-        refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
-    )
+
+def get_authentication() -> Authentication:
+    """Return the authentication of this process."""
+    return get_object(Authentication)

@@ -12,13 +12,13 @@ _WIDER: Final = 10
 
 
 class GuessingLimits:
-    """Counts wrong passwords: a known device's by itself, all others by account, by address, and by both.
+    """Limits on wrong passwords: of a known device by itself, of all others by account, by address, and by both.
 
     Args:
         limits: The allowances.
         attempts: Wrong passwords for one account from one address or known device; ten times as many where only the
             account or only the address is the same.
-        window_seconds: How long they count.
+        window_seconds: The time for which they count.
     """
 
     def __init__(self, limits: RateLimits, *, attempts: int, window_seconds: float) -> None:
@@ -33,7 +33,7 @@ class GuessingLimits:
         Counted first and taken back later, so that parallel guesses do not slip through.
 
         Args:
-            account: The account that is guessed at.
+            account: The account.
             address: The caller's address.
             device: A device that has logged in to this account before; None if it is not known to have. Nothing that
                 others do counts against it.

@@ -1,4 +1,4 @@
-"""Users and what belongs to them."""
+"""Users and their API keys."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -7,32 +7,31 @@ from uuid import UUID
 from app.core.config.auth import SignUp
 from app.core.database import ReadSession
 from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
-from app.core.security import PasswordHasher, Principal, Roles, allowed_scopes, fingerprint, new_credential
+from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
 from app.models.schemas.user import UserCreate, UserRead
 from app.repositories import api_keys, users
+from app.services.authentication import get_authentication
 
-# Of the key, in lists.
+# The end of a key, which lists show.
 _HINT_CHARACTERS: Final = 4
 
 
-async def create_user(
-    new: UserCreate, *, passwords: PasswordHasher, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()
-) -> User:
+async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> User:
     """Create a user.
 
     Args:
         new: Address and password.
-        passwords: Hashes the password, before a connection is taken.
         role: The user's role, from which scopes follow whenever a token is issued.
         grants: Scopes beyond the role.
 
     Raises:
         ResourceExistsError: The address is taken.
     """
-    password_hash = await passwords.hash(new.password.get_secret_value())
+    # Before a connection is taken: hashing takes a tenth of a second.
+    password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
     async with unit_of_work() as uow:
         user = await users.insert_user(
             uow.session, email=new.email, password_hash=password_hash, role=role, scopes=sorted(set(grants))
@@ -42,19 +41,19 @@ async def create_user(
         return user
 
 
-async def register(new: UserCreate, *, policy: SignUp, passwords: PasswordHasher, roles: Roles) -> UserRead:
-    """Create a user who came by themselves.
+async def register(new: UserCreate) -> UserRead:
+    """Create a user who signs up.
 
     Raises:
-        AuthorizationError: Only the service's owner makes users.
+        AuthorizationError: Sign-up is closed.
         ResourceExistsError: The address is taken.
     """
-    if policy is not SignUp.OPEN:
+    if get_authentication().sign_up is not SignUp.OPEN:
         raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
-    return _shown(await create_user(new, passwords=passwords), roles)
+    return _shown(await create_user(new))
 
 
-async def get_user(session: ReadSession, user_id: UUID, *, roles: Roles) -> UserRead:
+async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
     """Return the active user of this key.
 
     Raises:
@@ -63,11 +62,11 @@ async def get_user(session: ReadSession, user_id: UUID, *, roles: Roles) -> User
     user = await users.find_user(session, user_id)
     if user is None:
         raise ResourceNotFoundError("User", user_id)
-    return _shown(user, roles)
+    return _shown(user)
 
 
-async def identify_api_key(session: ReadSession, key: str, *, roles: Roles) -> Principal:
-    """Return the caller an API key speaks for, with its scopes as far as its owner has them now.
+async def identify_api_key(session: ReadSession, key: str) -> Principal:
+    """Return the caller of an API key, with its scopes as far as its owner has them now.
 
     Raises:
         AuthenticationError: It is unknown, revoked or expired, or its owner is not active.
@@ -75,12 +74,13 @@ async def identify_api_key(session: ReadSession, key: str, *, roles: Roles) -> P
     owner = await api_keys.find_owner(session, fingerprint(key))
     if owner is None:
         raise AuthenticationError("The API key is invalid.")
+    roles = get_authentication().roles
     scopes = allowed_scopes(roles, owner.role, owner.grants).intersection(owner.key_scopes)
     return Principal(user_id=owner.user_id, scopes=scopes)
 
 
 async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreate) -> ApiKeyCreated:
-    """Create a key of the caller's; the only time it is shown.
+    """Create a key of the caller's, which is shown this once.
 
     Raises:
         AuthorizationError: It would allow more than the caller may.
@@ -116,6 +116,6 @@ async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
         raise ResourceNotFoundError("API key", key_id)
 
 
-def _shown(user: User, roles: Roles) -> UserRead:
-    scopes = sorted(allowed_scopes(roles, user.role, user.scopes))
+def _shown(user: User) -> UserRead:
+    scopes = sorted(allowed_scopes(get_authentication().roles, user.role, user.scopes))
     return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)

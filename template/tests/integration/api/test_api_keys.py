@@ -115,7 +115,7 @@ async def test_a_key_cannot_take_its_owners_place(
 
 async def test_nobody_sees_or_revokes_anothers_keys(app: FastAPI, client: AsyncClient) -> None:
     made = await make_key(client)
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
 
     async with make_client(app, tokens) as other:
         assert (await other.get(KEYS)).json() == []

@@ -1,28 +1,20 @@
 """Registering, logging in, staying logged in, logging out."""
 
-import dataclasses
 from typing import Any
 
 import pytest
 from dirty_equals import IsDatetime, IsStr, IsUUID
-from fastapi import FastAPI
 from httpx import AsyncClient
 
-from app.api.state import ProcessState
 from app.core.config.auth import SignUp
+from app.services.authentication import get_authentication
 from tests.factories import PASSWORD, make_user
-from tests.logins import AUTH, ME, log_in, me, refresh, register
+from tests.logins import AUTH, ME, log_in, me, refresh, register, with_authentication
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def process(app: FastAPI) -> ProcessState:
-    state: ProcessState = app.state.process
-    return state
-
-
-async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient, process: ProcessState) -> None:
+async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient) -> None:
     registered = await register(anonymous, "Ada@Example.com")
     tokens = await log_in(anonymous, "ADA@example.com")
 
@@ -31,7 +23,7 @@ async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient, pro
         "id": IsUUID(),
         "email": "ada@example.com",
         "role": "user",
-        "scopes": sorted(process.authentication.roles["user"]),
+        "scopes": sorted(get_authentication().roles["user"]),
         "created_at": IsDatetime(iso_string=True),
     }
     assert tokens.status_code == 200
@@ -172,9 +164,9 @@ async def test_without_credentials_that_hold_nobody_is_known(anonymous: AsyncCli
 
 
 async def test_a_token_outlives_its_user_by_its_own_lifetime_only_where_no_query_is_made(
-    anonymous: AsyncClient, process: ProcessState, transaction: Any
+    anonymous: AsyncClient, transaction: Any
 ) -> None:
-    user, tokens = await make_user(process)
+    user, tokens = await make_user()
     await transaction.exec_driver_sql("UPDATE users SET is_active = false")
 
     headers = {"Authorization": f"Bearer {tokens.access_token}"}
@@ -184,12 +176,9 @@ async def test_a_token_outlives_its_user_by_its_own_lifetime_only_where_no_query
     assert (await log_in(anonymous, email=user.email)).status_code == 401
 
 
-async def test_a_closed_service_registers_nobody(app: FastAPI, anonymous: AsyncClient, process: ProcessState) -> None:
-    app.state.process = dataclasses.replace(process, sign_up=SignUp.CLOSED)
-    try:
+async def test_register_is_refused_where_sign_up_is_closed(anonymous: AsyncClient) -> None:
+    with with_authentication(sign_up=SignUp.CLOSED):
         refused = await register(anonymous)
-    finally:
-        app.state.process = process
 
     assert refused.status_code == 403
     assert refused.json()["error_code"] == "PERMISSION_DENIED"

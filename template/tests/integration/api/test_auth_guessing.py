@@ -27,7 +27,7 @@ def email() -> str:
 
 @pytest.fixture
 def two_guesses(app: FastAPI) -> Iterator[None]:
-    with allowing_guesses(app, 2):
+    with allowing_guesses(2):
         yield
 
 

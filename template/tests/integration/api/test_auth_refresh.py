@@ -28,7 +28,7 @@ async def tokens(scratch_client: AsyncClient) -> dict[str, Any]:
 @pytest.fixture
 def without_grace(app: FastAPI) -> Iterator[None]:
     """Have a second use of a refresh token be reuse, however soon it comes."""
-    with with_authentication(app, refresh_grace=timedelta()):
+    with with_authentication(refresh_grace=timedelta()):
         yield
 
 

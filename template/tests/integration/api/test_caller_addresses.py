@@ -34,7 +34,7 @@ FORMS: dict[str, Callable[[IPv4Address], str]] = {
 @pytest.fixture(autouse=True)
 def one_guess(app: FastAPI) -> Iterator[None]:
     """Allow an address ten wrong passwords: passwords take longer than anything else here."""
-    with allowing_guesses(app, 1):
+    with allowing_guesses(1):
         yield
 
 

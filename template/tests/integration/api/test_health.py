@@ -1,11 +1,11 @@
 """Probes: what they answer, how fast, and what they keep to themselves."""
 
 import asyncio
-import dataclasses
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 import pytest
 from dirty_equals import IsPositiveFloat
@@ -18,8 +18,9 @@ from sqlalchemy.engine import make_url
 from app.core.config import ApplicationSettings, DatabaseSettings
 from app.core.database import get_database
 from app.core.exceptions import DatabaseConnectionError
-from app.core.health import HealthCheck
-from tests.applications import running
+from app.core.health import Health, HealthCheck
+from app.wiring import DISTRIBUTION
+from tests.applications import process_with, running
 from tests.logs import Log, captured_log
 
 pytestmark = pytest.mark.anyio
@@ -51,20 +52,12 @@ Checks = dict[str, tuple[Callable[[], Awaitable[object]], bool]]
 @asynccontextmanager
 async def depending_on(app: FastAPI, checks: Checks) -> AsyncIterator[AsyncClient]:
     """A client of the application while it depends on these parts, each required or not."""
-    usual = app.state.process
-    app.state.process = dataclasses.replace(
-        usual,
-        version="1.2.3",
-        health_checks=[
-            HealthCheck(name, check, required=required, timeout_seconds=0.1)
-            for name, (check, required) in checks.items()
-        ],
+    health = Health(
+        [HealthCheck(name, check, required=required, timeout_seconds=0.1) for name, (check, required) in checks.items()]
     )
-    try:
+    with process_with(health):
         async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
             yield client
-    finally:
-        app.state.process = usual
 
 
 async def test_the_application_is_ready_with_its_database(app: FastAPI) -> None:
@@ -106,7 +99,7 @@ async def test_readiness_tells_by_its_status(
         assert {name for name, part in found["components"].items() if part["status"] == "unhealthy"} == unhealthy
         for secret in ("planted", "db.internal", "RuntimeError", "TimeoutError"):
             assert secret not in answer.text
-    assert overview.json()["version"] == "1.2.3"
+    assert overview.json()["version"] == version(DISTRIBUTION)
     assert overview.json()["uptime_seconds"] >= 0
     assert {line["component"] for line in log.events("health check failed")} == unhealthy
     assert "planted" not in log.text
@@ -182,14 +175,10 @@ async def test_readiness_asks_nobody_elsewhere(app: FastAPI) -> None:
     async def elsewhere() -> None:
         asked.append("once")
 
-    usual = app.state.process
-    app.state.process = dataclasses.replace(usual, health_checks=[HealthCheck("far", elsewhere, external=True)])
-    try:
+    with process_with(Health([HealthCheck("far", elsewhere, external=True)])):
         async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
             ready = await client.get(f"{HEALTH}/ready")
             overview = await client.get(f"{HEALTH}/")
-    finally:
-        app.state.process = usual
 
     assert (ready.status_code, ready.json()["components"]) == (200, {})
     assert overview.json()["components"]["far"]["status"] == "healthy"

@@ -16,7 +16,7 @@ ITEMS = "/api/v1/items"
 async def test_nobody_learns_of_anothers_items(app: FastAPI, client: AsyncClient) -> None:
     item = await make_item(client, sku="CHAIR-042", tags=["wood"])
     path = f"{ITEMS}/{item['id']}"
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
 
     async with make_client(app, tokens) as other:
         assert (await other.get(path)).status_code == 404
@@ -43,9 +43,9 @@ async def test_every_route_needs_a_caller_and_the_right_scope(
     app: FastAPI, anonymous: AsyncClient, method: str, path: str
 ) -> None:
     body = {"sku": "CHAIR-042", "name": "Chair", "version": 1} if method in {"POST", "PATCH", "PUT"} else None
-    _, without = await make_user(app.state.process, scopes=["users:read"])
+    _, without = await make_user(scopes=["users:read"])
     wrong_scope = "items:write" if method == "GET" else "items:read"
-    _, half = await make_user(app.state.process, scopes=[wrong_scope])
+    _, half = await make_user(scopes=[wrong_scope])
 
     nobody = await anonymous.request(method, path, json=body)
     async with make_client(app, without) as client:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.api.identity import CallerWith
 from app.core.security import Principal
+from app.services.authentication import get_authentication
 from tests.factories import PASSWORD
 from tests.logins import bearer, log_in, refresh, unused_email, with_authentication
 
@@ -38,16 +39,16 @@ async def reporting(app: FastAPI) -> AsyncIterator[FastAPI]:
     app.router.routes[:] = before
 
 
-def with_reports_for(app: FastAPI, role: str) -> AbstractContextManager[None]:
+def with_reports_for(role: str) -> AbstractContextManager[None]:
     """Have a role allow the new resource."""
-    table = app.state.process.authentication.roles
-    return with_authentication(app, roles={**table, role: [*table.get(role, ()), "reports:read"]})
+    table = get_authentication().roles
+    return with_authentication(roles={**table, role: [*table.get(role, ()), "reports:read"]})
 
 
-async def insert_user_of_before(app: FastAPI, transaction: AsyncConnection, scopes: Sequence[str]) -> str:
+async def insert_user_of_before(transaction: AsyncConnection, scopes: Sequence[str]) -> str:
     """Insert a user as 0.1.1 did, with a copy of the scopes of its day and no role, and return their address."""
     email = unused_email()
-    password_hash = await app.state.process.authentication.passwords.hash(PASSWORD)
+    password_hash = await get_authentication().passwords.hash(PASSWORD)
     await transaction.execute(
         text("INSERT INTO users (id, email, password_hash, scopes) VALUES (:id, :email, :hash, :scopes)"),
         {"id": uuid4(), "email": email, "hash": password_hash, "scopes": list(scopes)},
@@ -62,11 +63,11 @@ async def status(client: AsyncClient, headers: dict[str, str]) -> int:
 async def test_a_new_resource_reaches_a_user_of_before_with_a_refresh_or_a_login(
     reporting: FastAPI, anonymous: AsyncClient, transaction: AsyncConnection
 ) -> None:
-    email = await insert_user_of_before(reporting, transaction, ["users:read", "old:write"])
+    email = await insert_user_of_before(transaction, ["users:read", "old:write"])
     before = (await log_in(anonymous, email)).json()
     assert await status(anonymous, bearer(before)) == 403
 
-    with with_reports_for(reporting, "user"):
+    with with_reports_for("user"):
         refreshed = (await refresh(anonymous, before)).json()
         logged_in = (await log_in(anonymous, email)).json()
 
@@ -80,10 +81,10 @@ async def test_a_new_resource_reaches_a_user_of_before_with_a_refresh_or_a_login
 async def test_a_role_gives_its_users_alone_what_stands_in_the_table(
     reporting: FastAPI, anonymous: AsyncClient, transaction: AsyncConnection
 ) -> None:
-    clerk, other = [await insert_user_of_before(reporting, transaction, ()) for _ in range(2)]
+    clerk, other = [await insert_user_of_before(transaction, ()) for _ in range(2)]
     await transaction.execute(text("UPDATE users SET role = 'clerk' WHERE email = :email"), {"email": clerk})
 
-    with with_reports_for(reporting, "clerk"):
+    with with_reports_for("clerk"):
         tokens = [(await log_in(anonymous, email)).json() for email in (clerk, other)]
         assert [await status(anonymous, bearer(each)) for each in tokens] == [200, 403]
     left = (await refresh(anonymous, tokens[0])).json()
@@ -93,7 +94,7 @@ async def test_a_role_gives_its_users_alone_what_stands_in_the_table(
 async def test_an_api_key_allows_what_it_says_as_far_as_its_owner_may_now(
     reporting: FastAPI, anonymous: AsyncClient, transaction: AsyncConnection
 ) -> None:
-    email = await insert_user_of_before(reporting, transaction, ["reports:read"])
+    email = await insert_user_of_before(transaction, ["reports:read"])
     tokens = (await log_in(anonymous, email)).json()
     keys = [
         {"X-API-Key": (await anonymous.post(KEYS, json=new, headers=bearer(tokens))).json()["key"]}
@@ -107,5 +108,5 @@ async def test_an_api_key_allows_what_it_says_as_far_as_its_owner_may_now(
     await transaction.exec_driver_sql("UPDATE users SET scopes = '{}'")
     assert [await status(anonymous, key) for key in keys] == [403, 403]
 
-    with with_reports_for(reporting, "user"):
+    with with_reports_for("user"):
         assert [await status(anonymous, key) for key in keys] == [200, 403]

@@ -1,4 +1,4 @@
-"""Web sockets, over real connections: the caller, the process, limits and the log are there as for any request."""
+"""Web sockets, over real connections: the caller, limits and the log are there as for any request."""
 
 import asyncio
 import uuid
@@ -11,7 +11,6 @@ from httpx import AsyncClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from app.api.dependencies import Process
 from app.api.identity import Caller, CallerWith, ClientAddress, LoggedIn, limited_to
 from app.core.cache import request_cached
 from app.core.config import ApplicationSettings
@@ -30,9 +29,9 @@ router = APIRouter()
 
 
 @router.websocket("/caller")
-async def caller(socket: WebSocket, who: Caller, process: Process, address: ClientAddress) -> None:
+async def caller(socket: WebSocket, who: Caller, address: ClientAddress) -> None:
     await socket.accept()
-    await socket.send_json([str(who.user_id), process.version, address, current_request_id()])
+    await socket.send_json([str(who.user_id), socket.app.version, address, current_request_id()])
 
 
 @router.websocket("/logged-in")
@@ -103,7 +102,7 @@ async def address(api: AsyncClient) -> AsyncIterator[str]:
 async def token(api: AsyncClient) -> str:
     served = application(api)
     assert isinstance(served, FastAPI)
-    _, tokens = await make_user(served.state.process)
+    _, tokens = await make_user()
     return tokens.access_token
 
 

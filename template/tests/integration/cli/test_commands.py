@@ -7,26 +7,28 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.engine import make_url
 
 from app.core.config import ApplicationSettings
 from app.core.exceptions import ConfigurationError
-from app.core.health import HealthCheck
+from app.core.health import Health, HealthCheck
+from app.core.process import open_process
 from devtools.env_file import ensure_env_file
 from tests.environments import production
 from tests.integration.cli.conftest import Run
 from tests.integration.core.listeners import closed_port
 
 
-def services_with(checks: list[HealthCheck]) -> Callable[..., AbstractAsyncContextManager[SimpleNamespace]]:
+def services_with(checks: list[HealthCheck]) -> Callable[..., AbstractAsyncContextManager[None]]:
     """The application's services, with these checks alone."""
 
     @asynccontextmanager
-    async def open_services(_: ApplicationSettings) -> AsyncIterator[SimpleNamespace]:
-        yield SimpleNamespace(health_checks=checks)
+    async def open_services(_: ApplicationSettings) -> AsyncIterator[None]:
+        async with open_process() as process:
+            process.add(Health(checks))
+            yield
 
     return open_services
 

@@ -21,7 +21,7 @@ from app.core.process import open_process
 from app.core.security import MemoryRateLimits
 from app.core.uow import UnitOfWork
 from app.models.schemas.auth import Login
-from app.services.authentication import make_authentication
+from app.services.authentication import Authentication
 from app.wiring import DISTRIBUTION, ROLES, USER_SCOPES
 from tests.buses import Counted
 from tests.factories import make_settings
@@ -74,9 +74,7 @@ def scopes_of(address: str, password: str) -> set[str]:
         async with open_process() as process:
             database = Database(settings.database)
             process.add(database, close=database.close)
-            authentication = make_authentication(
-                settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits(), roles=ROLES
-            )
+            authentication = Authentication(settings.auth, issuer=DISTRIBUTION, limits=MemoryRateLimits(), roles=ROLES)
             tokens = await authentication.log_in(
                 Login(email=address, password=SecretStr(password)), address="the machine of the test"
             )

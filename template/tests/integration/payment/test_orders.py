@@ -68,7 +68,7 @@ async def test_of_many_with_the_same_key_one_makes_the_order(scratch_client: Asy
 
 
 async def test_two_users_may_choose_the_same_key(client: AsyncClient, app: FastAPI) -> None:
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as other:
         answers = [await each.post(ORDERS, json=NEW, headers=key()) for each in (client, other)]
 
@@ -117,7 +117,7 @@ async def test_orders_are_listed_page_by_page_the_newest_first(client: AsyncClie
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/checkout"), ("POST", "/refund")])
 async def test_nobody_learns_of_another_s_order(method: str, path: str, client: AsyncClient, app: FastAPI) -> None:
     order = await make_order(client)
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as other:
         problem(await other.request(method, f"{ORDERS}/{order['id']}{path}"), 404, "NOT_FOUND")
         problem(await other.request(method, f"{ORDERS}/{uuid4()}{path}"), 404, "NOT_FOUND")
@@ -139,6 +139,6 @@ async def test_each_call_needs_its_scope(
 ) -> None:
     url = f"{ORDERS}{path.format(id=uuid4())}"
     problem(await anonymous.request(method, url), 401, "AUTHENTICATION_FAILED")
-    _, tokens = await make_user(app.state.process, scopes=[scope])
+    _, tokens = await make_user(scopes=[scope])
     async with make_client(app, tokens) as other:
         problem(await other.request(method, url, headers=key(), json=NEW), 403, "PERMISSION_DENIED")

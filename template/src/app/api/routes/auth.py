@@ -1,21 +1,22 @@
-"""Logging in, staying logged in, logging out."""
+"""Registration, login, refreshing tokens, logout."""
 
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Depends
 
-from app.api.dependencies import Process, UnitOfWork
+from app.api.dependencies import UnitOfWork
 from app.api.identity import ClientAddress, LoggedIn, limited_to
 from app.api.openapi import problems
 from app.core.security import Rate
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Refresh, Tokens
 from app.models.schemas.user import UserCreate, UserRead
 from app.services import users
+from app.services.authentication import get_authentication
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=problems())
 
-# A person registers once; an office does so behind one address.
+# A person registers once; the people of an office share an address.
 _REGISTRATIONS: Final = Rate(times=20, seconds=3600)
 # A client refreshes once per access token.
 _REFRESHES: Final = Rate(times=60, seconds=60)
@@ -27,20 +28,19 @@ _REFRESHES: Final = Rate(times=60, seconds=60)
     responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[Depends(limited_to("register", _REGISTRATIONS))],
 )
-async def register(new: UserCreate, process: Process) -> UserRead:
-    """Make a user of one's own; 403 where AUTH_SIGN_UP is closed."""
-    identity = process.authentication
-    return await users.register(new, policy=process.sign_up, passwords=identity.passwords, roles=identity.roles)
+async def register(new: UserCreate) -> UserRead:
+    """Create a user; 403 where AUTH_SIGN_UP is closed."""
+    return await users.register(new)
 
 
 @router.post("/login", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS))
-async def log_in(login: Login, process: Process, address: ClientAddress) -> LoginTokens:
+async def log_in(login: Login, address: ClientAddress) -> LoginTokens:
     """Start a session: an access token for the next minutes, a refresh token for the time after.
 
     Wrong passwords are limited by account and by address. A device that sends the `device_token` of an earlier login
     has a limit of its own, which other callers' guesses do not touch.
     """
-    return await process.authentication.log_in(login, address=address)
+    return await get_authentication().log_in(login, address=address)
 
 
 @router.post(
@@ -48,13 +48,13 @@ async def log_in(login: Login, process: Process, address: ClientAddress) -> Logi
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[Depends(limited_to("refresh", _REFRESHES))],
 )
-async def refresh(token: Refresh, process: Process, uow: UnitOfWork) -> Tokens:
+async def refresh(token: Refresh, uow: UnitOfWork) -> Tokens:
     """Exchange a refresh token for a new pair, with the scopes that the user has now.
 
     Tabs that share a token, and a client whose answer was lost, may use it again for AUTH_REFRESH_GRACE_SECONDS after
-    its first use; a later use says that there is a copy, and ends the session with all tokens that came of it.
+    its first use. A later use means that the token was copied, and ends the session with all of its tokens.
     """
-    return await process.authentication.refresh(uow, token.refresh_token.get_secret_value())
+    return await get_authentication().refresh(uow, token.refresh_token.get_secret_value())
 
 
 @router.post(
@@ -62,9 +62,9 @@ async def refresh(token: Refresh, process: Process, uow: UnitOfWork) -> Tokens:
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
 )
-async def log_out(caller: LoggedIn, process: Process, uow: UnitOfWork) -> None:
-    """End this session: all its tokens, those of other tabs included, are refused from now on."""
-    await process.authentication.log_out(uow, caller)
+async def log_out(caller: LoggedIn, uow: UnitOfWork) -> None:
+    """End this session: all of its tokens are refused from now on, those of other tabs included."""
+    await get_authentication().log_out(uow, caller)
 
 
 @router.post(
@@ -72,6 +72,6 @@ async def log_out(caller: LoggedIn, process: Process, uow: UnitOfWork) -> None:
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def change_password(change: PasswordChange, caller: LoggedIn, process: Process, address: ClientAddress) -> None:
+async def change_password(change: PasswordChange, caller: LoggedIn, address: ClientAddress) -> None:
     """Change the password; all other sessions end."""
-    await process.authentication.change_password(caller, change, address=address)
+    await get_authentication().change_password(caller, change, address=address)

@@ -1,12 +1,12 @@
-"""Probes in three tiers. The parts register their checks in `wiring.py`; these routes know none of them."""
+"""Probes in three tiers. The parts' checks are registered in `wiring.py`; these routes know none of them."""
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api.dependencies import Process
 from app.api.openapi import Responses
-from app.core.health import HealthStatus, run_checks
+from app.core.health import Health, HealthStatus, run_checks
+from app.core.process import get_object
 from app.models.schemas.health import Liveness, Overview, Readiness
 
 router = APIRouter(prefix="/api/v1/health", tags=["health"])
@@ -18,26 +18,27 @@ _NOT_READY: Responses = {
 
 @router.get("/live")
 async def live() -> Liveness:
-    """Whether the process answers at all; touches nothing, so that a slow database restarts nobody."""
+    """Answer, and touch nothing: a slow database is no reason to restart a process."""
     return Liveness()
 
 
 @router.get("/ready", responses=_NOT_READY)
-async def ready(process: Process, response: Response) -> Readiness:
-    """Whether requests can be served: every part of ours is asked at the same time, each within its limit."""
-    report = await run_checks([check for check in process.health_checks if not check.external])
+async def ready(response: Response) -> Readiness:
+    """Tell load balancers if requests can be served: checks all parts at once, each within its own timeout."""
+    report = await run_checks([check for check in get_object(Health).checks if not check.external])
     if report.status is HealthStatus.UNHEALTHY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(status=report.status, components=Readiness.components_of(report))
 
 
 @router.get("/")
-async def overview(process: Process) -> Overview:
-    """How this process is doing, for people; always answers 200."""
-    report = await run_checks(process.health_checks)
+async def overview(request: Request) -> Overview:
+    """Describe the state of this process, for people; always answers 200."""
+    health = get_object(Health)
+    report = await run_checks(health.checks)
     return Overview(
         status=report.status,
         components=Overview.components_of(report),
-        version=process.version,
-        uptime_seconds=process.uptime_seconds,
+        version=request.app.version,
+        uptime_seconds=health.uptime_seconds,
     )

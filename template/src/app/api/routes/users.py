@@ -1,4 +1,4 @@
-"""Users, as far as they concern themselves."""
+"""The calling user, and their API keys."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from app.api.dependencies import Process, ReadSession, UnitOfWork
+from app.api.dependencies import ReadSession, UnitOfWork
 from app.api.identity import Caller, LoggedIn
 from app.api.openapi import problems
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
@@ -18,20 +18,20 @@ router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HT
 
 
 @router.get("/me", responses=problems(HTTPStatus.NOT_FOUND))
-async def get_me(caller: Caller, session: ReadSession, process: Process) -> UserRead:
+async def get_me(caller: Caller, session: ReadSession) -> UserRead:
     """Return the user who is calling."""
-    return await users.get_user(session, caller.user_id, roles=process.authentication.roles)
+    return await users.get_user(session, caller.user_id)
 
 
 @router.post("/me/api-keys", status_code=HTTPStatus.CREATED, responses=problems(HTTPStatus.FORBIDDEN))
 async def create_api_key(new: ApiKeyCreate, caller: LoggedIn, uow: UnitOfWork) -> ApiKeyCreated:
-    """Make a key for a program; it is shown in this answer and never again."""
+    """Create a key for a program; it is shown in this answer and never again."""
     return await users.create_api_key(uow, caller, new)
 
 
 @router.get("/me/api-keys", responses=problems(HTTPStatus.FORBIDDEN))
 async def list_api_keys(caller: LoggedIn, session: ReadSession) -> Sequence[ApiKeyRead]:
-    """The caller's keys, without the keys themselves."""
+    """List the caller's keys, without the keys themselves."""
     return await users.list_api_keys(session, caller.user_id)
 
 

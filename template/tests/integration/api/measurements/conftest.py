@@ -62,7 +62,7 @@ async def transaction(app: FastAPI, measuring_database: Database) -> AsyncIterat
 
 @pytest.fixture
 async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as client:
         yield client
 
@@ -70,7 +70,7 @@ async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[As
 @pytest.fixture
 async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[AsyncClient]:
     """Somebody else."""
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as other:
         yield other
 
@@ -80,7 +80,7 @@ async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterato
     """A client whose measurements are committed, for what one connection cannot show."""
     usual = get_database().engine
     bind_sessions(get_database(), measuring_database.engine)
-    _, tokens = await make_user(app.state.process)
+    _, tokens = await make_user()
     async with make_client(app, tokens) as client:
         yield client
     async with measuring_database.engine.begin() as connection:

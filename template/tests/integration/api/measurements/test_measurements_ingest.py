@@ -220,7 +220,7 @@ async def test_a_full_batch_of_wrong_ones_gets_one_complaint(client: AsyncClient
 async def test_credentials_need_the_scope(
     scopes: list[str], reads: int, writes: int, app: FastAPI, transaction: AsyncConnection
 ) -> None:
-    _, tokens = await make_user(app.state.process, scopes=scopes)
+    _, tokens = await make_user(scopes=scopes)
     async with make_client(app, tokens) as client:
         assert (await client.get(f"{PATH}/latest")).status_code == reads
         assert (await client.post(PATH, json={"measurements": rows("a", [1])})).status_code == writes

@@ -1,4 +1,4 @@
-"""What a process of `app serve` loads, in a process of its own: here, everything is imported already."""
+"""`app.asgi`, in a process of its own: in this one, the application is imported already."""
 
 import gc
 import json
@@ -12,13 +12,13 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("project")]
 
 PROGRAM = """
 import gc, json
-from app import worker
+from app import asgi
 from app.core.exceptions import ConfigurationError
 # Some Pythons freeze a few objects of their own.
 before = gc.get_freeze_count()
 try:
     collected = gc.get_stats()[2]["collections"]
-    app = worker.create_app()
+    app = asgi.create_app()
     made = type(app).__name__
     collected = gc.get_stats()[2]["collections"] - collected
 except ConfigurationError as err:

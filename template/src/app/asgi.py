@@ -1,4 +1,4 @@
-"""What each process of `app serve` loads: the application of `app.main`, started without Python's garbage collector."""
+"""The application as each process of `app serve` loads it: that of `app.main`, set aside from garbage collection."""
 
 import gc
 from typing import Final
@@ -14,13 +14,11 @@ GC_THRESHOLD: Final = 10_000
 
 
 def create_app() -> FastAPI:
-    """Return the application, with all that its imports have made set aside, and garbage looked for less often.
-
-    The process stops when its supervisor is gone, however that ended.
+    """Return the application, frozen after its imports; the process stops when its supervisor is gone.
 
     Modules make some 150 000 objects, and all of them stay. Looking for garbage among them again and again takes a
-    tenth of the start, and later some 30 ms of every full collection, in the middle of somebody's request. Frozen
-    (Python's `gc.freeze`), they are never looked at again.
+    tenth of the start, and later some 30 ms of every full collection, in the middle of a request. Frozen (Python's
+    `gc.freeze`), they are never looked at again.
 
     Raises:
         ConfigurationError: The settings are wrong.
