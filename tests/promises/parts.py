@@ -148,14 +148,14 @@ PARTS = (
     Promise(
         "a secret opens in its own row alone",
         "src/app/core/secrets/keyring.py",
-        'header(key_id) + path.encode("ascii")',
-        "header(key_id)",
+        'header + path.encode("ascii")',
+        "header",
         "tests/integration/core/secrets/test_service.py"
         "::test_an_envelope_moved_to_another_row_is_refused",
     ),
     Promise(
         "the keys of secrets are derived once per process",
-        "src/app/core/secrets/door.py",
+        "src/app/core/secrets/service.py",
         "Singleton(lambda: make_keyring(settings))",
         "lambda: make_keyring(settings)",
         "tests/unit/core/secrets/test_keyring.py::test_keys_are_derived_once_per_process",
@@ -163,8 +163,8 @@ PARTS = (
     Promise(
         "a team's key comes before its organisation's",
         "src/app/core/secrets/service.py",
-        "[api_key_path(org_id, provider, team_id), organization]",
-        "[organization, api_key_path(org_id, provider, team_id)]",
+        "[team_id, None]",
+        "[None, team_id]",
         "tests/integration/core/secrets/test_service.py::test_the_team_comes_before_the_organisation_and_that_before_the_installation",
     ),
     Promise(

@@ -2,32 +2,31 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr
-from rich.progress import Progress
 from rich.text import Text
 
 from app.cli import migrations
 from app.cli.output import err, out
 from app.cli.settings import command_settings, with_database
-from app.core.config import ApplicationSettings
+from app.core import get_settings
 from app.core.config.secrets import new_key
-from app.core.database import Database
+from app.core.database import get_database
 from app.core.exceptions import ConfigurationError, ValidationError
-from app.core.secrets import SecretInfo, SecretsService, make_keyring, make_secrets_service
-from app.core.secrets.rotation import Rotation, rotate
+from app.core.secrets import get_secrets_service, make_keyring
+from app.core.secrets.paths import owner_prefix
+from app.core.secrets.rotation import rotate
 from app.core.secrets.service import MAX_VALUE_BYTES
 from app.core.secrets.store import list_secrets
 from app.core.uow import atomic
+from app.wiring import open_services
 
 secrets = typer.Typer(help="API keys of organisations and teams, encrypted in the database.", no_args_is_help=True)
 
-T = TypeVar("T")
-Provider = Annotated[str, typer.Argument(help='Whose key it is, such as "openai".')]
+Provider = Annotated[str, typer.Argument(help='The provider, such as "openai".')]
 Organization = Annotated[str, typer.Option("--org", help="Id of the organisation.")]
 Team = Annotated[str | None, typer.Option("--team", help="Id of the team; the organisation's own unless given.")]
 
@@ -38,9 +37,9 @@ _PAGE = 500
 def set_key(provider: Provider, org: Organization, team: Team = None) -> None:
     """Store a key. It is asked for, or read from standard input: an argument would end up in the shell's history."""
 
-    async def store(database: Database, service: SecretsService) -> None:
-        async with database.session() as session, atomic(session):
-            await service.set_api_key(session, org, provider, value, team)
+    async def store() -> None:
+        async with get_database().session() as session, atomic(session):
+            await get_secrets_service().set_api_key(session, org, provider, value, team)
 
     value = _read_value()
     _run(store)
@@ -53,9 +52,13 @@ def list_keys(
 ) -> None:
     """Show what is stored, a line each: path, key id, when it was last set. Never a value."""
 
-    async def show(database: Database, service: SecretsService) -> None:
-        async for info in _all(database, service, org):
-            out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
+    async def show() -> None:
+        prefix, after = "/" if org is None else owner_prefix(org), ""
+        async with get_database().read_session() as session:
+            while page := await list_secrets(session, prefix, after=after, limit=_PAGE):
+                for info in page:
+                    out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
+                after = page[-1].path
 
     _run(show)
 
@@ -72,9 +75,9 @@ def delete_key(
     if not yes and not _confirmed(f"Delete the {provider} key of {org}{f', team {team}' if team else ''}?"):
         raise typer.Exit(1)
 
-    async def delete(database: Database, service: SecretsService) -> None:
-        async with database.session() as session, atomic(session):
-            await service.delete_api_key(session, org, provider, team)
+    async def delete() -> None:
+        async with get_database().session() as session, atomic(session):
+            await get_secrets_service().delete_api_key(session, org, provider, team)
 
     _run(delete)
     out.print("deleted")
@@ -85,34 +88,26 @@ def rotate_keys(
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Secrets in a transaction.")] = 100,
 ) -> None:
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
-    with _ready() as settings, Progress(console=err, transient=True) as bar:
-        keyring = make_keyring(settings.secrets)
-        task = bar.add_task("Re-encrypting …", total=None)
 
-        async def run() -> Rotation:
-            async with _database(settings) as database:
-                return await rotate(
-                    open_session=database.session,
-                    keyring=keyring,
-                    batch_size=batch_size,
-                    report=lambda rotation: bar.update(task, total=rotation.total, completed=rotation.done),
-                )
+    async def work() -> None:
+        keyring = make_keyring(get_settings().secrets)
+        rotation = await rotate(open_session=get_database().session, keyring=keyring, batch_size=batch_size)
+        out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
+        for path, error in rotation.failures.items():
+            err.print(Text(f"{path}: {error.message}"))
+        if rotation.failures:
+            raise ConfigurationError(
+                f"{len(rotation.failures)} secrets cannot be decrypted; they were left as they are.",
+                next_step="Put the missing keys back into SECRETS_KEYS, or set or delete these secrets; then repeat.",
+            )
+        if rotation.remaining:
+            raise ConfigurationError(
+                f"{rotation.remaining} secrets are still under other keys: others hold them, or processes with older "
+                "settings have stored them meanwhile.",
+                next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
+            )
 
-        rotation = asyncio.run(run())
-    out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
-    for path, error in rotation.failures.items():
-        err.print(Text(f"{path}: {error.message}"))
-    if rotation.failures:
-        raise ConfigurationError(
-            f"{len(rotation.failures)} secrets cannot be decrypted; they were left as they are.",
-            next_step="Put the missing keys back into SECRETS_KEYS, or set or delete these secrets; then repeat this.",
-        )
-    if rotation.remaining:
-        raise ConfigurationError(
-            f"{rotation.remaining} secrets are still under other keys: others hold them, or processes with older "
-            "settings have stored them meanwhile.",
-            next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
-        )
+    _run(work)
 
 
 @secrets.command()
@@ -132,47 +127,16 @@ def keygen(
     )
 
 
-def _run(work: Callable[[Database, SecretsService], Coroutine[Any, Any, T]]) -> T:
-    with _ready() as settings:
-
-        async def run() -> T:
-            async with _database(settings) as database:
-                return await work(database, make_secrets_service(settings.secrets, settings.integrations))
-
-        return asyncio.run(run())
-
-
-@contextmanager
-def _ready() -> Iterator[ApplicationSettings]:
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with with_database(command_settings()) as settings:
-        # Else the first thing somebody tries in a new project fails over a missing table, without a next step.
+        # Else the first command in a new project fails over a missing table, without a next step.
         migrations.require_current(settings.database, or_newer=True)
-        yield settings
 
+        async def run() -> None:
+            async with open_services(settings):
+                await work()
 
-@asynccontextmanager
-async def _database(settings: ApplicationSettings) -> AsyncIterator[Database]:
-    database = Database(settings.database, application_name="app secrets")
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def _all(database: Database, service: SecretsService, org: str | None) -> AsyncIterator[SecretInfo]:
-    after = ""
-    while True:
-        async with database.read_session() as session:
-            page = (
-                await list_secrets(session, "/", after=after, limit=_PAGE)
-                if org is None
-                else await service.list(session, org, after=after, limit=_PAGE)
-            )
-        for info in page:
-            yield info
-        if len(page) < _PAGE:
-            return
-        after = page[-1].path
+        asyncio.run(run())
 
 
 def _read_value() -> SecretStr:
@@ -193,7 +157,7 @@ def _read_value() -> SecretStr:
 
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigurationError("Nobody can be asked whether to delete it.", next_step="Repeat this with --yes.")
+        raise ConfigurationError("There is no terminal to ask in.", next_step="Repeat this with --yes.")
     import questionary  # noqa: PLC0415 — as above
 
     return bool(questionary.confirm(question, default=False).ask())

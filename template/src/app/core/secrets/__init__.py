@@ -1,13 +1,12 @@
-"""API keys of organisations and teams, encrypted in PostgreSQL and bound to where they belong.
+"""API keys of organisations and teams, encrypted in PostgreSQL and bound to their paths.
 
     key = await get_secrets_service().get_api_key(session, org_id, "openai", team_id)
 
 Nothing here imports `cryptography` until the first secret is stored or read.
 """
 
-from app.core.secrets.door import get_secrets_service, make_keyring, make_secrets_service
-from app.core.secrets.errors import MalformedEnvelopeError, SecretsError, TamperedSecretError, UnknownKeyError
-from app.core.secrets.service import SecretsService
+from app.core.secrets.paths import MalformedEnvelopeError, SecretsError, TamperedSecretError, UnknownKeyError
+from app.core.secrets.service import SecretsService, get_secrets_service, make_keyring, make_secrets_service
 from app.core.secrets.store import SecretInfo, count_by_key
 
 __all__ = [

@@ -2,10 +2,19 @@
 
 AES-256-GCM with a random nonce of 96 bits for each encryption. NIST SP 800-38D, 8.3, bounds those at 2^32 for a key,
 where a nonce has repeated with a chance of 2^-32; an installation that sets a thousand secrets a minute would need
-eight years, and one that rotates once a year stays far below.
+eight years, and one that rotates once a year stays far below. The envelope that is stored:
 
-The path and the envelope's header are authenticated beside the ciphertext: what is moved to another row, or under
-another key id, is refused. What this cannot notice is an older envelope put back into its own row.
+    offset  bytes  content
+    0       1      version of this format, 1
+    1       1      length n of the key id
+    2       n      key id, ASCII
+    2 + n   12     nonce
+    14 + n  m      ciphertext, as long as the value
+    …       16     its tag
+
+The header (the first three lines; a constraint of the table reads the key id there) and the path are authenticated
+beside the ciphertext: one that is moved to another row, or under another key id, is refused. An older envelope put back
+into its own row is not noticed.
 
 No plaintext and no key is held in a local variable of Python code: they pass from call to call, so that a traceback
 with local variables shows none.
@@ -18,13 +27,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import SecretBytes, SecretStr
+from pydantic import SecretStr
 
-from app.core.config.secrets import KeyMaterial, check_ring
-from app.core.secrets.envelope import NONCE_BYTES, Envelope, header, pack, unpack
-from app.core.secrets.errors import TamperedSecretError, UnknownKeyError
-from app.core.secrets.paths import SecretPath
+from app.core.config.secrets import KEY_ID, KeyMaterial, check_ring
+from app.core.secrets.paths import MalformedEnvelopeError, SecretPath, TamperedSecretError, UnknownKeyError
 
+_VERSION: Final = 1
+# NIST SP 800-38D, 8.2: 96 bits is the length that GCM takes as it is; 5.2.1.2: the full tag is 128 bits.
+_NONCE_BYTES: Final = 12
+_TAG_BYTES: Final = 16
 _KEY_BYTES: Final = 32
 # Binds derived keys to this purpose (RFC 5869, 3.2). Changing it makes every stored secret unreadable.
 _PURPOSE: Final = b"app.core.secrets/1/aes-256-gcm/"
@@ -50,58 +61,59 @@ class KeyRing:
     def __repr__(self) -> str:
         return "KeyRing(…)"
 
-    @property
-    def ids(self) -> frozenset[str]:
-        """The ids of all keys."""
-        return frozenset(self._ciphers)
-
     def seal(self, value: SecretStr, *, path: SecretPath) -> bytes:
-        """An envelope for a value, to be stored under this path and no other."""
-        return self._seal(SecretBytes(value.get_secret_value().encode()), path=path)
+        """Return an envelope for a value, to be stored under this path and no other."""
+        header, nonce = _header(self.active_id), os.urandom(_NONCE_BYTES)
+        cipher = self._ciphers[self.active_id]
+        return header + nonce + cipher.encrypt(nonce, value.get_secret_value().encode(), header + path.encode("ascii"))
 
     def open(self, stored: bytes, *, path: SecretPath) -> SecretStr:
-        """The value of an envelope found under this path.
+        """Return the value of an envelope found under this path.
 
         Raises:
             SecretsError: Its subclass says what is wrong.
         """
-        return SecretStr(self._open(stored, path=path).get_secret_value().decode())
-
-    def reseal(self, stored: bytes, *, path: SecretPath) -> bytes:
-        """The same value in an envelope of the first key.
-
-        Raises:
-            SecretsError: The envelope cannot be opened.
-        """
-        return self._seal(self._open(stored, path=path), path=path)
-
-    def _seal(self, value: SecretBytes, *, path: SecretPath) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
-        ciphertext = self._ciphers[self.active_id].encrypt(
-            nonce, value.get_secret_value(), _authenticated(self.active_id, path)
-        )
-        return pack(Envelope(self.active_id, nonce, ciphertext))
-
-    def _open(self, stored: bytes, *, path: SecretPath) -> SecretBytes:
-        key_id, nonce, ciphertext = unpack(stored, path=path)
+        key_id = _key_id(stored, path)
+        header = _header(key_id)
+        nonce_end = len(header) + _NONCE_BYTES
         where = {"path": path, "key_id": key_id}
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise UnknownKeyError("A stored secret was encrypted with a key that SECRETS_KEYS lacks.", details=where)
         try:
-            return SecretBytes(cipher.decrypt(nonce, ciphertext, _authenticated(key_id, path)))
+            # The header tells its own length, so that no two pairs of header and path run together.
+            return SecretStr(
+                cipher.decrypt(
+                    stored[len(header) : nonce_end], stored[nonce_end:], header + path.encode("ascii")
+                ).decode()
+            )
         except InvalidTag:
             raise TamperedSecretError(
                 "A stored secret was altered, moved, or encrypted with another key of the same id.", details=where
             ) from None
 
 
+def _header(key_id: str) -> bytes:
+    return bytes((_VERSION, len(key_id))) + key_id.encode("ascii")
+
+
+def _key_id(stored: bytes, path: SecretPath) -> str:
+    """Return the key id that an envelope names; nothing in it is authenticated yet."""
+    if stored[:1] != bytes((_VERSION,)):
+        raise MalformedEnvelopeError(
+            "A stored secret is in a format that this version of the application does not know.", details={"path": path}
+        )
+    header_end = 2 + (stored[1] if len(stored) > 1 else 0)
+    if len(stored) < header_end + _NONCE_BYTES + _TAG_BYTES:
+        raise MalformedEnvelopeError("A stored secret is cut off.", details={"path": path})
+    # Bytes beyond ASCII become characters that no key id has.
+    key_id = stored[2:header_end].decode("latin-1")
+    if not KEY_ID.fullmatch(key_id):
+        raise MalformedEnvelopeError("A stored secret names no key.", details={"path": path})
+    return key_id
+
+
 def _derive(key: KeyMaterial) -> bytes:
     # Without a salt, which RFC 5869, 3.3, allows for input that is uniformly random, as these keys are.
     kdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_PURPOSE + key.id.encode("ascii"))
     return kdf.derive(key.material.get_secret_value())
-
-
-def _authenticated(key_id: str, path: SecretPath) -> bytes:
-    # The header tells its own length, so that no two pairs of header and path run together.
-    return header(key_id) + path.encode("ascii")

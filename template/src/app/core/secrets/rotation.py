@@ -8,13 +8,12 @@ again, the rest is done. Any number of rotations may run at once.
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from app.core.database import WriteSession
 from app.core.secrets import store
-from app.core.secrets.errors import SecretsError
-from app.core.secrets.paths import SecretPath
+from app.core.secrets.paths import SecretPath, SecretsError
 from app.core.uow import atomic
 
 if TYPE_CHECKING:
@@ -27,91 +26,63 @@ _PASSES: Final = 5
 _PAUSE_SECONDS: Final = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rotation:
-    """How far a rotation is.
+    """The result of a rotation.
 
     Attributes:
-        total: Secrets that were under other keys when it began.
-        done: Secrets it has re-encrypted.
-        failures: Why those that cannot be decrypted cannot, by path.
-        remaining: Secrets under other keys beside those: held by others all the time, or stored meanwhile by processes
-            that still encrypt with another key.
+        done: The number of secrets it has re-encrypted.
+        failures: The errors of those that cannot be decrypted, by path.
+        remaining: The number of secrets under other keys beside those: held by others all the time, or stored
+            meanwhile by processes that still encrypt with another key.
     """
 
-    total: int
     done: int = 0
     failures: dict[SecretPath, SecretsError] = field(default_factory=dict)
     remaining: int = 0
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything is under the first key."""
-        return not self.failures and not self.remaining
 
-
-async def rotate(
-    *,
-    open_session: OpenSession,
-    keyring: "KeyRing",
-    batch_size: int = 100,
-    report: Callable[[Rotation], None] = lambda _: None,
-) -> Rotation:
+async def rotate(*, open_session: OpenSession, keyring: "KeyRing", batch_size: int = 100) -> Rotation:
     """Re-encrypt all that is not under the ring's first key.
 
     Args:
         open_session: Gives a session for a batch.
         keyring: Opens the old envelopes and makes the new ones.
         batch_size: Secrets in a transaction.
-        report: Told after each batch how far it is.
 
     Raises:
         DatabaseException: The database failed; what is done is done.
     """
-    rotation = Rotation(total=await _count_others(open_session, keyring))
+    rotation = Rotation()
     for attempt in range(_PASSES):
         if attempt:
             await asyncio.sleep(_PAUSE_SECONDS)
-        rotation = replace(rotation, failures={})
+        rotation.failures.clear()
         after: str | None = ""
         while after is not None:
-            after, done, failures = await _rotate_batch(open_session, keyring, after=after, limit=batch_size)
-            rotation = replace(rotation, done=rotation.done + done, failures=rotation.failures | failures)
-            report(rotation)
-        others = await _count_others(open_session, keyring)
-        rotation = replace(rotation, remaining=max(0, others - len(rotation.failures)))
+            after = await _rotate_batch(rotation, open_session, keyring, after=after, limit=batch_size)
+        async with open_session() as session:
+            counts = await store.count_by_key(session)
+        others = sum(counts.values()) - counts.get(keyring.active_id, 0)
+        rotation.remaining = max(0, others - len(rotation.failures))
         if not rotation.remaining:
             break
     return rotation
 
 
 async def _rotate_batch(
-    open_session: OpenSession,
-    keyring: "KeyRing",
-    *,
-    after: str,
-    limit: int,
-) -> tuple[str | None, int, dict[SecretPath, SecretsError]]:
-    """One transaction.
-
-    Returns:
-        Behind which path the next one begins, or None; how many were re-encrypted; which could not be decrypted.
-    """
+    rotation: Rotation, open_session: OpenSession, keyring: "KeyRing", *, after: str, limit: int
+) -> str | None:
+    """Re-encrypt a batch in a transaction; return the path behind which the next one begins, or None at the end."""
     sealed: dict[SecretPath, bytes] = {}
-    failures: dict[SecretPath, SecretsError] = {}
     async with open_session() as session, atomic(session):
         rows = await store.lock_of_other_keys(session, keyring.active_id, after=after, limit=limit)
         for path, envelope in rows:
             try:
-                sealed[path] = keyring.reseal(envelope, path=path)
+                sealed[path] = keyring.seal(keyring.open(envelope, path=path), path=path)
             except SecretsError as error:
-                failures[path] = error
+                rotation.failures[path] = error
         if sealed:
             await store.replace_envelopes(session, sealed, key_id=keyring.active_id)
-    return (rows[-1][0] if len(rows) == limit else None), len(sealed), failures
-
-
-async def _count_others(open_session: OpenSession, keyring: "KeyRing") -> int:
-    async with open_session() as session:
-        counts = await store.count_by_key(session)
-    return sum(count for key_id, count in counts.items() if key_id != keyring.active_id)
+    rotation.done += len(sealed)
+    return rows[-1][0] if len(rows) == limit else None

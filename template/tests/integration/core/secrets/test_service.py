@@ -23,7 +23,6 @@ from app.core.secrets import (
     SecretsService,
     TamperedSecretError,
     UnknownKeyError,
-    get_secrets_service,
     make_secrets_service,
 )
 from app.core.uow import atomic
@@ -74,9 +73,14 @@ async def test_the_team_comes_before_the_organisation_and_that_before_the_instal
     assert await get(service, "acme", "red") == "of-the-installation"
 
 
-async def test_what_nobody_has_is_not_found(service: SecretsService) -> None:
-    with pytest.raises(ResourceNotFoundError):
+async def test_get_api_key_without_one_is_an_error_of_ours_and_find_api_key_returns_none(
+    service: SecretsService,
+) -> None:
+    async with get_database().read_session() as session:
+        assert await service.find_api_key(session, "acme", "anthropic") is None
+    with pytest.raises(ConfigurationError, match="no API key of anthropic") as caught:
         await get(service, "acme", provider="anthropic")
+    assert "ANTHROPIC_API_KEY" in str(caught.value.next_step)
     with pytest.raises(ResourceNotFoundError):
         await delete(service, "acme")
 
@@ -124,9 +128,6 @@ async def test_a_list_is_of_one_owner_in_pages_and_shows_no_value(service: Secre
         rest = await service.list(session, "acme", after=first[-1].path)
         assert [info.path for info in (*first, *rest)] == listed
         assert "planted" not in repr([*first, *rest])
-        for limit in (0, 1001):
-            with pytest.raises(ValidationError):
-                await service.list(session, "acme", limit=limit)
 
 
 async def test_a_change_belongs_to_its_unit_of_work(service: SecretsService) -> None:
@@ -137,41 +138,22 @@ async def test_a_change_belongs_to_its_unit_of_work(service: SecretsService) -> 
     assert await get(service, "acme") == "of-the-installation"
 
 
+MOVE = (
+    "UPDATE secrets SET (envelope, key_id) = (SELECT envelope, key_id FROM secrets"
+    " WHERE path = '/organizations/acme/openai_api_key')"
+)
+
+
 async def test_an_envelope_moved_to_another_row_is_refused(
     service: SecretsService, transaction: AsyncConnection
 ) -> None:
-    await put(service, "of-acme", "acme")
-    await put(service, "of-globex", "globex")
-    await put(service, "of-red", "globex", "red")
-    await transaction.execute(
-        text(
-            "UPDATE secrets SET (envelope, key_id) = (SELECT envelope, key_id FROM secrets"
-            " WHERE path = '/organizations/acme/openai_api_key') WHERE path LIKE '/organizations/globex/%'"
-        )
-    )
-    assert await get(service, "acme") == "of-acme"
-    for team in (None, "red"):
+    for org, team in (("acme", None), ("acme", "red"), ("globex", None), ("globex", "red")):
+        await put(service, f"of-{org}-{team}", org, team)
+    await transaction.execute(text(MOVE))
+    assert await get(service, "acme") == "of-acme-None"
+    for org, team in (("acme", "red"), ("globex", None), ("globex", "red")):
         with pytest.raises(TamperedSecretError):
-            await get(service, "globex", team)
-
-
-async def test_a_row_that_is_moved_is_refused(service: SecretsService, transaction: AsyncConnection) -> None:
-    await put(service, "of-acme", "acme")
-    await transaction.execute(text("UPDATE secrets SET path = replace(path, 'acme', 'globex')"))
-    with pytest.raises(TamperedSecretError):
-        await get(service, "globex")
-
-
-async def test_a_team_key_that_cannot_be_read_is_no_reason_to_take_the_next(
-    service: SecretsService, transaction: AsyncConnection
-) -> None:
-    await put(service, "of-acme", "acme")
-    await put(service, "of-red", "acme", "red")
-    await transaction.execute(
-        text("UPDATE secrets SET envelope = set_byte(envelope, 20, get_byte(envelope, 20) # 1) WHERE path LIKE '%red%'")
-    )
-    with pytest.raises(TamperedSecretError):
-        await get(service, "acme", "red")
+            await get(service, org, team)
 
 
 @pytest.mark.parametrize(
@@ -229,20 +211,3 @@ async def test_a_value_that_cannot_be_kept_is_refused(value: str, service: Secre
         await put(service, value, "acme")
     assert caught.value.field == "value"
     assert await paths(service, "acme") == []
-
-
-async def test_malformed_places_never_reach_the_database(service: SecretsService) -> None:
-    for org, team, provider in (("a/b", None, "openai"), ("acme", "..", "openai"), ("acme", None, "Open\nAI")):
-        for attempt in (put(service, "v", org, team, provider), get(service, org, team, provider)):
-            with pytest.raises(ValidationError):
-                await attempt
-    with pytest.raises(ValidationError):
-        await delete(service, "%")
-    with pytest.raises(ValidationError):
-        await paths(service, "acme%")
-
-
-async def test_the_process_has_one_service() -> None:
-    service = get_secrets_service()
-    await put(service, "of-acme", "acme")
-    assert await get(get_secrets_service(), "acme") == "of-acme"

@@ -127,7 +127,7 @@ def test_all_keys_open_and_the_first_seals() -> None:
     both = KeyRing((new, old))
     assert both.open(stored, path=PATH).get_secret_value() == VALUE
 
-    moved = both.reseal(stored, path=PATH)
+    moved = both.seal(both.open(stored, path=PATH), path=PATH)
     assert KeyRing((new,)).open(moved, path=PATH).get_secret_value() == VALUE
     with pytest.raises(UnknownKeyError) as caught:
         KeyRing((old,)).open(moved, path=PATH)
