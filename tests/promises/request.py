@@ -99,8 +99,8 @@ REQUEST = (
     Promise(
         "a token's header is this service's own to the letter",
         "src/app/core/security/tokens.py",
-        "shape is None or shape[1] != _HEADER",
-        "shape is None",
+        "re.escape(_HEADER)",
+        'r"[A-Za-z0-9_-]+"',
         "tests/unit/core/security/test_tokens.py",
     ),
     Promise(
@@ -125,9 +125,9 @@ REQUEST = (
         "tests/integration/api/test_auth.py",
     ),
     Promise(
-        "nobody's password takes as long as somebody's",
+        "an unknown user's password takes as long as a known one's",
         "src/app/core/security/passwords.py",
-        "await self._run(partial(self._check, password, self._nobodys))",
+        "await self._run(partial(self._check, password, self._unknown_users))",
         "pass",
         "tests/unit/core/security/test_passwords.py",
     ),
@@ -182,7 +182,7 @@ REQUEST = (
     ),
     Promise(
         "a device token is its account's own",
-        "src/app/core/security/devices.py",
+        "src/app/core/security/credentials.py",
         "return name if good else None",
         "return name",
         "tests/integration/api/test_auth_guessing.py",

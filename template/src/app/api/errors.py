@@ -1,4 +1,4 @@
-"""The only place that knows which error is which status: every error answer is a problem document (RFC 9457)."""
+"""The statuses of errors; every error is answered with a problem document (RFC 9457)."""
 
 import traceback
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ logger = get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# A class answers for its subclasses until one of them has a line of its own. What has none is a 500.
+# A class stands for its subclasses, except for those with a line of their own. All others are a 500.
 STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     ResourceNotFoundError: HTTPStatus.NOT_FOUND,
     ResourceExistsError: HTTPStatus.CONFLICT,
@@ -69,14 +69,14 @@ _RETRY_AFTER: Final = 1
 
 
 def status_of(error: AppException) -> HTTPStatus:
-    """The status an error is answered with."""
+    """Return the status with which an error is answered."""
     return next(
         (STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
     )
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer what is raised on purpose with a problem document; `UnexpectedErrorMiddleware` answers the rest."""
+    """Answer the application's errors with problem documents; `UnexpectedErrorMiddleware` answers all others."""
 
     @app.exception_handler(AppException)
     async def on_app_exception(_request: Request, error: AppException) -> JSONResponse:
@@ -125,11 +125,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
-    """The answer to a bug, or to something nobody foresaw: the caller learns an id, the monitor everything.
+    """Return the answer to an unexpected error: the caller gets an id, the monitor the error.
 
     Args:
-        error: What was raised.
-        debug: Whether the answer carries the traceback.
+        error: The error.
+        debug: Put the traceback into the answer.
     """
     support_id = current_request_id() or uuid4().hex
     monitor.capture_exception(error, context={"support_id": support_id})
@@ -141,7 +141,7 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
 
 
 def problem_answer(status: HTTPStatus, detail: str) -> JSONResponse:
-    """Return an answer for middleware, outside of what handles errors."""
+    """Return an answer for middleware, which is outside of the error handlers."""
     return _answer(Problem.of(status, detail, status.name, current_request_id()))
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, with error answers under their own media type."""
+"""The OpenAPI document: FastAPI's, with error answers under their own media type."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from app.models.schemas.problem import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
-# How callers may say who they are, by the names of the document, which allows no spaces in them.
+# The names of the security schemes, which may not contain spaces.
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 — a name
 API_KEY: Final = "api_key"
 
@@ -26,17 +26,21 @@ _RETRY_AFTER: Final[dict[str, Any]] = {
 # Headers that answers of a status always carry.
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {
-        "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string"}}
+        "WWW-Authenticate": {
+            "description": "The authentication scheme.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
     },
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
 }
-# What any route that reads a body may answer before it has one: it is not even text, or it is over the limit.
+# Problems of a body that cannot be read: it is no text, or over the limit.
 _OF_BODIES: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 LOCATION: Final[dict[str, Any]] = {
     "Location": {
-        "description": "Where it is.",
+        "description": "The address of the resource.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
     }
@@ -52,7 +56,7 @@ def problems(*statuses: HTTPStatus) -> Responses:
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Correct the document once, when it is first asked for: FastAPI knows one media type per route only."""
+    """Correct FastAPI's document when it is first made: it knows one media type per route."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Adding routes to the application."""
+"""Installation of the routes."""
 
 import copy
 from collections.abc import Iterable

@@ -161,11 +161,11 @@ class Authentication:
     async def _tokens(self, uow: UnitOfWork, session_id: UUID, user_id: UUID, scopes: Iterable[str]) -> Tokens:
         refresh_token = new_credential("rt")
         await sessions.insert_refresh_token(
-            uow.session, session_id, fingerprint=refresh_token.fingerprint, lifetime=self.refresh_lifetime
+            uow.session, session_id, fingerprint=fingerprint(refresh_token), lifetime=self.refresh_lifetime
         )
         return Tokens(
             access_token=self.tokens.issue(user_id=user_id, session_id=session_id, scopes=scopes),
-            refresh_token=refresh_token.text,
+            refresh_token=refresh_token,
             expires_in=self.tokens.lifetime_seconds,
         )
 

@@ -86,19 +86,19 @@ async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreat
         AuthorizationError: It would allow more than the caller may.
     """
     principal.require(*new.scopes)
-    credential = new_credential("ak")
+    key = new_credential("ak")
     made = await api_keys.insert_api_key(
         uow.session,
         {
             "user_id": principal.user_id,
             "name": new.name,
-            "hint": credential.text[-_HINT_CHARACTERS:],
-            "fingerprint": credential.fingerprint,
+            "hint": key[-_HINT_CHARACTERS:],
+            "fingerprint": fingerprint(key),
             "scopes": sorted(set(new.scopes)),
             "expires_at": new.expires_at,
         },
     )
-    return ApiKeyCreated(**ApiKeyRead.model_validate(made).model_dump(), key=credential.text)
+    return ApiKeyCreated(**ApiKeyRead.model_validate(made).model_dump(), key=key)
 
 
 async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyRead]:

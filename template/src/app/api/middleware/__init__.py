@@ -1,4 +1,4 @@
-"""What surrounds every request. All of it is plain ASGI: a function call each, no task, no copied stream."""
+"""Middleware around every request. All of it is plain ASGI: a function call each, no task, no copied stream."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,6 @@ from app.api.middleware.addressed import AllowedHostsMiddleware, RootPathMiddlew
 from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.context import REQUEST_ID_HEADER, RequestContextMiddleware
 from app.api.middleware.cors import DocumentedCORSMiddleware
-from app.api.middleware.request_cache import RequestCacheMiddleware
 from app.api.middleware.security_headers import SecurityHeadersMiddleware
 from app.api.middleware.unexpected import UnexpectedErrorMiddleware
 from app.core.config import ApplicationSettings
@@ -18,17 +17,15 @@ from app.core.config import ApplicationSettings
 def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_headers: Collection[str] = ()) -> None:
     """Put the middleware around the application; the last one added is the outermost.
 
-    Inwards: prefix, request id and log context, access log, security headers, allowed hosts, CORS, unexpected errors,
-    body limit, request cache. Errors are answered far inside, so that those answers carry every header and are logged
-    like any other.
+    Inwards: prefix, context, access log, security headers, allowed hosts, CORS, unexpected errors, body limit. Errors
+    are answered far inside, so that those answers carry every header and are logged like any other.
 
     Args:
         app: The application.
         settings: The process's.
-        trace_headers: Headers by which browsers continue a trace.
+        trace_headers: Request headers of browsers that continue a trace.
     """
     security = settings.security
-    app.add_middleware(RequestCacheMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
     app.add_middleware(UnexpectedErrorMiddleware, debug=settings.api.debug)
     if security.cors_origins:

@@ -10,14 +10,14 @@ from app.core.logging import get_logger, log_request
 
 logger = get_logger("app.access")
 
-# Probes ask every few seconds for ever; a failing one is logged by the check that failed.
+# Probes come every few seconds; a check that fails is logged by itself.
 PROBES: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
 # The client went away before there was an answer; nginx's number for it, which is never sent.
 _CLIENT_CLOSED_REQUEST: Final = 499
 
 
 class AccessLogMiddleware:
-    """Logs method, path, status and duration; never the query string, which may hold personal data."""
+    """Logs method, path, status and duration, but not the query string, which may hold personal data."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

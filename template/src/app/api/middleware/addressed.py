@@ -1,4 +1,4 @@
-"""Requests as they were addressed: to which host, and below which prefix."""
+"""The addresses of requests: their host, and the prefix behind a proxy."""
 
 from collections.abc import Collection
 from http import HTTPStatus
@@ -11,12 +11,12 @@ from app.api.middleware.access_log import PROBES
 
 
 class AllowedHostsMiddleware:
-    """Refuses requests to other hosts: what an application derives from `Host` would go where a stranger says.
+    """Refuses requests to other hosts, since a caller may put any name into `Host`.
 
-    Probes ask for an address, not for a name, and get no more than a status.
+    Probes name an address instead of a host, and are answered in any case.
 
     Args:
-        app: What is inside.
+        app: The wrapped application.
         hosts: Names in lower case; `*.example.com` stands for all below.
     """
 
@@ -44,11 +44,11 @@ class AllowedHostsMiddleware:
 
 
 class RootPathMiddleware:
-    """Tells the application below which prefix a proxy publishes it, and its `Location` headers, too.
+    """Puts the prefix under which a proxy publishes the application into ASGI's scope and into `Location` headers.
 
     Args:
-        app: What is inside.
-        root_path: The prefix; ASGI's `path` begins with it whether the proxy has taken it off or not.
+        app: The wrapped application.
+        root_path: The prefix, which the proxy may have taken off the path or not.
     """
 
     def __init__(self, app: ASGIApp, *, root_path: str) -> None:

@@ -1,4 +1,4 @@
-"""No request is read beyond a limit."""
+"""A limit on the size of a request's body."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimitMiddleware:
-    """Stops reading at the limit, where the route reads: the error is answered like any other of the route's.
+    """Stops reading at the limit. The error is raised where the route reads, and answered like any other.
 
     Starlette's own limit answers outside of the application, in plain text.
 
     Args:
-        app: What is inside.
-        max_bytes: The largest body; one that announces more is not read at all.
+        app: The wrapped application.
+        max_bytes: The size of the largest body; one that announces more is not read at all.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
@@ -30,7 +30,7 @@ class BodyLimitMiddleware:
         async def receive_limited() -> Message:
             nonlocal read
             if read is None:
-                # Only now: most requests have no body, and nobody reads it.
+                # Only now: most routes read no body.
                 self._refuse_announced(scope["headers"])
                 read = 0
             message = await receive()

@@ -1,4 +1,4 @@
-"""Every request and web socket gets an id, which is on every line logged for it and in its answer."""
+"""The context of a request or a web socket: its id, on each line logged for it and in its answer, and its cache."""
 
 import os
 import re
@@ -8,20 +8,25 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import monitor
+from app.core.cache import RequestCache
 from app.core.monitoring import Request
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 # Messages that carry the headers of an answer.
 _ANSWERS: Final = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
-# What a caller may choose as an id: nothing that could forge a log line or a header.
+# An id that a caller chose: nothing that could forge a log line or a header.
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 # W3C Trace Context, 3.2: version (not ff), trace id and parent id (neither all zeros), flags.
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RequestContextMiddleware:
-    """Takes the caller's `X-Request-ID` if it is well-formed, else makes one; takes the trace id from `traceparent`."""
+    """Takes the caller's `X-Request-ID` if it is well-formed, else makes one; takes the trace id from `traceparent`.
+
+    Functions under `@request_cached` have one cache for a request, its background tasks included, and one for each
+    message of a web socket.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,10 +50,18 @@ class RequestContextMiddleware:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with monitor.scope(partial(_asked_for, scope), **context):
+        with monitor.scope(partial(_described, scope), **context), RequestCache() as cache:
+            if scope["type"] == "websocket":
+                receive = partial(_receive_anew, receive, cache)
             await self.app(scope, receive, send_with_id)
 
 
-def _asked_for(scope: Scope) -> Request:
-    """By the route that the router has put into the scope, if it has found one."""
+async def _receive_anew(receive: Receive, cache: RequestCache) -> Message:
+    message = await receive()
+    cache.clear()
+    return message
+
+
+def _described(scope: Scope) -> Request:
+    """Return the method, and the path of the route if the router has put one into the scope."""
     return Request(scope.get("method", "WEBSOCKET"), getattr(scope.get("route"), "path", None))

@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-# Errors that any route may answer with carry these.
+# Headers of errors, with which any route may answer.
 _OF_ERRORS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 
 Document = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Headers that tell browsers to trust less (OWASP REST Security Cheat Sheet, "Security headers")."""
+"""Security headers for browsers (OWASP REST Security Cheat Sheet, "Security headers")."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,8 +12,8 @@ _ALWAYS: Final[tuple[Header, ...]] = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
-# Data is never a page: whatever a browser is tricked into rendering may load and run nothing. The pages of the API
-# documentation are HTML and load their scripts from elsewhere, so they go without.
+# Data is never a page: a browser that is tricked into rendering it may load and run nothing. The pages of the API's
+# documentation are HTML and load scripts, so they go without.
 _FOR_DATA: Final[tuple[Header, ...]] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
@@ -24,8 +24,8 @@ class SecurityHeadersMiddleware:
     """Adds the headers above; a header that a route has set itself stays as it is.
 
     Args:
-        app: What is inside.
-        hsts_seconds: How long browsers shall insist on TLS; 0 leaves the header out.
+        app: The wrapped application.
+        hsts_seconds: The time for which browsers insist on TLS; 0 leaves the header out.
     """
 
     def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:

@@ -1,4 +1,4 @@
-"""The last net: errors that no handler has taken are answered and logged here, inside of all other middleware."""
+"""Unexpected errors: those without a handler are answered and logged here, inside of the other middleware."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from app.api.errors import unexpected_error
 
-# RFC 6455, 7.4.1: what the client asked for is refused; the server has failed.
+# RFC 6455, 7.4.1: the request is refused; the server has failed.
 _POLICY_VIOLATION: Final = 1008
 _INTERNAL_ERROR: Final = 1011
 
@@ -46,11 +46,11 @@ class UnexpectedErrorMiddleware:
         try:
             await self.app(scope, receive, send_and_note)
         except WebSocketDisconnect:
-            return  # The client has gone, as clients do.
+            return  # The client has gone.
         except Exception as error:
             response = unexpected_error(error, debug=self.debug)
             if started and scope["type"] == "http":
-                # Half an answer cannot be taken back: let the server close the connection, so that no client takes it
+                # Half an answer cannot be taken back: the server closes the connection, so that no client takes it
                 # for a whole one.
                 raise
             await response(scope, receive, send)

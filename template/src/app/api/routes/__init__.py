@@ -1,1 +1,1 @@
-"""The routes, a module per resource. A handler reads as a sentence: it takes what it needs and calls one service."""
+"""The routes, a module per resource. A handler takes its arguments and calls one service."""

@@ -31,7 +31,7 @@ ItemId = Annotated[UUID, Path(description="The item's key.")]
     responses={**problems(HTTPStatus.CONFLICT), HTTPStatus.CREATED.value: {"headers": LOCATION}},
 )
 async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
-    """Make a new item; 409 when its SKU is taken."""
+    """Create an item; 409 when its SKU is taken."""
     item = await items.create_item(uow, caller.user_id, new)
     response.headers["Location"] = f"{router.prefix}/{item.id}"
     return item
@@ -39,19 +39,19 @@ async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response
 
 @router.get("")
 async def list_items(which: Annotated[ItemQuery, Query()], caller: Reader, session: ReadSession) -> Page[ItemRead]:
-    """Items page by page: the best matches of a search first, else the newest."""
+    """List items page by page: the best matches of a search first, else the newest."""
     return await items.list_items(session, caller.user_id, which)
 
 
 @router.get("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND))
 async def get_item(item_id: ItemId, caller: Reader, session: ReadSession) -> Item:
-    """One item."""
+    """Return one item."""
     return await items.get_item(session, caller.user_id, item_id)
 
 
 @router.patch("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: UnitOfWork) -> Item:
-    """Change some of an item's values; 409 when somebody else has changed it since `version`."""
+    """Change some of an item's values; 409 when it has changed since `version`."""
     return await items.change_item(uow, caller.user_id, item_id, change)
 
 
@@ -61,7 +61,7 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
     responses={
         HTTPStatus.CREATED.value: {
             "model": ItemRead,
-            "description": "There was none; it was made.",
+            "description": "The item is new.",
             "headers": LOCATION,
         }
     },
@@ -69,7 +69,7 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
 async def put_item(
     sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response
 ) -> Item:
-    """Make or replace the item of this SKU, in one statement and safe to repeat."""
+    """Create or replace the item of this SKU, in one statement and safe to repeat."""
     item, created = await items.put_item(uow, caller.user_id, sku, content)
     if created:
         response.status_code = HTTPStatus.CREATED

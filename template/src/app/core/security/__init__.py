@@ -1,8 +1,7 @@
-"""Who is calling, and what they may do: mechanisms that know neither settings nor HTTP nor tables."""
+"""Authentication and authorisation: mechanisms that know neither settings nor HTTP nor tables."""
 
 from app.core.security.addresses import caller_address, with_mapped_forms
-from app.core.security.credentials import NewCredential, fingerprint, new_credential
-from app.core.security.devices import DeviceTokens
+from app.core.security.credentials import DeviceTokens, fingerprint, new_credential
 from app.core.security.passwords import PasswordHasher
 from app.core.security.principal import Principal, Roles, allowed_scopes
 from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits
@@ -13,7 +12,6 @@ __all__ = [
     "AccessTokens",
     "DeviceTokens",
     "MemoryRateLimits",
-    "NewCredential",
     "PasswordHasher",
     "Principal",
     "Rate",

@@ -1,9 +1,9 @@
-"""Callers' addresses, in the one form in which limits count them and logs name them."""
+"""Callers' addresses, in the one form in which limits count them."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-# An IPv6 network of this size is what one customer has: its addresses are one caller.
+# The size of a customer's IPv6 network, whose addresses are one caller.
 _CUSTOMER_BITS: Final = 64
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 # Networks whose last 32 bits are a caller's IPv4 address: a dual-stack socket's (RFC 4291, 2.5.5.2), those of
@@ -14,7 +14,7 @@ _LOCAL_TRANSLATORS: Final = IPv6Network("64:ff9b:1::/48")
 
 
 def caller_address(host: str) -> str:
-    """Return the address or network that stands for a caller.
+    """Return the address or network of a caller.
 
     An IPv4 caller has one form, whether the address came as such, through a dual-stack socket, a translator (NAT64) or
     a tunnel (6to4, Teredo); an IPv6 caller is a /64.

@@ -16,7 +16,7 @@ from app.core.threads import ThreadLimiter, run_in_thread
 
 T = TypeVar("T")
 
-# How long a login waits for its turn before it is turned away: hashing is made to be expensive, so a flood of logins
+# The time that a login waits for its turn before it is refused: hashing is made to be expensive, so a flood of logins
 # must not queue without end.
 _WAIT_SECONDS: Final = 10.0
 
@@ -27,17 +27,17 @@ class PasswordHasher:
     Args:
         time_cost: Passes over the memory.
         memory_kib: Memory of one computation, in KiB. RFC 9106, 4: 64 MiB and 3 passes where memory is scarce.
-        concurrency: Computations at the same time; what they take in all is this many times the memory.
+        concurrency: Computations at the same time, each with its own memory.
     """
 
     def __init__(self, *, time_cost: int, memory_kib: int, concurrency: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=time_cost, memory_cost=memory_kib),))
         self._limiter = ThreadLimiter(concurrency, name="password")
         # Checked against when there is no user, so that the answer takes as long as a wrong password's.
-        self._nobodys: str | None = None
+        self._unknown_users: str | None = None
 
     async def hash(self, password: str) -> str:
-        """The hash to store, with its parameters and salt in it.
+        """Return the hash to store, with its parameters and salt in it.
 
         Raises:
             TimeoutError: Too many are waiting.
@@ -48,18 +48,18 @@ class PasswordHasher:
         """Check a password; an unknown user's (None) takes as long as a known one's and never matches.
 
         Returns:
-            Whether it matches, and a hash to store instead if the parameters have changed since, or if the stored one
-            is of characters that were typed decomposed.
+            True if it matches, and a hash to store instead if the parameters have changed since, or if the stored one
+            is of decomposed characters.
 
         Raises:
             TimeoutError: Too many are waiting.
         """
         if stored is None:
-            if self._nobodys is None:
+            if self._unknown_users is None:
                 # The first time, making it takes as long as checking against it.
-                self._nobodys = await self.hash("nobody's password")
+                self._unknown_users = await self.hash("an unknown user's password")
             else:
-                await self._run(partial(self._check, password, self._nobodys))
+                await self._run(partial(self._check, password, self._unknown_users))
             return False, None
         try:
             return await self._run(partial(self._check, password, stored))
@@ -83,5 +83,5 @@ class PasswordHasher:
 
 
 def _composed(password: str) -> str:
-    """Give a password one form, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2)."""
+    """Return the one form of a password, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2)."""
     return unicodedata.normalize("NFC", password)

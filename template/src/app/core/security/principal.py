@@ -1,4 +1,4 @@
-"""The caller a request speaks for, and the scopes that follow from a role."""
+"""The caller of a request, and the scopes that follow from a role."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Principal:
 
     Attributes:
         user_id: The user.
-        scopes: What the credentials allow.
-        session_id: The session an access token belongs to; None for an API key.
+        scopes: The scopes that the credentials allow.
+        session_id: The session of an access token; None for an API key.
     """
 
     user_id: UUID
@@ -32,7 +32,7 @@ class Principal:
 
     @cached_property
     def user_key(self) -> str:
-        """The user as lines of the log name them; spelt out once for as long as a token is remembered."""
+        """The user's id as text, made once for as long as a token is remembered."""
         return str(self.user_id)
 
     def require(self, *scopes: str) -> None:

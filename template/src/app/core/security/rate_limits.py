@@ -1,4 +1,4 @@
-"""Rate limits: so many in such a time, and when the next one may come.
+"""Rate limits: so many in such a time, and the time to wait for the next one.
 
 The generic cell rate algorithm (ITU-T I.371) keeps one number per key, the time at which the key's allowance is full
 again; it needs no clean-up task, spreads no load spikes at window borders, and knows the exact time to wait.
@@ -18,8 +18,8 @@ class Rate:
     """So many, all at once if need be, in such a time.
 
     Attributes:
-        times: How many.
-        seconds: In how long.
+        times: The number.
+        seconds: The time.
     """
 
     times: int
@@ -27,14 +27,14 @@ class Rate:
 
 
 class RateLimits(Protocol):
-    """Where allowances are kept."""
+    """A store of allowances."""
 
     async def hit(self, key: str, rate: Rate) -> float:
         """Use one of the allowance up.
 
         Args:
-            key: Whose allowance, and for what.
-            rate: How large it is.
+            key: The allowance: its owner and purpose.
+            rate: Its size.
 
         Returns:
             0 when it was there; else the seconds until it will be, and nothing is used up.
@@ -42,7 +42,7 @@ class RateLimits(Protocol):
         ...
 
     async def refund(self, key: str, rate: Rate) -> None:
-        """Give back what the last `hit` used up, where only failures should count."""
+        """Give one of the allowance back, as where only failures should count."""
         ...
 
 

@@ -13,20 +13,20 @@ logger = get_logger(__name__)
 
 Load = Callable[[], Awaitable[Iterable[UUID]]]
 Announce = Callable[[Collection[UUID]], None]
-# How long to leave a failing source alone before it is asked again.
+# The time for which a failing source is left alone.
 _RETRY_SECONDS: Final = 1.0
 
 
 class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
-    What this process revokes counts at once; what others revoke, after the next refresh, or as soon as this one is
-    told. While the source is away the last copy stays in force: an access token outlives its session by its own
-    lifetime at the most.
+    Sessions revoked by this process count at once; those revoked by others, after the next refresh or announcement.
+    While the source is away the last copy stays in force: an access token outlives its session by its own lifetime at
+    the most.
 
     Args:
-        load: Asks the source for all sessions revoked within an access token's lifetime.
-        refresh_seconds: How old the copy may become.
+        load: Returns all sessions revoked within an access token's lifetime.
+        refresh_seconds: The age at which the copy is replaced.
     """
 
     def __init__(self, load: Load, *, refresh_seconds: float) -> None:
@@ -41,11 +41,11 @@ class RevokedSessions:
         self._announce: Announce | None = None
 
     def announce_with(self, announce: Announce) -> None:
-        """Have other processes told what this one revokes; it must not wait, and may fail to reach them."""
+        """Announce to other processes what this one revokes; the function must not wait, and may fail to reach them."""
         self._announce = announce
 
     def add(self, *session_ids: UUID) -> None:
-        """Count sessions as revoked from now on, in this process, and tell the others if there is a way to."""
+        """Count sessions as revoked from now on, and announce them to the other processes if there is a way to."""
         self.learn(*session_ids)
         if self._announce is not None:
             self._announce(session_ids)
@@ -57,11 +57,11 @@ class RevokedSessions:
         self._revoked.update(session_ids)
 
     def expire(self) -> None:
-        """Ask the source when the next request comes: what others revoked may have been missed."""
+        """Load again with the next request: announcements may have been missed."""
         self._due = 0.0
 
     async def contains(self, session_id: UUID) -> bool:
-        """Whether a session is known to be revoked."""
+        """Return True if a session is known to be revoked."""
         if time.monotonic() >= self._due:
             await self._refresh()
         return session_id in self._revoked

@@ -1,8 +1,8 @@
-"""Access tokens: signed statements of who is calling, good for minutes and checked without asking anybody.
+"""Access tokens: signed statements of the caller, good for minutes and checked without a query.
 
-JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only what it wrote itself, so
-it accepts nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to
-choose, no key to name and no extension to smuggle in.
+JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only its own, so it accepts
+nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to choose, no key to
+name and no extension.
 """
 
 import base64
@@ -11,10 +11,8 @@ import hmac
 import re
 import time
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID, uuid4
-
-from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from app.core.exceptions import AuthenticationError, ConfigurationError
 from app.core.security.principal import Principal
@@ -23,41 +21,26 @@ _ALGORITHM: Final = "HS256"
 # RFC 9068, 2.1.
 _TYPE: Final = "at+jwt"
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"at+jwt"}').decode()
+# Our header, a payload (ours have some 300 characters) and a signature. Decoders skip other characters than these, so
+# that one signature would have any number of spellings.
+_SHAPE: Final = re.compile(re.escape(_HEADER) + r"\.[A-Za-z0-9_-]{1,4000}\.[A-Za-z0-9_-]{43}")
+_CLAIMS: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope")
 # RFC 7518, 3.2: the key is at least as long as the hash.
 _MIN_KEY_BYTES: Final = 32
-# Three parts in canonical base64url; decoders skip what is not in the alphabet.
-_SHAPE: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
-# Ours are some 400 characters; whoever sends more wants to keep us busy.
-_MAX_CHARACTERS: Final = 4096
-# Some 10 MB. Only tokens with a right signature are remembered, so that nobody else can fill it.
+# Some 10 MB. Only tokens with a right signature are remembered, so that no stranger can fill it.
 _MAX_REMEMBERED: Final = 10_000
-# What the key is for, so that the same secret signs nothing else by accident.
+# Purpose of the derived key, so that the same secret signs nothing else.
 _PURPOSE: Final = b"access-token"
-
-
-class _Claims(BaseModel):
-    """What every token says, with exact types: a number in quotes is no number."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    iss: str
-    aud: str
-    sub: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
-    sid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
-    jti: str
-    iat: int
-    exp: int
-    scope: str
 
 
 class AccessTokens:
     """Issues and reads access tokens.
 
     Args:
-        secret: What the signing key is derived from; at least 32 bytes.
-        issuer: Who issues, which is also for whom: other services' tokens are refused even under the same secret.
-        lifetime_seconds: How long a token is good for.
-        leeway_seconds: How far the clocks of the machines that share the secret may differ.
+        secret: The text from which the signing key is derived; at least 32 bytes.
+        issuer: The issuer and audience: other services' tokens are refused even under the same secret.
+        lifetime_seconds: The time for which a token is good.
+        leeway_seconds: The difference allowed between the clocks of the machines that share the secret.
 
     Raises:
         ConfigurationError: The secret is too short.
@@ -76,24 +59,24 @@ class AccessTokens:
         self._good: dict[str, tuple[Principal, float]] = {}
 
     def issue(self, *, user_id: UUID, session_id: UUID, scopes: Iterable[str]) -> str:
-        """A token for a user's session that is good from now on."""
-        now = int(time.time())
-        claims = _Claims(
-            iss=self._issuer,
-            aud=self._issuer,
-            sub=str(user_id),
-            sid=str(session_id),
-            jti=uuid4().hex,
-            iat=now,
-            exp=now + self.lifetime_seconds,
-            scope=" ".join(sorted(scopes)),
-        )
-        import jwt  # noqa: PLC0415 — see `_decode`
+        """Return a token for a user's session that is good from now on."""
+        import jwt  # noqa: PLC0415 — see `_read`
 
-        return jwt.encode(claims.model_dump(), self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._issuer,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "jti": uuid4().hex,
+            "iat": now,
+            "exp": now + self.lifetime_seconds,
+            "scope": " ".join(sorted(scopes)),
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
 
     def read(self, token: str) -> Principal:
-        """Who a token speaks for.
+        """Return the caller of a token.
 
         A token that was found good is remembered, since every request of a session brings the same one; its end is
         looked at each time.
@@ -118,31 +101,28 @@ class AccessTokens:
         return principal
 
     def _read(self, token: str) -> tuple[Principal, float]:
-        shape = _SHAPE.fullmatch(token) if len(token) <= _MAX_CHARACTERS else None
-        if shape is None or shape[1] != _HEADER:
-            raise ValueError("not a token of this service")
-        claims = _Claims.model_validate(self._decode(token))
-        if claims.exp - claims.iat > self.lifetime_seconds:
-            raise ValueError("good for longer than tokens of this service are")
-        principal = Principal(
-            user_id=UUID(claims.sub), session_id=UUID(claims.sid), scopes=frozenset(claims.scope.split())
-        )
-        return principal, claims.exp + self._leeway_seconds
-
-    def _decode(self, token: str) -> object:
         # PyJWT brings `cryptography` along, which takes a tenth of the whole application's start; the first request
         # with a token is soon enough.
         import jwt  # noqa: PLC0415
 
+        if _SHAPE.fullmatch(token) is None:
+            raise ValueError("not a token of this service")
         try:
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
                 audience=self._issuer,
                 issuer=self._issuer,
                 leeway=self._leeway_seconds,
-                options={"require": list(_Claims.model_fields)},
+                options={"require": list(_CLAIMS)},
             )
         except jwt.PyJWTError as error:
             raise ValueError("refused by PyJWT") from error
+        if claims["exp"] - claims["iat"] > self.lifetime_seconds:
+            # Its session may be revoked and forgotten again before it expires.
+            raise ValueError("good for longer than tokens of this service are")
+        principal = Principal(
+            user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]), scopes=frozenset(claims["scope"].split())
+        )
+        return principal, claims["exp"] + self._leeway_seconds
