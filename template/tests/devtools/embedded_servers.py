@@ -1,4 +1,4 @@
-"""Looking at embedded servers from outside: their processes, their files and their other users."""
+"""Embedded servers seen from outside: their processes, their files and their other users."""
 
 import asyncio
 import subprocess
@@ -14,21 +14,18 @@ from devtools.embedded_postgres import EmbeddedServer, embedded_postgres
 
 LINUX = Path("/proc/self").is_dir()
 CLIENT = """
-import os, signal, sys, time
+import signal, sys
 from pathlib import Path
 from devtools.embedded_postgres import embedded_postgres
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored when the tests run in the background
 with embedded_postgres(Path(sys.argv[1]), durable=False) as server:
-    if "fork" in sys.argv and not os.fork():
-        time.sleep(60)
-        os._exit(0)
     print(server.socket_folder, flush=True)
     sys.stdin.read()
 """
 
 
 def query(server: EmbeddedServer, statement: str, *values: object) -> object:
-    """The first value of a statement's first row."""
+    """Return the first value of a statement's first row."""
 
     async def run() -> object:
         connection = await asyncpg.connect(host=str(server.socket_folder), port=5432, user="postgres")
@@ -41,19 +38,19 @@ def query(server: EmbeddedServer, statement: str, *values: object) -> object:
 
 
 def home(data_folder: Path) -> Path:
-    """Where a server keeps its cluster and what it knows of itself."""
+    """Return the folder of the cluster."""
     (found,) = data_folder.glob("postgres-*")
     return found
 
 
 def processes(data_folder: Path) -> tuple[int, int]:
-    """The PIDs of the postmaster and of its keeper."""
+    """Return the PIDs of the postmaster and of its keeper."""
     _, postmaster, keeper = (home(data_folder) / "server.state").read_text().splitlines()
     return int(postmaster), int(keeper)
 
 
 def ended(pid: int) -> bool:
-    """Whether a process is gone, or waits only for PID 1 to take notice."""
+    """Return whether a process is gone, or waits only for PID 1 to take notice."""
     if LINUX:
         try:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -64,7 +61,7 @@ def ended(pid: int) -> bool:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a program of PostgreSQL has the folder open (Linux)."""
+    """Return whether a program of PostgreSQL has the folder open (Linux)."""
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             if descriptor.readlink().is_relative_to(folder):
@@ -81,10 +78,10 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 5) -> None:
 
 
 @contextmanager
-def client(data_folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def client(data_folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the server until its input ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", CLIENT, data_folder, *arguments],
+        [sys.executable, "-c", CLIENT, data_folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -97,7 +94,7 @@ def client(data_folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 
 def socket_folder_of(process: subprocess.Popen[str]) -> Path:
-    """Where the server of a `client` listens, as soon as it does."""
+    """Return the socket folder of a `client`'s server, as soon as it listens."""
     assert process.stdout is not None
     return Path(process.stdout.readline().strip())
 
@@ -108,6 +105,6 @@ def keep(server: EmbeddedServer, answer: int) -> None:
 
 
 def kept(data_folder: Path) -> object:
-    """The row of `data_folder`, read from a server of its own."""
+    """Return the row of `data_folder`, read from a server of its own."""
     with embedded_postgres(data_folder, durable=False) as server:
         return query(server, "SELECT answer FROM kept")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded_postgres import EmbeddedServer, embedded_postgres
-from devtools.embedded_postgres.identity import server_identity
+from devtools.embedded_postgres.programs import server_identity
 from tests.devtools.embedded_servers import (
     LINUX,
     client,
@@ -36,7 +36,7 @@ def test_data_survive_a_restart_and_nothing_runs_in_between(data_folder: Path) -
     assert kept(data_folder) == 43
 
 
-def test_nobody_else_can_connect(data_folder: Path) -> None:
+def test_embedded_postgres_admits_the_current_user_alone(data_folder: Path) -> None:
     with embedded_postgres(data_folder) as server:
         assert query(server, "SHOW listen_addresses") == ""
         status = server.socket_folder.stat()

@@ -1,84 +1,31 @@
-"""The embedded server under another user than the one who runs the tests: nobody for root, and back."""
+"""The embedded server of root, which runs as `nobody`."""
 
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-import app.core.exceptions
-import devtools.embedded_postgres as package
-from devtools.embedded_postgres import embedded_postgres, readable
-from devtools.embedded_postgres.binaries import Installation, find_installation
-from devtools.embedded_postgres.identity import server_identity
-from devtools.embedded_postgres.readable import runnable_by
+from devtools.embedded_postgres import copying, embedded_postgres
+from devtools.embedded_postgres.copying import runnable_by
+from devtools.embedded_postgres.programs import Installation, find_installation, server_identity
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-
-ORDINARY_USER = """
-import os, sys
-from pathlib import Path
-from devtools.embedded_postgres import embedded_postgres
-for _ in range(2):
-    with embedded_postgres(Path(sys.argv[1]), bin_folder=Path(sys.argv[2])) as server:
-        print(os.geteuid(), server.socket_folder.stat().st_uid)
-"""
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder of root's that everybody may enter, unlike those of pytest."""
+    """A folder of root's that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="embedded-tests-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-def python_for_everybody(uid: int) -> Path:
-    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        question = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
-        try:
-            if subprocess.run(question, user=uid, cwd="/", capture_output=True, check=False).returncode == 0:
-                return Path(python)
-        except OSError:
-            continue
-    pytest.skip("there is no Python that an ordinary user can run")
-
-
-def test_an_ordinary_user(open_folder: Path) -> None:
-    identity = server_identity()
-    python = python_for_everybody(identity.uid)
-    # The package with what it imports, alone: it needs nothing but the standard library.
-    (open_folder / "app" / "core").mkdir(parents=True)
-    for module in (package, app.core.exceptions):
-        source = Path(str(module.__file__)).parent
-        shutil.copytree(source, open_folder.joinpath(*module.__name__.split(".")))
-    core = Path(str(app.core.exceptions.__file__)).parents[1]
-    shutil.copy(core / "redaction.py", open_folder / "app" / "core")
-    home = open_folder / "home"
-    home.mkdir(mode=0o700)
-    os.chown(home, identity.uid, identity.gid)
-
-    done = subprocess.run(
-        [python, "-c", ORDINARY_USER, home / ".data", runnable_by(identity, find_installation(None)).bin_folder],
-        user=identity.uid,
-        group=identity.gid,
-        extra_groups=[],
-        cwd=open_folder,
-        env={"PYTHONPATH": str(open_folder), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == ""
-    assert done.stdout == f"{identity.uid} {identity.uid}\n" * 2
 
 
 def test_root_changes_no_permissions_of_folders_it_did_not_make(tmp_path: Path) -> None:
@@ -104,7 +51,7 @@ def test_programs_that_only_root_can_reach_are_copied_once(
     tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = open_folder / "cache"
-    monkeypatch.setattr(readable, "CACHE", cache)
+    monkeypatch.setattr(copying, "CACHE", cache)
     found = find_installation(None)
     hidden = hide(found, tmp_path)
     (cache / "building-killed").mkdir(parents=True)
@@ -137,4 +84,4 @@ def hide(found: Installation, folder: Path) -> Installation:
     for libraries in prefix.parents[1].glob(f"{prefix.parent.name}.libs"):
         shutil.copytree(libraries, site / libraries.name, copy_function=link_or_copy)
     folder.chmod(0o700)
-    return Installation(bin_folder=target / "bin", version=found.version, source=found.source)
+    return replace(found, bin_folder=target / "bin")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded_postgres import EmbeddedPostgresError, embedded_postgres
-from devtools.embedded_postgres.binaries import find_installation
+from devtools.embedded_postgres.programs import find_installation
 from tests.devtools.embedded_servers import query
 
 pytestmark = pytest.mark.process

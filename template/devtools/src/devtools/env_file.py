@@ -1,4 +1,4 @@
-"""The development `.env`: written once, with secrets that nobody else has."""
+"""The development `.env`: written once, with secrets of its own."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def ensure_env_file(folder: Path) -> bool:
         folder: The project's folder.
 
     Returns:
-        Whether it was written.
+        True when it was written.
 
     Raises:
         ConfigurationError: It cannot be written.

@@ -1,11 +1,11 @@
 """Real PostgreSQL servers with nothing installed, for development and tests.
 
 `embedded_postgres(folder)` runs a server on data in the project's folder, over the programs of a
-package or of an installed server. All who ask for the same folder share one server, which ends
+package or of an installed server. All processes that ask for the same folder share one server, which ends
 with the last of them. There is no TCP port: the socket's folder admits the current user alone.
 """
 
-from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.programs import EmbeddedPostgresError
 from devtools.embedded_postgres.server import EmbeddedServer, embedded_postgres
 
 __all__ = ["EmbeddedPostgresError", "EmbeddedServer", "embedded_postgres"]

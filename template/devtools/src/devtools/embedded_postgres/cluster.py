@@ -1,29 +1,27 @@
-"""The files of one cluster: where they are, whose they are, how they are created."""
+"""The files of one cluster: their places, their creation, and what a killed server or a reboot has left of them."""
 
-import errno
 import os
 import secrets
 import shutil
-import stat
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.embedded_postgres.binaries import Installation
-from devtools.embedded_postgres.errors import (
-    EmbeddedPostgresError,
-    full_disk,
-    is_full_disk,
-)
-from devtools.embedded_postgres.processes import KEEPER, Identity, run
+from devtools.embedded_postgres.programs import EmbeddedPostgresError, Identity, Installation, run
 
-# Bytes. A new cluster of PostgreSQL 18 takes 39 MB and its first write-ahead logs 32 MB more.
-SPACE_FOR_NEW = 128 * 1024**2
-SPACE_FOR_START = 32 * 1024**2
+# Isolated and without site-packages, for speed: it imports the standard library alone.
+KEEPER = (sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py").absolute())
+SOCKET_FOLDER_PREFIX = "embedded-postgres-"
 _INITDB_SECONDS = 120
-_DESCRIPTORS = Path("/proc/self/fd")  # Linux
+_PROCESSES = Path("/proc")  # Linux
 _LOCALES = ("C.UTF-8", "C")  # the first one is missing on old systems
+# Seconds for a fast shutdown, an immediate one, and the kernel's end of it.
+_STOP_SIGNALS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Cluster:
 
     @property
     def log(self) -> Path:
-        """What the server and its keeper say, since the server's start."""
+        """The output of the server and its keeper, since the server's start."""
         return self.home / "server.log"
 
     @property
@@ -57,52 +55,17 @@ class Cluster:
         return self.home / "server.state"
 
     @property
-    def start_lock(self) -> Path:
-        """Held exclusively while somebody joins or leaves."""
-        return self.home / "start.lock"
+    def mark(self) -> str:
+        """A setting that names the data folder on its server's command line, wherever it is moved to.
 
-    @property
-    def clients_lock(self) -> Path:
-        """Held by every user of the server, shared; by the keeper that stops it, exclusively."""
-        return self.home / "clients.lock"
-
-    @property
-    def keeper_lock(self) -> Path:
-        """Held exclusively by the keeper for as long as it lives."""
-        return self.home / "keeper.lock"
-
-    def prepare(self, identity: Identity) -> None:
-        """Create the home folder and check that everything is ours.
-
-        Raises:
-            EmbeddedPostgresError: It cannot be created, or somebody else's files are there.
+        The path will not do: the server is started with a path below /proc (see `reachable`).
         """
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path, owner in ((self.home, os.geteuid()), (self.data, identity.uid)):
-                if path.exists() and path.stat().st_uid != owner:
-                    raise EmbeddedPostgresError(
-                        f"The folder {path} belongs to another user (uid {path.stat().st_uid}; expected {owner}).",
-                        next_step="Run this as the user who created it, or remove the folder "
-                        f"{self.home} and lose the data in it.",
-                    )
-        except OSError as err:
-            if err.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise full_disk(self.home) from err
-            raise EmbeddedPostgresError(
-                f"The folder {self.home} for the embedded PostgreSQL server's data cannot be used: {err.strerror}.",
-                next_step="Make the folder writable for the current user.",
-            ) from err
+        status = self.data.stat()
+        return f"embedded_postgres.cluster={status.st_dev}:{status.st_ino}"
 
-    def check_space(self) -> None:
-        """Check that the server would not fill the disk at once.
-
-        Raises:
-            EmbeddedPostgresError: There is less space than SPACE_FOR_NEW or SPACE_FOR_START.
-        """
-        needed = SPACE_FOR_START if self.data.exists() else SPACE_FOR_NEW
-        if shutil.disk_usage(self.home).free < needed:
-            raise full_disk(self.home)
+    def lock(self, name: str) -> Path:
+        """Return the file of one of the locks that `server.py` explains."""
+        return self.home / f"{name}.lock"
 
     def create_data(self, installation: Installation, identity: Identity) -> None:
         """Create the data folder unless it exists. The start lock must be held.
@@ -112,6 +75,7 @@ class Cluster:
 
         Raises:
             EmbeddedPostgresError: initdb failed.
+            OSError: The folder cannot be made.
         """
         for remains in self.home.glob("data.new-*"):
             shutil.rmtree(remains, ignore_errors=True)
@@ -124,20 +88,39 @@ class Cluster:
                 os.chown(building, identity.uid, identity.gid)
             _initdb(building, installation, identity)
             building.rename(self.data)
-        except OSError as err:
-            if err.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise full_disk(self.home) from err
-            raise EmbeddedPostgresError(
-                f"The data folder {self.data} cannot be created: {err.strerror}.",
-                next_step="Check the permissions of its parent folder.",
-            ) from err
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
-    def restrict_data(self) -> None:
-        """Give the data folder the permissions the server insists on (a copied one lost them)."""
-        if stat.S_IMODE(self.data.stat().st_mode) != stat.S_IRWXU:
-            self.data.chmod(stat.S_IRWXU)
+    def clear_leftovers(self) -> None:
+        """Stop an orphaned server of this cluster and remove stale files. The data stay as they are.
+
+        The keeper's lock must be held: then no keeper is alive, and all that is there is a leftover. A PID on its own
+        proves nothing, since after a reboot or a while it is another program's.
+
+        Raises:
+            EmbeddedPostgresError: Another server runs on this data folder.
+        """
+        with suppress(OSError, IndexError):
+            recorded = Path(self.state.read_text(encoding="utf-8").splitlines()[0])
+            if recorded.name.startswith(SOCKET_FOLDER_PREFIX):
+                shutil.rmtree(recorded)
+        self.state.unlink(missing_ok=True)
+        try:
+            pid = int(self.postmaster_file.read_text(encoding="utf-8", errors="replace").splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        for number, patience in _STOP_SIGNALS:
+            deadline = time.monotonic() + patience
+            while self.mark in (command := _command_line(pid)) and time.monotonic() < deadline:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                time.sleep(0.02)
+        if "postgres" in command and _works_in(pid, self.data):
+            raise EmbeddedPostgresError(
+                f"Another PostgreSQL server (process {pid}) runs on {self.data}.", next_step=f"Stop it: kill -INT {pid}"
+            )
+        # PostgreSQL refuses to start when the PID in there is alive, whichever program it is.
+        self.postmaster_file.unlink(missing_ok=True)
 
 
 def majors_with_data(folder: Path) -> frozenset[int]:
@@ -153,21 +136,26 @@ def majors_with_data(folder: Path) -> frozenset[int]:
 
 @contextmanager
 def reachable(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """A path to `folder` that its owner can use, with the descriptors to hand to its program.
+    """Yield a path to `folder` that its owner can use, with the descriptors to hand to its program.
 
     The folder may lie below one that its owner may not enter (/root), or at a path longer than
     PostgreSQL's limit of 1024 bytes. On Linux a descriptor of the folder gets around both, and no
     folder's permissions need to be changed: opening it through /proc asks for permission on the
     folder itself only. (Its current folder would do, too, but PostgreSQL 15 leaves that on start.)
     """
-    if not _DESCRIPTORS.is_dir():
+    if not _PROCESSES.is_dir():
         yield str(folder), ()
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield str(_DESCRIPTORS / str(descriptor)), (descriptor,)
+        yield f"/proc/self/fd/{descriptor}", (descriptor,)
     finally:
         os.close(descriptor)
+
+
+def switch_arguments(identity: Identity) -> tuple[str, str]:
+    """Return the two numbers of the user that `keeper.py` becomes, or -1 to stay as it is."""
+    return (str(identity.uid), str(identity.gid)) if identity.switched else ("-1", "-1")
 
 
 def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
@@ -178,8 +166,8 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
             done = run(
                 [
                     # Through the keeper's script, so that a killed client takes initdb with it.
-                    *(*KEEPER, "become", *identity.arguments, str(os.getpid())),
-                    *(installation.initdb, *options, f"--locale={locale}", "--no-instructions"),
+                    *(*KEEPER, "become", *switch_arguments(identity), str(os.getpid())),
+                    *(installation.bin_folder / "initdb", *options, f"--locale={locale}", "--no-instructions"),
                 ],
                 descriptors=descriptors,
                 seconds=_INITDB_SECONDS,
@@ -189,9 +177,29 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
         output = done.stderr.strip()
         if "invalid locale" not in output:
             break
-    if is_full_disk(output):
-        raise full_disk(data.parent)
     raise EmbeddedPostgresError(
         f"PostgreSQL's initdb failed: {' '.join(output.splitlines()[-3:])}",
         next_step="Remove the cause named there, or set DATABASE_URL to another server.",
     )
+
+
+def _command_line(pid: int) -> str:
+    """Return the command line of a process, empty when there is no such process."""
+    if _PROCESSES.is_dir():
+        try:
+            return (_PROCESSES / f"{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            return ""
+    shown = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(shown, capture_output=True, text=True, timeout=10, check=False).stdout
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Return whether a process has `folder` as its current folder, as far as this can be seen.
+
+    In a container without CAP_SYS_PTRACE root may not look at another user's process.
+    """
+    try:
+        return os.path.samestat((_PROCESSES / f"{pid}/cwd").stat(), folder.stat())
+    except OSError:
+        return False

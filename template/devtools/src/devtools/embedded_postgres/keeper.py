@@ -1,10 +1,10 @@
-"""Keeps one PostgreSQL server for as long as anybody uses it. A script.
+"""Keeps one PostgreSQL server for as long as any process uses it. A script.
 
 It is the server's parent, so it knows when the server ends, and it waits for the exclusive lock on
 a file that every user of the server holds a shared lock on. The kernel releases those locks however
-a user ends, so the lock is granted exactly when nobody is left: then the server is stopped. It
+a user ends, so the lock is granted exactly when none is left: then the server is stopped. It
 imports nothing of the application, because it outlives the process that started it, and little of
-the standard library (no pathlib, no subprocess), because everybody waits for its start.
+the standard library (no pathlib, no subprocess), because every command waits for its start.
 """
 
 import ctypes
@@ -47,20 +47,10 @@ def become(command: list[str], uid: int, gid: int, parent: int) -> NoReturn:
         os._exit(1)
 
 
-def start_server(command: list[str], uid: int, gid: int) -> int:
-    """Start the server as a child that stops when this process is killed; return its PID."""
-    keeper = os.getpid()
-    if LIBC:
-        # Backends whose postmaster was killed become children of this process, which ends them.
-        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    pid = os.fork()
-    if not pid:
-        become(command, uid, gid, keeper)
-    return pid
-
-
-def stop_server(pid: int, ended: threading.Event) -> None:
-    """Ask the server to stop, more firmly each time."""
+def stop_when_unused(clients_lock: str, pid: int, ended: threading.Event) -> None:
+    """Wait until no client holds the lock, then stop the server, more firmly each time. The lock is kept to the end."""
+    descriptor = os.open(clients_lock, os.O_RDWR | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     for number, patience in STOP_SIGNALS:
         if ended.is_set():
             return
@@ -70,15 +60,8 @@ def stop_server(pid: int, ended: threading.Event) -> None:
             return
 
 
-def stop_when_unused(clients_lock: str, pid: int, ended: threading.Event) -> None:
-    """Wait until no client holds the lock, then stop the server. The lock is kept to the end."""
-    descriptor = os.open(clients_lock, os.O_RDWR | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    stop_server(pid, ended)
-
-
 def wait_until_ready(pid: int, postmaster_file: str) -> bool:
-    """Wait until the server accepts connections; False when it ended instead."""
+    """Wait until the server accepts connections; return False when it ended instead."""
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         with suppress(OSError), open(postmaster_file, encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
@@ -97,7 +80,7 @@ def announce(state_file: str, *lines: object) -> None:
 
 
 def end_orphans() -> None:
-    """End and reap the backends that a killed postmaster left behind (Linux)."""
+    """End and reap the backends that a killed postmaster left behind (Linux): they hold the data folder."""
     with suppress(ChildProcessError):
         while True:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
@@ -117,7 +100,7 @@ def remove_folder(folder: str) -> None:
 
 
 def keep(arguments: list[str]) -> None:
-    """Run the server that the arguments describe until it ends (see `launch.py`)."""
+    """Run the server that the arguments describe until it ends (see `server.py`)."""
     if os.fork():
         os._exit(0)  # the client waits for this one, and is the parent of nothing that outlives it
     lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = arguments
@@ -127,14 +110,18 @@ def keep(arguments: list[str]) -> None:
     if int(uid) >= 0:
         os.chown(socket_folder, int(uid), int(gid))
 
-    pid = start_server(command, int(uid), int(gid))
+    keeper = os.getpid()
+    if LIBC:
+        # Backends whose postmaster was killed become children of this process, which ends them.
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    pid = os.fork()
+    if not pid:
+        become(command, int(uid), int(gid), keeper)
     ended = threading.Event()
     threading.Thread(target=stop_when_unused, args=(clients_lock, pid, ended), daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=stop_server, args=(pid, ended)).start())
     try:
         if wait_until_ready(pid, postmaster_file):
-            announce(state_file, socket_folder, pid, os.getpid())
+            announce(state_file, socket_folder, pid, keeper)
             os.waitpid(pid, 0)
     except OSError as err:  # the disk is full
         os.write(2, f"{state_file} cannot be written: {err.strerror}\n".encode())

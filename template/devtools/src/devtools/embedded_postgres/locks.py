@@ -8,16 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from devtools.embedded_postgres.errors import EmbeddedPostgresError
+from devtools.embedded_postgres.programs import EmbeddedPostgresError
 
 _STEP = 0.005  # seconds between two attempts at a lock that is held
 
 
 class LockFile:
-    """An advisory lock (flock) on a file, created when missing and never removed.
-
-    The lock belongs to this object alone: programs started from here do not inherit it, and a
-    forked child gives up its copy at once, so that neither keeps the lock when the parent is gone.
+    """An advisory lock (flock) on a file, created when missing and never removed; programs started do not inherit it.
 
     Args:
         path: The file; its folder must exist.
@@ -33,12 +30,11 @@ class LockFile:
         except OSError as err:
             raise EmbeddedPostgresError(
                 f"The lock file {path} cannot be opened: {err.strerror}.",
-                next_step="Check who owns the folder and whether the disk has space left.",
+                next_step="Check which user owns the folder and whether the disk has space left.",
             ) from err
-        _open_locks.add(self)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock if nobody else stands in the way; say whether that worked.
+        """Take the lock unless another process stands in the way; return whether that worked.
 
         Raises:
             EmbeddedPostgresError: The file system has no locks.
@@ -71,24 +67,11 @@ class LockFile:
 
     def release(self) -> None:
         """Give the lock up, keeping the file open."""
-        if not self.abandoned:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether this is a forked child's copy, which holds nothing any more."""
-        return self._descriptor < 0
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def fileno(self) -> int:
-        """The descriptor, for a child that is to own the lock together with this process."""
+        """Return the descriptor, for a child that is to own the lock together with this process."""
         return self._descriptor
-
-    def close(self) -> None:
-        """Close the file. A child that was given the descriptor still holds the lock."""
-        _open_locks.discard(self)
-        if not self.abandoned:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -99,17 +82,5 @@ class LockFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
-
-
-_open_locks: set[LockFile] = set()
-
-
-def _give_up_copies() -> None:
-    # A forked child shares its parent's locks: closing its descriptors (never unlocking, which
-    # would unlock the parent, too) is what lets the lock end with the parent.
-    for lock in list(_open_locks):
-        lock.close()
-
-
-os.register_at_fork(after_in_child=_give_up_copies)
+        """Close the file. A child that was given the descriptor still holds the lock."""
+        os.close(self._descriptor)

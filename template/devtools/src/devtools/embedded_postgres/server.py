@@ -1,6 +1,10 @@
 """The context manager: join the server that runs on a data folder, or start it."""
 
+import os
+import secrets
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,26 +12,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from devtools.embedded_postgres.binaries import Installation, find_installation
-from devtools.embedded_postgres.cluster import Cluster, majors_with_data
-from devtools.embedded_postgres.errors import (
-    EmbeddedPostgresError,
-    full_disk,
-    is_full_disk,
+from devtools.embedded_postgres.cluster import (
+    KEEPER,
+    SOCKET_FOLDER_PREFIX,
+    Cluster,
+    majors_with_data,
+    reachable,
+    switch_arguments,
 )
-from devtools.embedded_postgres.identity import server_identity
-from devtools.embedded_postgres.launch import PORT, start_keeper
-from devtools.embedded_postgres.leftovers import clear_leftovers
+from devtools.embedded_postgres.copying import runnable_by
 from devtools.embedded_postgres.locks import LockFile
-from devtools.embedded_postgres.processes import Identity
-from devtools.embedded_postgres.readable import runnable_by
+from devtools.embedded_postgres.programs import (
+    EmbeddedPostgresError,
+    Identity,
+    Installation,
+    clean_environment,
+    find_installation,
+    server_identity,
+)
 
+PORT = 5432  # a part of the socket's file name; nothing listens on TCP
 _START_SECONDS = 60.0  # for an initdb, a crash recovery, or another client's start to end
 _LEAVE_SECONDS = 20.0
+_FORK_SECONDS = 30  # for Python to start and fork; a busy machine may take a while
 _STEP = 0.002
 _ANSWER_SECONDS = 5.0
 # The shortest question of the protocol (PostgreSQL documentation, 54.7, SSLRequest); "no" is an answer, too.
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
+_SHORT_FOLDER = Path("/tmp")
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": PORT,
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "max_connections": 200,
+    "shared_buffers": "64MB",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+    "max_logical_replication_workers": 0,
+    "jit": "off",
+    "synchronous_commit": "off",
+}
+_THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
@@ -36,12 +66,10 @@ class EmbeddedServer:
 
     Attributes:
         major: Its major version.
-        source: Where its programs came from, as a sentence.
         socket_folder: The folder of its socket, which only the current user can enter.
     """
 
     major: int
-    source: str
     socket_folder: Path
 
     @property
@@ -50,7 +78,7 @@ class EmbeddedServer:
         return self.database_url("postgres")
 
     def database_url(self, name: str) -> str:
-        """SQLAlchemy's address of a database on this server, whether it exists or not.
+        """Return SQLAlchemy's address of a database on this server, whether it exists or not.
 
         The port is spelt out because asyncpg would take another one from PGPORT.
         """
@@ -62,12 +90,12 @@ class EmbeddedServer:
 def embedded_postgres(
     data_folder: Path, *, bin_folder: Path | None = None, durable: bool = True
 ) -> Iterator[EmbeddedServer]:
-    """Run a PostgreSQL server for as long as the context lasts, shared by all who ask for it.
+    """Run a PostgreSQL server for as long as the context lasts, shared by all processes that ask for it.
 
     Args:
         data_folder: The folder for `postgres-<major>`, which holds the data between two runs.
         bin_folder: Where PostgreSQL's programs are; found by itself when it is None.
-        durable: Whether data must survive a crash of the whole machine. Only the one who starts
+        durable: Set where data must survive a crash of the whole machine. Only the process that starts
             the server decides.
 
     Raises:
@@ -79,11 +107,14 @@ def embedded_postgres(
         raise _other_version(data_folder, found, max(majors))
     identity = server_identity()
     cluster = Cluster(data_folder.absolute() / f"postgres-{found.major}")
-    cluster.prepare(identity)
-    with LockFile(cluster.clients_lock) as presence:
+    try:
+        cluster.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as err:
+        raise _unusable(cluster, err) from err
+    with LockFile(cluster.lock("clients")) as presence:
         try:
             socket_folder = _join(cluster, found, identity, presence=presence, durable=durable)
-            yield EmbeddedServer(major=found.major, source=found.source, socket_folder=socket_folder)
+            yield EmbeddedServer(major=found.major, socket_folder=socket_folder)
         finally:
             _leave(cluster, presence)
 
@@ -105,11 +136,11 @@ def embedded_postgres(
 # - A starter killed half-way: its keeper gets `clients` and ends; or, if another client came first,
 #   that one finds the keeper's lock held and waits for its state file as the starter did.
 # - A state file is believed only while the keeper's lock is held, and the starter removes the old
-#   one before it starts a keeper. `start` makes the two one step for everybody else, who could
+#   one before it starts a keeper. `start` makes the two one step for all others, which could
 #   otherwise connect to the dying server of a killed keeper. The keeper of a crashed server may
 #   not have removed its state file yet: a connection must succeed, too.
 # - A killed keeper: on Linux the kernel stops the server; elsewhere it becomes an orphan. Either
-#   way the next starter, who gets the keeper's lock, ends that server first (`leftovers.py`).
+#   way the next starter, who gets the keeper's lock, ends that server first (`clear_leftovers`).
 def _join(
     cluster: Cluster,
     found: Installation,
@@ -120,11 +151,11 @@ def _join(
 ) -> Path:
     deadline = time.monotonic() + _START_SECONDS
     started = False
-    with LockFile(cluster.start_lock) as start:
+    with LockFile(cluster.lock("start")) as start:
         start.acquire(deadline=deadline)
         presence.acquire(shared=True, deadline=deadline)
         while time.monotonic() < deadline:
-            with LockFile(cluster.keeper_lock) as keeper_lock:
+            with LockFile(cluster.lock("keeper")) as keeper_lock:
                 if keeper_lock.try_acquire():
                     if started and not _old_backends_run(cluster):
                         raise _failed_start(cluster)
@@ -148,18 +179,39 @@ def _start(
     keeper_lock: LockFile,
     durable: bool,
 ) -> None:
+    """Start the keeper with the server; it writes the state file when the server is ready, and takes the lock over."""
     try:
-        clear_leftovers(cluster)
-        cluster.check_space()
+        cluster.clear_leftovers()
         installation = runnable_by(identity, found)
         cluster.create_data(installation, identity)
-        cluster.restrict_data()
-        start_keeper(cluster, installation, identity, keeper_lock=keeper_lock, durable=durable)
+        # A socket's path may have 107 bytes (macOS: 103). A folder named by TMPDIR may be longer, and
+        # the server's user may not be able to enter it.
+        short = _SHORT_FOLDER if os.access(_SHORT_FOLDER, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+        socket_folder = short / f"{SOCKET_FOLDER_PREFIX}{secrets.token_hex(8)}"
+        settings = _SETTINGS | ({} if durable else _THROWAWAY_SETTINGS)
+        with reachable(cluster.data) as (data, descriptors), cluster.log.open("wb") as log:
+            command: list[str | Path] = [installation.bin_folder / "postgres", "-D", data, "-c", cluster.mark]
+            for name, value in (settings | {"unix_socket_directories": socket_folder}).items():
+                command += ["-c", f"{name}={value}"]
+            subprocess.run(
+                [
+                    *(*KEEPER, "keep", str(keeper_lock.fileno())),
+                    *(cluster.lock("clients"), cluster.postmaster_file, cluster.state, socket_folder),
+                    *switch_arguments(identity),
+                    *command,
+                ],
+                cwd="/",
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the clients
+                pass_fds=(*descriptors, keeper_lock.fileno()),
+                timeout=_FORK_SECONDS,
+                check=False,  # the log says what went wrong, and the lock says that it did
+            )
     except OSError as err:
-        raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL server cannot be started: {err}.",
-            next_step=f"Check the permissions of {cluster.home} and what is in it.",
-        ) from err
+        raise _unusable(cluster, err) from err
 
 
 def _ready_socket_folder(cluster: Cluster) -> Path | None:
@@ -173,7 +225,7 @@ def _ready_socket_folder(cluster: Cluster) -> Path | None:
 
 
 def _answers(path: str) -> bool:
-    """Whether a server answers there; one that was killed accepts connections until its last breath."""
+    """Return whether a server answers there; one that was killed accepts connections until its last breath."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(_ANSWER_SECONDS)
@@ -208,31 +260,33 @@ def _other_version(data_folder: Path, found: Installation, old: int) -> Embedded
     )
 
 
-def _failed_start(cluster: Cluster) -> EmbeddedPostgresError:
-    tail = _log_tail(cluster)
-    if is_full_disk(tail):
-        return full_disk(cluster.home)
+def _unusable(cluster: Cluster, err: OSError) -> EmbeddedPostgresError:
     return EmbeddedPostgresError(
-        f"The embedded PostgreSQL server ended while it was starting:\n{tail}",
+        f"The folder {cluster.home} for the embedded PostgreSQL server's data cannot be used: {err}.",
+        next_step="Check which user owns it, and whether the disk has space left.",
+    )
+
+
+def _failed_start(cluster: Cluster) -> EmbeddedPostgresError:
+    return EmbeddedPostgresError(
+        f"The embedded PostgreSQL server ended while it was starting:\n{_log_tail(cluster)}",
         next_step=f"Read its log, {cluster.log}.",
     )
 
 
 def _leave(cluster: Cluster, presence: LockFile) -> None:
     """Leave; the last to leave waits until the keeper has ended, for at most _LEAVE_SECONDS."""
-    if presence.abandoned:
-        return  # a forked child, which never joined
     presence.release()
     deadline = time.monotonic() + _LEAVE_SECONDS
     while time.monotonic() < deadline and cluster.home.exists():
-        with LockFile(cluster.start_lock) as start:
+        with LockFile(cluster.lock("start")) as start:
             # Without it, a look at the keeper's lock could be taken for the keeper itself.
             if start.try_acquire():
                 last = presence.try_acquire()
-                with LockFile(cluster.keeper_lock) as keeper:
+                with LockFile(cluster.lock("keeper")) as keeper:
                     if keeper.try_acquire():
                         if last:  # for a keeper that was killed; the others still use its server
-                            clear_leftovers(cluster)
+                            cluster.clear_leftovers()
                         return
                 # Shared but not exclusive: others are left. Neither: the keeper is stopping.
                 if not last and presence.try_acquire(shared=True):
