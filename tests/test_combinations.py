@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from tests.combinations import BARE, COMBINATIONS, FULL, OLDEST_PYTHON, Combination, Depth
+from tests.inside import tests_of_tools
 from tests.projects import Project, Run
 
 pytestmark = pytest.mark.rendered
@@ -165,16 +166,22 @@ def test_its_types_hold(run: Run, project: Project, python: str) -> None:
 def test_its_own_tests_pass_and_leave_nothing(
     request: pytest.FixtureRequest, project: Project
 ) -> None:
-    """The suite's own report goes beside this run's, where the noxfile adds it to the total."""
+    """The suite's own report goes beside this run's, where the noxfile adds it to the total.
+
+    With everything and with nothing, the tests of tools run in it, too.
+    """
     reports: Path = request.config.getoption("--reports") or project.temporary_folder
     before, files_before = processes(), set(project.temporary_folder.iterdir())
     report = reports.resolve() / f"suite-{project.folder.name}.xml"
     # With everything and with nothing, on the oldest Python, those that start whole processes, too,
     # and once with what the project asks of its coverage: both take long.
     ends = [f"{each.id}-{OLDEST_PYTHON}" for each in (FULL, BARE)]
-    whole = ["-m", "not schema"] if project.folder.name in ends else []
+    at_end = project.folder.name in ends
+    whole = ["-m", "not schema"] if at_end else []
     measured = ["--cov"] if project.folder.name == f"{FULL.id}-{OLDEST_PYTHON}" else []
-    finished = project.tool("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
+    with tests_of_tools(project.folder) if at_end else contextlib.nullcontext():
+        command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
+        finished = project.tool(*command)
     finished.must_succeed()
     assert re.search(r"\d+ passed", finished.output), finished
     changed = project.run("git", "status", "--porcelain")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.combinations import FULL
+from tests.inside import add_tests_of_tools
 from tests.projects import Finished, Project, Run
 from tests.promises import PROMISES, Promise
 
@@ -27,6 +28,7 @@ def project(run: Run, tmp_path: Path) -> Iterator[Project]:
     shared = run.project(FULL)
     copy = tmp_path / "project"
     shutil.copytree(shared.folder, copy, ignore=NOT_COPIED)
+    add_tests_of_tools(copy)
     yield replace(shared, folder=copy)
     shutil.rmtree(copy)
 
@@ -43,7 +45,7 @@ def run_tests(project: Project, *nodes: str) -> tuple[Finished, dict[str, str]]:
     # The shared environment knows the shared sources; PYTHONPATH comes first.
     finished = project.run(
         str(python), "-m", "pytest", "-q", "-m", "not schema", f"--junitxml={report}", *nodes,
-        PYTHONPATH=str(project.folder / "src"),
+        PYTHONPATH=f"{project.folder / 'src'}:{project.folder / 'devtools' / 'src'}",
     )  # fmt: skip
     problems = {}
     if report.exists():

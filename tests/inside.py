@@ -1,0 +1,37 @@
+"""Tests of tools, which run inside of a rendered project and are not a part of it: `tests/inside`.
+
+They need the project's fixtures, and its users gain nothing from them: CONTRIBUTING.md's examples,
+`app update` and what the doctor says about updates.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+INSIDE = Path(__file__).with_suffix("")
+
+
+def add_tests_of_tools(project: Path) -> list[Path]:
+    """Copy the tests into a project; return the files that are new there."""
+    added = []
+    for source in sorted(INSIDE.rglob("*.py")):
+        target = project / "tests" / source.relative_to(INSIDE)
+        if target.exists():
+            raise FileExistsError(target)
+        shutil.copyfile(source, target)
+        added.append(target)
+    return added
+
+
+@contextmanager
+def tests_of_tools(project: Path) -> Iterator[None]:
+    """Have the tests in a project for as long as the context lasts."""
+    added = add_tests_of_tools(project)
+    try:
+        yield
+    finally:
+        for path in added:
+            path.unlink()
