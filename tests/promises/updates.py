@@ -30,8 +30,8 @@ UPDATES = (
     ),
     Promise(
         "an update that was interrupted is named",
-        "devtools/src/devtools/leftovers.py",
-        "if title := updates.interrupted(folder):",
+        "devtools/src/devtools/updates.py",
+        "if title := find_interrupted(folder):",
         "if title := None:",
         "tests/integration/cli/test_updates.py"
         "::test_the_doctor_finds_an_update_that_was_interrupted",
