@@ -33,9 +33,7 @@ MAY_END_TRANSACTIONS = {
     "src/app/core/database/engine.py": {
         "rollback"
     },  # of a transaction in which nothing was done yet
-    # Migrations have transactions of their own, and what is only tried out is taken back.
-    "migrations/env.py": {"rollback"},
-    "src/app/cli/catalogs.py": {"begin_nested", "rollback"},
+    # Migrations have transactions of their own.
     "src/app/cli/migrators.py": {"AUTOCOMMIT", "commit", "rollback"},
 }
 _STATEMENT = re.compile(

@@ -38,9 +38,9 @@ MIGRATIONS = (
     ),
     Promise(
         "a changed check is a difference",
-        "src/app/cli/comparison.py",
-        "            extra += _constraints(",
-        "            _constraints(",
+        "devtools/src/devtools/migrations/comparison.py",
+        "            extra += change_constraints(",
+        "            change_constraints(",
         "tests/integration/cli/test_db_differences.py"
         "::test_check_sees_and_revision_makes_every_kind_of_difference",
     ),

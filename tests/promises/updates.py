@@ -7,17 +7,17 @@ from tests.promises.promise import Promise
 UPDATES = (
     Promise(
         "no table is dropped unless somebody says so",
-        "src/app/cli/losses.py",
-        "{loss.name for loss in self.items if loss.name in drop}",
-        "{loss.name for loss in self.items}",
+        "devtools/src/devtools/migrations/losses.py",
+        "dropped, kept = set(drop), set(keep)",
+        "dropped, kept = {loss.name for loss in losses}, set(keep)",
         "tests/integration/cli/test_db_drops.py"
         "::test_where_nobody_can_be_asked_everything_is_listed_and_nothing_written",
     ),
     Promise(
         "a table that is kept is left alone",
-        "migrations/env.py",
-        "not in kept()",
-        "not in ()",
+        "devtools/src/devtools/migrations/comparison.py",
+        "not in kept\n",
+        "not in ()\n",
         "tests/integration/cli/test_db_drops.py::test_what_is_kept_is_left_alone_from_then_on",
     ),
     Promise(

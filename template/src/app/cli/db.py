@@ -1,18 +1,17 @@
-"""`app db`: migrations."""
+"""`app db`: the migrations of the database."""
 
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from app.cli import migrations, revisions
+from app.cli import migrations
 from app.cli.output import err, out, working
-from app.cli.settings import command_settings, with_database
+from app.cli.settings import command_settings, require_devtools, with_database
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
 
 Message = Annotated[str, typer.Option("--message", "-m", help="Its purpose, in a few words.")]
-Revision = Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]
 
 
 @db.command()
@@ -25,13 +24,11 @@ def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step 
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
-def downgrade(revision: Revision) -> None:
+def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]) -> None:
     """Take migrations back."""
-    with with_database(command_settings()) as settings:
-        database = settings.database
-        with working("Migrating …"):
-            migrations.downgrade(database, revision)
-            now, _ = migrations.state(database)
+    with with_database(command_settings()) as settings, working("Migrating …"):
+        migrations.downgrade(settings.database, revision)
+        now, _ = migrations.state(settings.database)
     out.print(_named(now))
 
 
@@ -49,12 +46,16 @@ def revision(
 
     The database must be up to date. The embedded one is brought up to date first; one that is configured is only read.
     """
+    require_devtools("`app db revision`")
+    from devtools.migrations.revisions import write_revision  # noqa: PLC0415 — absent from the image
+
     settings = command_settings()
     with with_database(settings) as ready:
         if not settings.database.is_configured:
             with working("Migrating …"):
                 migrations.upgrade(ready)
-        revisions.write_revision(ready.database, message, drop=drop or (), keep=keep or ())
+        migrations.require_current(ready.database)
+        write_revision(ready.database, message, drop=drop or (), keep=keep or ())
 
 
 @db.command()
@@ -66,7 +67,7 @@ def merge(message: Message = "Join two branches") -> None:
 
 @db.command()
 def current() -> None:
-    """Show where the database is, and whether that is the newest."""
+    """Show the revision that the database is at, and the newest."""
     with with_database(command_settings()) as settings:
         now, wanted = migrations.state(settings.database)
     out.print(f"{_named(now)}{'' if now == wanted else f' (newest: {_named(wanted)})'}")
@@ -74,9 +75,14 @@ def current() -> None:
 
 @db.command()
 def check() -> None:
-    """Fail when migrations are pending, when models and database differ, or when an index is invalid."""
+    """Fail when migrations are pending, when an index is invalid, or when models and database differ."""
     with with_database(command_settings()) as settings:
-        revisions.check(settings.database)
+        migrations.require_current(settings.database)
+        migrations.require_valid_indexes(settings.database)
+        require_devtools("the comparison of models and database")
+        from devtools.migrations.revisions import check as compare  # noqa: PLC0415 — absent from the image
+
+        compare(settings.database)
 
 
 @db.command()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.cli.output import err, working
@@ -37,6 +38,19 @@ def command_settings() -> ApplicationSettings:
             if ensure_env_file(project_folder()):
                 err.print("wrote .env with fresh secrets for development")
     return load_settings()
+
+
+def require_devtools(purpose: str) -> None:
+    """Fail when the tools for development are not installed, as in the image.
+
+    Raises:
+        ConfigurationError: They are not.
+    """
+    if find_spec("devtools") is None:
+        raise ConfigurationError(
+            f"The package devtools, which {purpose} needs, is not installed.",
+            next_step="Run `uv sync` in a checkout, which installs what is for development.",
+        )
 
 
 @contextmanager

@@ -55,6 +55,24 @@ def test_an_unknown_revision_is_a_sentence(command: tuple[str, str], on_migrated
     assert "Traceback" not in result.err
 
 
+def test_migrations_run_without_the_tools_for_development(
+    on_empty: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image, which has no devtools."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "devtools"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "devtools", None)
+
+    for command in (("upgrade",), ("current",), ("sql", "base:head"), ("downgrade", "base"), ("upgrade",)):
+        result = app_command("db", *command)
+        assert result.code == 0, result.err
+    for refused in (("revision", "-m", "x"), ("check",)):
+        result = app_command("db", *refused)
+        assert result.code == 1
+        assert "error: The package devtools, which " in result.err
+        assert "next: Run `uv sync` in a checkout" in result.err
+
+
 def test_revision_without_changes_writes_nothing(project: Path, on_migrated: str, app_command: Run) -> None:
     result = app_command("db", "revision", "-m", "nothing")
 
@@ -117,7 +135,7 @@ def test_sql_prints_what_is_pending_and_what_lies_between_two_revisions(
     assert "CREATE TABLE a ();" in whole.out
     unreachable = app_command("db", "sql")
     assert unreachable.code == 1
-    assert "The database server cannot be reached." in unreachable.err
+    assert "The database server cannot be reached" in unreachable.err
 
 
 def test_sql_of_a_migration_that_asks_the_database_is_a_sentence(

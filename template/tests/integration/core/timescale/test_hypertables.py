@@ -8,11 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.cli import migrations, revisions
+from app.cli import migrations
 from app.core.database import Base, ReadSession
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import declared_hypertables, get_chunk_statistics
 from app.models.domain import load_metadata
+from devtools.migrations import revisions
 from tests.factories import make_settings
 from tests.hypertables import enabled, unlimited_session
 from tests.integration.core.timescale.conftest import database_of, set_up
