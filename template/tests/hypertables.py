@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -17,7 +16,6 @@ from tests.databases import DatabaseServer
 from tests.factories import make_settings
 
 NEEDED: Final = "needs a server with TimescaleDB, named in TEST_DATABASE_URL"
-A_DAY: Final = timedelta(days=1)
 
 # What this application asks of the extension, and nothing more: catalogues that it reads, and calls that write them.
 # The setting of a table's columns is there from the start, since no plain server knows how to alter that.

@@ -275,8 +275,8 @@ REQUEST = (
     Promise(
         "an event that no subscriber could hear of is an error",
         "src/app/core/uow.py",
-        "            get_event_bus()\n",
-        "            pass\n",
+        "        get_event_bus()\n",
+        "        pass\n",
         "tests/integration/core/test_uow.py",
     ),
     Promise(

@@ -11,9 +11,9 @@ QUERIES = "tests/integration/api/measurements/test_measurements_queries.py"
 TIMESCALE = (
     Promise(
         "hypertables come before policies",
-        "src/app/core/timescale/setup.py",
-        "*await create_hypertables(session, hypertables, chunk_interval=chunk_interval,",
-        "*await create_hypertables(session, [], chunk_interval=chunk_interval,",
+        "src/app/core/timescale/hypertables.py",
+        "*await create_hypertables(session, hypertables,",
+        "*await create_hypertables(session, [],",
         SETUP,
     ),
     Promise(
@@ -33,29 +33,29 @@ TIMESCALE = (
     Promise(
         "nothing is created on a server that would break the connection",
         "src/app/core/timescale/extension.py",
-        "            raise errors.not_preloaded()",
-        "            pass",
+        "if not self.loaded:",
+        "if False:",
         "tests/unit/core/test_timescale_extension.py",
     ),
     Promise(
         "policies that cannot be had are not left out in silence",
         "src/app/core/timescale/extension.py",
-        "            raise errors.without_policies()",
-        "            pass",
+        'if self.license == "apache":',
+        "if False:",
         "tests/unit/core/test_timescale_extension.py",
     ),
     Promise(
         "a machine without production's settings takes no policy away",
-        "src/app/core/timescale/setup.py",
-        'hypertables if "drop_after_days" in given else []',
-        "hypertables",
+        "src/app/core/timescale/policies.py",
+        'if "drop_after_days" not in settings.model_fields_set:',
+        "if False:",
         SETUP,
     ),
     Promise(
         "nothing is written to a hypertable whose extension is not loaded",
         "src/app/core/timescale/writing.py",
-        "if found.created and not found.loaded:",
-        "if found.created and False:",
+        "        if found.created:\n",
+        "        if found.created and False:\n",
         "tests/integration/core/timescale/test_traffic.py",
     ),
     Promise(

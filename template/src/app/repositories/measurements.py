@@ -9,8 +9,7 @@ from sqlalchemy import ARRAY, Row, Select, Text, any_, delete, func, literal, se
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.database import ReadSession, WriteSession
-from app.core.database.copying import copy_rows
-from app.core.timescale import lock_for_writing
+from app.core.timescale import copy_rows, lock_for_writing
 from app.models.domain.measurement import Measurement, MeasurementSeries
 
 # A row of the table: series, moment, value.

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, Text, text
 
 from app.core.database import Database, WriteSession
-from app.core.database.copying import copy_rows
 from app.core.exceptions import (
     DatabaseConnectionError,
     DatabaseIntegrityError,
     DatabaseQueryError,
     DatabaseTimeoutError,
 )
+from app.core.timescale import copy_rows
 from app.core.uow import atomic
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +73,7 @@ async def test_the_servers_limits_hold(database: Database, session: WriteSession
         await other.execute(text("LOCK TABLE doodles"))
         with pytest.raises(DatabaseTimeoutError):
             await copy_rows(session, DOODLES, ["word"], [("a",)])
+        await other.rollback()
 
 
 async def test_a_connection_that_breaks(database: Database, session: WriteSession) -> None:

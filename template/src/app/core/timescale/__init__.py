@@ -8,24 +8,23 @@ alone, what differs is changed. Without TimescaleDB, the same models work on pla
 
 from app.core.timescale.declaration import Hypertable, as_hypertable, declared_hypertables
 from app.core.timescale.extension import create_extension
-from app.core.timescale.health import timescale_checks
-from app.core.timescale.hypertables import create_hypertables
+from app.core.timescale.hypertables import create_hypertables, set_up_timescale
 from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
-from app.core.timescale.setup import set_up_timescale
-from app.core.timescale.statistics import ChunkStatistics, get_chunk_statistics
-from app.core.timescale.writing import get_accepted_age, lock_for_writing, set_accepted_age
+from app.core.timescale.status import ChunkStatistics, check_timescale, get_chunk_statistics, timescale_checks
+from app.core.timescale.writing import copy_rows, get_accepted_age, lock_for_writing
 
 __all__ = [
     "ChunkStatistics",
     "Hypertable",
     "as_hypertable",
+    "check_timescale",
+    "copy_rows",
     "create_extension",
     "create_hypertables",
     "declared_hypertables",
     "get_accepted_age",
     "get_chunk_statistics",
     "lock_for_writing",
-    "set_accepted_age",
     "set_up_timescale",
     "setup_compression_policies",
     "setup_retention_policies",

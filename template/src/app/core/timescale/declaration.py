@@ -1,12 +1,13 @@
-"""How a model says that its table is to be a hypertable: in a line beside its columns, as `models/domain` shows."""
+"""The declaration that a table is to be a hypertable: a line beside its columns, as `models/domain` shows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import MetaData, Table, UniqueConstraint
+from sqlalchemy import MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql
 
+from app.core.database import ReadSession
 from app.core.exceptions import ConfigurationError
 
 _KEY: Final = "hypertable"
@@ -32,6 +33,10 @@ class Hypertable:
         """The table's name as statements spell it."""
         return quoted_name(self.table)
 
+    async def exists(self, session: ReadSession) -> bool:
+        """Return True once a migration has made the table."""
+        return bool(await session.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": self.name}))
+
 
 def quoted_name(table: Table) -> str:
     """Return a table's name, with its schema where it has one, as statements spell it."""
@@ -39,7 +44,7 @@ def quoted_name(table: Table) -> str:
 
 
 def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any]:
-    """What to put into a table's `info`.
+    """Return the `info` of a table that is to be a hypertable.
 
     Args:
         time: A column of type `timestamptz`. Every unique key of the table contains it: a hypertable checks keys chunk
@@ -50,7 +55,7 @@ def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any
 
 
 def declared_hypertables(metadata: MetaData) -> Sequence[Hypertable]:
-    """The tables that are declared to be hypertables, by name.
+    """Return the tables that are declared to be hypertables, by name.
 
     Raises:
         ConfigurationError: A declaration contradicts its table.
@@ -67,16 +72,15 @@ def declared_hypertables(metadata: MetaData) -> Sequence[Hypertable]:
 
 def _check(hypertable: Hypertable) -> None:
     table = hypertable.table
-    missing = {hypertable.time, *hypertable.segment_by} - set(table.columns.keys())
-    if missing:
+    if missing := {hypertable.time, *hypertable.segment_by} - set(table.columns.keys()):
         raise ConfigurationError(
             f"The hypertable {table.name} is declared with columns that it does not have: {_named(missing)}.",
             next_step="Correct the names in its as_hypertable(…).",
         )
-    keys: list[Iterable[str]] = [table.primary_key.columns.keys()]
+    keys = [table.primary_key.columns.keys()]
     keys += [each.columns.keys() for each in table.constraints if isinstance(each, UniqueConstraint)]
     keys += [each.columns.keys() for each in table.indexes if each.unique]
-    for key in map(set, keys):
+    for key in keys:
         if key and hypertable.time not in key:
             raise ConfigurationError(
                 f"The hypertable {table.name} has a unique key without its time column: {_named(key)}.",

@@ -1,15 +1,26 @@
-"""The extension itself: whether the server has it, has loaded it, and may do what is asked of it."""
+"""The extension: its state in a server and a database, its creation, and the step of setting up that uses it."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.core.config.timescale import TimescaleSettings
 from app.core.database import ReadSession, WriteSession
-from app.core.timescale import errors
-from app.core.timescale.turns import Limits, take_turn
+from app.core.exceptions import ConfigurationError
+from app.core.uow import atomic
 
+# Columnstore names in place of compression, and `by_range` (2.13). Older ones are not tested.
+_OLDEST: Final = (2, 18)
+# Any number that nothing else in this database uses: replicas that start at the same moment take turns.
+_LOCK: Final = 4_206_932
+# SQLSTATE codes, PostgreSQL documentation, appendix A.
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_FEATURE_NOT_SUPPORTED: Final = "0A000"
+_TIMEOUTS: Final = {"55P03": "TIMESCALE_LOCK_TIMEOUT_SECONDS", "57014": "TIMESCALE_STATEMENT_TIMEOUT_SECONDS"}
 # Its own setting tells whether the library is loaded: any role may read it, shared_preload_libraries superusers only.
 # What a configuration file says of a library that is not loaded is known as text, whatever it looks like.
 _STATE: Final = text(
@@ -21,12 +32,12 @@ _STATE: Final = text(
 
 
 class Extension(NamedTuple):
-    """What a server, and one database of it, have.
+    """The extension as a server, and one database of it, have it.
 
     Attributes:
         available: The version that the server would create; None without its files.
         created: The version that is in this database; None where it is not.
-        loaded: Whether the server loads it when it starts.
+        loaded: True if the server loads it when it starts.
         license: Its own setting of that name; `apache` has hypertables and no policies. None where it is not created.
     """
 
@@ -35,46 +46,59 @@ class Extension(NamedTuple):
     loaded: bool
     license: str | None
 
-    def require_usable(self) -> None:
-        """Fail where the extension could not be used, or not even be created.
+    def require_loaded(self) -> None:
+        """Raise ConfigurationError where creating or using the extension would end the connection."""
+        if not self.loaded:
+            raise ConfigurationError(
+                "The database server has TimescaleDB, but does not load it when it starts.",
+                next_step="Add timescaledb to shared_preload_libraries in its postgresql.conf, and restart it.",
+            )
 
-        Raises:
-            ConfigurationError: It is missing, not loaded or too old.
-        """
+    def require_usable(self) -> None:
+        """Raise ConfigurationError where the extension is missing, not loaded or too old."""
         version = self.created or self.available
         if version is None:
-            raise errors.missing()
-        if not self.loaded:
-            raise errors.not_preloaded()
-        if _numbers(version) < errors.OLDEST:
-            raise errors.too_old(version)
+            raise ConfigurationError(
+                "The database server has no TimescaleDB.",
+                next_step="Install it there, name a server that has it, or set TIMESCALE_ENABLED=false to use plain "
+                "tables.",
+            )
+        self.require_loaded()
+        # The first two numbers of a version such as 2.28.3, 2.27.0-p0 or 2.29.0-dev.
+        if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST:
+            raise ConfigurationError(
+                f"TimescaleDB {version} is older than {'.'.join(map(str, _OLDEST))}, which this application needs.",
+                next_step="Install a newer one, restart the server, and run ALTER EXTENSION timescaledb UPDATE as the "
+                "first statement of a new session.",
+            )
 
     def require_policies(self) -> None:
-        """Fail where there is neither a columnstore nor anything that runs by itself.
+        """Raise ConfigurationError under the Apache licence, which has neither columnstore nor policies.
 
-        Raises:
-            ConfigurationError: It is the Apache edition.
+        What the settings ask for is not left out in silence: old rows may be relied on to be deleted.
         """
         if self.license == "apache":
-            raise errors.without_policies()
+            raise ConfigurationError(
+                "The server's TimescaleDB is the Apache edition, which has no columnstore and deletes nothing by "
+                "itself.",
+                next_step="Set TIMESCALE_COMPRESS_AFTER_DAYS=0 and TIMESCALE_DROP_AFTER_DAYS=0, or run the Community "
+                "edition with timescaledb.license = 'timescale'.",
+            )
 
 
 async def find_extension(session: ReadSession) -> Extension:
-    """What this database has. Nothing in here makes the server load the library, which may end the connection."""
+    """Return the extension's state. Nothing in here makes the server load the library, which may end the connection."""
     row = (await session.execute(_STATE)).one()
     return Extension(row.available, row.created, row.loaded, row.license)
 
 
-async def create_extension(session: WriteSession, *, limits: Limits) -> list[str]:
-    """Create the extension in this database unless it is there.
-
-    Returns:
-        What was done, in sentences.
+async def create_extension(session: WriteSession, settings: TimescaleSettings) -> list[str]:
+    """Create the extension in this database unless it is there, and return what was done, in sentences.
 
     Raises:
-        ConfigurationError: It cannot be, for a reason that somebody can remove.
+        ConfigurationError: It cannot be created; the message names the next step.
     """
-    async with take_turn(session, limits):
+    async with take_turn(session, settings):
         found = await find_extension(session)
         found.require_usable()
         if found.created:
@@ -82,12 +106,55 @@ async def create_extension(session: WriteSession, *, limits: Limits) -> list[str
         try:
             await session.execute(text("CREATE EXTENSION timescaledb"))
         except DBAPIError as err:
-            if getattr(err.orig, "sqlstate", None) == "42501":
-                raise errors.not_allowed_to_create() from err
-            raise
+            if getattr(err.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+                raise
+            raise ConfigurationError(
+                "The database role may not create the extension timescaledb.",
+                next_step="Have the database's owner run CREATE EXTENSION timescaledb in it, once; then repeat this.",
+            ) from err
     return [f"TimescaleDB {found.available}: created in this database"]
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """The first two of a version such as 2.28.3, 2.27.0-p0 or 2.29.0-dev."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+@asynccontextmanager
+async def take_turn(session: WriteSession, settings: TimescaleSettings) -> AsyncIterator[None]:
+    """Commit the changes of a step, or none of them: one process at a time, within the settings' limits.
+
+    Raises:
+        ConfigurationError: The server refused it.
+    """
+    try:
+        async with atomic(session):
+            # Waiting for one's turn has no limit: another process may be converting a large table.
+            await _limit(session, lock_seconds=0, statement_seconds=0)
+            await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            await _limit(
+                session,
+                lock_seconds=settings.lock_timeout_seconds,
+                statement_seconds=settings.statement_timeout_seconds,
+            )
+            yield
+    except DBAPIError as err:
+        raise _refusal(err) from err
+
+
+async def _limit(session: WriteSession, *, lock_seconds: float, statement_seconds: float) -> None:
+    await session.execute(
+        text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)"),
+        {"lock": f"{lock_seconds * 1000:.0f}", "statement": f"{statement_seconds * 1000:.0f}"},
+    )
+
+
+def _refusal(error: DBAPIError) -> ConfigurationError:
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    # The first line is the server's sentence; the next ones may hold data.
+    reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
+    cause, next_step = "TimescaleDB could not be set up", "Remove the cause and run `app db upgrade` again."
+    if state == _INSUFFICIENT_PRIVILEGE:
+        cause, next_step = "The database role may not set up TimescaleDB", "Run this as the role that owns the tables."
+    elif state == _FEATURE_NOT_SUPPORTED:
+        cause = "The server's TimescaleDB cannot do that"
+        next_step = "Run the Community edition, or change what is declared of the hypertable."
+    elif state in _TIMEOUTS:
+        cause = "Setting up TimescaleDB took too long"
+        next_step = f"Repeat it when there is less to do, or raise {_TIMEOUTS[state]}."
+    return ConfigurationError(f"{cause}: {reason}.", next_step=f"Nothing of this step was applied. {next_step}")

@@ -1,16 +1,19 @@
-"""Making hypertables of the tables that are declared to be."""
+"""Hypertables: what `app db upgrade` makes of the tables that are declared to be, after the migrations."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import WriteSession
-from app.core.timescale.declaration import Hypertable
-from app.core.timescale.turns import Limits, take_turn
+from app.core.config.database import DatabaseSettings
+from app.core.config.timescale import TimescaleSettings
+from app.core.database import ReadSession, WriteSession, migration_engine
+from app.core.timescale.declaration import Hypertable, declared_hypertables
+from app.core.timescale.extension import create_extension, take_turn
+from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
 
-_EXISTS: Final = text("SELECT to_regclass(:name) IS NOT NULL")
 _INTERVAL: Final = text(
     "SELECT time_interval FROM timescaledb_information.dimensions WHERE dimension_number = 1 "
     "AND to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass(:name)"
@@ -25,24 +28,45 @@ _CHANGE: Final = text(
 )
 
 
+async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettings, metadata: MetaData) -> list[str]:
+    """Bring the database in line with the settings: extension, hypertables, columnstore, retention, in this order.
+
+    Each step is committed by itself, and all of it may be run again: a failure half-way costs a repetition.
+    Where TimescaleDB is off nothing is looked at: hypertables that exist stay, and so do their policies. A variable
+    that is not set changes nothing in a hypertable that exists: a machine without production's settings takes no
+    policy away.
+
+    Args:
+        settings: The state to reach.
+        database: The database, connected to without the limits that requests have, as the role that owns the tables.
+        metadata: The tables of the application, all of them.
+
+    Returns:
+        What was changed, in sentences.
+
+    Raises:
+        ConfigurationError: The server cannot do it, or refused it; the message names the next step.
+    """
+    if not settings.enabled:
+        return []
+    hypertables = declared_hypertables(metadata)
+    async with AsyncSession(migration_engine(database)) as unlimited:
+        session = WriteSession(ReadSession(unlimited))
+        return [
+            *await create_extension(session, settings),
+            *await create_hypertables(session, hypertables, settings),
+            *await setup_compression_policies(session, hypertables, settings),
+            *await setup_retention_policies(session, hypertables, settings),
+        ]
+
+
 async def create_hypertables(
-    session: WriteSession,
-    hypertables: Iterable[Hypertable],
-    *,
-    chunk_interval: timedelta,
-    limits: Limits,
-    keep: bool = False,
+    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
     """Make hypertables of plain tables, rows included, and give new chunks the interval that is asked for.
 
-    A table that is not there yet is left for the run after its migration. Chunks that exist keep their interval.
-
-    Args:
-        session: Of a role that owns the tables. Each table is a transaction of its own.
-        hypertables: The declared ones.
-        chunk_interval: Time that a new chunk covers.
-        limits: What a step may take. Converting a table that has rows locks it until they are moved.
-        keep: Leave the interval of a table alone that is a hypertable already.
+    Each table is a transaction of its own, which locks it until its rows are moved. A table that is not there yet is
+    left for the run after its migration. Chunks that exist keep their interval.
 
     Returns:
         What was changed, in sentences.
@@ -50,31 +74,21 @@ async def create_hypertables(
     Raises:
         ConfigurationError: The server refused it.
     """
+    interval = timedelta(hours=settings.chunk_interval_hours)
     changes: list[str] = []
     for hypertable in hypertables:
-        async with take_turn(session, limits):
-            change = await _create(session, hypertable, chunk_interval, keep=keep)
-        changes += [change] if change else []
+        async with take_turn(session, settings):
+            if not await hypertable.exists(session):
+                continue
+            current = await session.scalar(_INTERVAL, {"name": hypertable.name})
+            if current is None:
+                facts = {"name": hypertable.name, "time": hypertable.time, "interval": interval}
+                await session.execute(_CREATE, facts)
+                changes.append(f"{hypertable.name}: made a hypertable, a chunk for every {_hours(interval)}")
+            elif current != interval and "chunk_interval_hours" in settings.model_fields_set:
+                await session.execute(_CHANGE, {"name": hypertable.name, "interval": interval})
+                changes.append(f"{hypertable.name}: new chunks are for {_hours(interval)}, not {_hours(current)}")
     return changes
-
-
-async def has_table(session: WriteSession, hypertable: Hypertable) -> bool:
-    """Return True once a migration has made the table."""
-    return bool(await session.scalar(_EXISTS, {"name": hypertable.name}))
-
-
-async def _create(session: WriteSession, hypertable: Hypertable, interval: timedelta, *, keep: bool) -> str | None:
-    if not await has_table(session, hypertable):
-        return None
-    facts = {"name": hypertable.name, "time": hypertable.time, "interval": interval}
-    current = await session.scalar(_INTERVAL, {"name": hypertable.name})
-    if current is None:
-        await session.execute(_CREATE, facts)
-        return f"{hypertable.name}: made a hypertable, a chunk for every {_hours(interval)}"
-    if current != interval and not keep:
-        await session.execute(_CHANGE, {"name": hypertable.name, "interval": interval})
-        return f"{hypertable.name}: new chunks are for {_hours(interval)}, not {_hours(current)}"
-    return None
 
 
 def _hours(interval: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""What TimescaleDB does by itself with chunks of a certain age: converts them to columns, drops them."""
+"""Policies: chunks of a certain age that TimescaleDB converts to columns, or drops, by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Row, TextClause, text
 
+from app.core.config.timescale import TimescaleSettings
 from app.core.database import WriteSession
 from app.core.timescale.declaration import Hypertable
-from app.core.timescale.extension import find_extension
-from app.core.timescale.hypertables import has_table
-from app.core.timescale.turns import Limits, take_turn
+from app.core.timescale.extension import find_extension, take_turn
 
 _TABLE: Final = "CAST(CAST(:name AS text) AS regclass)"
 
@@ -21,11 +20,11 @@ class _Policy:
     """A kind of policy.
 
     Attributes:
-        procedure: What its job runs.
-        setting: What the job's configuration calls the age.
-        add: Takes the table and the age.
-        remove: Takes the table.
-        done: What is done with chunks of that age, in a word or two.
+        procedure: The name of its job.
+        setting: The name of the age in the job's configuration.
+        add: The statement that adds one, for a table and an age.
+        remove: The statement that removes a table's.
+        done: What happens to chunks of that age, in a word or two.
     """
 
     procedure: str
@@ -66,23 +65,12 @@ _QUOTED: Final = text(
 
 
 async def setup_compression_policies(
-    session: WriteSession,
-    hypertables: Iterable[Hypertable],
-    *,
-    after: timedelta | None,
-    limits: Limits,
-    keep: bool = False,
+    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
-    """Have chunks converted to the columnstore once they are old enough.
+    """Have chunks converted to the columnstore once they are old enough; 0 days remove a policy that is there.
 
-    Chunks that are converted already stay as they are, also where a declaration has changed.
-
-    Args:
-        session: Of a role that owns the tables. Each table is a transaction of its own.
-        hypertables: The declared ones.
-        after: Age of a chunk's newest moment; None: never, which removes a policy that is there.
-        limits: What a step may take.
-        keep: Leave the policy of a table alone that has had a columnstore before.
+    Chunks that are converted already stay as they are, also where a declaration has changed. A table that has had a
+    columnstore before keeps its policy where the setting is left out.
 
     Returns:
         What was changed, in sentences.
@@ -90,27 +78,24 @@ async def setup_compression_policies(
     Raises:
         ConfigurationError: The server refused it, or has no policies.
     """
+    days, given = settings.compress_after_days, "compress_after_days" in settings.model_fields_set
     changes: list[str] = []
     for hypertable in hypertables:
-        async with take_turn(session, limits):
+        async with take_turn(session, settings):
             current = (await session.execute(_COLUMNS, {"name": hypertable.name})).one_or_none()
-            if after is not None and await has_table(session, hypertable):
+            if days and await hypertable.exists(session):
                 changes += await _arrange_columns(session, hypertable, current)
-            if not (keep and current is not None and current.order_by):
-                changes += await _set(session, hypertable, _COLUMNSTORE, after)
+            if given or current is None or not current.order_by:
+                changes += await _set(session, hypertable, _COLUMNSTORE, days)
     return changes
 
 
 async def setup_retention_policies(
-    session: WriteSession, hypertables: Iterable[Hypertable], *, after: timedelta | None, limits: Limits
+    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
-    """Have chunks dropped once they are old enough, whole and for good.
+    """Have chunks dropped once they are old enough, whole and for good; 0 days remove a policy that is there.
 
-    Args:
-        session: Of a role that owns the tables. Each table is a transaction of its own.
-        hypertables: The declared ones.
-        after: Age of a chunk's newest moment; None: never, which removes a policy that is there.
-        limits: What a step may take.
+    Policies stay as they are where the setting is left out.
 
     Returns:
         What was changed, in sentences.
@@ -119,14 +104,16 @@ async def setup_retention_policies(
         ConfigurationError: The server refused it, or has no policies.
     """
     changes: list[str] = []
+    if "drop_after_days" not in settings.model_fields_set:
+        return changes
     for hypertable in hypertables:
-        async with take_turn(session, limits):
-            changes += await _set(session, hypertable, _RETENTION, after)
+        async with take_turn(session, settings):
+            changes += await _set(session, hypertable, _RETENTION, settings.drop_after_days)
     return changes
 
 
 async def _arrange_columns(session: WriteSession, hypertable: Hypertable, current: Row[Any] | None) -> list[str]:
-    """Say how the columnstore keeps a table's rows, unless it does so already: the change locks the table."""
+    """Declare the order of a table's columnstore, unless it is declared already: the change locks the table."""
     (await find_extension(session)).require_policies()
     names = ",".join(hypertable.segment_by)
     quoted = (
@@ -148,13 +135,15 @@ def _literal(value: str) -> str:
     return "'" + value.replace("'", "''").replace(":", "\\:") + "'"
 
 
-async def _set(session: WriteSession, hypertable: Hypertable, policy: _Policy, after: timedelta | None) -> list[str]:
+async def _set(session: WriteSession, hypertable: Hypertable, policy: _Policy, days: int) -> list[str]:
     """Add, change or remove a policy. One that is right is not touched: its job keeps its history and its schedule."""
-    if not await has_table(session, hypertable):
+    if not await hypertable.exists(session):
         return []
+    after = timedelta(days=days) if days else None
     name = {"name": hypertable.name}
-    facts = {**name, "setting": policy.setting, "procedure": policy.procedure}
-    current: timedelta | None = await session.scalar(_CURRENT, facts)
+    current: timedelta | None = await session.scalar(
+        _CURRENT, {**name, "setting": policy.setting, "procedure": policy.procedure}
+    )
     if current == after:
         return []
     if current is not None:
@@ -164,4 +153,4 @@ async def _set(session: WriteSession, hypertable: Hypertable, policy: _Policy, a
         return [f"{hypertable.name}: chunks are no longer {policy.done}"]
     (await find_extension(session)).require_policies()
     await session.execute(policy.add, {**name, "after": after})
-    return [f"{hypertable.name}: chunks are {policy.done} after {after.days} days"]
+    return [f"{hypertable.name}: chunks are {policy.done} after {days} days"]

@@ -1,13 +1,18 @@
-"""Writing into hypertables: the age that is accepted, and what an insert must hold before it is planned."""
+"""Rows for hypertables: the age that is accepted, and many of them at once, as COPY."""
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import Table, text
 
+from app.core.config.timescale import TimescaleSettings
 from app.core.database import WriteSession
-from app.core.exceptions import DatabaseConnectionError
-from app.core.timescale import errors
+from app.core.database.engine import FAILED
+from app.core.database.errors import error_of
+from app.core.exceptions import ConfigurationError, DatabaseConnectionError
+from app.core.process import get_object
 from app.core.timescale.declaration import quoted_name
 from app.core.timescale.extension import find_extension
 
@@ -15,20 +20,13 @@ from app.core.timescale.extension import find_extension
 _SAFE: Final = "hypertables_are_safe"
 
 
-class _Accepted:
-    """The age up to which rows are accepted; the lifespan sets it."""
-
-    age = timedelta(days=366)
-
-
-def set_accepted_age(age: timedelta) -> None:
-    """Set the age that `get_accepted_age` returns."""
-    _Accepted.age = age
-
-
 def get_accepted_age() -> timedelta:
-    """Return the age up to which rows are accepted, so that callers make a bounded number of chunks."""
-    return _Accepted.age
+    """Return the age up to which rows are accepted, so that callers make a bounded number of chunks.
+
+    Raises:
+        ConfigurationError: The process has not been opened.
+    """
+    return get_object(TimescaleSettings).accepted_age
 
 
 async def lock_for_writing(session: WriteSession, table: Table) -> None:
@@ -45,7 +43,44 @@ async def lock_for_writing(session: WriteSession, table: Table) -> None:
     info = await (await session.connection()).run_sync(lambda connection: connection.info)
     if _SAFE not in info:
         found = await find_extension(session)
-        if found.created and not found.loaded:
-            raise DatabaseConnectionError("Time series cannot be stored at the moment.") from errors.not_preloaded()
+        if found.created:
+            try:
+                found.require_loaded()
+            except ConfigurationError as err:
+                raise DatabaseConnectionError("Time series cannot be stored at the moment.") from err
         info[_SAFE] = True
     await session.execute(text(f"LOCK TABLE {quoted_name(table)} IN ROW EXCLUSIVE MODE"))
+
+
+async def copy_rows(
+    session: WriteSession, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Insert rows in the session's transaction: all of them, or none. It is the fastest way into PostgreSQL.
+
+    The driver sends them while it encodes them, so that an iterator needs no more memory than a packet. COPY knows no
+    ON CONFLICT: begin a savepoint (`atomic` inside of `atomic`) where a row may be there already.
+
+    Args:
+        session: The session whose transaction they become a part of.
+        table: The table that takes them.
+        columns: The names of each row's values, in this order.
+        rows: Values as the driver takes them.
+
+    Raises:
+        DatabaseIntegrityError: A row contradicts a constraint. The transaction is spoilt up to its last savepoint.
+        DatabaseException: The server refused them, or cannot be reached.
+    """
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if not driver.is_in_transaction():
+        # SQLAlchemy begins with the first statement that goes through it.
+        await connection.execute(text("SELECT 1"))
+    try:
+        await driver.copy_records_to_table(table.name, schema_name=table.schema, columns=columns, records=rows)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as err:
+        if driver.is_closed():
+            await connection.invalidate(err)
+            raise DatabaseConnectionError("The connection to the database was lost.") from err
+        if connection.sync_connection is not None:
+            connection.sync_connection.info[FAILED] = True
+        raise error_of(str(getattr(err, "sqlstate", None) or "")) from err

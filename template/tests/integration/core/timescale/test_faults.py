@@ -8,12 +8,13 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.config.timescale import TimescaleSettings
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import create_extension, create_hypertables, declared_hypertables
-from app.core.timescale.turns import Limits, take_turn
+from app.core.timescale.extension import take_turn
 from app.models.domain import load_metadata
-from tests.hypertables import A_DAY, enabled, for_writing, pretended_extension, unlimited_session
+from tests.hypertables import enabled, for_writing, pretended_extension, unlimited_session
 from tests.integration.core.timescale.conftest import database_of, set_up
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +26,8 @@ async def session(scratch_url: str) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-async def in_turn(session: AsyncSession, limits: Limits, *statements: str) -> None:
-    async with take_turn(for_writing(session), limits):
+async def in_turn(session: AsyncSession, settings: TimescaleSettings, *statements: str) -> None:
+    async with take_turn(for_writing(session), settings):
         for statement in statements:
             await session.execute(text(statement))
 
@@ -68,23 +69,23 @@ async def test_a_role_that_may_not(real_url: str) -> None:
     hypertables = declared_hypertables(load_metadata())
     engine = migration_engine(database_of(real_url))
     event.listen(engine.sync_engine, "connect", lambda connection, _: connection.cursor().execute(f"SET ROLE {role}"))
-    async with unlimited_session(real_url) as session, take_turn(for_writing(session), Limits()):
+    async with unlimited_session(real_url) as session, take_turn(for_writing(session), enabled()):
         await session.execute(text(f"CREATE ROLE {role}"))
         await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     try:
         async with AsyncSession(engine) as restricted:
             with pytest.raises(ConfigurationError, match="may not create the extension") as caught:
-                await create_extension(for_writing(restricted), limits=Limits())
+                await create_extension(for_writing(restricted), enabled())
             assert "CREATE EXTENSION timescaledb" in str(caught.value.next_step)
         async with unlimited_session(real_url) as owner:
-            await create_extension(for_writing(owner), limits=Limits())
+            await create_extension(for_writing(owner), enabled())
         async with AsyncSession(engine) as restricted:
-            assert await create_extension(for_writing(restricted), limits=Limits()) == []
+            assert await create_extension(for_writing(restricted), enabled()) == []
             with pytest.raises(ConfigurationError, match="may not set up") as caught:
-                await create_hypertables(for_writing(restricted), hypertables, chunk_interval=A_DAY, limits=Limits())
+                await create_hypertables(for_writing(restricted), hypertables, enabled())
             assert "owns the tables" in str(caught.value.next_step)
     finally:
-        async with unlimited_session(real_url) as session, take_turn(for_writing(session), Limits()):
+        async with unlimited_session(real_url) as session, take_turn(for_writing(session), enabled()):
             await session.execute(text(f"DROP ROLE {role}"))
 
 
@@ -92,14 +93,14 @@ async def test_a_table_in_use_is_waited_for_and_not_for_ever(session: AsyncSessi
     async with unlimited_session(scratch_url) as other:
         await other.execute(text("LOCK TABLE measurements IN ACCESS SHARE MODE"))
         with pytest.raises(ConfigurationError, match="took too long") as caught:
-            await in_turn(session, Limits(lock=0.05), "ALTER TABLE measurements ADD COLUMN half int")
+            await in_turn(session, enabled(lock_timeout_seconds=0.05), "ALTER TABLE measurements ADD COLUMN half int")
     assert "TIMESCALE_LOCK_TIMEOUT_SECONDS" in str(caught.value.next_step)
     assert isinstance(caught.value.__cause__, DBAPIError)
 
 
 async def test_a_step_has_its_own_limit(session: AsyncSession) -> None:
     with pytest.raises(ConfigurationError, match="took too long") as caught:
-        await in_turn(session, Limits(statement=0.05), "SELECT pg_sleep(5)")
+        await in_turn(session, enabled(statement_timeout_seconds=0.05), "SELECT pg_sleep(5)")
     assert "TIMESCALE_STATEMENT_TIMEOUT_SECONDS" in str(caught.value.next_step)
 
 
@@ -114,6 +115,6 @@ async def test_what_the_server_refuses_is_a_sentence_and_undone(
     statement: str, cause: str, session: AsyncSession
 ) -> None:
     with pytest.raises(ConfigurationError, match=cause) as caught:
-        await in_turn(session, Limits(), "CREATE TABLE half ()", statement)
+        await in_turn(session, enabled(), "CREATE TABLE half ()", statement)
     assert caught.value.next_step
     assert (await session.execute(text("SELECT to_regclass('half')"))).scalar_one() is None

@@ -8,8 +8,7 @@ from sqlalchemy import text
 
 from app.core.database import Database, get_database
 from app.core.exceptions import ConfigurationError
-from app.core.timescale import timescale_checks
-from app.core.timescale.health import check_timescale
+from app.core.timescale import check_timescale, timescale_checks
 from tests.hypertables import enabled, pretended_extension
 from tests.integration.core.timescale.conftest import set_up
 

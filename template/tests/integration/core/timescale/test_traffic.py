@@ -40,6 +40,8 @@ async def test_post_measurements_waits_for_a_conversion_and_its_row_is_seen(
     real_url: str, scratch: AsyncEngine, scratch_client: AsyncClient
 ) -> None:
     await ingest(scratch_client, rows("a", range(100), minutes=1))
+    # A new series would wait for the conversion, too, and sooner: the foreign key locks their table.
+    await ingest(scratch_client, rows("b", [0]))
     async with unlimited_session(real_url) as session:
         await session.execute(text("CREATE EXTENSION timescaledb"))
         await session.commit()
@@ -56,7 +58,7 @@ async def test_post_measurements_waits_for_a_conversion_and_its_row_is_seen(
     done = await asyncio.gather(*waiting)
 
     assert [each["stored"] for each in done] == [2, 3]
-    assert await visible(scratch) == 105
+    assert await visible(scratch) == 106
 
 
 async def test_post_measurements_during_app_db_upgrade_loses_no_row(

@@ -62,6 +62,7 @@ def test_to_dict_is_complete() -> None:
     ("name", "wrong"),
     [
         ("number", "three-of-Xq7planted"),
+        ("number", "3"),
         ("id", "Xq7planted"),
         ("metadata", {"row": object()}),
         ("unknown", "Xq7planted"),
