@@ -62,6 +62,8 @@ def test_an_update_killed_after_any_step_is_finished_by_the_next_command(
         shutil.copytree(ready, project, symlinks=True)
         journal = Journal(project / ".git/ashlar", project)
         done = steps_of(journal, total)
+        with pytest.raises(RefusedError, match="was interrupted, and stands half-way"):
+            run_update(project, dry_run=True)
         outcome = run_update(project)
         assert "had been interrupted, and is finished now" in outcome.said
         assert state(project) == states[1], f"after {total} steps"

@@ -6,6 +6,7 @@ formatted is merged formatted by the project's own ruff, and each has the line e
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -148,7 +149,8 @@ def project_formatter(project: Project, scratch: Path) -> Formatter:
 
 
 def _find_ruff(project: Project) -> list[str]:
-    own = project.folder / ".venv" / "bin" / "ruff"
+    venv = os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+    own = project.folder / venv / "bin" / "ruff"
     if own.exists():
         return [str(own)]
     entry = project.files.get("uv.lock")

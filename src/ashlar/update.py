@@ -77,7 +77,13 @@ def update(project: Project, wish: Wish, *, say: Say) -> Outcome:
     with journal.held():
         if journal.is_open:
             title = journal.plan.title
-            said = finish(project, journal) or f"{title} had been interrupted, and is finished now."
+            if wish.dry_run:
+                raise RefusedError(
+                    f"{title} was interrupted, and stands half-way.",
+                    next_step="Run the command without --dry-run: it finishes or undoes that.",
+                )
+            done = f"{title} had been interrupted, and is finished now: `git status` shows it."
+            said = finish(project, journal) or done
             return Outcome(before=title, after=title, said=said)
         journal.clear()
         project.require_clean()
