@@ -9,7 +9,7 @@ from app.core.exceptions import ConfigurationError
 
 
 def make_tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
-    """Make a context that verifies certificates and host names, whatever the environment says. Takes some 40 ms.
+    """Return a context that verifies certificates and host names, whatever the environment says. Takes some 40 ms.
 
     Args:
         ca_file: Certificate authorities of one's own, PEM, trusted beside the public ones, which are Mozilla's.

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import SettingsSection, Texts
+from app.core.config.section import SettingsSection
 
 # A provider goes by one name here, in the secrets' paths and in code, so that one spelling is the only one.
 PROVIDER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -32,15 +32,6 @@ class HttpClientSettings(SettingsSection):
     proxy_url: SecretStr | None = Field(
         default=None, description="The proxy all calls go through: http://USER:PASSWORD@HOST:PORT."
     )
-    traced_hosts: Texts = Field(
-        default=(),
-        description="Hosts of your own, separated by commas, that are told the request's id; .internal: all below.",
-    )
-
-    @field_validator("traced_hosts")
-    @classmethod
-    def _lower(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(str.lower, hosts))
 
     @field_validator("proxy_url")
     @classmethod

@@ -3,23 +3,23 @@
     answer = await fetch_with_retry("GET", "https://billing.example/invoices/7", service="billing")
     invoice = answer.parse_json(Invoice)
 
-Time, size, attempts and redirects are bounded; certificates are always verified; no cookie is kept, since the pool is
-shared by all requests. Failures are `ExternalServiceError` and `TimeoutError`, in which nothing of the URL, the headers
-or the answer is quoted, nor in anything chained to them. A status outside of 200 to 299 is such a failure unless
-`accept` says otherwise. `fetch_stream` reads an answer as it comes.
+Time, size and attempts are bounded; no redirect is followed; certificates are always verified; no cookie is kept, since
+the pool is shared by all requests. Failures are `ExternalServiceError` and `TimeoutError`, in which nothing of the URL,
+the headers or the answer is quoted, nor in anything chained to them. A status outside of 200 to 299 is such a failure
+unless `accept` says otherwise. `fetch_stream` reads an answer as it comes.
 
 A URL that a user chose may name a host inside your network: give `client=get_public_client()`.
 """
 
 from app.core.http.answers import HttpResponse, HttpStream
-from app.core.http.client import DEFAULT_TIMEOUT, HttpClient, Method, RequestOptions, create_http_client
-from app.core.http.door import HttpClients, get_http_client, get_public_client, make_http_clients
+from app.core.http.client import HttpClients, create_http_client, get_http_client, get_public_client
 from app.core.http.failures import ExternalConnectionError
 from app.core.http.fetch import (
     ANY_STATUS,
+    DEFAULT_TIMEOUT,
     LLM_TIMEOUT,
-    SUCCESS,
     WEBHOOK_TIMEOUT,
+    Method,
     RetryConfig,
     fetch_stream,
     fetch_with_retry,
@@ -30,15 +30,12 @@ __all__ = [
     "ANY_STATUS",
     "DEFAULT_TIMEOUT",
     "LLM_TIMEOUT",
-    "SUCCESS",
     "WEBHOOK_TIMEOUT",
     "ExternalConnectionError",
-    "HttpClient",
     "HttpClients",
     "HttpResponse",
     "HttpStream",
     "Method",
-    "RequestOptions",
     "RetryConfig",
     "create_http_client",
     "fetch_stream",
@@ -46,5 +43,4 @@ __all__ = [
     "fetch_with_timeout",
     "get_http_client",
     "get_public_client",
-    "make_http_clients",
 ]

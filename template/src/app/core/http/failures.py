@@ -1,8 +1,8 @@
 """From httpx's errors to the application's: no URL, no header and nothing that was received is in either."""
 
 import asyncio
-import socket
 import ssl
+import zlib
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -15,54 +15,53 @@ T = TypeVar("T")
 class ExternalConnectionError(ExternalServiceError):
     """Raised when there was no connection, or it broke before the answer was complete.
 
-    The same request may well succeed later. Whether the other service acted on it is not known.
+    The same request may well succeed later. It is not known if the other service acted on it.
     """
 
 
-async def without_quotes(step: Awaitable[T], service: str, method: str, seconds: float, allowed: float) -> T:
-    """Wait for a step of a call, and let nothing of what was sent or received out with its failure.
-
-    Args:
-        step: The step.
-        service: The other side.
-        method: Of the call.
-        seconds: The time left for it.
-        allowed: The time that the call was given, for the message.
-    """
+async def without_quotes(step: Awaitable[T], *, service: str, method: str, seconds: float) -> T:
+    """Wait for a step of a call, and let nothing of what was sent or received out with its failure."""
     import httpx  # noqa: PLC0415
 
     try:
         async with asyncio.timeout(max(seconds, 0)):
             return await step
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, AnswerRefused, OSError, UnicodeError) as err:
-        failure = _failure(err, service, method, allowed)
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx.StreamError,
+        AnswerRefused,
+        OSError,
+        UnicodeError,
+        zlib.error,
+    ) as err:
+        failure = _failure(err, service, f"http.{method}")
     # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.
     raise failure
 
 
-def _failure(err: Exception, service: str, method: str, seconds: float) -> ExternalServiceError | TimeoutError:
+def _failure(err: Exception, service: str, operation: str) -> ExternalServiceError | TimeoutError:
     import httpx  # noqa: PLC0415
 
     # Of what httpx says, the kind alone: the rest may quote what was sent or received.
-    details, operation = {"service": service, "reason": type(err).__name__}, f"http.{method}"
+    details = {"service": service, "reason": type(err).__name__}
     error: type[ExternalServiceError] = ExternalServiceError
     match err:
         case httpx.TimeoutException() | asyncio.TimeoutError():
-            connecting = isinstance(err, httpx.ConnectTimeout)
-            sentence = "No connection in time." if connecting else f"No complete answer within {seconds:.3g} s."
-            return TimeoutError(f"{service}: {sentence}", details=details, operation=operation)
+            missing = "connection" if isinstance(err, httpx.ConnectTimeout) else "complete answer"
+            return TimeoutError(f"{service}: No {missing} in time.", details=details, operation=operation)
         case AnswerRefused():
             sentence = str(err)
+        case zlib.error():
+            sentence = "The answer's compression is damaged."
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | UnicodeError():
             sentence = "The request is malformed and was not sent."
         case httpx.ConnectError() if _is_refused_certificate(err):
             sentence = "The certificate was not accepted."
-        case httpx.ConnectError() | socket.gaierror():
+        case httpx.ConnectError() | OSError():
             error, sentence = ExternalConnectionError, "Cannot be reached."
-        case httpx.ProtocolError():
-            error, sentence = ExternalConnectionError, "The answer is not valid HTTP, or it broke off."
         case _:
-            error, sentence = ExternalConnectionError, "The connection was lost."
+            error, sentence = ExternalConnectionError, "The answer is not valid HTTP, or it broke off."
     return error(service, sentence, details=details, operation=operation)
 
 

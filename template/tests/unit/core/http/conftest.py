@@ -2,14 +2,15 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 
-from app.core.http import HttpClient, create_http_client
+from app.core.http import create_http_client
 
 
 class Authority:
-    """A certificate authority that nobody else trusts."""
+    """A certificate authority that no client trusts by itself."""
 
     def __init__(self, folder: Path) -> None:
         self._authority = trustme.CA()
@@ -23,11 +24,11 @@ class Authority:
 
 
 @pytest.fixture(scope="session")
-async def http() -> AsyncIterator[HttpClient]:
+async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client that these tests share, as requests do. Making one loads certificates, which takes 40 ms."""
     client = create_http_client(user_agent="orders/1.2")
     yield client
-    await client.close()
+    await client.aclose()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Whatever the other side does, a call ends in time, within its memory, and with an error of this application."""
+"""`fetch_with_timeout`: a call ends in time, within its memory and with an error of ours, however it is answered."""
 
 import asyncio
 import gzip
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
-from app.core.http import ExternalConnectionError, HttpClient, create_http_client, fetch_with_timeout
+from app.core.http import ExternalConnectionError, create_http_client, fetch_with_timeout
 from tests.servers.http import Answer, faulty_server, hang, raw, repeat, reply, then_close, then_reset, unused_url
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ ENDLESS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 async def failure(
-    url: str, http: HttpClient, timeout_seconds: float = 5, max_response_bytes: int = 1000
+    url: str, http: httpx.AsyncClient, timeout_seconds: float = 5, max_response_bytes: int = 1000
 ) -> AppException:
     with pytest.raises(AppException) as caught:
         await fetch_with_timeout(
@@ -33,7 +33,7 @@ async def failure(
     return caught.value
 
 
-async def test_a_good_answer_arrives_whole(http: HttpClient) -> None:
+async def test_fetch_with_timeout_sends_the_request_and_returns_the_whole_answer(http: httpx.AsyncClient) -> None:
     async with faulty_server(reply(404, b"no such invoice", X_Kind="invoice")) as server:
         answer = await fetch_with_timeout(
             "POST",
@@ -52,7 +52,7 @@ async def test_a_good_answer_arrives_whole(http: HttpClient) -> None:
     assert request.headers["user-agent"] == "orders/1.2"
 
 
-async def test_a_refused_connection(http: HttpClient) -> None:
+async def test_fetch_with_timeout_says_that_a_connection_was_refused(http: httpx.AsyncClient) -> None:
     error = await failure(unused_url(), http)
 
     assert isinstance(error, ExternalConnectionError)
@@ -60,7 +60,7 @@ async def test_a_refused_connection(http: HttpClient) -> None:
     assert (error.details, error.operation) == ({"service": "billing", "reason": "ConnectError"}, "http.GET")
 
 
-async def test_a_name_that_does_not_exist_or_cannot_exist(http: HttpClient) -> None:
+async def test_fetch_with_timeout_refuses_a_name_that_does_not_exist(http: httpx.AsyncClient) -> None:
     assert isinstance(await failure("http://nothing.invalid/", http), ExternalConnectionError)
     assert isinstance(await failure(f"http://{'a' * 70}.example/", http), ExternalServiceError)
 
@@ -69,35 +69,34 @@ async def test_a_name_that_does_not_exist_or_cannot_exist(http: HttpClient) -> N
     "answer",
     [
         hang(),
-        raw(HEAD),
         raw(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
         repeat(ENDLESS, b"1\r\nx\r\n", every_seconds=0.02),
         repeat(HEAD, b"X-Header: 1\r\n", every_seconds=0.02),
         repeat(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every_seconds=0.02),
     ],
-    ids=["hangs", "hangs in headers", "hangs in body", "trickles body", "trickles headers", "continues for ever"],
+    ids=["hangs", "hangs in body", "trickles body", "trickles headers", "continues for ever"],
 )
-async def test_a_call_ends_in_time(answer: Answer, http: HttpClient) -> None:
+async def test_fetch_with_timeout_ends_in_time(answer: Answer, http: httpx.AsyncClient) -> None:
     async with faulty_server(answer) as server:
         began = time.monotonic()
         error = await failure(server.url, http, timeout_seconds=0.1)
 
     assert 0.1 <= time.monotonic() - began < 0.5
     assert isinstance(error, TimeoutError)
-    assert error.message == "billing: No complete answer within 0.1 s."
+    assert error.message == "billing: No complete answer in time."
 
 
-async def test_calls_that_were_cut_off_leave_room_in_the_pool() -> None:
+async def test_fetch_with_timeout_leaves_room_in_the_pool_after_a_timeout() -> None:
     http = create_http_client(max_connections=2)
     async with faulty_server(hang()) as server:
         for _ in range(4):
             await failure(server.url, http, timeout_seconds=0.02)
         server.answers = (reply(),)
         assert (await fetch_with_timeout("GET", server.url, service="billing", client=http)).status == 200
-        await http.close()
+        await http.aclose()
 
 
-async def test_a_caller_that_gives_up_is_not_told_of_a_timeout_here(http: HttpClient) -> None:
+async def test_fetch_with_timeout_does_not_translate_a_timeout_of_its_caller(http: httpx.AsyncClient) -> None:
     async with faulty_server(hang()) as server:
         with pytest.raises(asyncio.TimeoutError):
             async with asyncio.timeout(0.02):
@@ -118,7 +117,6 @@ async def test_a_caller_that_gives_up_is_not_told_of_a_timeout_here(http: HttpCl
         raw(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"),
         raw(ENDLESS + b"zz\r\n"),
         raw(b"HTTP/1.1 200 OK\r\n" + b"X" * 200_000),
-        raw(b"HTTP/1.1 302 x\r\nLocation: http://x:y/\r\nContent-Length: 0\r\n\r\n"),
     ],
     ids=[
         "closes",
@@ -132,10 +130,11 @@ async def test_a_caller_that_gives_up_is_not_told_of_a_timeout_here(http: HttpCl
         "two lengths",
         "broken chunks",
         "endless header",
-        "broken location",
     ],
 )  # fmt: skip
-async def test_a_broken_answer(answer: Answer, http: HttpClient) -> None:
+async def test_fetch_with_timeout_reports_a_broken_answer_as_a_broken_connection(
+    answer: Answer, http: httpx.AsyncClient
+) -> None:
     async with faulty_server(answer) as server:
         error = await failure(server.url, http)
 
@@ -154,7 +153,7 @@ async def test_a_broken_answer(answer: Answer, http: HttpClient) -> None:
     ],
     ids=["large", "never ends", "never ends, no length", "compressed"],
 )
-async def test_an_answer_that_is_too_large(answer: Answer, http: HttpClient) -> None:
+async def test_fetch_with_timeout_refuses_an_answer_that_is_too_large(answer: Answer, http: httpx.AsyncClient) -> None:
     async with faulty_server(answer) as server:
         error = await failure(server.url, http)
 
@@ -162,7 +161,7 @@ async def test_an_answer_that_is_too_large(answer: Answer, http: HttpClient) -> 
     assert error.message == "billing: The answer is larger than 1000 bytes."
 
 
-async def test_a_decompression_bomb_is_not_unpacked(http: HttpClient) -> None:
+async def test_fetch_with_timeout_does_not_unpack_a_decompression_bomb(http: httpx.AsyncClient) -> None:
     bomb = gzip.compress(bytes(50_000_000), compresslevel=1, mtime=0)
     async with faulty_server(reply(body=bomb, Content_Encoding="gzip")) as server:
         await failure(f"{server.url}/warm-up", http)
@@ -186,7 +185,9 @@ async def test_a_decompression_bomb_is_not_unpacked(http: HttpClient) -> None:
     ],
     ids=["not asked for", "two layers", "not gzip", "cut off", "more than gzip"],
 )
-async def test_a_compression_that_cannot_be_trusted(encoding: str, body: bytes, http: HttpClient) -> None:
+async def test_fetch_with_timeout_refuses_a_damaged_or_unknown_compression(
+    encoding: str, body: bytes, http: httpx.AsyncClient
+) -> None:
     async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:
         error = await failure(server.url, http)
 
@@ -199,7 +200,7 @@ async def test_a_compression_that_cannot_be_trusted(encoding: str, body: bytes, 
     [("gzip", gzip.compress(b"x" * 1000)), ("GZIP", gzip.compress(b"")), ("identity", b"x"), ("gzip", b"")],
     ids=["whole", "empty", "identity", "no body"],
 )
-async def test_compressed_answers_are_unpacked(encoding: str, body: bytes, http: HttpClient) -> None:
+async def test_fetch_with_timeout_unpacks_gzip(encoding: str, body: bytes, http: httpx.AsyncClient) -> None:
     async with faulty_server(reply(body=body, Content_Encoding=encoding)) as server:
         answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, max_response_bytes=1000)
 
@@ -207,7 +208,13 @@ async def test_compressed_answers_are_unpacked(encoding: str, body: bytes, http:
     assert server.requests[0].headers["accept-encoding"] == "gzip"
 
 
-async def test_a_connection_that_the_server_closed_while_idle_costs_no_call(http: HttpClient) -> None:
+async def test_fetch_with_timeout_follows_no_redirect(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(302, Location="/elsewhere")) as server:
+        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, accept={302})
+    assert (answer.status, answer.headers["location"], len(server.requests)) == (302, "/elsewhere", 1)
+
+
+async def test_fetch_with_timeout_survives_a_connection_that_was_closed_while_idle(http: httpx.AsyncClient) -> None:
     closing = then_close(HEAD + b"Content-Length: 2\r\n\r\nok")
     async with faulty_server(reply(), reply(), closing, reply()) as server:
         for _ in range(2):
@@ -219,10 +226,3 @@ async def test_a_connection_that_the_server_closed_while_idle_costs_no_call(http
 
     assert server.connections == 2
     assert len(server.requests) == 4
-
-
-async def test_options_that_make_no_sense(http: HttpClient) -> None:
-    with pytest.raises(ValueError, match="either json or content"):
-        await fetch_with_timeout("POST", "http://x", service="billing", client=http, json={}, content=b"")
-    with pytest.raises(ValueError, match="timeout_seconds"):
-        await fetch_with_timeout("POST", "http://x", service="billing", client=http, timeout_seconds=0)

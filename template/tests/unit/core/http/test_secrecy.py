@@ -5,12 +5,12 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter
 
 from app.core.exceptions import AppException, ExternalServiceError
 from app.core.http import (
-    HttpClient,
     HttpResponse,
     Method,
     RetryConfig,
@@ -69,11 +69,7 @@ FAULTS: dict[str, Answer] = {
     "echoes in a chunk": raw(HEAD + f"Transfer-Encoding: chunked\r\n\r\n{PLANTED}\r\n".encode()),
     "endless header": raw(HEAD + PLANTED.encode() * 30_000),
     "too large": reply(200, PLANTED.encode() * 1000),
-    "bad port": reply(302, Location=f"http://{PLANTED}:{PLANTED}/"),
-    "bad scheme": reply(302, Location=f"{PLANTED}://{PLANTED}"),
-    "no such host": reply(302, Location=f"http://{PLANTED}.invalid/{PLANTED}"),
-    "another host": reply(307, Location=f"http://localhost:1/{PLANTED}"),
-    "circle": reply(302, Location=f"/?{PLANTED}", Set_Cookie=f"a={PLANTED}"),
+    "redirect": reply(302, Location=f"http://{PLANTED}.invalid/{PLANTED}", Set_Cookie=f"a={PLANTED}"),
     "status": reply(503, PLANTED.encode(), Set_Cookie=f"a={PLANTED}"),
     "refusal": reply(401, PLANTED.encode(), WWW_Authenticate=PLANTED),
     "unknown encoding": reply(200, PLANTED.encode(), Content_Encoding=PLANTED),
@@ -86,7 +82,7 @@ async def once(method: Method, url: str, **options: Any) -> None:
 
 
 async def again(method: Method, url: str, **options: Any) -> None:
-    retry = RetryConfig(attempts=2, backoff_base_seconds=0.001, any_method=True)
+    retry = RetryConfig(attempts=2, backoff_seconds=0.001, any_method=True)
     await fetch_with_retry(method, url, service="billing", retry=retry, **options)
 
 
@@ -101,7 +97,7 @@ DOORS: list[Any] = [once, again, in_pieces]
 
 
 async def fail(
-    door: Any, url: str, http: HttpClient, method: Method = "GET", *, timeout_seconds: float = 10, **more: Any
+    door: Any, url: str, http: httpx.AsyncClient, method: Method = "GET", *, timeout_seconds: float = 10, **more: Any
 ) -> AppException:
     """The failure of a call that has something planted wherever a call can have it."""
     with pytest.raises(AppException) as caught:
@@ -110,7 +106,6 @@ async def fail(
             url.replace("//", f"//{PLANTED}:{PLANTED}@") + SECRETS,
             client=http,
             timeout_seconds=timeout_seconds,
-            max_redirects=2,
             max_response_bytes=5000,
             headers={"X-Api-Key": SecretStr(PLANTED), "Authorization": PLANTED, "Cookie": f"session={PLANTED}"},
             params={"more": PLANTED},
@@ -123,7 +118,7 @@ async def fail(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_no_failure_shows_what_was_sent_or_received(
-    fault: str, method: Method, door: Any, http: HttpClient, log: Log
+    fault: str, method: Method, door: Any, http: httpx.AsyncClient, log: Log
 ) -> None:
     body = {"json": {"password": PLANTED}} if method == "POST" else {}
     endless = fault.startswith(("hangs", "trickles"))
@@ -141,7 +136,7 @@ async def test_no_failure_shows_what_was_sent_or_received(
 
 @pytest.mark.parametrize("door", DOORS)
 async def test_no_failure_to_connect_shows_what_was_to_be_sent(
-    door: Any, http: HttpClient, authority: Authority, log: Log
+    door: Any, http: httpx.AsyncClient, authority: Authority, log: Log
 ) -> None:
     async with faulty_server(reply()) as plain, faulty_server(reply(), tls=authority.server_context()) as untrusted:
         errors = [
@@ -158,7 +153,7 @@ async def test_no_failure_to_connect_shows_what_was_to_be_sent(
         errors.append(await fail(door, plain.url.replace("http", "https"), http, timeout_seconds=0.1))
         public = create_http_client(public_only=True)
         errors.append(await fail(door, plain.url, public))
-        await public.close()
+        await public.aclose()
     for error in errors:
         log_error(get_logger("test"), error)
         assert PLANTED not in shown(error)
@@ -179,7 +174,7 @@ async def test_no_failure_to_connect_shows_what_was_to_be_sent(
         (f"http://{PLANTED}.invalid/", "x"),
     ],
 )
-async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: HttpClient, log: Log) -> None:
+async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: httpx.AsyncClient, log: Log) -> None:
     if url == "http://127.0.0.1:1":
         url = unused_url()
     with pytest.raises(ExternalServiceError) as caught:
@@ -190,7 +185,7 @@ async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: Htt
     assert PLANTED not in log.text
 
 
-async def test_a_header_cannot_smuggle_another(http: HttpClient) -> None:
+async def test_a_header_cannot_smuggle_another(http: httpx.AsyncClient) -> None:
     async with faulty_server(reply()) as server:
         with pytest.raises(ExternalServiceError, match="malformed"):
             await fetch_with_timeout(
@@ -199,13 +194,11 @@ async def test_a_header_cannot_smuggle_another(http: HttpClient) -> None:
     assert server.requests == []
 
 
-async def test_no_cookie_is_kept_for_the_next_caller(http: HttpClient) -> None:
-    async with faulty_server(
-        reply(Set_Cookie="session=alice"), reply(302, Location="/", Set_Cookie="a=b"), reply()
-    ) as server:
+async def test_no_cookie_is_kept_for_the_next_caller(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(Set_Cookie="session=alice"), reply()) as server:
         for _ in range(2):
-            await fetch_with_timeout("GET", server.url, service="billing", client=http, max_redirects=1)
-    assert len(server.requests) == 3
+            await fetch_with_timeout("GET", server.url, service="billing", client=http)
+    assert len(server.requests) == 2
     assert all("cookie" not in each.headers for each in server.requests)
 
 
@@ -213,11 +206,11 @@ async def test_one_header_is_sent_once_however_it_is_spelt() -> None:
     client = create_http_client(headers={"Authorization": "ours"})
     async with faulty_server(reply()) as server:
         await fetch_with_timeout("GET", server.url, service="billing", client=client, headers={"authorization": "mine"})
-        await client.close()
+        await client.aclose()
     assert server.requests[0].headers["authorization"] == "mine"
 
 
-async def test_an_answer_shows_nothing_by_accident(http: HttpClient) -> None:
+async def test_an_answer_shows_nothing_by_accident(http: httpx.AsyncClient) -> None:
     async with faulty_server(reply(200, PLANTED.encode(), Set_Cookie=PLANTED)) as server:
         answer = await fetch_with_timeout("GET", server.url, service="billing", client=http)
     assert repr(answer) == "HttpResponse(service='billing', status=200)"

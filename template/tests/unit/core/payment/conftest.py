@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.config import HttpClientSettings
-from app.core.http import make_http_clients
+from app.core.http import HttpClients
 from tests.applications import process_of_its_own, process_with
 from tests.orders import payments_at_stripe, payments_switched_off
 from tests.servers.stripe import StripeServer
@@ -26,7 +26,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def http() -> AsyncIterator[None]:
     """The process's client, on a process of its own."""
-    clients = make_http_clients(HttpClientSettings(), user_agent="tests/1")
+    clients = HttpClients(HttpClientSettings(), user_agent="tests/1")
     with process_of_its_own(), process_with(clients):
         yield
         await clients.close()

@@ -1,0 +1,282 @@
+"""Every error this application raises on purpose. No web framework here: `api/errors.py` alone knows status codes."""
+
+import re
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import ClassVar, Final, TypedDict, Unpack
+
+from app.core.redaction import redact, redact_text
+
+Details = Mapping[str, object]
+
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
+
+
+class ErrorContext(TypedDict, total=False):
+    """The keyword arguments of every error.
+
+    Attributes:
+        error_code: Overrides the class's own code.
+        details: Facts about this case, beside those that the class knows. Shown to clients, redacted.
+        operation: The work that was being done, such as "invoices.create". For logs.
+        hostname: The machine it happened on; this one unless told otherwise.
+        timestamp: The moment it happened, timezone-aware; now unless told otherwise.
+    """
+
+    error_code: str | None
+    details: Details | None
+    operation: str | None
+    hostname: str | None
+    timestamp: datetime | None
+
+
+class AppException(Exception):
+    """An error with a stable code that clients and alerts may rely on.
+
+    `message` is a sentence for the person who reads it; `details` carries what is known about the case. Both may
+    hold secrets by accident, so all that is shown goes through `to_dict()`. A subclass sets `code`, in capital letters
+    and underscores: `code = "STOCK_EMPTY"`. It stays what it is once clients know it.
+
+    Args:
+        message: The cause, as a sentence. Clients see it, so it tells nothing about the inside.
+        context: See `ErrorContext`.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a subclass whose code would be ignored."""
+        super().__init_subclass__()
+        if "error_code" in vars(cls):
+            raise TypeError(f'{cls.__name__} sets `error_code`, which an error has: write `code = "…"`.')
+        if not _CODE.fullmatch(str(cls.code)):
+            raise TypeError(f'{cls.__name__}.code must look like "STOCK_EMPTY": capitals, digits, underscores.')
+
+    def __init__(self, message: str, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = context.get("error_code") or self.code
+        self.details: Details = dict(context.get("details") or {})
+        self.operation = context.get("operation")
+        self.hostname = context.get("hostname") or socket.gethostname()
+        self.timestamp = context.get("timestamp") or datetime.now(UTC)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the error as plain data for logs and reports, with secrets taken out."""
+        return {
+            "error": type(self).__name__,
+            "error_code": self.error_code,
+            "message": redact_text(self.message),
+            "details": redact(self.details),
+            "operation": self.operation,
+            "hostname": self.hostname,
+            "timestamp": self.timestamp.isoformat(),
+        }
+
+
+def _with_facts(context: ErrorContext, **facts: object) -> ErrorContext:
+    """Return an error's context with what its class knows among the details; details that were given win."""
+    return {**context, "details": {**facts, **(context.get("details") or {})}}
+
+
+class ResourceNotFoundError(AppException):
+    """Raised when there is no such thing (an "Item", say), or none that this caller may see."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, resource_type: str, resource_id: object, **context: Unpack[ErrorContext]) -> None:
+        facts = _with_facts(context, resource_type=resource_type, resource_id=resource_id)
+        super().__init__(f"{resource_type} {resource_id} does not exist.", **facts)
+
+
+class ResourceExistsError(AppException):
+    """Raised when there is already one of these; `identifier` is the value that both have."""
+
+    code = "ALREADY_EXISTS"
+
+    def __init__(self, resource_type: str, identifier: object, **context: Unpack[ErrorContext]) -> None:
+        facts = _with_facts(context, resource_type=resource_type, identifier=identifier)
+        super().__init__(f"{resource_type} {identifier} exists already.", **facts)
+
+
+class ConcurrentUpdateError(AppException):
+    """Raised when another caller has changed the thing since this one read it (optimistic concurrency)."""
+
+    code = "CONCURRENT_UPDATE"
+
+    def __init__(self, resource_type: str, resource_id: object, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(
+            f"{resource_type} {resource_id} has changed since it was read: read it again, then repeat the change.",
+            **_with_facts(context, resource_type=resource_type, resource_id=resource_id),
+        )
+
+
+class ValidationError(AppException):
+    """Raised when a value breaks a rule.
+
+    Args:
+        field: The name that the caller knows the value by.
+        message: The rule, as a sentence; never the value.
+    """
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, field: str, message: str, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(message, **_with_facts(context, field=field))
+        self.field = field
+
+
+class BusinessRuleError(AppException):
+    """Raised when a request is well-formed, but the state of things forbids it."""
+
+    code = "BUSINESS_RULE_VIOLATED"
+
+
+class AuthenticationError(AppException):
+    """Raised when the caller is not known: no credentials, or none that hold."""
+
+    code = "AUTHENTICATION_FAILED"
+
+
+class AuthorizationError(AppException):
+    """Raised when the caller is known, and may not do this."""
+
+    code = "PERMISSION_DENIED"
+
+
+class SignatureError(AppException):
+    """Raised when a request that must be signed is not: no signature, one of something else, or not a recent one."""
+
+    code = "SIGNATURE_INVALID"
+
+
+class RateLimitError(AppException):
+    """Raised when there are too many requests; `retry_after` is in seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: int, **context: Unpack[ErrorContext]) -> None:
+        facts = _with_facts(context, retry_after=retry_after)
+        super().__init__(f"Too many requests: try again in {retry_after} s.", **facts)
+        self.retry_after = retry_after
+
+
+class PaymentError(AppException):
+    """Raised when a payment could not be made or taken back."""
+
+    code = "PAYMENT_FAILED"
+
+
+
+class InfrastructureException(AppException):
+    """Raised when something beneath the application failed; the request itself may have been fine."""
+
+    code = "INFRASTRUCTURE_ERROR"
+
+
+class DatabaseException(InfrastructureException):
+    """Raised when the database could not do what it was asked."""
+
+    code = "DATABASE_ERROR"
+
+
+class DatabaseConnectionError(DatabaseException):
+    """Raised when there is no connection: unreachable, refused, lost on the way, or none free in time."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseQueryError(DatabaseException):
+    """Raised when the server refused a statement."""
+
+    code = "DATABASE_QUERY_FAILED"
+
+
+class DatabaseTimeoutError(DatabaseException):
+    """Raised when a statement, or the wait for a lock, took longer than its setting allows."""
+
+    code = "DATABASE_TIMEOUT"
+
+
+class DatabaseConflictError(DatabaseException):
+    """Raised when the server gave a transaction up so that others could go on; the same work may succeed repeated."""
+
+    code = "DATABASE_CONFLICT"
+
+
+class DatabaseIntegrityError(DatabaseException):
+    """Raised when a constraint refused a change that no service had foreseen."""
+
+    code = "DATABASE_INTEGRITY"
+
+
+class UncommittedChangesError(DatabaseException):
+    """Raised when a session for changes ends with changes that were not committed: they are lost."""
+
+    code = "CHANGES_NOT_COMMITTED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A session ended with changes that were not committed, and they are lost: "
+            "make them inside `async with atomic(session)` (app.core.uow), or take a UnitOfWork."
+        )
+
+
+class CacheException(InfrastructureException):
+    """Raised when the cache cannot hold what it was given; a cache that is merely down raises nothing."""
+
+    code = "CACHE_ERROR"
+
+
+class EventBusException(InfrastructureException):
+    """Raised when the event bus is used in a way, or at a time, that it cannot serve."""
+
+    code = "EVENT_BUS_ERROR"
+
+
+class EventRejectedError(EventBusException):
+    """Raised when an event found no room at one of its handlers, or is the last of an endless chain."""
+
+    code = "EVENT_REJECTED"
+
+
+class ExternalServiceError(InfrastructureException):
+    """Raised when another service failed or refused.
+
+    Args:
+        service: Its name, such as "billing".
+        message: A sentence, without URLs or credentials.
+    """
+
+    code = "EXTERNAL_SERVICE_ERROR"
+
+    def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(f"{service}: {message}", **_with_facts(context, service=service))
+
+
+class TimeoutError(InfrastructureException):
+    """Raised when something took longer than it was given."""
+
+    code = "TIMEOUT"
+
+
+class MonitoringException(InfrastructureException):
+    """Raised when the monitor is set up wrongly; one that is merely unreachable raises nothing."""
+
+    code = "MONITORING_ERROR"
+
+
+class ConfigurationError(AppException):
+    """Raised when the application cannot start as it is set up.
+
+    Args:
+        message: The cause, naming settings and rules but never a value.
+        next_step: The way out, as a sentence.
+    """
+
+    code = "CONFIGURATION_ERROR"
+
+    def __init__(self, message: str, *, next_step: str | None = None, **context: Unpack[ErrorContext]) -> None:
+        super().__init__(message, **context)
+        self.next_step = next_step
