@@ -168,7 +168,6 @@ class PaymentError(AppException):
     code = "PAYMENT_FAILED"
 
 
-
 class InfrastructureException(AppException):
     """Raised when something beneath the application failed; the request itself may have been fine."""
 
