@@ -16,7 +16,7 @@ REDIS = (
     Promise(
         "a server that is away is left alone",
         "src/app/core/redis/breaker.py",
-        "if at_once or self._in_a_row >= self._limit:",
+        "if at_once or self._in_a_row >= self._limit or self.state is not BreakerState.CLOSED:",
         "if self._limit < 0:",
         "tests/unit/core/redis/test_faults.py::test_refused_it_fails_at_once_and_is_back_by_itself",
     ),
@@ -33,16 +33,16 @@ REDIS = (
     Promise(
         "what was deleted during an outage does not come back with its end",
         "src/app/core/redis/cache_backend.py",
-        "            overdue.keys.update(keys)\n",
+        "        self._missed.update(keys)\n",
         "",
         "tests/unit/core/redis/test_outstanding.py"
-        "::test_a_deletion_that_failed_is_made_up_for_before_anything_is_read",
+        "::test_a_change_that_was_missed_is_made_up_for_before_anything_is_read",
     ),
     Promise(
         "under load an outage ends",
-        "src/app/core/redis/cache_backend.py",
-        "        await self._make_up()\n        # Under load",
-        "        while self._overdue:\n            await self._make_up()\n        # Under load",
+        "src/app/core/redis/connection.py",
+        "self.breaker.check(change=command[0] in _CHANGES)",
+        "self.breaker.check()",
         "tests/unit/core/redis/test_faults.py"
         "::test_a_restart_in_the_middle_of_many_calls_costs_values_and_no_errors",
     ),

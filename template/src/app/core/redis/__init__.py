@@ -1,4 +1,4 @@
-"""What all processes of this service share: the cache, rate limits, and which sessions have ended.
+"""The parts that all processes of this service share: the cache, rate limits, and which sessions have ended.
 
     shared = await stack.enter_async_context(open_redis(settings.redis, name="shop"))
 
@@ -7,7 +7,102 @@ this process, ended sessions are learnt from the database. None of them raises, 
 does not answer once at most, for `REDIS_TIMEOUT_SECONDS`.
 """
 
-from app.core.redis.errors import RedisUnavailableError
-from app.core.redis.opening import SharedState, open_redis
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from app.core.cache import CacheBackend
+from app.core.config.redis import RedisSettings
+from app.core.exceptions import ConfigurationError
+from app.core.health import HealthCheck
+from app.core.redis.breaker import RedisUnavailableError
+from app.core.security import RateLimits, RevokedSessions
+
+if TYPE_CHECKING:  # the client takes a third of a second to import, for those who use it
+    from app.core.redis.connection import RedisConnection
 
 __all__ = ["RedisUnavailableError", "SharedState", "open_redis"]
+
+
+class SharedState:
+    """The state that processes have in common. Switched off, each part is what it would be without this.
+
+    Args:
+        redis: The connection, if it is switched on.
+        name: In front of every key and channel.
+        retry_seconds: See `RedisSettings`.
+        stack: Closes the parts that have to be closed.
+    """
+
+    def __init__(
+        self, redis: "RedisConnection | None", *, name: str, retry_seconds: float, stack: AsyncExitStack
+    ) -> None:
+        self._redis = redis
+        self._name = name
+        self._retry_seconds = retry_seconds
+        self._stack = stack
+
+    @property
+    def health_checks(self) -> Sequence[HealthCheck]:
+        """Return the check that it answers; no request needs it."""
+        return [HealthCheck("redis", self._redis.ping, required=False)] if self._redis else []
+
+    def cache_backend(self) -> CacheBackend | None:
+        """Return the place where the cache keeps its values; None: in memory."""
+        if self._redis is None:
+            return None
+        from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
+
+        return RedisCache(self._redis, prefix=f"{self._name}:")
+
+    def rate_limits(self, fallback: RateLimits) -> RateLimits:
+        """Return the limits in Redis; without it, the fallback."""
+        if self._redis is None:
+            return fallback
+        from app.core.redis.rate_limits import RedisRateLimits  # noqa: PLC0415
+
+        # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
+        return RedisRateLimits(self._redis, prefix=f"{self._name}!limit:", fallback=fallback)
+
+    def share_revocations(self, revoked: RevokedSessions) -> None:
+        """Let all processes know at once when a session ends in one."""
+        if self._redis is None:
+            return
+        from app.core.redis.revocations import RevocationBroadcast  # noqa: PLC0415
+
+        broadcast = RevocationBroadcast(
+            self._redis, channel=f"{self._name}!revoked", revoked=revoked, retry_seconds=self._retry_seconds
+        )
+        self._stack.push_async_callback(broadcast.close)
+        broadcast.start()
+
+
+@asynccontextmanager
+async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[SharedState]:
+    """Have the connection of this process. A server that is away keeps no process from starting.
+
+    Args:
+        settings: Its address, and times.
+        name: The application's, where several share a server.
+
+    Raises:
+        ConfigurationError: It is switched on and has no address.
+    """
+    async with AsyncExitStack() as stack:
+        redis = None
+        if settings.enabled:
+            if settings.url is None:
+                raise ConfigurationError("REDIS_ENABLED is on without REDIS_URL.", next_step="Set REDIS_URL.")
+            from app.core.redis.connection import RedisConnection  # noqa: PLC0415
+
+            redis = RedisConnection(
+                settings.url,
+                name=name,
+                timeout_seconds=settings.timeout_seconds,
+                pool_size=settings.pool_size,
+                breaker_failures=settings.breaker_failures,
+                retry_seconds=settings.retry_seconds,
+                ca_file=str(settings.ca_file) if settings.ca_file else None,
+            )
+            stack.push_async_callback(redis.close)
+        yield SharedState(redis, name=name, retry_seconds=settings.retry_seconds, stack=stack)

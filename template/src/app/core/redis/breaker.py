@@ -1,4 +1,4 @@
-"""A circuit breaker: who does not answer is left alone, and is asked again where no request waits for it."""
+"""A circuit breaker: a server that does not answer is left alone, and is asked again where no request waits for it."""
 
 import asyncio
 import contextvars
@@ -6,11 +6,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from app.core.exceptions import InfrastructureException
 from app.core.logging import get_logger
 from app.core.monitoring import monitor
-from app.core.redis.errors import RedisUnavailableError
 
 logger = get_logger(__name__)
 
@@ -19,20 +19,24 @@ logger = get_logger(__name__)
 _FIRST_PAUSE: Final = 0.1
 
 
+class RedisUnavailableError(InfrastructureException):
+    """Raised when Redis did not do what it was asked. No part of the application above sees this."""
+
+    code = "REDIS_UNAVAILABLE"
+
+
+class RedisFullError(RedisUnavailableError):
+    """Raised when Redis works, but has no memory left and its policy is to refuse what is new."""
+
+    code = "REDIS_FULL"
+
+
 class BreakerState(StrEnum):
-    """How calls fare: they go through, fail at once, or fail at once while one question is under way."""
+    """Calls go through; fail at once; or, while the server is back and missed changes are made, only changes do."""
 
     CLOSED = "closed"
     OPEN = "open"
-    HALF_OPEN = "half-open"
-
-
-class BreakerStats(NamedTuple):
-    """Counts since the start: failed calls, calls that were refused without trying, and outages."""
-
-    failed: int
-    refused: int
-    outages: int
+    RETURNING = "returning"
 
 
 class Breaker:
@@ -41,99 +45,93 @@ class Breaker:
     One task at a time asks, and only while the breaker is open; no caller ever waits for it.
 
     Args:
-        failures: How many in a row open it.
+        failures: The number of failures in a row that opens it.
         retry_seconds: The longest pause between two questions.
-        probe: Asks the other side, and catches up on what was missed; raises `RedisUnavailableError` while it is away.
+        probe: Asks the other side; raises `RedisUnavailableError` while it is away.
+        catch_up: Makes the changes that were missed. Those that come meanwhile go through, so that it comes to an end
+            under load, too; one that fails opens the breaker again.
     """
 
-    def __init__(self, *, failures: int, retry_seconds: float, probe: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        *,
+        failures: int,
+        retry_seconds: float,
+        probe: Callable[[], Awaitable[None]],
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.state = BreakerState.CLOSED
         self._limit = failures
         self._retry_seconds = retry_seconds
         self._probe = probe
+        self._catch_up = catch_up
         self._in_a_row = 0
         self._recovery: asyncio.Task[None] | None = None
-        self._state = BreakerState.CLOSED
         self._reason = ""
-        self._stopped = False
-        self._stats = BreakerStats(0, 0, 0)
 
-    @property
-    def state(self) -> BreakerState:
-        """How calls fare at this moment."""
-        return self._state
-
-    @property
-    def stats(self) -> BreakerStats:
-        """What has happened so far."""
-        return self._stats
-
-    def check(self) -> None:
+    def check(self, *, change: bool = False) -> None:
         """Let a call through.
 
         Raises:
             RedisUnavailableError: It would not make sense now.
         """
-        if self._state is not BreakerState.CLOSED:
-            self._stats = self._stats._replace(refused=self._stats.refused + 1)
+        if self.state is BreakerState.OPEN or (self.state is BreakerState.RETURNING and not change):
             raise RedisUnavailableError(self._reason)
 
     def succeeded(self) -> None:
-        """A call worked."""
+        """Count a call that worked."""
         self._in_a_row = 0
 
     def failed(self, reason: str, *, at_once: bool = False) -> None:
-        """A call failed.
+        """Count a call that failed.
 
         Args:
-            reason: A sentence for the log and for those who are refused next.
+            reason: A sentence for the log and for the calls that are refused next.
             at_once: Not to let others try up to the limit: each would wait as long, or in vain.
         """
-        self._stats = self._stats._replace(failed=self._stats.failed + 1)
         self._in_a_row += 1
-        if at_once or self._in_a_row >= self._limit:
+        if at_once or self._in_a_row >= self._limit or self.state is not BreakerState.CLOSED:
             self.open(reason)
 
     def open(self, reason: str) -> None:
-        """Refuse calls from now on, until a probe has succeeded."""
-        if self._state is not BreakerState.CLOSED or self._stopped:
-            return
-        self._state = BreakerState.OPEN
-        self._reason = reason
-        self._stats = self._stats._replace(outages=self._stats.outages + 1)
-        monitor.capture_message("redis is away; going on without it", "warning", context={"reason": reason})
-        # An empty context: this outlives the request that happened to notice.
-        self._recovery = asyncio.create_task(self._recover(), context=contextvars.Context())
+        """Refuse calls from now on, until the server is back."""
+        if self.state is not BreakerState.OPEN:
+            self._reason = reason
+        if self.state is BreakerState.CLOSED:
+            monitor.capture_message("redis is away; going on without it", "warning", context={"reason": reason})
+            # An empty context: this outlives the request that happened to notice.
+            self._recovery = asyncio.create_task(self._recover(), context=contextvars.Context())
+        self.state = BreakerState.OPEN
 
     async def close(self) -> None:
         """Stop asking; calls are refused for good."""
-        self._stopped = True
-        recovery, self._recovery = self._recovery, None
-        if recovery is not None:
-            recovery.cancel()
-            await asyncio.gather(recovery, return_exceptions=True)
-        self._state, self._reason = BreakerState.OPEN, "Redis has been closed."
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.gather(self._recovery, return_exceptions=True)
+        self.state, self._reason = BreakerState.OPEN, "Redis has been closed."
 
     async def _recover(self) -> None:
         began = time.monotonic()
-        refused = self._stats.refused
         pause = self._retry_seconds * _FIRST_PAUSE
         while True:
             # Spread, so that not all processes ask in the same moment.
             await asyncio.sleep(pause * random.uniform(0.75, 1))  # noqa: S311 — nobody gains by guessing it
             pause = min(2 * pause, self._retry_seconds)
-            self._state = BreakerState.HALF_OPEN
-            try:
-                await self._probe()
-            except RedisUnavailableError as err:
-                self._state, self._reason = BreakerState.OPEN, err.message
-                continue
-            except Exception as err:  # noqa: BLE001 — reported; whatever it was, somebody has to go on asking
-                self._state = BreakerState.OPEN
-                monitor.capture_exception(err, context={"operation": "redis.probe"})
-                continue
-            # Nothing is awaited between the end of the probe and this: what it caught up on is complete.
-            self._in_a_row = 0
-            self._state = BreakerState.CLOSED
-            seconds = round(time.monotonic() - began, 3)
-            logger.info("redis is back", extra={"seconds": seconds, "refused": self._stats.refused - refused})
-            return
+            if await self._is_back():
+                break
+        # Nothing is awaited between the end of the catching up and this: it is complete.
+        self._in_a_row = 0
+        self.state = BreakerState.CLOSED
+        logger.info("redis is back", extra={"seconds": round(time.monotonic() - began, 3)})
+
+    async def _is_back(self) -> bool:
+        try:
+            await self._probe()
+            self.state = BreakerState.RETURNING
+            await self._catch_up()
+        except RedisUnavailableError as err:
+            self.open(err.message)
+        except Exception as err:  # noqa: BLE001 — reported; whatever it was, the asking has to go on
+            self.open("Redis has come back, and this process cannot use it.")
+            monitor.capture_exception(err, context={"operation": "redis.probe"})
+        return self.state is BreakerState.RETURNING

@@ -1,11 +1,15 @@
 """The connection to Redis: the one module that knows its client.
 
 The client's own defaults are those of a program that can wait: 4 seconds for a refused connection, 20 for a server
-that hangs. Here every call ends within one limit, whatever it waits for.
+that hangs. Here every call ends within one limit, for all that it waits for.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import builtins
+import os
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
@@ -15,15 +19,31 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.core.logging import get_logger
-from app.core.redis.breaker import Breaker
-from app.core.redis.errors import RedisFullError, RedisUnavailableError
-from app.core.redis.failures import FAILURES, explain, is_hopeless
+from app.core.redis.breaker import Breaker, RedisFullError, RedisUnavailableError
 
-logger = get_logger(__name__)
+_FAILURES: Final = (exceptions.RedisError, OSError)
+# Of these nothing is known but how long they took: what was asked may have been done, or be done yet.
+_LATE: Final = (exceptions.TimeoutError, builtins.TimeoutError)
+# Answers that every change will get until an operator acts.
+_REFUSALS: Final = {
+    "READONLY": "Redis is a read-only replica: REDIS_URL must name the primary.",
+    "NOPERM": "Redis denies its user a command or a key: see README.md for what it needs.",
+    "MISCONF": "Redis takes no changes, since it cannot save them: see its log.",
+    "NOREPLICAS": "Redis takes no changes, since it has too few replicas.",
+    "MASTERDOWN": "Redis is a replica that has lost its primary.",
+    "CLUSTERDOWN": "Redis is a cluster that is down.",
+}
+# The client gives some of them classes, and takes the word off.
+_WORDS: Final[Mapping[type[Exception], str]] = {
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.NoPermissionError: "NOPERM",
+}
+
 
 # Subscriptions, and the health check, do not take requests' connections.
 _EXTRA_CONNECTIONS: Final = 2
+# Commands that go through while missed changes are made up for.
+_CHANGES: Final = frozenset({"SET", "UNLINK", "SCAN"})
 # Keys the server looks at in one step of a walk over all of them.
 _PAGE: Final = 1000
 
@@ -46,12 +66,12 @@ class RedisConnection:
     Every call raises `RedisUnavailableError` and nothing else; a lost connection is replaced once, at once.
 
     Args:
-        url: Where, and with which credentials.
+        url: The address, with credentials.
         name: In front of every key the service uses; a server that restricts keys must allow these.
-        timeout_seconds: How long a call may take, with everything that belongs to it.
-        pool_size: How many calls may be under way; others wait, within the same time.
-        breaker_failures: After how many failures in a row calls fail at once.
-        retry_seconds: How often the server is then asked whether it is back.
+        timeout_seconds: The longest a call may take, with all that belongs to it.
+        pool_size: The most calls under way; others wait, within the same time.
+        breaker_failures: The number of failures in a row after which calls fail at once.
+        retry_seconds: The longest pause before the server is then asked whether it is back.
         ca_file: Authorities to trust instead of the system's.
     """
 
@@ -73,38 +93,38 @@ class RedisConnection:
         self._calls = self._pool(pool_size)
         self._others = self._pool(_EXTRA_CONNECTIONS)
         self._send = _sender(self._calls)
-        self._full = False
-        self._catch_up: list[Callable[[], Awaitable[None]]] = []
-        self.breaker = Breaker(failures=breaker_failures, retry_seconds=retry_seconds, probe=self._probe)
+        self._catch_ups: list[Callable[[], Awaitable[None]]] = []
+        self.breaker = Breaker(
+            failures=breaker_failures, retry_seconds=retry_seconds, probe=self._probe, catch_up=self._make_up
+        )
 
     def before_return(self, catch_up: Callable[[], Awaitable[None]]) -> None:
-        """Have this done when the server answers again, before anybody else may ask it anything.
+        """Have this done when the server answers again, before it is asked for any value.
 
         It uses the calls with `unguarded`, and is done again later if it raises `RedisUnavailableError`.
         """
-        self._catch_up.append(catch_up)
+        self._catch_ups.append(catch_up)
 
     async def get(self, key: str) -> bytes | None:
-        """A value."""
+        """Return a value."""
         return cast("bytes | None", await self._call("GET", key))
 
     async def set(self, key: str, value: bytes, *, ttl_ms: int) -> None:
         """Keep a value; RedisFullError where there is no room for it."""
         await self._call("SET", key, value, "PX", ttl_ms)
-        self._note_room(there_is=True)
 
     async def unlink(self, keys: Sequence[str | bytes], *, unguarded: bool = False) -> None:
         """Forget keys; the server frees their memory in its own time."""
         await self._call("UNLINK", *keys, unguarded=unguarded)
 
     async def scan(self, cursor: int, pattern: str, *, unguarded: bool = False) -> tuple[int, list[bytes]]:
-        """Some of the keys that match, and where to go on; 0: that was the last."""
+        """Return the cursor to go on with, 0 at the end, and some of the keys that match."""
         answer = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE, unguarded=unguarded)
         position, keys = cast("tuple[bytes, list[bytes]]", answer)
         return int(position), keys
 
     async def run(self, script: Script, key: str, *arguments: str | float, unguarded: bool = False) -> int:
-        """What a script returns, in one round trip; in one more where the server does not know it yet."""
+        """Return the answer of a script, in one round trip; in one more where the server does not know it yet."""
         try:
             answer = await self._call("EVALSHA", script.sha, 1, key, *arguments, unguarded=unguarded)
         except exceptions.NoScriptError:
@@ -112,7 +132,7 @@ class RedisConnection:
         return cast("int", answer)
 
     async def publish(self, channel: str, message: str) -> None:
-        """Tell whoever listens at this moment."""
+        """Tell all who listen at this moment."""
         await self._call("PUBLISH", channel, message)
 
     async def ping(self) -> None:
@@ -120,11 +140,11 @@ class RedisConnection:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await _sender(self._others)("PING")
-        except FAILURES as err:
-            raise RedisUnavailableError(explain(err, timeout_seconds=self._timeout_seconds)) from None
+        except _FAILURES as err:
+            raise RedisUnavailableError(_explain(err, self._timeout_seconds)) from None
 
     async def messages(self, channel: str, *, quiet_seconds: float) -> AsyncGenerator[bytes | None]:
-        """What is said on a channel; None whenever listening begins (anew): what was said before was missed.
+        """Yield what is said on a channel; None whenever listening begins (anew): what was said before was missed.
 
         Raises:
             RedisUnavailableError: The connection is lost, or answers no more.
@@ -148,8 +168,8 @@ class RedisConnection:
                         yield None
                     case {"type": "message", "data": bytes(data)}:
                         yield data
-        except FAILURES as err:
-            raise RedisUnavailableError(explain(err, timeout_seconds=self._timeout_seconds)) from None
+        except _FAILURES as err:
+            raise RedisUnavailableError(_explain(err, self._timeout_seconds)) from None
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
 
@@ -182,7 +202,7 @@ class RedisConnection:
 
     async def _call(self, *command: str | bytes | float, unguarded: bool = False) -> object:
         if not unguarded:
-            self.breaker.check()
+            self.breaker.check(change=command[0] in _CHANGES)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await self._send(*command)
@@ -190,37 +210,73 @@ class RedisConnection:
             raise
         except exceptions.OutOfMemoryError:
             self.breaker.succeeded()
-            self._note_room(there_is=False)
             raise RedisFullError("Redis is out of memory and refuses what is new (maxmemory-policy).") from None
-        except FAILURES as err:
+        except _FAILURES as err:
             # The original stays out, also of tracebacks: a server repeats arguments in its errors, such as a password.
-            raise self._failure(err, unguarded=unguarded) from None
+            reason = _explain(err, self._timeout_seconds)
+            if not unguarded:
+                self.breaker.failed(reason, at_once=_is_hopeless(err))
+            raise RedisUnavailableError(reason) from None
         self.breaker.succeeded()
         return answer
 
-    def _failure(self, err: Exception, *, unguarded: bool) -> RedisUnavailableError:
-        reason = explain(err, timeout_seconds=self._timeout_seconds)
-        if not unguarded:
-            self.breaker.failed(reason, at_once=is_hopeless(err))
-        return RedisUnavailableError(reason)
-
-    def _note_room(self, *, there_is: bool) -> None:
-        if there_is and self._full:
-            logger.info("redis has room again")
-        elif not there_is and not self._full:
-            logger.warning(
-                "redis is out of memory and keeps nothing new; give it more, or a maxmemory-policy that evicts"
-            )
-        self._full = not there_is
-
     async def _probe(self) -> None:
         # Connections lead to where the name pointed when they were made: after a failover, to what was the primary.
-        with suppress(*FAILURES):
+        with suppress(*_FAILURES):
             await self._calls.disconnect(inuse_connections=False)
         # A change, so that a server that can only be read does not count as back.
         await self.unlink([self._probe_key], unguarded=True)
-        for catch_up in self._catch_up:
+
+    async def _make_up(self) -> None:
+        for catch_up in self._catch_ups:
             await catch_up()
+
+
+def _is_hopeless(err: Exception) -> bool:
+    """Return True if others need not try: each would wait as long, or be refused as well."""
+    err = _original(err)
+    return isinstance(err, _LATE) or _word(err) in _REFUSALS
+
+
+def _explain(err: Exception, timeout_seconds: float) -> str:
+    """Return the cause and the next step in words that are safe to show.
+
+    A server's own words are not: it repeats what it was sent, a password for one.
+    """
+    err = _original(err)
+    if isinstance(err, exceptions.AuthenticationError):
+        return "Redis refuses the user name or the password in REDIS_URL."
+    if isinstance(err, exceptions.BusyLoadingError):
+        return "Redis is still loading its data."
+    if isinstance(err, _LATE):
+        return f"Redis does not answer within {timeout_seconds} seconds (REDIS_TIMEOUT_SECONDS)."
+    if isinstance(err, exceptions.ResponseError):
+        return _REFUSALS.get(_word(err), "Redis answers with an error; is it one, of version 6.2 or later?")
+    if isinstance(err, exceptions.InvalidResponse):
+        return "What REDIS_URL names does not speak Redis's protocol."
+    return _explain_connection(err.__cause__ or err.__context__)
+
+
+def _original(err: Exception) -> Exception:
+    """Return the error that the client puts another around while it connects."""
+    while type(err) is exceptions.ConnectionError and isinstance(err.__cause__, exceptions.RedisError):
+        err = err.__cause__
+    return err
+
+
+def _explain_connection(cause: BaseException | None) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"Redis's certificate is not trusted: {cause.verify_message} (REDIS_CA_FILE)."
+    if isinstance(cause, socket.gaierror):
+        return "Redis cannot be reached: the host in REDIS_URL is not known."
+    if isinstance(cause, OSError) and cause.errno:
+        # The system's own words: asyncio's tell addresses.
+        return f"Redis cannot be reached: {os.strerror(cause.errno)}."
+    return "Redis cannot be reached, or has closed the connection."
+
+
+def _word(err: Exception) -> str:
+    return _WORDS.get(type(err)) or str(err).partition(" ")[0]
 
 
 def _sender(pool: BlockingConnectionPool) -> Callable[..., Awaitable[object]]:

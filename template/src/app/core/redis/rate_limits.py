@@ -4,9 +4,8 @@ from collections import deque
 from hashlib import blake2b, sha1
 from typing import Final
 
-from app.core.redis.breaker import BreakerState
+from app.core.redis.breaker import BreakerState, RedisUnavailableError
 from app.core.redis.connection import RedisConnection, Script
-from app.core.redis.errors import RedisUnavailableError
 from app.core.security import Rate, RateLimits
 
 

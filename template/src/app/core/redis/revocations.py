@@ -13,8 +13,8 @@ from typing import Final
 from uuid import UUID
 
 from app.core.logging import get_logger
+from app.core.redis.breaker import RedisUnavailableError
 from app.core.redis.connection import RedisConnection
-from app.core.redis.errors import RedisUnavailableError
 from app.core.security import RevokedSessions
 
 logger = get_logger(__name__)

@@ -39,7 +39,6 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
         with pytest.raises(CacheUnavailableError):
             await backend.get("tests:a")
     assert time.monotonic() - began < 1, "nobody waits for who is not there"
-    assert connection.breaker.stats.failed == 3
     assert log.line["reason"] == "Redis cannot be reached: No such file or directory."
 
     own_redis.start()
@@ -87,7 +86,7 @@ async def test_a_restart_between_two_calls_is_noticed_by_nobody(
     own_redis.start()
 
     assert set(await asyncio.gather(*(backend.get(f"tests:{number}") for number in range(10)))) == {None}
-    assert connection.breaker.stats.failed == 0
+    assert connection.breaker.state is BreakerState.CLOSED
     assert log.lines == []
 
 
@@ -142,7 +141,7 @@ async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
     await backend.set("tests:a", b"new", ttl=60)
     await backend.set("tests:a", b"new", ttl=60)
     assert await backend.get("tests:a") == b"new"
-    assert [line["event"] for line in log.lines[1:]] == ["redis has room again"]
+    assert len(log.lines) == 1
 
 
 async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
@@ -190,7 +189,7 @@ async def test_whoever_stops_waiting_leaves_nobody_his_answer(own_redis: RedisSe
             await asyncio.sleep(0)
         mine.cancel()
         assert await backend.get("tests:yours") == b"yours"
-    assert connection.breaker.stats.failed == 0
+    assert connection.breaker.state is BreakerState.CLOSED
 
 
 async def test_with_the_cache_above_it_nobody_sees_an_error(own_redis: RedisServer, connect: Connect) -> None:

@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.core.redis import revocations
-from app.core.redis.opening import open_redis
+from app.core.redis import open_redis, revocations
 from app.core.security import RevokedSessions
 from tests.logs import Log
 from tests.servers.redis import RedisServer
