@@ -45,7 +45,7 @@ async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[User, Token
     Args:
         scopes: All of the user's scopes; those of the ordinary role unless given.
     """
-    address = f"somebody-{next(_numbers)}@example.com"
+    address = f"user-of-tests-{next(_numbers)}@example.com"
     new = UserCreate(email=address, password=SecretStr(PASSWORD))
     user = await create_user(
         new,

@@ -40,7 +40,7 @@ async def call(
 
 
 def application(client: AsyncClient) -> ASGIApp:
-    """What the client calls, all middleware included."""
+    """Return the application of the client, all middleware included."""
     return client._transport.app  # type: ignore[attr-defined,no-any-return]
 
 

@@ -17,7 +17,7 @@ from tests.factories import PASSWORD, make_user
 
 Credentials = Literal["access_token", "api_key"]
 
-# What generated requests send in place of credentials; anything else they send is left as it is.
+# The placeholders of generated requests for credentials; other values are left as they are.
 STAND_INS: Final[dict[Credentials, tuple[str, str]]] = {
     "access_token": ("Authorization", "Bearer stands-in-for-a-token"),
     "api_key": ("X-API-Key", "stands-in-for-a-key"),

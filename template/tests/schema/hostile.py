@@ -103,12 +103,12 @@ _OBJECTS: Final[tuple[Any, ...]] = (
 
 
 def is_free_form(schema: Mapping[str, Any]) -> bool:
-    """Whether any JSON object fits."""
+    """Return True if any JSON object fits."""
     return schema.get("type") == "object" and "properties" not in schema
 
 
 def places(schema: dict[str, Any], value: Any, document: Document) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Where values stand in a value, and their schemas."""
+    """Yield the places of values within a value, and their schemas."""
     schema = {**resolve(schema, document)}
     if isinstance(value, dict) and "properties" in schema:
         for name, part in schema["properties"].items():
@@ -154,7 +154,7 @@ def put_at(value: Any, place: Place, new: Any) -> Any:
     return {**value, place[0]: put_at(value.get(place[0]), place[1:], new)}
 
 
-# What a description may say of the way out.
+# Phrases of descriptions that announce a change of the value.
 _NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
     "whitespace around it is removed": str.strip,
     "lower case": str.lower,
@@ -163,7 +163,7 @@ _NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
 
 
 def same(given: Any, got: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether what came out is what went in, or what the schema's description says becomes of it."""
+    """Return True if the value came out as it went in, or as the schema's description says."""
     if given == got:
         return True
     if isinstance(given, dict) and isinstance(got, dict):

@@ -56,7 +56,7 @@ class Caller:
         if isinstance(made, dict):
             made |= dict.fromkeys(made.keys() & {"password", "current_password"}, PASSWORD)
             made |= {"scopes": ["users:read"]} if "scopes" in made else {}
-        # What the example leaves out can be given, too.
+        # Optional values that the example leaves out are sent, too.
         parts = resolve(schema, self.document).get("properties", {})
         return {**{name: example(part, self.document) for name, part in parts.items()}, **made}
 
@@ -106,7 +106,7 @@ def query_of(operation: Operation, caller: Caller, **hostile: str) -> str:
 
 
 async def read_back(caller: Caller, made: Response, path: str, put: Put) -> list[str]:
-    """What is wrong with how the answer, the thing itself and its list show what was accepted."""
+    """Return the faults in how the answer, the resource and its list show the accepted value."""
     if not (answer := made.json() if made.content else None) or "id" not in answer:
         return []
     found = []

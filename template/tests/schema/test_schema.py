@@ -63,7 +63,7 @@ def accepted_bodies_can_be_read_back(_: CheckContext, response: Response, case: 
     if asked is None or asked.body is None or not response.content or response.status_code >= 300:
         return
     reference, made = shown(asked, document)[0], response.json()
-    # What is made without credentials is not the caller's.
+    # Resources made without credentials are not the caller's.
     if reference is None or "id" not in made or "security" not in asked.described:
         return
     sent = response.request.headers

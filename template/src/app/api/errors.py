@@ -57,14 +57,14 @@ STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
     DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
     TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }
-# Errors of the framework's own have codes, too: the status's name, save where Python's versions disagree on it.
+# Codes of the framework's errors are the names of their statuses, except where Python's versions disagree on them.
 _CODE_OF_STATUS: Final = {
     413: "BODY_TOO_LARGE",
     414: "URI_TOO_LONG",
     416: "RANGE_NOT_SATISFIABLE",
     422: ValidationError.code,
 }
-# Seconds after which a client may well succeed where a part was briefly away.
+# Seconds after which a part that was briefly away may be back.
 _RETRY_AFTER: Final = 1
 
 

@@ -26,11 +26,7 @@ _RETRY_AFTER: Final[dict[str, Any]] = {
 # Headers that answers of a status always carry.
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {
-        "WWW-Authenticate": {
-            "description": "The authentication scheme.",
-            "required": True,
-            "schema": {"type": "string"},
-        }
+        "WWW-Authenticate": {"description": "The scheme to use.", "required": True, "schema": {"type": "string"}}
     },
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,

@@ -1,4 +1,4 @@
-"""Logging in and staying logged in, and what ends it."""
+"""Login, sessions and their end."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -140,7 +140,7 @@ class Authentication:
             AuthenticationError: The current password is wrong.
             RateLimitError: Too many failures.
         """
-        # A session is a known device: what others try from the same address must not keep its user out.
+        # A session is a known device: others' guesses from the same address must not lock its user out.
         device = str(principal.session_id)
         async with self.guessing.attempt(str(principal.user_id), address, device=device):
             async with get_database().read_session() as session:

@@ -1,1 +1,1 @@
-"""The processes that serve: how they speak HTTP, and how they end."""
+"""The server processes: HTTP with bounds, and their end."""

@@ -1,7 +1,7 @@
-"""Ending with the process that started this one, however that one ended.
+"""The end of this process when its parent ends, killed or not.
 
-A server of several processes has a supervisor, one that reloads a watcher, and `uv run` is one more. A killed parent
-passes no signal on, so its children would go on listening without anybody who could stop them.
+A server of several processes has a supervisor, one that reloads has a watcher, and `uv run` is one more parent. A
+killed parent passes no signal on, so its children would go on listening with nothing left to stop them.
 """
 
 import multiprocessing
@@ -18,19 +18,19 @@ def stop_with_supervisor(*, grace_seconds: float = DEFAULT_GRACE_SECONDS) -> Non
     """Stop this process with the one that spawned it as a worker; a process that is no worker is left alone.
 
     Args:
-        grace_seconds: How long a polite stop may take before the process is ended for good.
+        grace_seconds: The time for a graceful stop, after which the process is killed.
     """
     if (supervisor := multiprocessing.parent_process()) is not None and supervisor.pid is not None:
         _watch(supervisor.pid, grace_seconds)
 
 
 def stop_with_parent(*, grace_seconds: float = DEFAULT_GRACE_SECONDS) -> None:
-    """Stop this process with its parent, whatever that is.
+    """Stop this process with its parent.
 
     A child of PID 1 from the start (a service manager's, a detached shell's) is left alone.
 
     Args:
-        grace_seconds: How long a polite stop may take before the process is ended for good.
+        grace_seconds: The time for a graceful stop, after which the process is killed.
     """
     if (parent := os.getppid()) > 1:
         _watch(parent, grace_seconds)
@@ -40,7 +40,7 @@ def _watch(parent: int, grace_seconds: float) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_POLL_SECONDS)
-        # As Ctrl-C would; what does not answer to that has no one else to end it.
+        # A graceful stop first; a process that does not stop has nothing else to end it.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(grace_seconds)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,8 +1,8 @@
 """HTTP with bounds: uvicorn and its parser limit neither the size of a request's head nor the time a client takes.
 
-One connection could otherwise send a header of 200 MB, or half a header and nothing more, without ever having said who
-it is. The bodies' size is the application's own (`API_MAX_BODY_BYTES`); the rates are Apache's (mod_reqtimeout:
-`header=20 body=20,MinRate=500`).
+One connection could otherwise send a header of 200 MB, or half a header and nothing more, without any credentials. The
+size of bodies is the application's own limit (`API_MAX_BODY_BYTES`); the rates are Apache's (mod_reqtimeout: `header=20
+body=20,MinRate=500`).
 """
 
 import asyncio
@@ -23,15 +23,15 @@ _CODES = {414: "URI_TOO_LONG"}  # Python's versions disagree on its name
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """A connection whose client is held to limits; what goes beyond them is answered, where it can be, and closed.
+    """A connection with limits; one that exceeds them is answered, if it still can be, and closed.
 
     Attributes:
         max_head_bytes: The size of the request line, of the headers, and of the trailers of a chunked body.
         patience_seconds: The time for the head of a request, and the head start of its body.
-        body_bytes_per_second: What a body must bring on average after that.
-        write_seconds: How long a client may take no byte of its answer.
-        linger_seconds: How long what a client still sends is read and dropped after a refusal.
-        check_seconds: How often a connection's times are looked at.
+        body_bytes_per_second: The least average rate of a body after that.
+        write_seconds: The time in which a client must take some of its answer.
+        linger_seconds: The time for which further bytes are read and dropped after a refusal.
+        check_seconds: The time between two checks of a connection.
     """
 
     max_head_bytes: ClassVar[int] = 65_536
@@ -41,14 +41,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     linger_seconds: ClassVar[float] = 2.0
     check_seconds: ClassVar[float] = 5.0
 
-    # The end of the time for what the client is sending; between requests, keep-alive counts instead.
+    # The end of the time for the request that the client is sending; between requests, keep-alive counts instead.
     _deadline = _NEVER
     _has_spoken = False
     _refused = False
     _head_complete = False
     _message_complete = True
     _head_bytes = 0
-    # Bytes that the parser has swallowed without a word: a header that goes on and on.
+    # Bytes that the parser has taken without a callback: a header that goes on and on.
     _silent_bytes = 0
     _unread_since: float | None = None
     _refusal = HTTPStatus.BAD_REQUEST
@@ -61,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._check = self.loop.call_later(self.check_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop looking."""
+        """Stop the checks."""
         self._stop_looking()
         super().connection_lost(exc)
 
@@ -71,7 +71,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and count what it keeps to itself."""
+        """Feed the parser, and count the bytes that it reports nothing about."""
         if self._refused:
             return
         self._silent_bytes += len(data)
@@ -102,28 +102,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Count what is left of the body's time from here, and trailers from nothing."""
+        """Start the time of the body, and the size of the trailers."""
         self._head_complete = True
         self._head_bytes = self._silent_bytes = 0
         self._deadline = self.loop.time() + self.patience_seconds
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Give a body that arrives its time."""
+        """Extend the time of a body that arrives."""
         self._silent_bytes = 0
         if not self._is_idle():
             self._deadline += len(body) / self.body_bytes_per_second
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for nothing: what takes time now is the application."""
+        """End the client's time: the rest is the application's."""
         self._silent_bytes = 0
         self._message_complete = True
         self._deadline = _NEVER
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait no longer than patience for the rest of a body that has been answered."""
+        """Limit the time for the rest of a body that has been answered already."""
         super().on_response_complete()
         if not self._message_complete:
             self._deadline = min(self._deadline, self.loop.time() + self.patience_seconds)
@@ -134,12 +134,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it goes on."""
+        """Note that the client reads again."""
         self._unread_since = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 — the parser's words say less than ours
-        """Answer what cannot be parsed; also called for what a callback of the parser has refused."""
+        """Answer a request that cannot be parsed, or that a callback of the parser has refused."""
         self._refuse(self._refusal)
 
     def _exchange(self) -> RequestResponseCycle | None:
@@ -180,13 +180,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _look(self) -> None:
-        """End the connection whose client is late, else look again later."""
+        """Close the connection of a client that is late, else check again later."""
         now = self.loop.time()
         if self.transport.is_closing():
-            # What is left to send is in no hurry to be read.
+            # The rest of the answer has its own time to be read.
             self._unread_since = self._unread_since or now
         elif self.flow.read_paused or ((exchange := self._exchange()) and exchange.waiting_for_100_continue):
-            # It is us whom the body waits for.
+            # The body waits for the application.
             self._deadline = max(self._deadline, now + self.patience_seconds)
         if self._unread_since is not None and now - self._unread_since >= self.write_seconds:
             self.transport.abort()
@@ -197,7 +197,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _late(self) -> None:
         if self._refused or not self._has_spoken:
-            # A client that has not said a word, such as a browser that connects in advance, awaits no answer.
+            # A client that has sent nothing, such as a browser that connects in advance, awaits no answer.
             self.transport.close()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)

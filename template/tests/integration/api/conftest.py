@@ -1,4 +1,4 @@
-"""What several tests of the API listen to."""
+"""Fixtures of several tests of the API."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.logs import Log, captured_log
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """What is logged from here on."""
+    """Yield the log of a test."""
     with captured_log() as log:
         yield log

@@ -1,4 +1,4 @@
-"""One line for each request, which nobody can forge, with what became of it."""
+"""The access log: one line for each request, which no caller can forge."""
 
 import asyncio
 from collections.abc import AsyncIterator

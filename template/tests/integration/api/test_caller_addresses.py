@@ -1,4 +1,4 @@
-"""Everything that is limited by address tells callers apart, in whatever form their addresses arrive."""
+"""Limits by address tell callers apart, in each form in which their addresses arrive."""
 
 import asyncio
 import socket
@@ -99,7 +99,7 @@ async def served_on_both(app: FastAPI) -> AsyncIterator[int]:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
-            app, lifespan="off", log_config=None, forwarded_allow_ips=with_mapped_forms("127.0.0.1, 10.0.0.0/8")
+            app, lifespan="off", log_config=None, forwarded_allow_ips=with_mapped_forms("fd00::/8, 127.0.0.0/16")
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -128,20 +128,3 @@ async def test_limits_believe_a_proxy_on_a_dual_stack_socket(app: FastAPI, trans
         other = await proxy.post(path, json=body(0), headers={"X-Forwarded-For": "203.0.113.78"})
 
         assert other.status_code != 429
-
-
-@pytest.mark.parametrize(
-    ("networks", "trusted"),
-    [
-        ("127.0.0.1", "127.0.0.1,::ffff:127.0.0.1/128"),
-        ("10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8,::ffff:10.0.0.0/104"),
-        ("*", "*"),
-        ("a socket's name", "a socket's name"),
-    ],
-)
-def test_with_mapped_forms_adds_ipv4_as_a_dual_stack_socket_shows_it(networks: str, trusted: str) -> None:
-    def forms(text: str) -> set[str]:
-        shown = text.replace("::ffff:7f00:1", "::ffff:127.0.0.1").replace("::ffff:a00:0", "::ffff:10.0.0.0")
-        return set(shown.split(","))
-
-    assert forms(with_mapped_forms(networks)) == forms(trusted)

@@ -1,4 +1,4 @@
-"""What a connection may ask of the server: bounds on the head, on trailers, and on the time of both."""
+"""Bounds of a connection: on the size of its head and trailers, and on the time of both."""
 
 import asyncio
 import json

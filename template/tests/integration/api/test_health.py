@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -78,8 +77,7 @@ async def test_the_application_is_ready_with_its_database(app: FastAPI) -> None:
         ({"a": (works, True), "b": (works, False)}, 200, "healthy", set()),
         ({"a": (works, True), "b": (fails, False)}, 200, "degraded", {"b"}),
         ({"a": (fails, True), "b": (works, False)}, 503, "unhealthy", {"a"}),
-        ({"a": (fails, True), "b": (fails, False)}, 503, "unhealthy", {"a", "b"}),
-        ({"a": (hangs, True), "b": (works, True)}, 503, "unhealthy", {"a"}),
+        ({str(part): (hangs, True) for part in range(10)}, 503, "unhealthy", {str(part) for part in range(10)}),
         ({"a": (works, True), "b": (hangs, False)}, 200, "degraded", {"b"}),
     ],
 )
@@ -88,7 +86,8 @@ async def test_readiness_tells_by_its_status(
 ) -> None:
     async with depending_on(app, checks) as client:
         with captured_log() as log:
-            ready = await client.get(f"{HEALTH}/ready")
+            async with asyncio.timeout(0.9):  # all at once, each for 0.1 s
+                ready = await client.get(f"{HEALTH}/ready")
             overview = await client.get(f"{HEALTH}/")
 
     assert (ready.status_code, overview.status_code) == (status, 200)
@@ -103,15 +102,6 @@ async def test_readiness_tells_by_its_status(
     assert overview.json()["uptime_seconds"] >= 0
     assert {line["component"] for line in log.events("health check failed")} == unhealthy
     assert "planted" not in log.text
-
-
-async def test_hung_parts_are_waited_for_at_the_same_time_and_not_for_long(app: FastAPI, log: Log) -> None:
-    async with depending_on(app, {str(number): (hangs, True) for number in range(10)}) as client:
-        began = time.monotonic()
-        answer = await client.get(f"{HEALTH}/ready")
-
-    assert answer.status_code == 503
-    assert time.monotonic() - began < 0.5
 
 
 async def test_a_process_without_its_database_lives_and_is_not_ready(settings: ApplicationSettings, log: Log) -> None:
@@ -130,7 +120,7 @@ async def test_a_process_without_its_database_lives_and_is_not_ready(settings: A
     assert (overview.status_code, overview.json()["status"]) == (200, "unhealthy")
 
 
-async def test_liveness_asks_nobody(app: FastAPI) -> None:
+async def test_live_runs_no_check(app: FastAPI) -> None:
     async with depending_on(app, {"a": (hangs, True), "b": (fails, True)}) as client:
         answer = await client.get(f"{HEALTH}/live")
 
@@ -169,7 +159,7 @@ async def test_readiness_is_lost_where_the_database_takes_no_changes(
     assert refused.json()["components"]["database"]["status"] == "unhealthy"
 
 
-async def test_readiness_asks_nobody_elsewhere(app: FastAPI) -> None:
+async def test_ready_runs_no_external_check(app: FastAPI) -> None:
     asked: list[str] = []
 
     async def elsewhere() -> None:

@@ -71,11 +71,8 @@ async def test_an_invalid_request_names_every_place_and_rule_and_no_value(
     ("content", "statuses"),
     [
         (b'{"name": "Xq7planted', {422}),
-        (b"", {422}),
-        (b"Xq7planted", {422}),
         (b"\xff\xfe", {400, 422}),
         (b'{"name": "\\ud800", "password": "x"}', {422}),
-        (b'{"name": "x", "password": "x", "\\ud800": 1}', {422}),
         (b"[" * 100_000, {400, 422}),
         (b'{"age": ' + b"9" * 10_000 + b"}", {400, 422}),
         (b'{"age": NaN}', {422}),
@@ -88,12 +85,3 @@ async def test_a_malformed_body_is_the_caller_s_mistake(content: bytes, statuses
     assert answer.status_code in statuses, answer.text
     problem(answer, answer.status_code, "VALIDATION_ERROR" if answer.status_code == 422 else "BAD_REQUEST")
     assert log.events("error") == []
-
-
-@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
-async def test_another_media_type_is_the_caller_s_mistake(media_type: str, api: AsyncClient) -> None:
-    answer = await api.post(
-        "/login", content=b'{"name": "x", "password": "Xq7planted"}', headers={"Content-Type": media_type}
-    )
-
-    problem(answer, 422, "VALIDATION_ERROR")

@@ -75,14 +75,11 @@ async def test_a_second_item_of_the_same_sku_is_refused(client: AsyncClient) -> 
     [
         ({"sku": "A 1", "name": "x"}, "body.sku"),
         ({"sku": "A-1"}, "body.name"),
-        ({"sku": "A-1", "name": "   "}, "body.name"),
         ({"sku": "A-1", "name": "x" * 201}, "body.name"),
         ({"sku": "A-1", "name": "a\0b"}, "body.name"),
-        ({"sku": "A-1", "name": "x", "description": "a\0b"}, "body.description"),
         ({"sku": "A-1", "name": "x", "tags": ["Not A Tag"]}, "body.tags.0"),
         ({"sku": "A-1", "name": "x", "tags": ["a"] * 33}, "body.tags"),
         ({"sku": "A-1", "name": "x", "metadata": {"a": ["b", {"c\0": 1}]}}, "body.metadata"),
-        ({"sku": "A-1", "name": "x", "metadata": []}, "body.metadata"),
         ({"sku": "A-1", "name": "x", "colour": "green"}, "body.colour"),
     ],
 )
@@ -94,15 +91,6 @@ async def test_a_malformed_item_is_refused_with_the_rule(client: AsyncClient, bo
     assert problem["error_code"] == "VALIDATION_ERROR"
     assert problem["field"] == field
     assert problem["errors"][0] == {"field": field, "message": IsStr(min_length=5)}
-
-
-async def test_numbers_that_json_does_not_have_are_refused(client: AsyncClient) -> None:
-    body = b'{"sku": "A-1", "name": "x", "metadata": {"a": [1e999]}}'
-
-    refused = await client.post(ITEMS, content=body, headers={"Content-Type": "application/json"})
-
-    assert refused.status_code == 422
-    assert "infinity" in refused.json()["errors"][0]["message"]
 
 
 async def test_pages_hold_every_item_once_newest_first(client: AsyncClient) -> None:
@@ -131,7 +119,7 @@ async def test_a_page_is_not_shifted_by_items_made_meanwhile(client: AsyncClient
 
 
 @pytest.mark.parametrize("cursor", ["x", "!!!!", "WzEsMl0", "bm90IGpzb24", quote("é")])
-async def test_a_cursor_that_nobody_was_given_is_refused(client: AsyncClient, cursor: str) -> None:
+async def test_list_items_refuses_a_cursor_that_was_never_issued(client: AsyncClient, cursor: str) -> None:
     refused = await client.get(ITEMS, params={"cursor": cursor})
 
     assert refused.status_code == 422
@@ -190,19 +178,11 @@ async def test_search_forgives_typing_errors_and_pages_by_closeness(
 async def test_a_change_leaves_what_it_does_not_name(client: AsyncClient) -> None:
     item = await make_item(client, name="Chair", description="Old.", tags=["wood"], metadata={"color": "red"})
 
-    changed = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "name": "Bench", "metadata": {}})
+    changed = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "description": None, "metadata": {}})
 
     assert changed.status_code == 200
-    assert changed.json() == {**item, "name": "Bench", "metadata": {}, "version": 2, "updated_at": IsStr()}
+    assert changed.json() == {**item, "description": None, "metadata": {}, "version": 2, "updated_at": IsStr()}
     assert (await client.get(f"{ITEMS}/{item['id']}")).json() == changed.json()
-
-
-async def test_a_description_can_be_removed(client: AsyncClient) -> None:
-    item = await make_item(client, description="Old.")
-
-    changed = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "description": None})
-
-    assert changed.json()["description"] is None
 
 
 @pytest.mark.parametrize("field", ["name", "tags", "metadata"])
@@ -246,19 +226,13 @@ async def test_put_makes_then_replaces(client: AsyncClient) -> None:
     }
 
 
-async def test_a_deleted_item_is_gone(client: AsyncClient) -> None:
-    path = f"{ITEMS}/{(await make_item(client))['id']}"
-
-    deleted = await client.delete(path)
-
-    assert deleted.status_code == 204
-    assert deleted.content == b""
-    assert (await client.get(path)).status_code == 404
-
-
+@pytest.mark.parametrize("deleted", [True, False])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_an_item_that_does_not_exist_is_not_found(client: AsyncClient, method: str) -> None:
-    item_id = uuid4()
+async def test_an_item_that_does_not_exist_is_not_found(client: AsyncClient, method: str, *, deleted: bool) -> None:
+    item_id = (await make_item(client))["id"] if deleted else uuid4()
+    if deleted:
+        gone = await client.delete(f"{ITEMS}/{item_id}")
+        assert (gone.status_code, gone.content) == (204, b"")
 
     missing = await client.request(method, f"{ITEMS}/{item_id}", json={"version": 1} if method == "PATCH" else None)
 
@@ -267,14 +241,7 @@ async def test_an_item_that_does_not_exist_is_not_found(client: AsyncClient, met
     assert missing.json()["detail"] == f"Item {item_id} does not exist."
 
 
-async def test_a_key_that_is_no_uuid_is_refused(client: AsyncClient) -> None:
-    refused = await client.get(f"{ITEMS}/42")
-
-    assert refused.status_code == 422
-    assert refused.json()["field"] == "path.item_id"
-
-
-@pytest.mark.parametrize("version", [True, "1", 1.5, 0, 2**31, None])
+@pytest.mark.parametrize("version", [True, "1", 0, 2**31])
 async def test_a_version_is_a_whole_number_and_nothing_like_it(client: AsyncClient, version: object) -> None:
     path = f"{ITEMS}/{(await make_item(client))['id']}"
 

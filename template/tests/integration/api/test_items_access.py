@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 ITEMS = "/api/v1/items"
 
 
-async def test_nobody_learns_of_anothers_items(app: FastAPI, client: AsyncClient) -> None:
+async def test_items_of_others_are_not_found(app: FastAPI, client: AsyncClient) -> None:
     item = await make_item(client, sku="CHAIR-042", tags=["wood"])
     path = f"{ITEMS}/{item['id']}"
     _, tokens = await make_user()
@@ -47,12 +47,12 @@ async def test_every_route_needs_a_caller_and_the_right_scope(
     wrong_scope = "items:write" if method == "GET" else "items:read"
     _, half = await make_user(scopes=[wrong_scope])
 
-    nobody = await anonymous.request(method, path, json=body)
+    unknown = await anonymous.request(method, path, json=body)
     async with make_client(app, without) as client:
         nothing = await client.request(method, path, json=body)
     async with make_client(app, half) as client:
         other = await client.request(method, path, json=body)
 
-    assert nobody.status_code == 401
+    assert unknown.status_code == 401
     assert nothing.status_code == other.status_code == 403
     assert nothing.json()["error_code"] == "PERMISSION_DENIED"

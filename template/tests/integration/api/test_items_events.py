@@ -1,4 +1,4 @@
-"""What is told about items, and when."""
+"""Events of items, and their audit log."""
 
 import pytest
 from httpx import AsyncClient

@@ -1,4 +1,4 @@
-"""Passwords as people type them, and as nobody can."""
+"""Passwords, composed, decomposed and malformed."""
 
 import pytest
 from httpx import AsyncClient

@@ -88,7 +88,7 @@ async def test_a_role_gives_its_users_alone_what_stands_in_the_table(
         tokens = [(await log_in(anonymous, email)).json() for email in (clerk, other)]
         assert [await status(anonymous, bearer(each)) for each in tokens] == [200, 403]
     left = (await refresh(anonymous, tokens[0])).json()
-    assert await status(anonymous, bearer(left)) == 403, "a role that nobody defines allows nothing"
+    assert await status(anonymous, bearer(left)) == 403, "an undefined role allows nothing"
 
 
 async def test_an_api_key_allows_what_it_says_as_far_as_its_owner_may_now(

@@ -1,4 +1,4 @@
-"""Every answer, whoever gives it, carries the headers that tell browsers what they may not do, and is logged."""
+"""Each answer, that of a route or of middleware, carries the security headers and is logged."""
 
 from collections.abc import AsyncIterator
 

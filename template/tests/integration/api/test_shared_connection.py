@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.api.dependencies import UnitOfWork
 from app.core.database import get_async_session, get_database
 from app.core.events import BaseEvent, get_event_bus
-from app.core.exceptions import DatabaseException, DatabaseQueryError, UncommittedChangesError
+from app.core.exceptions import DatabaseQueryError, UncommittedChangesError
 from app.core.uow import unit_of_work
 from tests.buses import until_settled
 
@@ -101,17 +101,3 @@ async def test_a_write_session_that_commits_nothing_is_an_error_here_too(client:
             await session.execute(INSERT, {"email": "b@shared.example"})
 
     assert await count() == 1
-
-
-async def test_a_unit_of_work_that_fails_takes_back_its_own_changes_only(client: AsyncClient) -> None:
-    async def write(number: int) -> None:
-        async with unit_of_work() as uow:
-            await uow.session.execute(INSERT, {"email": f"{number}@shared.example"})
-            await asyncio.sleep(0.001)
-            if number % 2:
-                await uow.session.execute(text("SELECT 1 / 0"))
-
-    results = await asyncio.gather(*(write(number) for number in range(10)), return_exceptions=True)
-
-    assert sum(isinstance(each, DatabaseException) for each in results) == 5
-    assert await count() == 5

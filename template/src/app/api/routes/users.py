@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HT
 
 @router.get("/me", responses=problems(HTTPStatus.NOT_FOUND))
 async def get_me(caller: Caller, session: ReadSession) -> UserRead:
-    """Return the user who is calling."""
+    """Return the calling user."""
     return await users.get_user(session, caller.user_id)
 
 

@@ -1,4 +1,4 @@
-"""Credentials on the wire. What comes in is a secret from the first moment; what goes out is shown once."""
+"""Credentials on the wire. Received ones are secrets from the first moment; issued ones are shown once."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), F
 
 
 class Login(BaseModel):
-    """An address and its password, and what the device has kept of an earlier login."""
+    """An e-mail address and its password, and the device token of an earlier login."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,8 +22,8 @@ class Login(BaseModel):
     device_token: SecretStr | None = Field(
         default=None,
         max_length=200,
-        description="The device token of an earlier login of this user on this device. With it, wrong passwords that "
-        "others try do not lock this device out.",
+        description="The device token of an earlier login of this user on this device. With it, others' wrong "
+        "passwords do not lock this device out.",
         examples=["dt_…"],
     )
 
@@ -49,7 +49,7 @@ class Tokens(BaseModel):
     """Tokens of a session (RFC 6749, 5.1)."""
 
     access_token: str = Field(description="For `Authorization: Bearer …`.", examples=["eyJ…"])
-    refresh_token: str = Field(description="Gets the next pair: keep that, this one is used then.", examples=["rt_…"])
+    refresh_token: str = Field(description="Exchanged for the next pair, which replaces it.", examples=["rt_…"])
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 — RFC 6749's name for a kind of token
     expires_in: int = Field(description="Seconds until the access token expires.", examples=[900])
 
@@ -58,7 +58,7 @@ class LoginTokens(Tokens):
     """Tokens of a new session, and one for the device."""
 
     device_token: str = Field(
-        description="Says at the next login that this device has logged in before. Keep it, also after a logout: in a "
+        description="Shows at the next login that this device has logged in before. Keep it, also after a logout: in a "
         "page's storage or a program's files. It opens nothing by itself.",
         examples=["dt_…"],
     )
@@ -69,11 +69,14 @@ class ApiKeyCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Line = Field(description="What you call it; whitespace around it is removed.", examples=["nightly import"])
+    name: Line = Field(description="Your name for it; whitespace around it is removed.", examples=["nightly import"])
     scopes: list[Scope] = Field(
-        min_length=1, max_length=32, description="What it allows, as far as you may.", examples=[["items:read"]]
+        min_length=1,
+        max_length=32,
+        description="The scopes that it allows, as far as you have them.",
+        examples=[["items:read"]],
     )
-    expires_at: Moment | None = Field(default=None, description="When it stops working; null: never.")
+    expires_at: Moment | None = Field(default=None, description="The time at which it stops working; null: never.")
 
 
 class ApiKeyRead(BaseModel):

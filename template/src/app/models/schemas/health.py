@@ -15,19 +15,19 @@ class Component(BaseModel):
     """A part this process depends on."""
 
     status: HealthStatus
-    required: bool = Field(description="Whether requests can be served without it.")
-    duration_ms: float = Field(description="How long its check took.", examples=[0.8])
+    required: bool = Field(description="No request can be served without it.")
+    duration_ms: float = Field(description="The duration of its check.", examples=[0.8])
 
 
 class Readiness(BaseModel):
-    """Whether requests can be served."""
+    """The state of this process for load balancers."""
 
     status: HealthStatus
     components: dict[str, Component]
 
     @staticmethod
     def components_of(report: HealthReport) -> dict[str, Component]:
-        """The components of a report by their names."""
+        """Return the components of a report by their names."""
         return {
             name: Component(
                 status=HealthStatus.HEALTHY if healthy else HealthStatus.UNHEALTHY,
@@ -39,7 +39,7 @@ class Readiness(BaseModel):
 
 
 class Overview(Readiness):
-    """Readiness, and which build has been running for how long."""
+    """Readiness, version and uptime."""
 
     version: str = Field(examples=["0.1.0"])
     uptime_seconds: float = Field(examples=[3600.5])

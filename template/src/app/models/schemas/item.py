@@ -16,7 +16,7 @@ _MAX_VERSION = 2_147_483_647
 Sku = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
-    Field(description="The key people know it by; unique.", examples=["CHAIR-042"]),
+    Field(description="The stock keeping unit; unique.", examples=["CHAIR-042"]),
 ]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"), Field(examples=["wood"])]
 Tags = Annotated[list[Tag], Field(max_length=32, examples=[["wood", "garden"]])]
@@ -32,7 +32,7 @@ _EXAMPLE: JsonDict = {
 
 
 class ItemContent(BaseModel):
-    """What an item says about itself."""
+    """The content of an item."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -51,7 +51,7 @@ class ItemCreate(ItemContent):
 
 
 class ItemUpdate(BaseModel):
-    """A change to an item: what is left out stays as it is."""
+    """A change to an item: values that are left out stay as they are."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,7 +68,7 @@ class ItemUpdate(BaseModel):
     attributes: Metadata = Field(default_factory=dict, alias="metadata")
 
     def changes(self) -> dict[str, object]:
-        """The values the caller named, by the model's attributes."""
+        """Return the values that the caller named, by the model's attributes."""
         return self.model_dump(exclude_unset=True, exclude={"version"})
 
 
@@ -90,7 +90,7 @@ class ItemRead(BaseModel):
 
 
 class ItemQuery(BaseModel):
-    """Which items to list. All conditions hold together."""
+    """Conditions on the items to list. All of them hold together."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Keyset pagination: a page says where the next one begins, so that it costs the same however far one reads."""
+"""Keyset pagination: a page names the start of the next one, so that each costs the same."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from app.core.exceptions import ValidationError
 T = TypeVar("T")
 
 MAX_PAGE_SIZE = 100
-PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="How many to return at most.")]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="The largest number of results.")]
 CursorText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -33,7 +33,7 @@ class Cursor(BaseModel):
     """The last row of a page: its place in the order, then its key, which decides between equals.
 
     Attributes:
-        rank: How well the row matched a search; 0 where nothing was searched.
+        rank: The rank of the row in a search; 0 without one.
         id: The row's key.
     """
 
@@ -43,15 +43,15 @@ class Cursor(BaseModel):
     id: UUID
 
     def encode(self) -> str:
-        """The cursor as text for a URL. It is opaque to clients, not secret."""
+        """Return the cursor as text for a URL. It is opaque to clients, not secret."""
         return base64.urlsafe_b64encode(json.dumps([self.rank, self.id.hex]).encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> "Cursor":
-        """Read what `encode` wrote.
+        """Return the cursor of a text from `encode`.
 
         Raises:
-            ValidationError: Nobody was ever given this text.
+            ValidationError: This service has made no such text.
         """
         try:
             padded = text + "=" * (-len(text) % 4)
@@ -65,7 +65,7 @@ _PAIR: TypeAdapter[tuple[float, UUID]] = TypeAdapter(tuple[float, UUID], config=
 
 
 class Page(BaseModel, Generic[T]):
-    """Some of many."""
+    """A page of results."""
 
     items: Sequence[T]
     next_cursor: str | None = Field(

@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldProblem(BaseModel):
-    """One rule that one value breaks."""
+    """A value and the rule that it breaks."""
 
     field: str = Field(examples=["body.name"])
     message: str = Field(examples=["String should have at least 1 character"])
 
 
 class Problem(BaseModel):
-    """What went wrong, for people (`title`, `detail`) and for programs (`error_code`)."""
+    """An error, for people (`title`, `detail`) and for programs (`error_code`)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -35,17 +35,17 @@ class Problem(BaseModel):
     )
     title: str = Field(description="The status in words.")
     status: int = Field(description="The status of the answer.")
-    detail: str = Field(description="What happened, as a sentence.")
+    detail: str = Field(description="The error, as a sentence.")
     error_code: str = Field(description="Stable: programs may rely on it.")
     request_id: str | None = Field(default=None, description="Finds this request in the log; quote it in a report.")
     field: str | None = Field(default=None, description="The value that breaks a rule.")
     errors: list[FieldProblem] | None = Field(default=None, description="All values that break rules.")
     details: object = Field(default=None, description="Facts about this case.")
-    traceback: list[str] | None = Field(default=None, description="Where it happened; only with DEBUG on.")
+    traceback: list[str] | None = Field(default=None, description="The place of the error; only with DEBUG on.")
 
     @classmethod
     def of(cls, status: HTTPStatus, detail: str, error_code: str, request_id: str | None) -> "Problem":
-        """A problem document for a status."""
+        """Return a problem document for a status."""
         return cls(
             title=status.phrase, status=status.value, detail=detail, error_code=error_code, request_id=request_id
         )

@@ -1,4 +1,4 @@
-"""Building blocks for schemas: what cannot be stored or read back is refused at the edge, by one rule.
+"""Types for schemas: values that cannot be stored or read back are refused at the edge.
 
 Text has no NUL and no half characters, JSON has finite numbers and a bounded depth, moments have an offset and years
 that every part can calculate with. A plain `str` has no such rule: it is for what a pattern restricts, and for answers.
@@ -46,7 +46,7 @@ def _storable_secret(secret: SecretStr) -> SecretStr:
 
 
 def _storable_json(value: object) -> object:
-    """Check before Pydantic does, which names the whole path to what is too deep."""
+    """Check before Pydantic does, which names the whole path to a value that is too deep."""
     pending: list[tuple[Any, int]] = [(value, 0)]
     while pending:
         part, depth = pending.pop()

@@ -8,13 +8,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Ema
 
 from app.models.schemas.types import Secret, composed
 
-# Addresses are told apart by their letters, not by their case: nobody should get a second account by shouting.
+# Addresses that differ in case alone are the same account.
 Email = Annotated[
     EmailStr,
     AfterValidator(str.lower),
     Field(max_length=254, description="Kept in lower case and composed (NFC).", examples=["ada@example.com"]),
 ]
-# NIST SP 800-63B-4, 3.1.1.2: length is what counts; no rules of composition. The upper limit keeps hashing bounded.
+# NIST SP 800-63B-4, 3.1.1.2: a minimum length, no rules of composition. The upper limit keeps hashing bounded.
 NewPassword = Annotated[
     Secret,
     BeforeValidator(composed),
@@ -42,7 +42,7 @@ class UserRead(BaseModel):
     email: str = Field(examples=["ada@example.com"])
     role: str = Field(examples=["user"])
     scopes: list[str] = Field(
-        description="Everything this user may: what the role allows, and what was granted beyond it.",
+        description="The scopes of this user: those of the role, and those granted beyond it.",
         examples=[["items:read", "items:write"]],
     )
     created_at: datetime

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Source:
-    """The sessions that some process has revoked, and how often somebody asked."""
+    """The sessions that some process has revoked, and the number of loads."""
 
     def __init__(self) -> None:
         self.revoked: set[UUID] = set()
