@@ -6,19 +6,19 @@ from tests.promises.promise import Promise
 
 UPDATES = (
     Promise(
-        "no table is dropped unless somebody says so",
+        "no table is dropped unless a person says so",
         "devtools/src/devtools/migrations/losses.py",
         "dropped, kept = set(drop), set(keep)",
         "dropped, kept = {loss.name for loss in losses}, set(keep)",
         "tests/integration/cli/test_db_drops.py"
-        "::test_where_nobody_can_be_asked_everything_is_listed_and_nothing_written",
+        "::test_revision_without_a_terminal_lists_everything_and_writes_nothing",
     ),
     Promise(
         "a table that is kept is left alone",
         "devtools/src/devtools/migrations/comparison.py",
         "not in kept\n",
         "not in ()\n",
-        "tests/integration/cli/test_db_drops.py::test_what_is_kept_is_left_alone_from_then_on",
+        "tests/integration/cli/test_db_drops.py::test_revision_leaves_what_is_kept_alone_from_then_on",
     ),
     Promise(
         "conflicts that are left are found",

@@ -1,6 +1,5 @@
 """`app dev`: the server for development with its database, in one command."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from rich.table import Table
@@ -8,7 +7,7 @@ from rich.table import Table
 from app.cli import migrations
 from app.cli.output import err, working
 from app.cli.serve import Host, Port, require_free, run_server
-from app.cli.settings import command_settings, with_database
+from app.cli.settings import command_settings, require_devtools, with_database
 from app.core.config import Environment
 from app.core.config.loading import project_folder
 from app.core.exceptions import ConfigurationError
@@ -23,11 +22,7 @@ def dev(host: Host = None, port: Port = None) -> None:
             f"`app dev` is for development, and ENVIRONMENT is {settings.environment}.",
             next_step="Use `app serve`, or unset ENVIRONMENT.",
         )
-    if find_spec("devtools") is None:
-        raise ConfigurationError(
-            "The package devtools, which `app dev` needs, is not installed.",
-            next_step="Run `uv sync`, which installs what is for development; `app serve` does without.",
-        )
+    require_devtools("`app dev`")
     address = host or settings.api.host, port or settings.api.port
     require_free(*address)
     stop_with_parent()

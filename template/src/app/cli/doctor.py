@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from app.cli.finding import Finding, failure
+from app.cli.failures import Finding, failure
 from app.cli.output import out
 
 if TYPE_CHECKING:

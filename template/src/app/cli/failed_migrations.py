@@ -1,4 +1,4 @@
-"""What a failed migration has left behind, and how to go on."""
+"""The explanation of a failed migration: the cause, what is applied, and the next step."""
 
 import traceback
 from collections.abc import Iterable
@@ -169,8 +169,8 @@ def failing_line(error: Exception) -> str | None:
 def _cause(error: Exception, place: str | None, attempt: Attempt, attempts: int) -> str:
     place = place or "a migration"
     if is_lock_timeout(error):
-        who = f", held by {', '.join(map(str, attempt.blockers))}" if attempt.blockers else ""
-        return f"The lock for {place} was not to be had{who}; tried {attempts} time{'s' if attempts > 1 else ''}."
+        holders = f", held by {', '.join(map(str, attempt.blockers))}" if attempt.blockers else ""
+        return f"The lock for {place} was not to be had{holders}; tried {attempts} time{'s' if attempts > 1 else ''}."
     if isinstance(error, DBAPIError):
         # The first line is the server's sentence; the next ones may hold data.
         reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]

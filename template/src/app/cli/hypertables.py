@@ -1,4 +1,4 @@
-"""What `app db upgrade` does for TimescaleDB once the migrations are applied."""
+"""TimescaleDB's part of `app db upgrade`, once the migrations are applied."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from app.models.domain import load_metadata
 
 
 def set_up_hypertables(settings: ApplicationSettings) -> None:
-    """Bring extension, hypertables and policies in line with the settings, and say what that has changed.
+    """Bring extension, hypertables and policies in line with the settings, and print what that has changed.
 
     Raises:
         ConfigurationError: The server cannot do it, or refused it.

@@ -1,4 +1,4 @@
-"""How migrations run on a database that others use: one migrator at a time, and none waits long for a lock."""
+"""Migrations on a database that others use: one migrator at a time, and none waits long for a lock."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ _HOLDERS = text(
 )
 _BLOCKERS = text("SELECT unnest(pg_blocking_pids(:pid))")
 # Ends the work of a client that is gone: killed, or on a machine that no longer answers. Where the server's system
-# cannot do it, the next migrator still says for whom it waits.
+# cannot do it, the next migrator still says which session it waits for.
 _OPTIONAL = {"client_connection_check_interval": "2s", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10"}
 
 
@@ -63,7 +63,7 @@ async def migrate(settings: DatabaseSettings, run: Migrations, *, relative: bool
                 if number == ATTEMPTS or not is_lock_timeout(error) or not attempt.repeatable(relative=relative):
                     raise await explained(error, engine, attempt, attempts=number) from error
                 err.print(f"no lock within {settings.migration_lock_timeout_seconds:g} s: waiting, then trying again")
-                # Those who had to queue behind this migration get through.
+                # The sessions that queued behind this migration get through.
                 await asyncio.sleep(settings.migration_lock_timeout_seconds)
             else:
                 return
@@ -110,7 +110,7 @@ async def _set_limits(connection: AsyncConnection, *, lock_timeout_seconds: floa
 
 
 def _observed(connection: Connection, run: Migrations, attempt: Attempt, limit: float) -> None:
-    """Run migrations, and note what they commit; the waits of CONCURRENTLY, which hold up nobody, have no limit."""
+    """Run migrations, and note what they commit; the waits of CONCURRENTLY, which block nothing, have no limit."""
     limited = True
 
     def before_statement(*given: object) -> None:
@@ -137,7 +137,7 @@ def _observed(connection: Connection, run: Migrations, attempt: Attempt, limit: 
 
 @asynccontextmanager
 async def _watched(engine: AsyncEngine, pid: int, attempt: Attempt, *, every: float) -> AsyncIterator[None]:
-    """Say who holds the migration up, while it is held up: afterwards the server no longer knows."""
+    """Print the sessions that block the migration while they do: afterwards the server no longer knows."""
 
     async def watch() -> None:
         async with engine.connect() as connection:

@@ -23,7 +23,7 @@ CONSOLE = (sys.executable, "-c", "from app.cli import run; run()")
 
 
 class Result(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code of a command, and what it printed."""
 
     code: int
     out: str
@@ -35,7 +35,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What of the project commands work on, as the working directory; nothing is configured but a key."""
+    """Copy what commands need of the project to the working directory; nothing is configured but a key."""
     for name in known_variables():
         # Set and then deleted: what a command sets by itself ends with the test, too.
         monkeypatch.setenv(name, "")

@@ -126,7 +126,7 @@ def test_a_refused_connection_is_named_by_every_command(
 def test_a_refused_role_is_named_by_every_command(
     name: str, on_migrated: str, refused: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = make_url(on_migrated).set(username="nobody", password="planted")
+    url = make_url(on_migrated).set(username="stranger", password="planted")
     monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
 
     assert "refused the user name or the password" in "".join(map(str, refused(*name.split())[1:]))

@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def until(found: Callable[[], object]) -> Any:
-    """What is found, as soon as it is."""
+    """Return what is found, as soon as it is."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
         if result := found():
@@ -103,7 +103,7 @@ def test_a_watched_process_ends_with_its_killed_parent(project: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(project)])
     try:
         (child,) = until(lambda: processes(project) - {parent.pid})
-        # Past its start: a process that begins as nobody's child is left alone.
+        # Past its start: a process without a parent is left alone.
         until(lambda: len(list(Path(f"/proc/{child}/task").iterdir())) > 1)
         parent.kill()
         parent.wait()

@@ -32,7 +32,7 @@ PASSWORD = "Planted words, fifteen or more"
 
 
 class Keyboard(io.StringIO):
-    """Standard input as it is where somebody types."""
+    """Standard input at which a person types."""
 
     def isatty(self) -> bool:
         return True
@@ -53,7 +53,7 @@ def app_users(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def type_in(app_users: Run, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Result, str]]:
-    """Run it where somebody types: how it ended, and what the terminal has shown."""
+    """Run it at a terminal; returns its result, and what the terminal has shown."""
 
     def command(keys: str) -> tuple[Result, str]:
         shown = io.StringIO()
@@ -67,7 +67,7 @@ def type_in(app_users: Run, app_command: Run, monkeypatch: pytest.MonkeyPatch) -
 
 
 def scopes_of(address: str, password: str) -> set[str]:
-    """What somebody who logs in like this may do."""
+    """Log in, and return the scopes of the token."""
 
     async def log_in() -> set[str]:
         settings = get_settings()
@@ -83,7 +83,7 @@ def scopes_of(address: str, password: str) -> set[str]:
     return asyncio.run(log_in())
 
 
-def test_a_user_with_a_piped_password_can_log_in(app_users: Run) -> None:
+def test_users_create_makes_a_user_with_a_piped_password(app_users: Run) -> None:
     result = app_users("--email", "Ada@Example.com", "--password-stdin", stdin=f"{PASSWORD}\nand no more")
 
     assert result.code == 0
@@ -92,7 +92,7 @@ def test_a_user_with_a_piped_password_can_log_in(app_users: Run) -> None:
     assert scopes_of(ADDRESS, PASSWORD) == set(USER_SCOPES)
 
 
-def test_what_app_users_create_records_reaches_subscribers(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_create_reaches_the_subscribers_of_events(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
 
     async def listen(event: Counted) -> None:
@@ -133,7 +133,7 @@ def test_users_create_gives_a_role_of_the_table_and_no_other(app_users: Run, mon
 
 
 @pytest.mark.parametrize("arguments", [(), ("--email", ADDRESS)], ids=["the address", "the password"])
-def test_without_a_terminal_nobody_is_asked(arguments: tuple[str, ...], app_users: Run) -> None:
+def test_users_create_without_a_terminal_asks_nothing(arguments: tuple[str, ...], app_users: Run) -> None:
     result = app_users(*arguments, stdin=PASSWORD)
 
     assert (result.code, result.out) == (1, "")
@@ -145,7 +145,7 @@ def test_without_a_terminal_nobody_is_asked(arguments: tuple[str, ...], app_user
 @pytest.mark.parametrize(
     ("address", "password", "rule"),
     [
-        ("nobody", PASSWORD, "value is not a valid email address: An email address must have an @-sign. (email)"),
+        ("ada", PASSWORD, "value is not a valid email address: An email address must have an @-sign. (email)"),
         (ADDRESS, "Planted", "Value should have at least 15 "),
         (ADDRESS, "Planted" * 20, "Value should have at most 128 "),
         (ADDRESS, "", "Value should have at least 15 "),
@@ -153,7 +153,7 @@ def test_without_a_terminal_nobody_is_asked(arguments: tuple[str, ...], app_user
     ],
     ids=["no address", "short", "long", "nothing", "NUL"],
 )
-def test_what_breaks_a_rule_is_refused_with_the_rule(address: str, password: str, rule: str, app_users: Run) -> None:
+def test_users_create_refuses_what_breaks_a_rule(address: str, password: str, rule: str, app_users: Run) -> None:
     result = app_users("--email", address, "--password-stdin", stdin=password)
 
     assert (result.code, result.out) == (1, "")
@@ -162,7 +162,7 @@ def test_what_breaks_a_rule_is_refused_with_the_rule(address: str, password: str
     assert "Planted" not in result.err
 
 
-def test_a_taken_address_is_refused_and_its_password_stays(app_users: Run) -> None:
+def test_users_create_refuses_a_taken_address_whose_password_stays(app_users: Run) -> None:
     app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD)
 
     again = app_users("--email", ADDRESS.upper(), "--password-stdin", stdin="Planted words of another")
@@ -176,9 +176,7 @@ def test_a_taken_address_is_refused_and_its_password_stays(app_users: Run) -> No
         scopes_of(ADDRESS, "Planted words of another")
 
 
-def test_a_database_that_is_not_migrated_has_a_next_step(
-    app_users: Run, empty_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_create_names_pending_migrations(app_users: Run, empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_url)
 
     result = app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD)
@@ -186,7 +184,7 @@ def test_a_database_that_is_not_migrated_has_a_next_step(
     assert (result.code, "app db upgrade" in result.err) == (1, True)
 
 
-def test_whoever_types_is_asked_and_the_password_is_not_shown(type_in: Callable[[str], tuple[Result, str]]) -> None:
+def test_users_create_asks_and_does_not_show_the_password(type_in: Callable[[str], tuple[Result, str]]) -> None:
     result, shown = type_in(f"{ADDRESS}\r{PASSWORD}\r")
 
     assert result.code == 0, result.err
@@ -197,7 +195,9 @@ def test_whoever_types_is_asked_and_the_password_is_not_shown(type_in: Callable[
 
 
 @pytest.mark.parametrize("keys", ["\x03", f"{ADDRESS}\r\x03"], ids=["the address", "the password"])
-def test_whoever_interrupts_a_question_makes_no_user(keys: str, type_in: Callable[[str], tuple[Result, str]]) -> None:
+def test_users_create_that_is_interrupted_makes_no_user(
+    keys: str, type_in: Callable[[str], tuple[Result, str]]
+) -> None:
     result, _ = type_in(keys)
 
     assert result.code == 1
