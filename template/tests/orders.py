@@ -71,7 +71,7 @@ async def make_order(client: AsyncClient, **values: Any) -> dict[str, Any]:
 
 
 async def checkout(client: AsyncClient, order: dict[str, Any]) -> dict[str, Any]:
-    """Where to pay for it."""
+    """Return the page to pay on."""
     answer = await client.post(f"{ORDERS}/{order['id']}/checkout")
     assert answer.status_code == 200, answer.text
     page: dict[str, Any] = answer.json()
@@ -79,7 +79,7 @@ async def checkout(client: AsyncClient, order: dict[str, Any]) -> dict[str, Any]
 
 
 async def status_of(client: AsyncClient, order: dict[str, Any]) -> str:
-    """How far it has got."""
+    """Return its status."""
     found: str = (await client.get(f"{ORDERS}/{order['id']}")).json()["status"]
     return found
 

@@ -100,7 +100,7 @@ async def _let_connections_arrive(server: asyncio.Server) -> None:
 
 
 def unused_url() -> str:
-    """An address where nobody listens."""
+    """Return an address at which no server listens."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         return f"http://{HOST}:{free.getsockname()[1]}"

@@ -61,7 +61,7 @@ class Refusal(Exception):
 
 @dataclass
 class StripeServer:
-    """What there is at Stripe, and what goes wrong there.
+    """The objects that there are at Stripe, and the faults to come.
 
     Attributes:
         faults: What the next requests meet on the way there: an answer instead of Stripe's, or None.

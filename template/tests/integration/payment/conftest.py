@@ -45,7 +45,7 @@ async def told(app: FastAPI) -> AsyncIterator[list[str]]:
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a person is told to look at."""
+    """The messages that ask a person to look at something."""
     messages: list[str] = []
     monkeypatch.setattr(monitor, "capture_message", lambda message, *_, **__: messages.append(message))
     return messages

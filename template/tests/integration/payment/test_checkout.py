@@ -98,7 +98,7 @@ async def test_no_connection_is_held_while_stripe_is_asked(
     async with payments_at_stripe(timeout_seconds=1, attempts=1) as stripe:
         stripe.faults.append(hang())
         asking = asyncio.create_task(start(scratch_client, order))
-        while not stripe.http.requests:  # noqa: ASYNC110 — the server tells nobody
+        while not stripe.http.requests:  # noqa: ASYNC110 — the server knows no event
             await asyncio.sleep(0.005)
         assert scratch.pool.checkedout() == 0  # type: ignore[attr-defined]
         problem(await asking, 504, "PAYMENT_TIMEOUT")
@@ -245,7 +245,7 @@ async def test_a_page_that_closed_with_another_amount_is_not_shown(
     assert len(stripe.keys) == 2
 
 
-async def test_a_page_that_was_overtaken_is_shown_to_nobody(
+async def test_start_checkout_does_not_show_a_page_that_was_overtaken(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await make_order(client)

@@ -1,4 +1,4 @@
-"""Orders through the API: made once, listed, and nobody else's business."""
+"""`/api/v1/orders`: orders are made once, listed, and their owner's alone."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ def key(text: str = "one") -> dict[str, str]:
     return {"Idempotency-Key": text}
 
 
-async def test_a_new_order_can_be_read(client: AsyncClient) -> None:
+async def test_create_order_answers_an_order_that_can_be_read(client: AsyncClient) -> None:
     made = await client.post(ORDERS, json=NEW, headers=key())
 
     assert made.status_code == 201
@@ -42,7 +42,7 @@ async def test_a_new_order_can_be_read(client: AsyncClient) -> None:
     assert (await client.get(made.headers["Location"])).json() == made.json()
 
 
-async def test_the_same_key_makes_one_order(client: AsyncClient) -> None:
+async def test_create_order_makes_one_order_for_one_key(client: AsyncClient) -> None:
     first = await client.post(ORDERS, json=NEW, headers=key())
     again = await client.post(ORDERS, json=NEW, headers=key())
     other = await client.post(ORDERS, json=NEW, headers=key("two"))
@@ -54,20 +54,20 @@ async def test_the_same_key_makes_one_order(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("change", [{"amount": 1251}, {"currency": "usd"}, {"description": "Another"}])
-async def test_the_same_key_for_another_order_is_refused(change: dict[str, Any], client: AsyncClient) -> None:
+async def test_create_order_refuses_one_key_for_another_order(change: dict[str, Any], client: AsyncClient) -> None:
     await client.post(ORDERS, json=NEW, headers=key())
 
     problem(await client.post(ORDERS, json={**NEW, **change}, headers=key()), 409, "IDEMPOTENCY_KEY_REUSED")
 
 
-async def test_of_many_with_the_same_key_one_makes_the_order(scratch_client: AsyncClient) -> None:
+async def test_create_order_makes_one_order_of_many_at_once(scratch_client: AsyncClient) -> None:
     answers = await asyncio.gather(*(scratch_client.post(ORDERS, json=NEW, headers=key()) for _ in range(8)))
 
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-async def test_two_users_may_choose_the_same_key(client: AsyncClient, app: FastAPI) -> None:
+async def test_create_order_lets_two_users_choose_one_key(client: AsyncClient, app: FastAPI) -> None:
     _, tokens = await make_user()
     async with make_client(app, tokens) as other:
         answers = [await each.post(ORDERS, json=NEW, headers=key()) for each in (client, other)]
@@ -92,16 +92,16 @@ async def test_two_users_may_choose_the_same_key(client: AsyncClient, app: FastA
         {"test_mode": False},
     ],
 )
-async def test_what_breaks_a_rule_is_refused(change: dict[str, Any], client: AsyncClient) -> None:
+async def test_create_order_refuses_what_breaks_a_rule(change: dict[str, Any], client: AsyncClient) -> None:
     problem(await client.post(ORDERS, json={**NEW, **change}, headers=key()), 422, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("headers", [{}, key(""), key("k" * 256), key("a b")])
-async def test_a_key_is_required(headers: dict[str, str], client: AsyncClient) -> None:
+async def test_create_order_requires_a_key(headers: dict[str, str], client: AsyncClient) -> None:
     problem(await client.post(ORDERS, json=NEW, headers=headers), 422, "VALIDATION_ERROR")
 
 
-async def test_orders_are_listed_page_by_page_the_newest_first(client: AsyncClient) -> None:
+async def test_list_orders_answers_page_by_page_the_newest_first(client: AsyncClient) -> None:
     made = [(await make_order(client, amount=amount))["amount"] for amount in range(1, 6)]
     seen: list[int] = []
     cursor: str | None = ""
@@ -115,7 +115,9 @@ async def test_orders_are_listed_page_by_page_the_newest_first(client: AsyncClie
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/checkout"), ("POST", "/refund")])
-async def test_nobody_learns_of_another_s_order(method: str, path: str, client: AsyncClient, app: FastAPI) -> None:
+async def test_get_order_does_not_show_another_user_s_order(
+    method: str, path: str, client: AsyncClient, app: FastAPI
+) -> None:
     order = await make_order(client)
     _, tokens = await make_user()
     async with make_client(app, tokens) as other:
@@ -134,7 +136,7 @@ async def test_nobody_learns_of_another_s_order(method: str, path: str, client: 
         ("POST", "/{id}/refund", "orders:read"),
     ],
 )
-async def test_each_call_needs_its_scope(
+async def test_orders_need_their_scopes(
     method: str, path: str, scope: str, anonymous: AsyncClient, app: FastAPI
 ) -> None:
     url = f"{ORDERS}{path.format(id=uuid4())}"

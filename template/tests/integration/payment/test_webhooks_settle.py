@@ -1,4 +1,4 @@
-"""What webhooks mean for orders, in whatever order they come."""
+"""`/webhooks/stripe`: the effect of events on orders, in whatever order they come."""
 
 import asyncio
 from dataclasses import replace
@@ -37,7 +37,7 @@ async def test_an_event_of_the_other_mode_changes_nothing(client: AsyncClient, s
 async def test_an_event_of_another_account_changes_nothing_unless_it_is_configured(
     client: AsyncClient, stripe: StripeServer
 ) -> None:
-    """Whoever is connected to a platform writes the metadata of their own pages."""
+    """Accounts that are connected to a platform write the metadata of their own pages."""
     order, event = await make_unheard_payment(client, stripe)
     refund = {"id": "re_1", "amount": 1250, "status": "succeeded", "payment_intent": "pi_1", "currency": "eur"}
     dispute = {**refund, "id": "du_1", "status": "needs_response"}

@@ -27,7 +27,6 @@ from app.core.payment.errors import (
     PaymentTimeoutError,
     PaymentUnavailableError,
 )
-from app.core.payment.events import WebhookEvent
 from app.core.payment.facade import (
     construct_event,
     create_checkout_session,
@@ -39,7 +38,15 @@ from app.core.payment.facade import (
     is_ours,
     verify_webhook_signature,
 )
-from app.core.payment.results import CheckoutSession, Customer, Dispute, PaymentIntent, Refund, UnreadableError
+from app.core.payment.objects import (
+    CheckoutSession,
+    Customer,
+    Dispute,
+    PaymentIntent,
+    Refund,
+    UnreadableError,
+    WebhookEvent,
+)
 
 __all__ = [
     "MAX_AMOUNT",

@@ -1,16 +1,43 @@
-"""The process's means to make payments, used through `app.core.payment`."""
+"""The process's payments: the client that makes them, at Stripe or made up, and its settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.core.payment.errors import PaymentSwitchedOffError
-from app.core.payment.gateway import PaymentGateway
+from app.core.payment.objects import CheckoutSession, StripeObject
 from app.core.payment.signatures import WebhookSignatures
-from app.core.payment.simulated import SimulatedGateway
+from app.core.payment.simulated import SimulatedClient
 from app.core.process import get_object
 from app.core.stage import Environment
+
+T = TypeVar("T", bound=StripeObject)
+
+
+class PaymentClient(Protocol):
+    """The port that takes payments. Each call raises a `PaymentError` of `app.core.payment.errors`."""
+
+    @property
+    def test_mode(self) -> bool:
+        """True when no real money is involved."""
+
+    async def create(self, kind: type[T], params: Mapping[str, Any], *, idempotency_key: str) -> T:
+        """Make an object of Stripe's: once for a key, whatever is lost on the way.
+
+        Args:
+            kind: The object's type.
+            params: By the names of Stripe's API reference.
+            idempotency_key: The same for every repetition of the same wish.
+        """
+
+    async def get_checkout_session(self, session_id: str) -> CheckoutSession:
+        """Return a checkout page as it is now."""
+
+    async def check(self) -> None:
+        """Return if payments can be made, raise if not. Cheap enough for a probe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +45,14 @@ class Payments:
     """The means to make payments.
 
     Attributes:
-        gateway: Stripe, or its stand-in.
+        client: Stripe, or its stand-in.
         signatures: Tells Stripe's webhooks from others.
         return_url: The page that customers come back to.
         accounts: The accounts whose events count where Stripe names one.
         switched_off: True in production without Stripe, where the stand-in must not be used.
     """
 
-    gateway: PaymentGateway
+    client: PaymentClient
     signatures: WebhookSignatures
     return_url: str
     accounts: frozenset[str] = frozenset()
@@ -49,11 +76,11 @@ def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
     """Return one, if there is a service to ask; all requests but payments can do without it."""
     if not settings.enabled:
         return []
-    return [HealthCheck("payment", get_payments().gateway.check, required=False, external=True)]
+    return [HealthCheck("payment", get_payments().client.check, required=False, external=True)]
 
 
 def make_payments(settings: StripeSettings, environment: Environment) -> Payments:
-    """Make the means to make payments. Nothing is connected.
+    """Return the means to make payments. Nothing is connected.
 
     Args:
         settings: Keys and limits.
@@ -62,15 +89,15 @@ def make_payments(settings: StripeSettings, environment: Environment) -> Payment
     Raises:
         ConfigurationError: This is production with a test key.
     """
-    gateway = _make_gateway(settings)
+    client = _make_client(settings)
     # The settings have refused this already, where they were loaded and not made by hand.
-    if settings.enabled and gateway.test_mode and environment is Environment.PRODUCTION:
+    if settings.enabled and client.test_mode and environment is Environment.PRODUCTION:
         raise ConfigurationError(
             "Payments are in test mode, and this is production.",
             next_step="Set STRIPE_SECRET_KEY to a live key, or STRIPE_ENABLED to false.",
         )
     return Payments(
-        gateway=gateway,
+        client=client,
         signatures=WebhookSignatures(settings.webhook_secrets, tolerance_seconds=settings.webhook_tolerance_seconds),
         return_url=settings.return_url,
         accounts=frozenset(settings.accounts),
@@ -78,15 +105,15 @@ def make_payments(settings: StripeSettings, environment: Environment) -> Payment
     )
 
 
-def _make_gateway(settings: StripeSettings) -> PaymentGateway:
+def _make_client(settings: StripeSettings) -> PaymentClient:
     if not settings.enabled:
-        return SimulatedGateway()
+        return SimulatedClient()
     if settings.secret_key is None:
         raise ConfigurationError("Stripe is enabled without a key.", next_step="Set STRIPE_SECRET_KEY.")
     # Here and not above: the SDK is loaded by those who use it.
-    from app.core.payment.stripe_gateway import StripeGateway  # noqa: PLC0415
+    from app.core.payment.stripe_client import StripeClient  # noqa: PLC0415
 
-    return StripeGateway(
+    return StripeClient(
         secret_key=settings.secret_key,
         test_mode=settings.has_test_key,
         api_base=settings.api_base,

@@ -7,13 +7,13 @@ from app.core.exceptions import BusinessRuleError, ExternalServiceError, Payment
 
 
 class PaymentDeclinedError(PaymentError):
-    """The customer's bank said no: another card, or none. Asking again changes nothing."""
+    """Raised when the customer's bank said no: another card, or none. Asking again changes nothing."""
 
     code = "PAYMENT_DECLINED"
 
 
 class PaymentRefusedError(BusinessRuleError, PaymentError):
-    """Stripe cannot do this: the amount is too small, the charge is refunded already, there is no such customer.
+    """Raised when Stripe cannot do this: the amount is too small, say, or the charge is refunded already.
 
     `details` has its error code. Nothing was done.
     """
@@ -22,36 +22,36 @@ class PaymentRefusedError(BusinessRuleError, PaymentError):
 
 
 class PaymentConflictError(PaymentRefusedError):
-    """An idempotency key was used again for something else."""
+    """Raised when an idempotency key was used again for something else."""
 
     code = "PAYMENT_CONFLICT"
 
 
 class PaymentUnavailableError(ExternalServiceError, PaymentError):
-    """Stripe cannot be reached or has too much to do. Whether it acted is not known: repeat with the same key."""
+    """Raised when Stripe cannot be reached or is too busy. It may have acted: repeat with the same key."""
 
     code = "PAYMENT_UNAVAILABLE"
 
 
 class PaymentSwitchedOffError(PaymentUnavailableError):
-    """Payments are switched off in production, where none may be made up. Nothing was done."""
+    """Raised in production when payments are switched off, since none may be made up. Nothing was done."""
 
     code = "PAYMENT_SWITCHED_OFF"
 
 
 class PaymentRateLimitedError(PaymentUnavailableError):
-    """All callers of this account together ask too much of Stripe. Nothing was done."""
+    """Raised when all callers of this account together ask too much of Stripe. Nothing was done."""
 
 
 class PaymentBrokenError(PaymentUnavailableError):
-    """Stripe failed and has kept that answer: the same key will be answered the same for a day."""
+    """Raised when Stripe failed and has kept that answer: the same key will be answered the same for a day."""
 
 
 class PaymentAccessError(PaymentUnavailableError):
-    """Stripe takes this service's key for invalid, or for not allowed to do this. Nothing was done."""
+    """Raised when Stripe takes this service's key for invalid, or for not allowed to do this. Nothing was done."""
 
 
 class PaymentTimeoutError(TimeoutError, PaymentError):
-    """Stripe did not answer in time. Whether it acted is not known: repeat with the same key."""
+    """Raised when Stripe did not answer in time. It may have acted: repeat with the same key."""
 
     code = "PAYMENT_TIMEOUT"

@@ -1,6 +1,7 @@
 """The calls that application code makes: arguments checked, a key for every write, then Stripe or its stand-in."""
 
 from collections.abc import Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -15,18 +16,18 @@ from app.core.payment.arguments import (
     checked,
 )
 from app.core.payment.door import get_payments
-from app.core.payment.events import WebhookEvent
-from app.core.payment.gateway import Charge
-from app.core.payment.results import CheckoutSession, Customer, PaymentIntent, Refund
+from app.core.payment.objects import CheckoutSession, Customer, PaymentIntent, Refund, StripeObject, WebhookEvent
+
+T = TypeVar("T", bound=StripeObject)
 
 
 def in_test_mode() -> bool:
-    """Return whether no real money is involved."""
-    return get_payments().gateway.test_mode
+    """Return True when no real money is involved."""
+    return get_payments().client.test_mode
 
 
 def is_ours(event: WebhookEvent) -> bool:
-    """Return whether an event is of the mode that payments are made in, and of an account whose events count.
+    """Return True for an event of the mode that payments are made in, and of an account whose events count.
 
     Endpoints of platforms are sent events of both modes, and of connected accounts (documentation, "Connect webhooks").
     """
@@ -57,9 +58,9 @@ async def create_payment_intent(
         PaymentError: See `app.core.payment.errors`.
         ValidationError: An argument breaks a rule.
     """
-    return await get_payments().gateway.create_payment_intent(
-        _charge(amount, currency, metadata), customer_id=customer_id, idempotency_key=_key(idempotency_key)
-    )
+    # By whatever methods the account's owner has switched on.
+    params = {"amount": amount, "currency": currency, "automatic_payment_methods": {"enabled": True}}
+    return await _create(PaymentIntent, idempotency_key, params, customer=customer_id, metadata=metadata)
 
 
 @checked
@@ -71,9 +72,7 @@ async def create_customer(
     idempotency_key: IdempotencyKey | None = None,
 ) -> Customer:
     """Make a customer, who pays more than once. Raises as `create_payment_intent` does."""
-    return await get_payments().gateway.create_customer(
-        email=email, name=name, metadata=metadata or {}, idempotency_key=_key(idempotency_key)
-    )
+    return await _create(Customer, idempotency_key, {}, email=email, name=name, metadata=metadata)
 
 
 @checked
@@ -96,13 +95,8 @@ async def create_refund(
         metadata: See `create_payment_intent`.
         idempotency_key: See there.
     """
-    return await get_payments().gateway.create_refund(
-        payment_intent_id,
-        amount=amount,
-        reason=reason,
-        metadata=metadata or {},
-        idempotency_key=_key(idempotency_key),
-    )
+    params = {"payment_intent": payment_intent_id}
+    return await _create(Refund, idempotency_key, params, amount=amount, reason=reason, metadata=metadata)
 
 
 @checked
@@ -125,25 +119,27 @@ async def create_checkout_session(
         metadata: Comes back with the webhooks.
         idempotency_key: See `create_payment_intent`.
     """
-    payments = get_payments()
-    joined = "&" if "?" in payments.return_url else "?"
+    back = get_payments().return_url
+    joined = "&" if "?" in back else "?"
     success, cancelled = (
-        f"{payments.return_url}{joined}{urlencode({'reference': reference, 'outcome': outcome})}"
-        for outcome in ("done", "cancelled")
+        f"{back}{joined}{urlencode({'reference': reference, 'outcome': outcome})}" for outcome in ("done", "cancelled")
     )
-    return await payments.gateway.create_checkout_session(
-        _charge(amount, currency, metadata),
-        description=description,
-        success_url=success,
-        cancel_url=cancelled,
-        idempotency_key=_key(idempotency_key),
-    )
+    price = {"currency": currency, "unit_amount": amount, "product_data": {"name": description}}
+    # The page's lifetime is Stripe's, a day: a moment of ours would differ when the call is repeated.
+    params = {
+        "mode": "payment",
+        "line_items": [{"quantity": 1, "price_data": price}],
+        "success_url": success,
+        "cancel_url": cancelled,
+        "payment_intent_data": {"metadata": dict(metadata or {})},
+    }
+    return await _create(CheckoutSession, idempotency_key, params, metadata=metadata)
 
 
 @checked
 async def get_checkout_session(session_id: Identifier) -> CheckoutSession:
     """Return a checkout page as it is now. Raises as `create_payment_intent` does."""
-    return await get_payments().gateway.get_checkout_session(session_id)
+    return await get_payments().client.get_checkout_session(session_id)
 
 
 @checked
@@ -172,9 +168,8 @@ def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
     return WebhookEvent.parse(body)
 
 
-def _charge(amount: int, currency: str, metadata: Mapping[str, str] | None) -> Charge:
-    return Charge(amount=amount, currency=currency, metadata=metadata or {})
-
-
-def _key(given: str | None) -> str:
-    return given if given is not None else uuid4().hex
+async def _create(kind: type[T], key: str | None, params: dict[str, Any], **given: object) -> T:
+    params |= {
+        name: dict(each) if isinstance(each, Mapping) else each for name, each in given.items() if each is not None
+    }
+    return await get_payments().client.create(kind, params, idempotency_key=key if key is not None else uuid4().hex)

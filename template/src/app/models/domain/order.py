@@ -46,7 +46,7 @@ class Order(UuidKey, Timestamps, Base):
         amount_refunded: In minor units; what has come back so far.
         refund_attempt: Counts refunds, as checkouts are counted.
         refund_asked: True while Stripe has been asked for the last one and is not known to have answered.
-        test_mode: Whether it was paid with no real money.
+        test_mode: True if it was paid with no real money.
     """
 
     __tablename__ = "orders"

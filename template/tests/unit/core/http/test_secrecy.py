@@ -37,7 +37,7 @@ class Invoice(BaseModel):
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Everything that is logged, of all loggers and levels."""
+    """The log of all loggers and levels."""
     with captured_log(level="DEBUG") as log:
         yield log
 

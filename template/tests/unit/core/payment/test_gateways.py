@@ -166,4 +166,4 @@ async def test_a_refund_has_its_reason() -> None:
 
 
 async def test_its_health_can_be_asked() -> None:
-    await payment.get_payments().gateway.check()
+    await payment.get_payments().client.check()

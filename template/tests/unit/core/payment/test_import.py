@@ -1,4 +1,4 @@
-"""Who takes no payments loads no SDK."""
+"""`make_payments` loads the SDK only where payments are on."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ assert "stripe" in sys.modules
 
 
 @pytest.mark.process
-def test_the_sdk_is_loaded_by_those_who_use_it() -> None:
+def test_make_payments_loads_the_sdk_if_stripe_is_enabled() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr

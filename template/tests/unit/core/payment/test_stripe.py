@@ -168,7 +168,7 @@ async def test_no_failure_shows_key_or_answer(stripe: StripeServer) -> None:
             assert find_in_traceback(caught.value, planted) == []
 
 
-async def test_the_bank_s_reason_is_nobody_s_business_and_the_message_is_the_payer_s(stripe: StripeServer) -> None:
+async def test_payment_declined_error_tells_the_payer_and_not_the_bank_s_reason(stripe: StripeServer) -> None:
     stripe.refusals.append(Refusal(402, "card_error", "card_declined", decline_code="stolen_card"))
 
     with pytest.raises(payment.PaymentDeclinedError) as caught:
@@ -194,27 +194,27 @@ async def test_what_stripe_calls_our_mistake_is_reported(stripe: StripeServer, m
 
 
 async def test_health_is_asked_rarely_whatever_it_is(stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway = payment.get_payments().gateway
+    client = payment.get_payments().client
     stripe.faults.append(error(401, "invalid_request_error"))
     for _ in range(3):
         with pytest.raises(payment.PaymentUnavailableError, match="Does not accept"):
-            await gateway.check()
-    monkeypatch.setattr(gateway, "_checked_until", 0.0)
-    await asyncio.gather(*(gateway.check() for _ in range(5)))
+            await client.check()
+    monkeypatch.setattr(client, "_checked_until", 0.0)
+    await asyncio.gather(*(client.check() for _ in range(5)))
 
     assert [request.target for request in stripe.http.requests] == ["/v1/balance"] * 2
 
 
 async def test_a_probe_that_was_cut_off_makes_the_next_ones_fast(stripe: StripeServer) -> None:
-    gateway = payment.get_payments().gateway
+    client = payment.get_payments().client
     stripe.faults.append(hang())
-    probe = asyncio.create_task(gateway.check())
-    while not stripe.http.requests:  # noqa: ASYNC110 — the server tells nobody
+    probe = asyncio.create_task(client.check())
+    while not stripe.http.requests:  # noqa: ASYNC110 — the server knows no event
         await asyncio.sleep(0.005)
     probe.cancel()
     await asyncio.wait([probe])
     with pytest.raises(payment.PaymentUnavailableError, match="in time"):
-        await gateway.check()
+        await client.check()
 
     assert len(stripe.http.requests) == 1
 
@@ -222,20 +222,20 @@ async def test_a_probe_that_was_cut_off_makes_the_next_ones_fast(stripe: StripeS
 async def test_a_key_that_may_not_read_the_balance_is_a_good_key(stripe: StripeServer) -> None:
     stripe.faults.append(error(403, "invalid_request_error"))
 
-    await payment.get_payments().gateway.check()
+    await payment.get_payments().client.check()
 
 
-def test_production_has_no_test_mode_however_the_settings_were_made() -> None:
+def test_make_payments_refuses_a_test_key_in_production() -> None:
     with pytest.raises(ConfigurationError, match="test mode"):
         payment.make_payments(make_stripe_settings(), Environment.PRODUCTION)
 
 
-def test_production_takes_a_live_key() -> None:
+def test_make_payments_takes_a_live_key_in_production() -> None:
     made = payment.make_payments(make_stripe_settings(secret_key=SecretStr("sk_live_1")), Environment.PRODUCTION)
 
-    assert not made.gateway.test_mode
+    assert not made.client.test_mode
 
 
-def test_enabled_without_a_key_is_refused_whoever_made_the_settings() -> None:
+def test_make_payments_refuses_stripe_without_a_key() -> None:
     with pytest.raises(ConfigurationError, match="without a key"):
         payment.make_payments(make_stripe_settings(secret_key=None), Environment.DEVELOPMENT)

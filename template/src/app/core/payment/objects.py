@@ -1,4 +1,4 @@
-"""Stripe's objects, as far as this application uses them: the same from the API, in webhooks and in test mode."""
+"""Stripe's objects and events, as far as this application uses them: the same from the API, in webhooks and made up."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import ValidationError as PydanticValidationError
 
+from app.core.exceptions import ValidationError
 from app.core.payment.arguments import Identifier
 
 
@@ -15,7 +16,7 @@ class UnreadableError(ValueError):
 
 
 class StripeObject(BaseModel):
-    """A part of Stripe that these have in common.
+    """The base of Stripe's objects.
 
     Attributes:
         id: Stripe's.
@@ -29,7 +30,7 @@ class StripeObject(BaseModel):
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], *, test_mode: bool) -> Self:
-        """From the names of Stripe's API reference.
+        """Return the object of values by the names of Stripe's API reference.
 
         Raises:
             UnreadableError: It is something else.
@@ -105,3 +106,45 @@ class CheckoutSession(StripeObject):
     def is_paid(self) -> bool:
         """True when the money is there, which a completed page alone does not mean: some banks take days."""
         return self.payment_status == "paid" and self.payment_intent_id is not None
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    object: dict[str, Any]
+
+
+class WebhookEvent(BaseModel):
+    """A snapshot event of Stripe's.
+
+    Attributes:
+        id: The same in every delivery of it.
+        type: Such as "checkout.session.completed".
+        created: The moment it happened; deliveries come in any order.
+        livemode: True if real money is involved.
+        account: The account it happened in, where that is not the key's own (Connect).
+        data: The object it happened to, as it was then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    id: Identifier
+    type: Identifier
+    created: datetime
+    livemode: bool
+    account: str | None = None
+    data: _Data = Field(repr=False)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "WebhookEvent":
+        """Read a webhook's body.
+
+        Raises:
+            ValidationError: It is no snapshot event.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except PydanticValidationError:
+            # What it holds belongs to customers.
+            pass
+        raise ValidationError("body", "must be an event of Stripe's API v1 (a snapshot event)")

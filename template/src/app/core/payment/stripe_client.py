@@ -1,26 +1,28 @@
-"""Payments at Stripe, through its SDK. Loading that takes 0.2 s, so only a process that is to take payments does."""
+"""Payments at Stripe, through its SDK. Loading that takes 0.2 s, so a process with payments off does without."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
 
 import stripe
 from pydantic import SecretStr
 
-from app.core.exceptions import AppException
+from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
 from app.core.monitoring import monitor
-from app.core.payment.arguments import RefundReason
 from app.core.payment.errors import (
     PaymentAccessError,
+    PaymentBrokenError,
     PaymentConflictError,
+    PaymentDeclinedError,
+    PaymentRateLimitedError,
     PaymentRefusedError,
+    PaymentTimeoutError,
     PaymentUnavailableError,
 )
-from app.core.payment.failures import translate
-from app.core.payment.gateway import Charge
-from app.core.payment.results import (
+from app.core.payment.objects import (
     CheckoutSession,
     Customer,
     PaymentIntent,
@@ -37,13 +39,13 @@ _WELL_SECONDS: Final = 60.0
 _SICK_SECONDS: Final = 15.0
 
 
-class StripeGateway:
-    """The real one.
+class StripeClient:
+    """Stripe, as a `PaymentClient`.
 
     Args:
         secret_key: Of the account.
-        test_mode: Whether that is a test key.
-        api_base: Where the API is.
+        test_mode: True for a test key.
+        api_base: The address of the API.
         timeout_seconds: For each attempt of a call.
         attempts: Of a call at most, all with its one idempotency key.
         total_seconds: For a call with all its attempts.
@@ -71,6 +73,13 @@ class StripeGateway:
                 timeout_seconds=timeout_seconds, retry=StripeRetry(attempts=attempts, total_seconds=total_seconds)
             ),
         ).v1
+        # Their parameters are typed one by one, and compared with those types by the server of the tests.
+        self._create: dict[type[StripeObject], Callable[..., Awaitable[stripe.StripeObject]]] = {
+            PaymentIntent: self._client.payment_intents.create_async,
+            Customer: self._client.customers.create_async,
+            Refund: self._client.refunds.create_async,
+            CheckoutSession: self._client.checkout.sessions.create_async,
+        }
         self._checking = asyncio.Lock()
         self._checked_until = 0.0
         self._sick: str | None = None
@@ -80,77 +89,9 @@ class StripeGateway:
         """True when the key is a test key."""
         return self._test_mode
 
-    async def create_payment_intent(
-        self, charge: Charge, *, customer_id: str | None, idempotency_key: str
-    ) -> PaymentIntent:
-        """An amount to be collected, by whatever methods the account's owner has switched on."""
-        params: stripe.params.PaymentIntentCreateParams = {
-            "amount": charge.amount,
-            "currency": charge.currency,
-            "metadata": dict(charge.metadata),
-            "automatic_payment_methods": {"enabled": True},
-        }
-        if customer_id is not None:
-            params["customer"] = customer_id
-        return await self._call(
-            PaymentIntent, self._client.payment_intents.create_async(params, {"idempotency_key": idempotency_key})
-        )
-
-    async def create_customer(
-        self, *, email: str | None, name: str | None, metadata: Mapping[str, str], idempotency_key: str
-    ) -> Customer:
-        """Make a customer."""
-        params: stripe.params.CustomerCreateParams = {"metadata": dict(metadata)}
-        if email is not None:
-            params["email"] = email
-        if name is not None:
-            params["name"] = name
-        return await self._call(
-            Customer, self._client.customers.create_async(params, {"idempotency_key": idempotency_key})
-        )
-
-    async def create_refund(
-        self,
-        payment_intent_id: str,
-        *,
-        amount: int | None,
-        reason: RefundReason | None,
-        metadata: Mapping[str, str],
-        idempotency_key: str,
-    ) -> Refund:
-        """Give money back."""
-        params: stripe.params.RefundCreateParams = {"payment_intent": payment_intent_id, "metadata": dict(metadata)}
-        if amount is not None:
-            params["amount"] = amount
-        if reason is not None:
-            params["reason"] = reason
-        return await self._call(Refund, self._client.refunds.create_async(params, {"idempotency_key": idempotency_key}))
-
-    async def create_checkout_session(
-        self, charge: Charge, *, description: str, success_url: str, cancel_url: str, idempotency_key: str
-    ) -> CheckoutSession:
-        """A page at Stripe's. Its lifetime is Stripe's, a day: a moment of ours would differ when it is repeated."""
-        params: stripe.params.checkout.SessionCreateParams = {
-            "mode": "payment",
-            "line_items": [
-                {
-                    "quantity": 1,
-                    "price_data": {
-                        "currency": charge.currency,
-                        "unit_amount": charge.amount,
-                        "product_data": {"name": description},
-                    },
-                }
-            ],
-            "success_url": success_url,
-            "cancel_url": cancel_url,
-            "metadata": dict(charge.metadata),
-            "payment_intent_data": {"metadata": dict(charge.metadata)},
-        }
-        return await self._call(
-            CheckoutSession,
-            self._client.checkout.sessions.create_async(params, {"idempotency_key": idempotency_key}),
-        )
+    async def create(self, kind: type[T], params: Mapping[str, Any], *, idempotency_key: str) -> T:
+        """Make an object, see `PaymentClient`."""
+        return await self._call(kind, self._create[kind](params, {"idempotency_key": idempotency_key}))
 
     async def get_checkout_session(self, session_id: str) -> CheckoutSession:
         """Return a checkout page as it is now."""
@@ -179,7 +120,7 @@ class StripeGateway:
             # A restricted key that may do other things.
             return None
         except (stripe.StripeError, AppException) as err:
-            return translate(err).message.removeprefix(f"{SERVICE}: ")
+            return _translate(err).message.removeprefix(f"{SERVICE}: ")
         return None
 
     async def _call(self, kind: type[T], call: Awaitable[stripe.StripeObject]) -> T:
@@ -187,12 +128,53 @@ class StripeGateway:
             try:
                 return kind.read((await call).to_dict(), test_mode=self._test_mode)
             except (stripe.StripeError, AppException, UnreadableError) as err:
-                failure = translate(err)
+                failure = _translate(err)
             except (AttributeError, TypeError, ValueError):
                 # What the SDK does with JSON that is no object.
-                failure = translate(UnreadableError("no object"))
+                failure = _translate(UnreadableError("no object"))
         if isinstance(failure, PaymentAccessError | PaymentConflictError | PaymentRefusedError):
             # Answered like any other refusal; a mistake of ours all the same, more often than not.
             monitor.capture_exception(failure, context={"operation": kind.__name__})
         # Out here, where it has neither cause nor context: the SDK's frames hold the key, its errors the answer.
         raise failure
+
+
+def _translate(  # noqa: PLR0911 — a table: each kind of error has its line
+    error: stripe.StripeError | AppException | UnreadableError,
+) -> AppException:
+    """Return the application's error. Stripe's own holds the whole answer, which belongs to customers."""
+    match error:
+        case TimeoutError():
+            return PaymentTimeoutError(error.message, details=error.details)
+        case ExternalServiceError():
+            return PaymentUnavailableError(SERVICE, error.message.removeprefix(f"{SERVICE}: "))
+        case AppException():
+            return error
+        case UnreadableError():
+            return PaymentUnavailableError(SERVICE, f"Answered something unexpected ({error}).")
+        case stripe.CardError():
+            # Written for the customer (API reference, "Errors": message). The bank's own reason (decline_code) is not:
+            # it may say that the card was reported stolen.
+            return PaymentDeclinedError(error.user_message or "The card was declined.", details=_details(error))
+        case stripe.IdempotencyError():
+            return PaymentConflictError("This idempotency key was used for something else.", details=_details(error))
+        case stripe.RateLimitError():
+            return PaymentRateLimitedError(SERVICE, "Too many requests.", details=_details(error))
+        case stripe.AuthenticationError() | stripe.PermissionError():
+            return PaymentAccessError(SERVICE, "Does not accept this service's key.", details=_details(error))
+        case stripe.InvalidRequestError():
+            return PaymentRefusedError("The payment service refused this.", details=_details(error))
+        case _ if (error.http_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return PaymentBrokenError(SERVICE, "Failed.", details=_details(error))
+        case _:
+            return PaymentUnavailableError(SERVICE, "Could not do this now.", details=_details(error))
+
+
+def _details(error: stripe.StripeError) -> dict[str, object]:
+    """Return the facts that find the case in Stripe's own log, and that programs tell cases apart by."""
+    facts = {
+        "code": error.code,
+        "param": getattr(error, "param", None),
+        "stripe_request_id": error.request_id,
+    }
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
