@@ -78,7 +78,7 @@ def create_http_client(
         timeout=httpx.Timeout(None, connect=connect_timeout_seconds),
         # One user's cookie must not go out with the next one's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        headers={"User-Agent": user_agent, "Accept-Encoding": "gzip", **open_headers(headers or {})},
+        headers={"user-agent": user_agent, "accept-encoding": "gzip", **open_headers(headers or {})},
     )
 
 
@@ -124,5 +124,7 @@ def get_public_client() -> "httpx.AsyncClient":
 
 
 def open_headers(headers: Headers) -> dict[str, str]:
-    """Return headers as they are sent, their secrets opened."""
-    return {name: each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in headers.items()}
+    """Return headers as they are sent: secrets opened, and names in lower case, or two spellings would both be sent."""
+    return {
+        name.lower(): each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in headers.items()
+    }

@@ -95,11 +95,6 @@ class RetryConfig:
 
         Timeouts and broken connections are worth another attempt, and the statuses above. `Retry-After` is the least
         wait, and the backoff comes on top, or every client would be back in the same second.
-
-        Args:
-            method: Of the request.
-            attempt: The number of this attempt, from 1.
-            outcome: Its answer or failure.
         """
         if attempt >= self.attempts or not (self.any_method or method in _IDEMPOTENT):
             return None
@@ -235,7 +230,7 @@ async def _send(
     if "json" in options:
         body = options["json"]
         content = body.model_dump_json().encode() if isinstance(body, BaseModel) else to_json(body)
-        headers = {"Content-Type": "application/json", **headers}
+        headers = {"content-type": "application/json", **headers}
     # Half of the call's time at most, for TCP and for TLS: httpcore 1.0 closes the socket of a handshake that is out of
     # its own time, and forgets one that is cancelled. The rest has our own timers: httpx's never end a trickle.
     connect = min(client.timeout.connect or seconds, seconds / 2)

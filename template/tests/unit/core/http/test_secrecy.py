@@ -202,12 +202,14 @@ async def test_no_cookie_is_kept_for_the_next_caller(http: httpx.AsyncClient) ->
     assert all("cookie" not in each.headers for each in server.requests)
 
 
-async def test_one_header_is_sent_once_however_it_is_spelt() -> None:
+async def test_a_header_is_sent_once_however_it_is_spelt() -> None:
     client = create_http_client(headers={"Authorization": "ours"})
+    mine = {"authorization": "mine", "content-TYPE": "text/x"}
     async with faulty_server(reply()) as server:
-        await fetch_with_timeout("GET", server.url, service="billing", client=client, headers={"authorization": "mine"})
+        await fetch_with_timeout("POST", server.url, service="billing", client=client, headers=mine, json={})
         await client.aclose()
     assert server.requests[0].headers["authorization"] == "mine"
+    assert server.requests[0].headers["content-type"] == "text/x"
 
 
 async def test_an_answer_shows_nothing_by_accident(http: httpx.AsyncClient) -> None:
