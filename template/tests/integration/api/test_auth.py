@@ -14,7 +14,7 @@ from tests.logins import AUTH, ME, log_in, me, refresh, register, with_authentic
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient) -> None:
+async def test_register_login_and_me_agree(anonymous: AsyncClient) -> None:
     registered = await register(anonymous, "Ada@Example.com")
     tokens = await log_in(anonymous, "ADA@example.com")
 
@@ -37,7 +37,7 @@ async def test_a_user_registers_logs_in_and_is_known(anonymous: AsyncClient) -> 
     assert (await me(anonymous, tokens.json())).json() == registered.json()
 
 
-async def test_an_address_is_registered_once_however_it_is_spelt(anonymous: AsyncClient) -> None:
+async def test_register_refuses_a_taken_address_in_other_case(anonymous: AsyncClient) -> None:
     await register(anonymous, "ada@example.com")
 
     refused = await register(anonymous, "ADA@example.com")
@@ -57,7 +57,7 @@ async def test_an_address_is_registered_once_however_it_is_spelt(anonymous: Asyn
         ({"scopes": ["admin"]}, "body.scopes"),
     ],
 )
-async def test_a_malformed_registration_is_refused_without_repeating_the_password(
+async def test_register_refuses_malformed_values_without_repeating_the_password(
     anonymous: AsyncClient, changes: dict[str, Any], field: str
 ) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD, **changes}
@@ -69,7 +69,7 @@ async def test_a_malformed_registration_is_refused_without_repeating_the_passwor
     assert str(body["password"]) not in refused.text
 
 
-async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(anonymous: AsyncClient) -> None:
+async def test_login_answers_an_unknown_user_like_a_wrong_password(anonymous: AsyncClient) -> None:
     await register(anonymous)
 
     wrong = await log_in(anonymous, password="wrong horse battery staple")
@@ -87,7 +87,7 @@ async def test_refresh_refuses_a_token_that_was_never_issued(anonymous: AsyncCli
     assert refused.status_code == 401
 
 
-async def test_logging_out_ends_this_session_at_once_and_no_other(anonymous: AsyncClient) -> None:
+async def test_logout_ends_this_session_at_once_and_no_other(anonymous: AsyncClient) -> None:
     await register(anonymous)
     here, there = (await log_in(anonymous)).json(), (await log_in(anonymous)).json()
 
@@ -99,7 +99,7 @@ async def test_logging_out_ends_this_session_at_once_and_no_other(anonymous: Asy
     assert (await me(anonymous, there)).status_code == 200
 
 
-async def test_a_changed_password_ends_all_other_sessions(anonymous: AsyncClient) -> None:
+async def test_change_password_ends_all_other_sessions(anonymous: AsyncClient) -> None:
     await register(anonymous)
     here, there = (await log_in(anonymous)).json(), (await log_in(anonymous)).json()
     new = "a new horse battery staple"
@@ -118,7 +118,7 @@ async def test_a_changed_password_ends_all_other_sessions(anonymous: AsyncClient
     assert (await log_in(anonymous, password=new)).status_code == 200
 
 
-async def test_a_password_is_changed_only_by_who_knows_it(anonymous: AsyncClient) -> None:
+async def test_change_password_needs_the_current_one(anonymous: AsyncClient) -> None:
     await register(anonymous)
     headers = {"Authorization": f"Bearer {(await log_in(anonymous)).json()['access_token']}"}
     body = {"current_password": "wrong horse battery", "new_password": "a new horse battery staple"}

@@ -1,7 +1,7 @@
-"""A commit that fails is an error answer: the unit of work ends before the answer begins."""
+"""`UnitOfWork`, `WriteSession` and `ReadSession` of routes: a commit that fails is an error answer."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 import pytest
@@ -21,6 +21,7 @@ from app.core.uow import atomic
 from tests.applications import running
 from tests.databases import DatabaseServer
 from tests.logs import captured_log
+from tests.problems import problem
 
 pytestmark = pytest.mark.anyio
 
@@ -105,17 +106,7 @@ async def at_commit(engine: AsyncEngine, statement: str) -> None:
         )
 
 
-def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    found: dict[str, Any] = answer.json()
-    assert found["error_code"] == code
-    assert found["request_id"] == answer.headers["X-Request-ID"]
-    assert "chair" not in answer.text
-    return found
-
-
-async def test_what_is_answered_is_committed(notes: AsyncClient) -> None:
+async def test_unit_of_work_is_committed_before_the_answer(notes: AsyncClient) -> None:
     assert (await notes.post(NOTES, params={"word": "chair"})).json() == {"word": "chair"}
 
     assert (await notes.get(NOTES)).json() == ["chair"]

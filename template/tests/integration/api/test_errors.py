@@ -136,7 +136,7 @@ def test_a_class_without_a_status_has_its_parent_s() -> None:
     assert status_of(CardExpiredError("m")) == 402
 
 
-async def test_some_errors_say_more_in_their_headers(api: AsyncClient) -> None:
+async def test_errors_have_the_headers_of_their_status(api: AsyncClient) -> None:
     assert (await api.get("/raises/RateLimitError")).headers["Retry-After"] == "30"
     assert (await api.get("/raises/DatabaseConnectionError")).headers["Retry-After"] == "1"
     assert (await api.get("/raises/AuthenticationError")).headers["WWW-Authenticate"] == "Bearer"
@@ -172,7 +172,9 @@ async def test_a_bug_is_a_500_with_an_id_and_everything_is_in_the_log(api: Async
 
 
 @pytest.mark.parametrize("path", ["/bug", "/raises/DatabaseQueryError"])
-async def test_only_debug_shows_a_traceback(path: str, api: AsyncClient, debug_api: AsyncClient) -> None:
+async def test_unexpected_error_shows_a_traceback_with_debug_alone(
+    path: str, api: AsyncClient, debug_api: AsyncClient
+) -> None:
     with captured_log():
         plain = (await api.get(path)).json()
         shown = (await debug_api.get(path)).json()

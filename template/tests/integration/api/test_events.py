@@ -79,7 +79,7 @@ async def client(own_settings: ApplicationSettings, handler: Handler) -> AsyncIt
         yield client
 
 
-async def test_what_a_request_records_is_published_when_it_is_committed(client: AsyncClient, handler: Handler) -> None:
+async def test_record_publishes_an_event_after_the_commit(client: AsyncClient, handler: Handler) -> None:
     answer = await client.post("/notes/a", headers={"X-Request-ID": "r-12345678"})
     await until_settled(get_event_bus())
 
@@ -88,7 +88,7 @@ async def test_what_a_request_records_is_published_when_it_is_committed(client: 
     assert handler.requests == ["r-12345678"]
 
 
-async def test_what_is_rolled_back_has_not_happened(client: AsyncClient, handler: Handler) -> None:
+async def test_record_publishes_nothing_of_a_rollback(client: AsyncClient, handler: Handler) -> None:
     assert (await client.post("/notes/a/refused")).status_code == 409
     assert (await client.post("/notes/a")).status_code == 200
     # The constraint is checked by the commit itself.
@@ -119,7 +119,7 @@ async def test_a_handler_that_hangs_or_fails_costs_no_request_anything(client: A
     assert len(rejected) == 2
 
 
-async def test_what_is_recorded_behind_any_route_reaches_subscribers(
+async def test_record_reaches_subscribers_from_every_route(
     client: AsyncClient, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each unit of work records an event here, the one of a service that opens its own, too."""

@@ -1,8 +1,8 @@
-"""Probes: what they answer, how fast, and what they keep to themselves."""
+"""Probes: their answers, their time, and the secrets that they keep."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -37,12 +37,6 @@ async def fails() -> None:
 
 async def hangs() -> None:
     await asyncio.sleep(60)
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    with captured_log() as log:
-        yield log
 
 
 Checks = dict[str, tuple[Callable[[], Awaitable[object]], bool]]

@@ -22,7 +22,7 @@ def names(response: Response) -> list[str]:
     return [item["name"] for item in response.json()["items"]]
 
 
-async def test_a_created_item_can_be_read(client: AsyncClient) -> None:
+async def test_create_item_returns_an_item_that_can_be_read(client: AsyncClient) -> None:
     created = await client.post(
         ITEMS,
         json={
@@ -51,7 +51,7 @@ async def test_a_created_item_can_be_read(client: AsyncClient) -> None:
     assert read.json() == created.json()
 
 
-async def test_a_second_item_of_the_same_sku_is_refused(client: AsyncClient) -> None:
+async def test_create_item_refuses_a_taken_sku(client: AsyncClient) -> None:
     await make_item(client, sku="CHAIR-042", name="First")
 
     refused = await client.post(ITEMS, json={"sku": "CHAIR-042", "name": "Second"})
@@ -83,7 +83,9 @@ async def test_a_second_item_of_the_same_sku_is_refused(client: AsyncClient) -> 
         ({"sku": "A-1", "name": "x", "colour": "green"}, "body.colour"),
     ],
 )
-async def test_a_malformed_item_is_refused_with_the_rule(client: AsyncClient, body: dict[str, Any], field: str) -> None:
+async def test_create_item_refuses_a_malformed_item_with_the_rule(
+    client: AsyncClient, body: dict[str, Any], field: str
+) -> None:
     refused = await client.post(ITEMS, json=body)
 
     assert refused.status_code == 422
@@ -93,7 +95,7 @@ async def test_a_malformed_item_is_refused_with_the_rule(client: AsyncClient, bo
     assert problem["errors"][0] == {"field": field, "message": IsStr(min_length=5)}
 
 
-async def test_pages_hold_every_item_once_newest_first(client: AsyncClient) -> None:
+async def test_list_items_pages_hold_every_item_once_newest_first(client: AsyncClient) -> None:
     made = [(await make_item(client))["name"] for _ in range(7)]
 
     seen: list[str] = []
@@ -107,7 +109,7 @@ async def test_pages_hold_every_item_once_newest_first(client: AsyncClient) -> N
     assert seen == made[::-1]
 
 
-async def test_a_page_is_not_shifted_by_items_made_meanwhile(client: AsyncClient) -> None:
+async def test_list_items_page_is_not_shifted_by_new_items(client: AsyncClient) -> None:
     for number in range(4):
         await make_item(client, name=f"Item {number}")
     first = await client.get(ITEMS, params={"limit": 2})
@@ -126,7 +128,7 @@ async def test_list_items_refuses_a_cursor_that_was_never_issued(client: AsyncCl
     assert refused.json()["field"] == "cursor"
 
 
-async def test_items_are_filtered_by_tags_and_metadata_together(client: AsyncClient) -> None:
+async def test_list_items_filters_by_tags_and_metadata_together(client: AsyncClient) -> None:
     await make_item(client, name="Both", tags=["wood", "garden"], metadata={"color": "green", "size": {"w": 2}})
     await make_item(client, name="Wood", tags=["wood"], metadata={"color": "red"})
     await make_item(client, name="Garden", tags=["garden"], metadata={"color": "green"})
@@ -141,14 +143,14 @@ async def test_items_are_filtered_by_tags_and_metadata_together(client: AsyncCli
 @pytest.mark.parametrize(
     "params", [{"limit": 0}, {"limit": 101}, {"metadata": "[]"}, {"metadata": "{"}, {"search": "\0"}, {"colour": "x"}]
 )
-async def test_a_malformed_question_is_refused(client: AsyncClient, params: dict[str, Any]) -> None:
+async def test_list_items_refuses_malformed_parameters(client: AsyncClient, params: dict[str, Any]) -> None:
     refused = await client.get(ITEMS, params=params)
 
     assert refused.status_code == 422
     assert refused.json()["field"] == f"query.{next(iter(params))}"
 
 
-async def test_search_finds_parts_of_names_and_takes_wildcards_literally(client: AsyncClient) -> None:
+async def test_list_items_search_finds_parts_of_names_and_takes_wildcards_literally(client: AsyncClient) -> None:
     await make_item(client, name="Garden chair")
     await make_item(client, name="Garden bench")
     await make_item(client, name="100% cotton")
@@ -158,7 +160,7 @@ async def test_search_finds_parts_of_names_and_takes_wildcards_literally(client:
     assert names(await client.get(ITEMS, params={"search": "%"})) == ["100% cotton"]
 
 
-async def test_search_forgives_typing_errors_and_pages_by_closeness(
+async def test_list_items_search_forgives_typing_errors_and_pages_by_closeness(
     client: AsyncClient, transaction: AsyncConnection
 ) -> None:
     if not await transaction.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")):
@@ -175,7 +177,7 @@ async def test_search_forgives_typing_errors_and_pages_by_closeness(
     assert names(first) + names(second) == whole
 
 
-async def test_a_change_leaves_what_it_does_not_name(client: AsyncClient) -> None:
+async def test_change_item_leaves_other_values(client: AsyncClient) -> None:
     item = await make_item(client, name="Chair", description="Old.", tags=["wood"], metadata={"color": "red"})
 
     changed = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "description": None, "metadata": {}})
@@ -186,7 +188,7 @@ async def test_a_change_leaves_what_it_does_not_name(client: AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("field", ["name", "tags", "metadata"])
-async def test_what_an_item_must_have_cannot_be_removed(client: AsyncClient, field: str) -> None:
+async def test_change_item_cannot_remove_a_required_value(client: AsyncClient, field: str) -> None:
     item = await make_item(client)
 
     refused = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, field: None})
@@ -195,7 +197,7 @@ async def test_what_an_item_must_have_cannot_be_removed(client: AsyncClient, fie
     assert refused.json()["field"] == f"body.{field}"
 
 
-async def test_a_change_made_from_an_old_version_is_refused_and_changes_nothing(client: AsyncClient) -> None:
+async def test_change_item_refuses_an_old_version(client: AsyncClient) -> None:
     item = await make_item(client)
     path = f"{ITEMS}/{item['id']}"
     await client.patch(path, json={"version": 1, "name": "Mine"})
@@ -207,7 +209,7 @@ async def test_a_change_made_from_an_old_version_is_refused_and_changes_nothing(
     assert (await client.get(path)).json()["name"] == "Mine"
 
 
-async def test_put_makes_then_replaces(client: AsyncClient) -> None:
+async def test_put_item_creates_then_replaces(client: AsyncClient) -> None:
     path = f"{ITEMS}/by-sku/CHAIR-042"
 
     made = await client.put(path, json={"name": "Chair", "tags": ["wood"], "metadata": {"color": "red"}})
@@ -242,7 +244,7 @@ async def test_an_item_that_does_not_exist_is_not_found(client: AsyncClient, met
 
 
 @pytest.mark.parametrize("version", [True, "1", 0, 2**31])
-async def test_a_version_is_a_whole_number_and_nothing_like_it(client: AsyncClient, version: object) -> None:
+async def test_change_item_takes_a_whole_number_for_the_version(client: AsyncClient, version: object) -> None:
     path = f"{ITEMS}/{(await make_item(client))['id']}"
 
     answer = await client.patch(path, json={"version": version, "name": "Bench"})

@@ -13,7 +13,7 @@ ITEMS = "/api/v1/items"
 CALLERS = 8
 
 
-async def test_of_many_changes_from_one_version_exactly_one_wins(scratch_client: AsyncClient) -> None:
+async def test_change_item_succeeds_once_of_many_from_one_version(scratch_client: AsyncClient) -> None:
     path = f"{ITEMS}/{(await make_item(scratch_client))['id']}"
 
     answers = await asyncio.gather(
@@ -25,7 +25,7 @@ async def test_of_many_changes_from_one_version_exactly_one_wins(scratch_client:
     assert (await scratch_client.get(path)).json() == winner
 
 
-async def test_of_many_creations_of_one_sku_exactly_one_succeeds(scratch_client: AsyncClient) -> None:
+async def test_create_item_succeeds_once_of_many_with_one_sku(scratch_client: AsyncClient) -> None:
     answers = await asyncio.gather(
         *(scratch_client.post(ITEMS, json={"sku": "ONE", "name": f"Caller {number}"}) for number in range(CALLERS))
     )
@@ -33,7 +33,7 @@ async def test_of_many_creations_of_one_sku_exactly_one_succeeds(scratch_client:
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * (CALLERS - 1)
 
 
-async def test_many_puts_of_one_sku_make_one_item_and_count_every_change(scratch_client: AsyncClient) -> None:
+async def test_put_item_many_times_makes_one_item_and_counts_every_change(scratch_client: AsyncClient) -> None:
     answers = await asyncio.gather(
         *(scratch_client.put(f"{ITEMS}/by-sku/ONE", json={"name": f"Caller {number}"}) for number in range(CALLERS))
     )

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 ITEMS = "/api/v1/items"
 
 
-async def test_every_change_is_told_once_in_order_and_logged(client: AsyncClient) -> None:
+async def test_item_events_tell_every_change_once_in_order(client: AsyncClient) -> None:
     told: list[ItemEvent] = []
 
     async def listen(event: ItemEvent) -> None:

@@ -76,7 +76,7 @@ async def test_every_error_is_a_problem_document(document: dict[str, Any]) -> No
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-async def test_it_says_where_a_key_is_enough_and_where_it_takes_a_token(document: dict[str, Any]) -> None:
+async def test_openapi_names_the_credentials_of_each_operation(document: dict[str, Any]) -> None:
     schemes, paths = document["components"]["securitySchemes"], document["paths"]
 
     assert {name: (scheme["type"], scheme.get("name")) for name, scheme in schemes.items()} == {
@@ -88,7 +88,7 @@ async def test_it_says_where_a_key_is_enough_and_where_it_takes_a_token(document
     assert "security" not in paths["/api/v1/auth/login"]["post"]
 
 
-async def test_what_refuses_says_what_to_do(document: dict[str, Any]) -> None:
+async def test_openapi_documents_the_headers_of_refusals(document: dict[str, Any]) -> None:
     for name, operation in ((str(each), each.described) for each in operations(document)):
         for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After")):
             if status in operation["responses"]:

@@ -94,7 +94,7 @@ async def test_every_answer_has_every_header(method: str, path: str, status: int
     assert (line["method"], line["path"], line["status"]) == (method, path, status)
 
 
-async def test_without_origins_and_tls_nothing_is_said_about_them(plain_api: AsyncClient) -> None:
+async def test_cors_and_hsts_headers_are_absent_unless_configured(plain_api: AsyncClient) -> None:
     answer = await plain_api.get("/data", headers={"Origin": ORIGIN})
 
     assert "Access-Control-Allow-Origin" not in answer.headers
