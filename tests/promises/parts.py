@@ -55,17 +55,10 @@ PARTS = (
         "tests/unit/core/events/test_event.py",
     ),
     Promise(
-        "requests share no breadcrumbs",
+        "a user is on the lines of one request alone",
         "src/app/core/monitoring/facade.py",
-        "default=None)",
-        "default=_Scope({}))",
-        "tests/unit/core/monitoring/test_monitor.py",
-    ),
-    Promise(
-        "reports hold no secrets",
-        "src/app/core/monitoring/facade.py",
-        "Report(_redacted(context)",
-        "Report(dict(context or {})",
+        "        if is_log_context_open():\n            bind",
+        "        if True:\n            bind",
         "tests/unit/core/monitoring/test_monitor.py",
     ),
     Promise(

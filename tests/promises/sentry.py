@@ -9,35 +9,30 @@ REPORTS = "tests/integration/api/sentry"
 SENTRY = (
     Promise(
         "Sentry gets no secrets",
-        "src/app/core/monitoring/sentry/client.py",
+        "src/app/core/monitoring/sentry/reporter.py",
         "            before_send=_scrub,\n",
         "",
         f"{REPORTS}/test_secrecy.py",
     ),
     Promise(
         "Sentry gets no local variables",
-        "src/app/core/monitoring/sentry/client.py",
+        "src/app/core/monitoring/sentry/reporter.py",
         "include_local_variables=False",
         "include_local_variables=True",
         f"{REPORTS}/test_secrecy.py",
     ),
     Promise(
         "Sentry gets no personal data unless asked for",
-        "src/app/core/monitoring/sentry/events.py",
-        "if personal_data and user.email is not None",
-        "if user.email is not None",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "if self._personal_data else {}",
+        "",
         f"{REPORTS}/test_secrecy.py",
     ),
     Promise(
         "reports to Sentry are of their own request",
-        "src/app/core/monitoring/sentry/spans.py",
-        '_current: Final[ContextVar[Span | None]] = ContextVar("sentry_span", default=None)',
-        "class _Shared:\n"
-        "    value = None\n"
-        "    get = lambda self: self.value\n"
-        "    set = lambda self, value: setattr(self, 'value', value)\n"
-        "    reset = lambda self, _token: setattr(self, 'value', None)\n\n\n"
-        "_current = _Shared()",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "sentry_sdk.set_user({",
+        "sentry_sdk.get_global_scope().set_user({",
         f"{REPORTS}/test_isolation.py",
     ),
     Promise(
@@ -57,16 +52,44 @@ SENTRY = (
     ),
     Promise(
         "a hung Sentry holds up no stop",
-        "src/app/core/monitoring/sentry/client.py",
-        "self._client.close(timeout=flush_seconds)",
-        "self._client.close(timeout=flush_seconds + 6)",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "close(timeout=flush_seconds)",
+        "close(timeout=flush_seconds + 6)",
         f"{REPORTS}/test_faults.py::test_no_request_fails_or_waits_and_the_stop_is_bounded[hung]",
     ),
     Promise(
         "the event loop goes on while reports are flushed",
-        "src/app/core/monitoring/sentry/backend.py",
-        "await run_in_thread(self._client.close, flush_seconds, ",
-        "(lambda *_, **__: self._client.close(flush_seconds))(",
+        "src/app/core/monitoring/sentry/__init__.py",
+        "await run_in_thread(reporter.close, settings.flush_seconds, ",
+        "(lambda *_, **__: reporter.close(settings.flush_seconds))(",
         f"{REPORTS}/test_faults.py::test_the_event_loop_goes_on_while_the_rest_is_sent",
+    ),
+    Promise(
+        "Sentry gets no secrets of transactions",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "            before_send_transaction=_scrub,\n",
+        "",
+        f"{REPORTS}/test_secrecy.py",
+    ),
+    Promise(
+        "Sentry has one span a query",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "auto_enabling_integrations=False",
+        "auto_enabling_integrations=True",
+        f"{REPORTS}/test_reports.py",
+    ),
+    Promise(
+        "an error that is logged, too, reaches Sentry once",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "disabled_integrations=[LoggingIntegration(), ",
+        "disabled_integrations=[",
+        f"{REPORTS}/test_reports.py",
+    ),
+    Promise(
+        "an answer that was chosen is no report",
+        "src/app/core/monitoring/sentry/reporter.py",
+        "StarletteIntegration(failed_request_status_codes=set())",
+        "StarletteIntegration()",
+        f"{REPORTS}/test_reports.py",
     ),
 )

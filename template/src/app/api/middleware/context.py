@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import monitor
 from app.core.cache import RequestCache
-from app.core.monitoring import Request
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 # Messages that carry the headers of an answer.
@@ -50,7 +49,7 @@ class RequestContextMiddleware:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with monitor.scope(partial(_described, scope), **context), RequestCache() as cache:
+        with monitor.request_scope(context), RequestCache() as cache:
             if scope["type"] == "websocket":
                 receive = partial(_receive_anew, receive, cache)
             await self.app(scope, receive, send_with_id)
@@ -60,8 +59,3 @@ async def _receive_anew(receive: Receive, cache: RequestCache) -> Message:
     message = await receive()
     cache.clear()
     return message
-
-
-def _described(scope: Scope) -> Request:
-    """Return the method, and the path of the route if the router has put one into the scope."""
-    return Request(scope.get("method", "WEBSOCKET"), getattr(scope.get("route"), "path", None))

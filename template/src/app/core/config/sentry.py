@@ -18,7 +18,7 @@ class SentrySettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="SENTRY_")
 
-    enabled: bool = Field(default=False, description="Whether reports go to Sentry; the log has them either way.")
+    enabled: bool = Field(default=False, description="Send reports to Sentry; the log has them either way.")
     dsn: SecretStr | None = Field(
         default=None,
         description="The project's address: https://KEY@HOST/PROJECT. Needed when enabled.",
@@ -28,24 +28,24 @@ class SentrySettings(SettingsSection):
     environment: str | None = Field(
         default=None,
         pattern=r"^[^\s/]{1,64}$",
-        description="What Sentry calls this installation; ENVIRONMENT unless set.",
+        description="Sentry's name for this installation; ENVIRONMENT unless set.",
     )
     release: str | None = Field(
         default=None,
         pattern=r"^[^\s/\\]{1,200}$",
-        description="What Sentry calls this release; the project's name and version unless set.",
+        description="Sentry's name for this release; the project's name and version unless set.",
     )
     traces_sample_rate: float = Field(
-        default=0, ge=0, le=1, description="The share of traces (`monitor.trace`) that is sent; 0: none."
+        default=0, ge=0, le=1, description="The share of requests that is sent as transactions with spans; 0: none."
     )
     send_personal_data: bool = Field(
-        default=False, description="Whether a user's e-mail address and name are sent along with the id."
+        default=False, description="Send a user's e-mail address and name along with the id."
     )
     flush_seconds: float = Field(
-        default=2, ge=0, le=10, description="How long a process that stops may take for what is not sent yet."
+        default=2, ge=0, le=10, description="Seconds that a process which stops may take for what is not sent yet."
     )
     queue_size: int = Field(
-        default=100, ge=1, le=10_000, description="How many reports may wait to be sent; more are dropped."
+        default=100, ge=1, le=10_000, description="The number of reports that may wait to be sent; more are dropped."
     )
 
     @field_validator("dsn")

@@ -84,7 +84,7 @@ def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, objec
         err: The error.
         context: Further facts; one that is called like a fact of the error gets an underscore.
     """
-    facts = err.to_dict() if isinstance(err, AppException) else {"error": type(err).__name__, "message": str(err)}
+    facts = err.to_dict() if isinstance(err, AppException) else {"error": type(err).__name__, "message": err}
     # The line has a timestamp of its own, and what the error does not know may be in the context.
     facts = {name: fact for name, fact in facts.items() if fact is not None and name != "timestamp"}
     logger.error("error", extra=add_facts(facts, context or {}), exc_info=err)

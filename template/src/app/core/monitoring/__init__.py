@@ -1,16 +1,15 @@
-"""Telling whoever looks after this service what goes wrong in it, and how long things take.
+"""Reports of what goes wrong in this service, and of the time that things take.
 
     from app.core import monitor
 
-`monitor` is the whole of it. Where its reports go is a `MonitorBackend`: the log is always one.
+The log has every report. A `Reporter` sends them elsewhere, too.
 """
 
 from typing import Final
 
-from app.core.monitoring.backend import LogBackend, MonitorBackend
 from app.core.monitoring.facade import Monitor
-from app.core.monitoring.report import Breadcrumb, Level, Report, Request, User
+from app.core.monitoring.reporter import Level, Reporter
 
-monitor: Final = Monitor(LogBackend())
+monitor: Final = Monitor()
 
-__all__ = ["Breadcrumb", "Level", "LogBackend", "Monitor", "MonitorBackend", "Report", "Request", "User", "monitor"]
+__all__ = ["Level", "Monitor", "Reporter", "monitor"]

@@ -1,17 +1,22 @@
 """The application, reporting to a Sentry of the test's own, and routes that fail in every way."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, NamedTuple
 
+import sentry_sdk
 from fastapi import APIRouter
 from httpx import AsyncClient
+from sqlalchemy import text
 from starlette.exceptions import HTTPException
 
 from app.core import monitor
 from app.core.config import ApplicationSettings
+from app.core.database import get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import DatabaseQueryError, ExternalServiceError, ResourceNotFoundError
+from app.core.http import fetch_with_retry
 from tests.applications import running
 from tests.logs import Log, captured_log
 from tests.servers.sentry import sentry_settings
@@ -38,6 +43,7 @@ async def go_deaf(_event: BellRung) -> None:
 async def fail(number: int) -> None:
     monitor.set_user(f"user-{number}", email="ada@example.org", username="ada")
     monitor.add_breadcrumb("asked the stock", category="http", data={"status": 502})
+    logging.getLogger("lab").error("the stock is empty")
     try:
         [][number]
     except IndexError as err:
@@ -64,11 +70,17 @@ async def say() -> None:
     monitor.capture_message("the quota is nearly used up", "warning", context={"left": 3})
 
 
-@router.get("/traces")
-async def trace() -> None:
+@router.get("/documented")
+async def call_the_sdk() -> None:
+    sentry_sdk.capture_message("by the SDK itself")
+
+
+@router.get("/work")
+async def work(url: str) -> None:
+    async with get_database().read_session() as session:
+        await session.execute(text("SELECT CAST(:given AS text)"), {"given": url})
     with monitor.trace("report.render"):
-        with monitor.trace("report.query"):
-            pass
+        await fetch_with_retry("GET", url, service="stock")
         monitor.capture_message("half-way")
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -19,7 +19,6 @@ pytestmark = pytest.mark.anyio
 FLUSH_SECONDS = 0.2
 # What a busy machine may add to a bound; less than the sender itself waits for an answer.
 MARGIN_SECONDS = 4.0
-LOST = "reports to Sentry are lost"
 
 FAULTS: dict[str, tuple[Answer, ...]] = {
     "hung": (hang(),),
@@ -49,27 +48,16 @@ async def times(client: AsyncClient, path: str, *, requests: int) -> list[float]
     return found
 
 
-async def until(found: Callable[[], object]) -> None:
-    """Wait for it, with a limit that nobody reaches unless it never comes."""
-    async with asyncio.timeout(30):
-        while not found():  # noqa: ASYNC110 — a thread logs it, which sets no event
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("fault", ["down", *FAULTS])
 async def test_no_request_fails_or_waits_and_the_stop_is_bounded(fault: str, settings: ApplicationSettings) -> None:
     async with somewhere(fault) as (url, _):
         async with reporting(settings, url, flush_seconds=FLUSH_SECONDS, queue_size=5) as (client, log):
             slowest = max(await times(client, "/lab/bugs/7", requests=12))
-            await until(lambda: log.events(LOST))
             began = time.perf_counter()
         stop = time.perf_counter() - began
 
     assert slowest < MARGIN_SECONDS * 1000
     assert stop < FLUSH_SECONDS + MARGIN_SECONDS
-    # One line for all of them, and none of the libraries beneath.
-    assert len(log.events(LOST)) == 1
-    assert {line["logger"].partition(".")[0] for line in log.lines} == {"app"}
     assert KEY not in log.text
 
 
@@ -113,29 +101,12 @@ async def test_the_event_loop_goes_on_while_the_rest_is_sent(settings: Applicati
     assert longest < 0.9
 
 
-async def test_a_refusal_is_heeded_until_its_time_is_over(settings: ApplicationSettings) -> None:
-    async with (
-        sentry_server(reply(429, Retry_After="1"), reply(200)) as sentry,
-        reporting(settings, sentry.url) as (client, log),
-    ):
-        await client.get("/lab/bugs/1")
-        await until(lambda: log.events(LOST))
-        await client.get("/lab/bugs/2")
-        await asyncio.sleep(1.1)
-        await client.get("/lab/bugs/3")
-
-    assert log.events(LOST)[0]["reason"] == "status_429"
-    assert [event["user"]["id"] for event in sentry.events] == ["user-1", "user-3"]
-
-
-async def test_a_full_queue_drops_what_is_new_and_says_so(settings: ApplicationSettings) -> None:
+async def test_a_full_queue_drops_what_is_new(settings: ApplicationSettings) -> None:
     async with (
         somewhere("hung") as (url, sentry),
-        reporting(settings, url, flush_seconds=FLUSH_SECONDS, queue_size=2) as (client, log),
+        reporting(settings, url, flush_seconds=FLUSH_SECONDS, queue_size=2) as (client, _),
     ):
         await times(client, "/lab/bugs/7", requests=10)
 
     assert sentry is not None
     assert len(sentry.events) <= 1
-    (line,) = log.events(LOST)
-    assert (line["reason"], line["level"]) == ("full_queue", "warning")

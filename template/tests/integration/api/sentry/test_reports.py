@@ -1,43 +1,59 @@
-"""What reaches Sentry of a request that fails: all that helps, once, under the id that the caller was given."""
+"""Reports of requests: all that helps, once, under the id that the caller was given."""
 
 import socket
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
 
+from app.core import monitor
 from app.core.cache import MemoryBackend
 from app.core.config import ApplicationSettings
 from app.wiring import DISTRIBUTION
 from tests.integration.api.sentry.applications import EXPECTED, reporting
+from tests.servers.http import faulty_server, reply
 from tests.servers.sentry import sentry_server
 
 pytestmark = pytest.mark.anyio
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
+# A start and a stop with Sentry switched off, in a fresh interpreter.
+START = """
+import asyncio, sys
+from app.core.config.http_client import HttpClientSettings
+from app.core.config.sentry import SentrySettings
+from app.core.monitoring.sentry import reporting_to_sentry
+from app.core.stage import Environment
+from app.main import create_app
+
+async def start():
+    async with reporting_to_sentry(SentrySettings(), HttpClientSettings(), stage=Environment.STAGING, release="x@1"):
+        pass
+
+asyncio.run(start())
+raise SystemExit("sentry_sdk" in sys.modules)
+"""
+
 
 async def test_a_bug_is_one_event_that_tells_everything(settings: ApplicationSettings) -> None:
-    async with sentry_server() as sentry, reporting(settings, sentry.url) as (client, _):
+    async with sentry_server() as sentry, reporting(settings, sentry.url) as (client, log):
         answer = await client.get("/lab/bugs/7", params={"q": "x"})
 
     assert answer.status_code == 500
+    assert len(log.events("error")) == 1
     support_id = answer.json()["request_id"]
     event = sentry.event
     inner, outer = event["exception"]["values"]
     assert (inner["type"], inner["value"]) == ("IndexError", "list index out of range")
     assert (outer["type"], outer["value"]) == ("RuntimeError", "nothing in stock")
-    assert outer["mechanism"]["type"] == "monitor"
     assert outer["stacktrace"]["frames"][-1]["function"] == "fail"
     own = [frame for frame in outer["stacktrace"]["frames"] if frame["module"].startswith("app.")]
     assert all(frame["in_app"] and frame["context_line"] and frame["pre_context"] for frame in own)
     assert own
-    assert event["tags"] == {
-        "request_id": support_id,
-        "support_id": support_id,
-        "method": "GET",
-        "route": "/lab/bugs/{number}",
-    }
-    assert event["transaction"] == "GET /lab/bugs/{number}"
+    assert event["tags"] == {"request_id": support_id, "support_id": support_id}
+    assert event["transaction"] == "/lab/bugs/{number}"
     assert event["request"] == {"method": "GET", "url": "/lab/bugs/{number}"}
     assert event["user"] == {"id": "user-7"}
     (crumb,) = event["breadcrumbs"]["values"]
@@ -46,8 +62,6 @@ async def test_a_bug_is_one_event_that_tells_everything(settings: ApplicationSet
     assert event["release"] == f"{DISTRIBUTION}@{version(DISTRIBUTION)}"
     assert event["environment"] == "development"
     assert event["server_name"] == socket.gethostname()
-    # The log's name for the request is Sentry's for the trace.
-    assert event["contexts"]["trace"]["trace_id"] == support_id
 
 
 async def test_errors_of_the_application_tell_their_code(settings: ApplicationSettings) -> None:
@@ -59,7 +73,6 @@ async def test_errors_of_the_application_tell_their_code(settings: ApplicationSe
     assert event["tags"]["request_id"] == "chosen-by-the-caller"
     assert event["contexts"]["application error"]["operation"] == "notes.read"
     assert event["contexts"]["application error"]["details"] == {"table": "notes"}
-    assert len(event["contexts"]["trace"]["trace_id"]) == 32
 
 
 async def test_an_error_that_was_foreseen_is_none_of_sentry_s_business(settings: ApplicationSettings) -> None:
@@ -100,44 +113,68 @@ async def test_settings_name_the_installation_and_let_personal_data_out(settings
     assert (sentry.event["environment"], sentry.event["release"]) == ("eu-1", "shop-2026.11")
 
 
-async def test_a_caller_s_trace_is_on_the_log_and_in_the_report(settings: ApplicationSettings) -> None:
+async def test_capture_message_has_its_level_facts_and_the_caller_s_trace(settings: ApplicationSettings) -> None:
     async with sentry_server() as sentry, reporting(settings, sentry.url) as (client, log):
         await client.get("/lab/messages", headers={"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"})
 
     assert log.events("the quota is nearly used up")[0]["trace_id"] == TRACE_ID
     event = sentry.event
-    assert event["contexts"]["trace"]["trace_id"] == TRACE_ID
-    assert (event["message"], event["level"], event["extra"]) == (
-        "the quota is nearly used up",
-        "warning",
-        {"left": 3},
-    )
-    assert event["tags"]["route"] == "/lab/messages"
+    assert event["tags"]["trace_id"] == TRACE_ID
+    assert (event["message"], event["level"], event["extra"]["left"]) == ("the quota is nearly used up", "warning", 3)
+    assert event["transaction"] == "/lab/messages"
 
 
-async def test_a_trace_that_was_chosen_is_a_transaction_with_its_spans(settings: ApplicationSettings) -> None:
-    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1) as (client, _):
-        answer = await client.get("/lab/traces")
-
-    (transaction,) = sentry.transactions
-    (span,) = transaction["spans"]
-    trace = transaction["contexts"]["trace"]
-    assert transaction["transaction"] == "report.render"
-    assert transaction["tags"]["request_id"] == answer.headers["X-Request-ID"] == trace["trace_id"]
-    assert transaction["tags"]["route"] == "/lab/traces"
-    assert (span["description"], span["status"], trace["status"]) == ("report.query", "ok", "ok")
-    assert (span["trace_id"], span["parent_span_id"]) == (trace["trace_id"], trace["span_id"])
-    assert transaction["start_timestamp"] <= span["start_timestamp"] <= span["timestamp"] <= transaction["timestamp"]
-    # What is reported within a trace hangs on it.
-    assert sentry.event["contexts"]["trace"] == {"trace_id": trace["trace_id"], "span_id": trace["span_id"]}
-
-
-async def test_traces_stay_here_unless_asked_for(settings: ApplicationSettings) -> None:
+async def test_the_sdk_s_own_capture_message_works_as_documented(settings: ApplicationSettings) -> None:
     async with sentry_server() as sentry, reporting(settings, sentry.url) as (client, _):
-        await client.get("/lab/traces")
+        answer = await client.get("/lab/documented")
+
+    assert sentry.event["message"] == "by the SDK itself"
+    assert sentry.event["tags"]["request_id"] == answer.headers["X-Request-ID"]
+
+
+async def test_a_request_is_a_transaction_and_its_query_and_outgoing_call_are_spans(
+    settings: ApplicationSettings,
+) -> None:
+    async with (
+        sentry_server() as sentry,
+        faulty_server(reply(200)) as stock,
+        reporting(settings, sentry.url, traces_sample_rate=1) as (client, _),
+    ):
+        answer = await client.get("/lab/work", params={"url": f"{stock.url}/chairs"})
+        await client.get("/nowhere/planted")
+
+    done, lost = sentry.transactions
+    assert (done["transaction"], lost["transaction"]) == ("/lab/work", "no route")
+    assert done["tags"]["request_id"] == answer.headers["X-Request-ID"]
+    assert done["contexts"]["trace"]["status"] == "ok"
+    kinds = [(span["op"], span["description"]) for span in done["spans"]]
+    # One of each: there are two that could see a query.
+    assert [text for op, text in kinds if op == "db" and "SELECT CAST" in text] == ["SELECT CAST($1 AS text)"]
+    assert [text for op, text in kinds if op == "http.client"] == [f"GET {stock.url}/chairs"]
+    assert ("function", "report.render") in kinds
+    # What is reported within a trace hangs on it.
+    (render,) = [span for span in done["spans"] if span["description"] == "report.render"]
+    assert sentry.event["contexts"]["trace"]["span_id"] == render["span_id"]
+    assert "planted" not in sentry.text
+    assert not {"baggage", "sentry-trace"} & set(stock.requests[0].headers)
+
+
+async def test_no_caller_decides_what_is_traced_while_traces_are_off(settings: ApplicationSettings) -> None:
+    async with sentry_server() as sentry, reporting(settings, sentry.url) as (client, _):
+        await client.get("/lab/messages", headers={"sentry-trace": f"{TRACE_ID}-00f067aa0ba902b7-1"})
 
     assert sentry.transactions == []
     assert len(sentry.events) == 1
+
+
+async def test_a_trace_outside_of_a_request_is_a_transaction(settings: ApplicationSettings) -> None:
+    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+        with monitor.trace("report.render"), monitor.trace("report.query"):
+            pass
+
+    (transaction,) = sentry.transactions
+    assert transaction["transaction"] == "report.render"
+    assert [span["description"] for span in transaction["spans"]] == ["report.query"]
 
 
 async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,13 +192,33 @@ async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monk
     assert sentry.event["tags"] == {"operation": "process.lifespan"}
 
 
+async def test_facts_that_cannot_be_shown_fail_nothing(settings: ApplicationSettings) -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+        __repr__ = __str__
+
+    async with sentry_server() as sentry, reporting(settings, sentry.url):
+        monitor.capture_message("said", context={"value": Unspeakable(), "load": float("nan")})
+        monitor.capture_exception(Unspeakable())
+
+    assert [event.get("message") for event in sentry.events] == ["said", None]
+    assert sentry.events[0]["extra"]["load"] == "nan"
+
+
 async def test_nothing_is_sent_while_it_is_switched_off(settings: ApplicationSettings) -> None:
     async with (
         sentry_server() as sentry,
         reporting(settings, sentry.url, enabled=False, traces_sample_rate=1) as (client, log),
     ):
-        answers = [await client.get(f"/lab/{path}") for path in ("bugs/7", "messages", "traces")]
+        answers = [await client.get(f"/lab/{path}") for path in ("bugs/7", "messages")]
 
-    assert [answer.status_code for answer in answers] == [500, 200, 200]
+    assert [answer.status_code for answer in answers] == [500, 200]
     assert log.events("error")
     assert sentry.http.connections == 0
+
+
+@pytest.mark.process
+def test_a_process_without_sentry_does_not_load_the_sdk() -> None:
+    subprocess.run([sys.executable, "-c", START], check=True)

@@ -1,12 +1,38 @@
-"""Reports go to Sentry, too, when it is switched on.
+"""Reports go to Sentry, too, when it is switched on."""
 
-Nothing but `client.py` knows the SDK, and nothing of the SDK is active beside it: no integrations, no process-wide
-client, no scopes of its own. What a report tells is what `monitor` knows, so that neither a request's user nor its
-breadcrumbs can reach another's report, and each error is reported by the one place that captures it.
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-There is no health check: a service that asked Sentry whether it is well would be unwell whenever Sentry is.
-"""
+from app.core.config.http_client import HttpClientSettings
+from app.core.config.sentry import SentrySettings
+from app.core.monitoring import monitor
+from app.core.stage import Environment
+from app.core.threads import ThreadLimiter, run_in_thread
 
-from app.core.monitoring.sentry.lifecycle import reporting_to_sentry
 
-__all__ = ["reporting_to_sentry"]
+@asynccontextmanager
+async def reporting_to_sentry(
+    settings: SentrySettings, network: HttpClientSettings, *, stage: Environment, release: str
+) -> AsyncIterator[None]:
+    """Send what the monitor reports to Sentry; do nothing unless it is enabled.
+
+    An error that comes out of the block, which is what a start or a stop fails with, is reported before it goes on.
+    At the end what waits is sent, for SENTRY_FLUSH_SECONDS at most, and nothing from then on.
+    """
+    if not settings.enabled or settings.dsn is None:
+        yield
+        return
+    # Loading the SDK takes a while that a process without Sentry need not spend.
+    from app.core.monitoring.sentry.reporter import SentryReporter  # noqa: PLC0415
+
+    reporter = SentryReporter(settings, network, stage=stage, release=release)
+    try:
+        with monitor.reporting_to(reporter):
+            yield
+    except Exception as err:
+        # Not by `monitor.capture_exception`: the server logs this one by itself.
+        reporter.capture_exception(err, {"operation": "process.lifespan"})
+        raise
+    finally:
+        # A thread of its own: the common ones may all be taken by what the process is stopped for.
+        await run_in_thread(reporter.close, settings.flush_seconds, limiter=ThreadLimiter(1, name="sentry-flush"))
