@@ -57,7 +57,7 @@ def fill(url: str, number: int) -> None:
 
 
 def stored(url: str, *keys: str, number: int) -> list[str]:
-    """What is stored, read with these keys."""
+    """Return what is stored, read with these keys."""
 
     async def work() -> list[str]:
         database = Database(make_settings(database_url=url).database)

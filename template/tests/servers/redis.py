@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from app.core.config.redis import RedisSettings
 
-# The server, and what ends it when nobody holds the other end of this shell's input any more, however that came.
+# The server, and its end when the other end of this shell's input is closed, for any reason.
 _GUARD = '"$@" <&- >/dev/null & echo $!; cat >/dev/null; kill -9 $!'
 _NAMES = ("valkey-server", "redis-server")
 
@@ -81,14 +81,14 @@ class RedisServer:
         os.kill(self._pid, signal.SIGCONT)
 
     def answers(self) -> bool:
-        """Whether it takes commands, with or without a password."""
+        """Return True if it takes commands, with or without a password."""
         try:
             return self.ask("PING").startswith(("+PONG", "-NOAUTH"))
         except OSError:
             return False
 
     def ask(self, *command: str) -> str:
-        """What it answers to a command, as it is on the wire; for short answers."""
+        """Return the answer to a command, as it is on the wire; for short answers."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
             connection.connect(str(self.socket))

@@ -27,7 +27,7 @@ class ThreadLimiter:
 
 
 # Calls that wait for a disk or a library without an asynchronous interface. As many as the standard library's own
-# default has at most (`ThreadPoolExecutor`), whatever the machine: they wait, they do not compute.
+# default has at most (`ThreadPoolExecutor`), on any machine: they wait, they do not compute.
 BLOCKING_CALLS: Final = ThreadLimiter(32, name="blocking-call")
 
 
@@ -46,7 +46,7 @@ async def run_in_thread(func: Callable[[*Ts], T], *args: *Ts, limiter: ThreadLim
         limiter: How many calls of this kind may run at a time.
 
     Raises:
-        Exception: Whatever the function raised.
+        Exception: The error of the function.
     """
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(limiter.threads, context.run, _call, func, args)
@@ -56,5 +56,5 @@ def _call(func: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
     try:
         return func(*args)
     except StopIteration as err:
-        # A future refuses to carry it, and whoever awaits it would wait for ever (Python before 3.12).
+        # A future refuses to carry it, and its caller would wait for ever (Python before 3.12).
         raise RuntimeError("The function raised StopIteration.") from err

@@ -48,12 +48,6 @@ def test_a_long_list_comes_whole(app_secrets: Run, scratch_url: str, monkeypatch
     assert len(app_secrets("list", "--org", "org-3").out.splitlines()) == 1
 
 
-def test_a_value_is_no_argument(app_secrets: Run) -> None:
-    answer = app_secrets("set", "openai", VALUE, "--org", "acme")
-    assert answer.code == 2
-    assert app_secrets("list").out == ""
-
-
 @pytest.mark.parametrize("value", [b"", b"\n", b"x" * 20_000, b"\xff\xfe"])
 def test_a_value_that_cannot_be_kept_is_refused(value: bytes, app_secrets: Run) -> None:
     answer = app_secrets("set", "openai", "--org", "acme", stdin=value)

@@ -80,7 +80,7 @@ class Load:
             self.statuses.add(response.status_code)
 
     async def during(self, seconds: float) -> list[float]:
-        """How long the answers of the next seconds took, the longest last; a hundred at least."""
+        """Return how long the answers of the next seconds took, the longest last; a hundred at least."""
         self._seconds = []
         await asyncio.sleep(seconds)
         async with asyncio.timeout(20):
@@ -171,11 +171,11 @@ async def test_without_redis_it_is_ready_and_says_what_is_missing(
 
 
 async def log_in(client: AsyncClient, password: str = PASSWORD) -> Response:
-    return await client.post("/api/v1/auth/login", json={"email": "somebody@example.com", "password": password})
+    return await client.post("/api/v1/auth/login", json={"email": "caller@example.com", "password": password})
 
 
 async def register(client: AsyncClient) -> None:
-    new = {"email": "somebody@example.com", "password": PASSWORD}
+    new = {"email": "caller@example.com", "password": PASSWORD}
     assert (await client.post("/api/v1/auth/register", json=new)).status_code == 201
 
 
@@ -208,7 +208,7 @@ async def test_a_logout_is_known_to_other_processes_at_once(
 
 
 @pytest.mark.parametrize("fault", ["nothing", "freeze", "stop"])
-async def test_guesses_are_limited_and_logins_work_whatever_happens_to_redis(
+async def test_guesses_are_limited_and_logins_work_with_any_fault_of_redis(
     fault: str, redis_settings: ApplicationSettings, redis_server: RedisServer
 ) -> None:
     async with answering(redis_settings) as (client, _):

@@ -1,4 +1,4 @@
-"""One object per process, whoever asks first."""
+"""One object per process, for all who ask."""
 
 import threading
 import time

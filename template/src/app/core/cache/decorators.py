@@ -118,7 +118,7 @@ def request_cached(
             if cache is None or cache.ended:
                 return await function(*args, **kwargs)
             key = (function, key_fn(*args, **kwargs))
-            # This request's own dict, which nobody looks into once the request has ended.
+            # This request's own dict, which is not looked into once the request has ended.
             results = cache.results
             if key in results:
                 return cast("R", results[key])

@@ -20,7 +20,7 @@ class SingleFlight(Generic[T]):
     """
 
     def __init__(self) -> None:
-        # By loop, too: a future can wake nobody on another thread's loop.
+        # By loop, too: a future can wake no task on another thread's loop.
         self._flights: dict[tuple[object, Hashable], tuple[asyncio.Future[T], asyncio.Task[object] | None]] = {}
 
     async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:

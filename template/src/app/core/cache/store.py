@@ -56,7 +56,7 @@ class Cache:
         lifetime = self.default_ttl if ttl is None else ttl
         if not 0 < lifetime <= MAX_TTL_SECONDS:
             raise CacheException(f"A value is cached for more than 0 and at most {MAX_TTL_SECONDS} seconds.")
-        return lifetime * (1 - self.ttl_jitter * random.random())  # noqa: S311 — nobody gains by guessing it
+        return lifetime * (1 - self.ttl_jitter * random.random())  # noqa: S311 — guessing it gains nothing
 
     async def read(self, name: str, model: type[object] | None) -> tuple[bytes, object] | None:
         """Return what is kept under a name, as it is stored and as it is handed out; None for a miss."""

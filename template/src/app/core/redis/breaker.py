@@ -115,7 +115,7 @@ class Breaker:
         pause = self._retry_seconds * _FIRST_PAUSE
         while True:
             # Spread, so that not all processes ask in the same moment.
-            await asyncio.sleep(pause * random.uniform(0.75, 1))  # noqa: S311 — nobody gains by guessing it
+            await asyncio.sleep(pause * random.uniform(0.75, 1))  # noqa: S311 — guessing it gains nothing
             pause = min(2 * pause, self._retry_seconds)
             if await self._is_back():
                 break
@@ -131,7 +131,7 @@ class Breaker:
             await self._catch_up()
         except RedisUnavailableError as err:
             self.open(err.message)
-        except Exception as err:  # noqa: BLE001 — reported; whatever it was, the asking has to go on
+        except Exception as err:  # noqa: BLE001 — reported; the asking has to go on
             self.open("Redis has come back, and this process cannot use it.")
             monitor.capture_exception(err, context={"operation": "redis.probe"})
         return self.state is BreakerState.RETURNING

@@ -136,7 +136,7 @@ class RedisConnection:
         await self._call("PUBLISH", channel, message)
 
     async def ping(self) -> None:
-        """Ask, whatever the breaker says: for health checks."""
+        """Ask, also while the breaker is open: for health checks."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await _sender(self._others)("PING")

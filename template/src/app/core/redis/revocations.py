@@ -19,7 +19,7 @@ from app.core.security import RevokedSessions
 
 logger = get_logger(__name__)
 
-# After this much silence it is asked whether anybody is there.
+# After this much silence the server is asked whether it is there.
 _QUIET_SECONDS: Final = 5.0
 
 
@@ -79,17 +79,17 @@ class RevocationBroadcast:
                     logger.warning("ended sessions are not announced for now", extra={"reason": err.message})
                 connected = False
             # Spread, so that not all processes come back in the same moment.
-            await asyncio.sleep(self._retry_seconds * random.uniform(0.5, 1))  # noqa: S311 — nobody gains by guessing it
+            await asyncio.sleep(self._retry_seconds * random.uniform(0.5, 1))  # noqa: S311 — guessing it gains nothing
 
     def _hear(self, message: bytes | None) -> None:
         if message is None:
-            # Nobody listened until now, so that something may have been missed.
+            # This process did not listen until now, so that something may have been missed.
             self._revoked.expire()
             return
         try:
             session_ids = [UUID(each) for each in message.decode("ascii").split()]
         except ValueError:
-            logger.warning("somebody else uses the channel of ended sessions", extra={"channel": self._channel})
+            logger.warning("another program uses the channel of ended sessions", extra={"channel": self._channel})
         else:
             self._revoked.learn(*session_ids)
 

@@ -47,7 +47,7 @@ def service() -> SecretsService:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Everything any logger writes, SQLAlchemy's statements and rows included."""
+    """All that any logger writes, SQLAlchemy's statements and rows included."""
     stream = io.StringIO()
     root, engines = logging.getLogger(), logging.getLogger("sqlalchemy.engine")
     before = root.handlers, root.level, engines.level

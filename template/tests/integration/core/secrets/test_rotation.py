@@ -94,41 +94,6 @@ async def waiting_or_done(engine: AsyncEngine, task: asyncio.Task[None]) -> None
             await asyncio.sleep(0.01)
 
 
-async def test_nothing_is_lost_under_writers_and_readers(scratch: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotation, "_PAUSE_SECONDS", 0.01)
-    values = some(12)
-    await put(service(OLD), values)
-    using = service(NEW, OLD)
-    finished = asyncio.Event()
-
-    async def write() -> int:
-        rounds = 0
-        while not finished.is_set():
-            rounds += 1
-            for org in values:
-                values[org] = f"{org} in round {rounds}"
-                await put(using, {org: values[org]})
-        return rounds
-
-    async def read() -> None:
-        while not finished.is_set():
-            for org, value in (await values_of(using, values)).items():
-                assert value.startswith((f"{org} in round", "value"))
-
-    async def turn() -> list[Rotation]:
-        done = [await run(NEW, OLD, batch_size=2)]
-        done.append(await run(OLD, NEW, batch_size=3))
-        done.append(await run(NEW, OLD, batch_size=30))
-        finished.set()
-        return done
-
-    rounds, _, rotations = await asyncio.gather(write(), read(), turn())
-
-    assert rounds
-    assert sum(rotation.done for rotation in rotations)
-    assert await values_of(using, values) == values
-
-
 async def test_rotations_side_by_side_share_the_work(scratch: AsyncEngine) -> None:
     values = some(60)
     await put(service(OLD), values)

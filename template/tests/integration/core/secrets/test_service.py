@@ -19,7 +19,6 @@ from app.core.exceptions import (
 )
 from app.core.secrets import (
     MalformedEnvelopeError,
-    SecretInfo,
     SecretsService,
     TamperedSecretError,
     UnknownKeyError,
@@ -98,18 +97,6 @@ async def test_organisations_teams_and_providers_see_only_their_own(service: Sec
     assert await get(service, "globex", "blue") == "globex None openai"
 
 
-async def test_setting_again_replaces_and_tells_when(service: SecretsService, transaction: AsyncConnection) -> None:
-    await put(service, "one", "acme")
-    await transaction.execute(text("UPDATE secrets SET created_at = '2001-01-01', updated_at = '2001-01-01'"))
-    await put(service, "two", "acme")
-
-    assert await get(service, "acme") == "two"
-    async with get_database().read_session() as session:
-        (info,) = await service.list(session, "acme")
-    assert info == SecretInfo("/organizations/acme/openai_api_key", "k1", info.created_at, info.updated_at)
-    assert info.created_at.year == 2001 < info.updated_at.year
-
-
 async def test_a_list_is_of_one_owner_in_pages_and_shows_no_value(service: SecretsService) -> None:
     for org, team in permutations(("acme", "acme_2", "acmeX2", "acme-2", "team"), 2):
         await put(service, "planted-value", org, team)
@@ -128,14 +115,6 @@ async def test_a_list_is_of_one_owner_in_pages_and_shows_no_value(service: Secre
         rest = await service.list(session, "acme", after=first[-1].path)
         assert [info.path for info in (*first, *rest)] == listed
         assert "planted" not in repr([*first, *rest])
-
-
-async def test_a_change_belongs_to_its_unit_of_work(service: SecretsService) -> None:
-    async with get_async_session() as session:
-        await service.set_api_key(session, "acme", "openai", SecretStr("lost"))
-        assert (await service.get_api_key(session, "acme", "openai")).get_secret_value() == "lost"
-        await session.rollback()
-    assert await get(service, "acme") == "of-the-installation"
 
 
 MOVE = (

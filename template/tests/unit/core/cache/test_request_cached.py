@@ -39,19 +39,6 @@ async def test_in_a_request_it_runs_once_for_each_key(source: Source) -> None:
     assert source.calls == 3
 
 
-async def test_calls_at_the_same_time_run_it_once(source: Source) -> None:
-    with RequestCache():
-        answers = await asyncio.gather(*(source.read("a") for _ in range(100)))
-    assert source.calls == 1
-    assert all(answer is answers[0] for answer in answers)
-
-
-async def test_outside_of_a_request_nothing_is_kept(source: Source) -> None:
-    await asyncio.gather(source.read("a"), source.read("a"))
-    await source.read("a")
-    assert source.calls == 3
-
-
 async def test_each_request_has_its_own_in_the_same_task_and_inside_of_another(source: Source) -> None:
     for _ in range(2):
         with RequestCache():
@@ -126,11 +113,3 @@ async def test_functions_with_the_same_key_do_not_meet() -> None:
         for _ in range(2):
             assert (await one("a"), await other("a")) == ("one a", "other a")
     assert one.__name__ == "one"
-
-
-def test_request_cached_refuses_a_function_that_is_not_asynchronous() -> None:
-    def function() -> int:
-        return 1
-
-    with pytest.raises(TypeError, match="async def"):
-        request_cached(lambda: 1)(function)  # type: ignore[arg-type]

@@ -161,11 +161,6 @@ async def test_what_would_not_come_back_is_refused_without_being_shown(value: An
     assert await cache.get("a", MISS) is MISS
 
 
-async def test_get_or_set_without_the_model_that_a_value_needs_is_refused() -> None:
-    with pytest.raises(CacheException, match=r"A Profile cannot be cached: .* `model`"):
-        await cache.get_or_set("a", returning(PROFILE))
-
-
 @pytest.mark.parametrize("key", ["", "x" * 513, "a\nb", "a\x00", "\x7f", "a\x85", "a\u2028b", "a\ud800", 7, None])
 async def test_a_key_that_breaks_the_rule_is_refused_and_not_shown(key: Any, open_cache: OpenCache) -> None:
     backend = UnsteadyBackend()

@@ -52,24 +52,6 @@ async def test_a_wrong_password_is_said_to_be_so_and_never_shown(*, right: bool,
         assert "Xq7" not in log.text
 
 
-async def test_a_password_that_is_missing_is_said_to_be_wrong(connect: Connect) -> None:
-    with running_redis(requirepass="Xq7right") as server:
-        connection = await connect(server)
-        with pytest.raises(RedisUnavailableError, match="in REDIS_URL"):
-            await connection.ping()
-
-
-async def test_a_user_without_the_rights_is_told_so(own_redis: RedisServer, connect: Connect) -> None:
-    own_redis.ask("ACL", "SETUSER", "reader", "on", ">pw", "~tests*", "+get", "+ping")
-    connection, backend = await open_cache(own_redis, connect, url=f"unix://reader:pw@{own_redis.socket}")
-    assert await backend.get("tests:a") is None
-
-    with pytest.raises(CacheUnavailableError) as caught:
-        await backend.set("tests:a", b"1", ttl=60)
-    assert "denies its user a command" in str(caught.value.__cause__)
-    assert connection.breaker.state is not BreakerState.CLOSED
-
-
 async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: RedisServer, connect: Connect) -> None:
     readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
     rules = readme.partition("ACL SETUSER app on ")[2].partition("`")[0].replace("PASSWORD", "pw").split()

@@ -1,4 +1,4 @@
-"""What was deleted or replaced while Redis was away does not come back with it."""
+"""A value that was deleted or replaced while Redis was away does not come back with it."""
 
 import asyncio
 

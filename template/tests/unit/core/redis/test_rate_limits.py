@@ -41,19 +41,6 @@ async def test_an_allowance_is_used_up_then_grows_back_evenly(limits: RateLimits
     assert [await limits.hit("a", rate) > 0 for _ in range(4)] == [False, False, False, True]
 
 
-async def test_being_refused_uses_nothing_up(limits: RateLimits) -> None:
-    rate = Rate(times=2, seconds=0.4)
-    await limits.hit("a", rate)
-    began = time.monotonic()
-    while not await limits.hit("a", rate):
-        pass
-    for _ in range(50):
-        await limits.hit("a", rate)
-    await asyncio.sleep(max(0, began + 0.41 - time.monotonic()))
-
-    assert await limits.hit("a", rate) == 0
-
-
 async def test_keys_do_not_share_an_allowance(limits: RateLimits) -> None:
     once = Rate(times=1, seconds=60)
     keys = ["a", "b", "a:b", "", "ключ\ud800", "x" * 10_000]
@@ -92,23 +79,14 @@ async def test_processes_share_an_allowance(redis_server: RedisServer, connect: 
     ]
 
 
-async def test_what_is_stored_names_nobody_and_goes_by_itself(redis_server: RedisServer, connect: Connect) -> None:
+async def test_a_stored_limit_names_no_one_and_expires(redis_server: RedisServer, connect: Connect) -> None:
     limits = await in_redis(redis_server, connect)
-    await limits.hit("guess:somebody@example.com:10.0.0.1", THREE_A_MINUTE)
+    await limits.hit("guess:caller@example.com:10.0.0.1", THREE_A_MINUTE)
 
     answer = redis_server.ask("KEYS", "*")
-    assert "somebody" not in answer
+    assert "caller" not in answer
     (key,) = [word for word in answer.split() if word.startswith("tests!limit:")]
     assert 19_000 < int(redis_server.ask("PTTL", key).lstrip(":")) <= 20_000, "when the allowance is full again"
-
-
-async def test_a_clock_that_was_set_back_locks_nobody_out(redis_server: RedisServer, connect: Connect) -> None:
-    limits = await in_redis(redis_server, connect)
-    await limits.hit("a", THREE_A_MINUTE)
-    key = next(word for word in redis_server.ask("KEYS", "*").split() if word.startswith("tests!limit:"))
-    redis_server.ask("SET", key, str(int((time.time() + 86_400) * 1e6)))
-
-    assert 0 < await limits.hit("a", THREE_A_MINUTE) <= 20
 
 
 async def test_one_round_trip_each_also_after_a_restart(redis_server: RedisServer, connect: Connect) -> None:
@@ -126,7 +104,7 @@ async def test_one_round_trip_each_also_after_a_restart(redis_server: RedisServe
 
 
 def commands(server: RedisServer) -> int:
-    """How many scripts it was asked to run."""
+    """Return the number of scripts it was asked to run."""
     found = server.ask("INFO", "commandstats")
     calls = [line.partition("calls=")[2].partition(",")[0] for line in found.split() if "cmdstat_evalsha" in line]
     return int(calls[0])
@@ -160,12 +138,5 @@ async def test_hit_of_a_server_that_hangs_uses_up_nothing_once_it_is_back(
     async with asyncio.timeout(60):
         while connection.breaker.state is not BreakerState.CLOSED:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-
-    assert [await limits.hit("a", THREE_A_MINUTE) > 0 for _ in range(4)] == [False, False, False, True]
-
-
-async def test_without_memory_for_it_this_process_counts(own_redis: RedisServer, connect: Connect) -> None:
-    limits = await in_redis(own_redis, connect)
-    own_redis.ask("CONFIG", "SET", "maxmemory", "1")
 
     assert [await limits.hit("a", THREE_A_MINUTE) > 0 for _ in range(4)] == [False, False, False, True]

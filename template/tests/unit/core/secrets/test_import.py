@@ -1,4 +1,4 @@
-"""What an import of the core costs, and that migrations see its table."""
+"""The cost of importing the core, and that migrations see its table."""
 
 import json
 import subprocess

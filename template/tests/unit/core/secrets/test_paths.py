@@ -1,4 +1,4 @@
-"""Where secrets are kept: one spelling for each place, one place for each spelling."""
+"""The paths of secrets: one spelling for each place, one place for each spelling."""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from app.core.exceptions import ValidationError
-from app.core.secrets.paths import MAX_PATH_LENGTH, api_key_path, owner_prefix
+from app.core.secrets.paths import api_key_path, owner_prefix
 
 HOSTILE = [
     "",
@@ -57,16 +57,7 @@ def test_a_malformed_part_is_refused_wherever_it_stands(part: str) -> None:
         assert len(part) < 3 or part not in caught.value.message
 
 
-def test_a_providers_name_has_one_spelling() -> None:
-    with pytest.raises(ValidationError):
-        api_key_path("acme", "OpenAI")
-
-
 def test_no_two_places_share_a_path() -> None:
     parts = ["teams", "a", "b", "a_api_key", "teams_api_key", "a.b", "a-b"]
     paths = [api_key_path(org, provider, team) for org in parts for provider in parts for team in (None, *parts)]
     assert len(set(paths)) == len(paths)
-
-
-def test_the_longest_path_fits_its_column() -> None:
-    assert len(api_key_path("x" * 64, "x" * 64, "x" * 64)) <= MAX_PATH_LENGTH
