@@ -219,7 +219,7 @@ def test_update_loses_nothing_of_anybody_s(
         project = make_project(houses.template, place / "project", version="0.1.0")
         project = PERSONAS[persona](project)
         git(project, "add", "--all", "--", ".")
-        git(project, "commit", "--quiet", f"--message={persona}")
+        git(project, "commit", "--quiet", "--allow-empty", f"--message={persona}")
         before = lines(project)
         add_lines(project)
         git(project, "add", "--all", "--", ".")
