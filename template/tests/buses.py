@@ -45,8 +45,8 @@ async def running_bus(*, drain_seconds: float = 5, **limits: Any) -> AsyncIterat
 
 
 async def until_settled(bus: EventBus) -> EventBusStats:
-    """The counts when nothing is pending any more; a second is plenty for handlers that do nothing."""
+    """Return the counts when nothing is pending any more; a second is plenty for handlers that do nothing."""
     async with asyncio.timeout(5):
-        while bus.stats.pending:  # noqa: ASYNC110 — the bus tells nobody
+        while bus.stats.pending:  # noqa: ASYNC110 — the bus has no signal for it
             await asyncio.sleep(0.001)
     return bus.stats

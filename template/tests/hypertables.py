@@ -81,7 +81,7 @@ def for_writing(session: AsyncSession) -> WriteSession:
 
 
 async def find_reason_against(server: DatabaseServer) -> str | None:
-    """Why this server cannot be used with TimescaleDB; None when it can."""
+    """Return the reason against using this server with TimescaleDB; None when there is none."""
     async with unlimited_session(server.address) as session:
         found = await extension.find_extension(ReadSession(session))
     try:

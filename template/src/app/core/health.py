@@ -75,7 +75,7 @@ class HealthReport(NamedTuple):
 
     @property
     def status(self) -> HealthStatus:
-        """Unhealthy without a required part, degraded without another one."""
+        """The whole: unhealthy without a required part, degraded without another one."""
         failed = [component for component in self.components if not component.healthy]
         if any(component.required for component in failed):
             return HealthStatus.UNHEALTHY

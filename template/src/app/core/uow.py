@@ -97,7 +97,7 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
 
 @asynccontextmanager
 async def unit_of_work() -> AsyncIterator[UnitOfWork]:
-    """A unit of work with a session of its own: a request's, a command's, a job's."""
+    """Open a unit of work with a session of its own: a request's, a command's, a job's."""
     async with get_database().session() as session, atomic(session) as uow:
         yield uow
 

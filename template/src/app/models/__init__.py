@@ -1,1 +1,1 @@
-"""What things look like: `domain` in the database, `schemas` on the wire."""
+"""Models: `domain` in the database, `schemas` on the wire, `events` in between."""

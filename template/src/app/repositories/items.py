@@ -33,12 +33,12 @@ class RankedItem(NamedTuple):
 
 
 async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item | None:
-    """The owner's item of this key."""
+    """Return the owner's item of this key."""
     return (await session.scalars(select(Item).where(Item.id == item_id, Item.owner_id == owner_id))).one_or_none()
 
 
 async def insert_item(session: WriteSession, values: Mapping[str, object]) -> Item | None:
-    """A new item; None when its SKU is taken, which the statement itself finds out."""
+    """Insert an item; None when its SKU is taken, which the statement itself finds out."""
     statement = (
         insert(Item)
         .values(dict(values))
@@ -49,7 +49,7 @@ async def insert_item(session: WriteSession, values: Mapping[str, object]) -> It
 
 
 async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tuple[Item, bool]:
-    """The owner's item of this SKU with these values, and whether it is new."""
+    """Insert or replace the owner's item of this SKU; return it, and True if it is new."""
     statement = insert(Item).values(dict(values))
     columns = [Item.__mapper__.columns[name].name for name in values if name not in {"owner_id", "sku"}]
     upsert: ReturningInsert[Item, bool] = statement.on_conflict_do_update(
@@ -68,7 +68,7 @@ async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tu
 async def update_item(
     session: WriteSession, owner_id: UUID, item_id: UUID, *, version: int, changes: Mapping[str, object]
 ) -> Item | None:
-    """The changed item; None when there is none of this key and version."""
+    """Change an item and return it; None when there is none of this key and version."""
     statement = (
         update(Item)
         .where(Item.id == item_id, Item.owner_id == owner_id, Item.version == version)
@@ -80,7 +80,7 @@ async def update_item(
 
 
 async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> bool:
-    """Whether there was one to delete."""
+    """Delete an item; return False where there was none."""
     statement = delete(Item).where(Item.id == item_id, Item.owner_id == owner_id).returning(Item.id)
     return (await session.execute(statement)).scalar_one_or_none() is not None
 
@@ -88,11 +88,11 @@ async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> b
 async def list_items(
     session: ReadSession, owner_id: UUID, which: ItemQuery, *, after: Cursor | None, fuzzy: bool
 ) -> Sequence[RankedItem]:
-    """The owner's items, best match first, newest first among equals; one more than asked for, if there are more.
+    """Return the owner's items, best match first, newest first among equals; one more than asked for, if there are.
 
     Args:
-        session: Reads.
-        owner_id: Whose.
+        session: A session that may read.
+        owner_id: The owner.
         which: Conditions that hold together.
         after: Begin after this row.
         fuzzy: Search by similarity (needs pg_trgm), else by substring.

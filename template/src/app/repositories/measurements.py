@@ -25,7 +25,7 @@ _INSERT_NEW: Final = text(
 
 
 async def find_series(session: ReadSession, owner_id: UUID, names: Iterable[str]) -> dict[str, UUID]:
-    """The owner's series of these names."""
+    """Return the keys of the owner's series of these names."""
     statement = select(MeasurementSeries.name, MeasurementSeries.id).where(
         MeasurementSeries.owner_id == owner_id,
         MeasurementSeries.name == any_(literal(list(names), ARRAY(Text))),
@@ -34,7 +34,7 @@ async def find_series(session: ReadSession, owner_id: UUID, names: Iterable[str]
 
 
 async def insert_series(session: WriteSession, owner_id: UUID, names: Iterable[str]) -> None:
-    """New series, unless somebody else makes them at this moment; in one order, so that nobody waits in a circle."""
+    """Insert series, except those that others insert at this moment; in one order, so that none wait in a circle."""
     values = [{"owner_id": owner_id, "name": name} for name in sorted(names)]
     await session.execute(insert(MeasurementSeries).on_conflict_do_nothing(), values)
 
@@ -55,7 +55,7 @@ async def lock_measurements(session: WriteSession) -> None:
 
 
 async def copy_measurements(session: WriteSession, rows: Sequence[MeasurementRow]) -> None:
-    """New measurements, none of which may be there already.
+    """Insert measurements, none of which may be there already.
 
     Raises:
         DatabaseIntegrityError: One is.
@@ -64,7 +64,7 @@ async def copy_measurements(session: WriteSession, rows: Sequence[MeasurementRow
 
 
 async def insert_new_measurements(session: WriteSession, rows: Sequence[MeasurementRow]) -> int:
-    """Those that are not there already, and how many that were."""
+    """Insert those that are not there already, and return their number."""
     series, moments, values = zip(*rows, strict=True)
     done: Any = await session.execute(
         _INSERT_NEW, {"series": list(series), "moments": list(moments), "values": list(values)}
@@ -75,7 +75,7 @@ async def insert_new_measurements(session: WriteSession, rows: Sequence[Measurem
 async def list_buckets(
     session: ReadSession, series_id: UUID, *, start: datetime, end: datetime, width: timedelta
 ) -> Sequence[Row[Any]]:
-    """Summaries of a series, a bucket each, in order of time."""
+    """Return summaries of a series, a bucket each, in order of time."""
     bucket = func.date_bin(literal(width), Measurement.observed_at, literal(_ORIGIN)).label("bucket")
     statement = (
         select(bucket, *_summary())
@@ -87,7 +87,7 @@ async def list_buckets(
 
 
 async def get_statistics(session: ReadSession, series_id: UUID, *, start: datetime, end: datetime) -> Row[Any]:
-    """One summary of a part of a series."""
+    """Return one summary of a part of a series."""
     statement: Select[Any] = select(
         *_summary(),
         func.stddev_samp(Measurement.value).label("deviation"),

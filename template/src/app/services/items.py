@@ -1,4 +1,4 @@
-"""What can be done with items; everybody has their own, and does not learn of others'."""
+"""Items: each user has their own, and does not learn of others'."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from app.repositories import items
 
 
 async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item:
-    """The owner's item of this key.
+    """Return the owner's item of this key.
 
     Raises:
         ResourceNotFoundError: There is none.
@@ -25,7 +25,7 @@ async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item:
 
 
 async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
-    """A new item.
+    """Create an item.
 
     Raises:
         ResourceExistsError: Its SKU is taken.
@@ -38,7 +38,7 @@ async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
 
 
 async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemContent) -> tuple[Item, bool]:
-    """The item of this SKU, made or replaced, and whether it was made. Safe to repeat."""
+    """Create or replace the item of this SKU; return it, and True if it was created. Safe to repeat."""
     values = content.model_dump()
     item, created = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
     uow.record(
@@ -50,7 +50,7 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
 
 
 async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: ItemUpdate) -> Item:
-    """The item with some of its values changed.
+    """Change some of an item's values, and return it.
 
     Raises:
         ResourceNotFoundError: There is none.
@@ -78,10 +78,10 @@ async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:
-    """A page of items: the best matches of a search first, else the newest.
+    """Return a page of items: the best matches of a search first, else the newest.
 
     Raises:
-        ValidationError: The cursor is none of ours.
+        ValidationError: The cursor is not one that a page has given.
     """
     after = Cursor.decode(which.cursor) if which.cursor else None
     # Trigrams are made of letters and digits: a search without any has none, and would find nothing.

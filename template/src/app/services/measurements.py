@@ -76,7 +76,7 @@ async def delete_series(uow: UnitOfWork, owner_id: UUID, name: str) -> None:
 
 
 async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery) -> Sequence[Bucket]:
-    """A part of a series, summed up in buckets.
+    """Return a part of a series, summed up in buckets.
 
     Raises:
         ResourceNotFoundError: There is no such series.
@@ -91,7 +91,7 @@ async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery)
 
 
 async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRange) -> Statistics:
-    """A part of a series, summed up as a whole.
+    """Return a part of a series, summed up as a whole.
 
     Raises:
         ResourceNotFoundError: There is no such series.

@@ -11,7 +11,7 @@ SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 
 @contextmanager
 def closed_port() -> Iterator[int]:
-    """A port where nobody listens, kept for as long as the context lasts."""
+    """A port without a listener, kept for as long as the context lasts."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

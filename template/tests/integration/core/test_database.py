@@ -1,4 +1,4 @@
-"""The engine's promises, asked of a real server: limits, errors of our own, and who may write."""
+"""Database on a real server: its limits, its errors, and its sessions for reading."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from sqlalchemy import text
 from app.core.database import (
     Database,
     WriteSession,
-    check_database_health,
     get_connection_info,
     get_database,
     has_extension,
@@ -28,7 +27,7 @@ from tests.integration.core.conftest import shown
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_connection_carries_its_limits(open_database: Callable[..., Database]) -> None:
+async def test_session_has_the_limits_of_the_settings(open_database: Callable[..., Database]) -> None:
     database = open_database(
         statement_timeout_seconds=1.5, lock_timeout_seconds=0.25, idle_in_transaction_timeout_seconds=7
     )
@@ -53,14 +52,7 @@ async def test_every_connection_carries_its_limits(open_database: Callable[..., 
     }
 
 
-async def test_a_limit_of_zero_is_none(open_database: Callable[..., Database]) -> None:
-    database = open_database(statement_timeout_seconds=0, lock_timeout_seconds=0, idle_in_transaction_timeout_seconds=0)
-
-    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        assert await shown(database, name) == "0"
-
-
-async def test_the_server_ends_a_statement_that_takes_too_long(open_database: Callable[..., Database]) -> None:
+async def test_session_ends_a_statement_that_takes_too_long(open_database: Callable[..., Database]) -> None:
     database = open_database(statement_timeout_seconds=0.05)
 
     async with database.read_session() as session:
@@ -71,7 +63,7 @@ async def test_the_server_ends_a_statement_that_takes_too_long(open_database: Ca
     assert "planted" not in caught.value.message
 
 
-async def test_the_server_ends_the_wait_for_a_lock(open_database: Callable[..., Database]) -> None:
+async def test_session_ends_the_wait_for_a_lock(open_database: Callable[..., Database]) -> None:
     database = open_database(lock_timeout_seconds=0.05)
 
     async with database.session() as first, database.read_session() as second:
@@ -80,7 +72,7 @@ async def test_the_server_ends_the_wait_for_a_lock(open_database: Callable[..., 
             await second.execute(text("SELECT pg_advisory_xact_lock(1)"))
 
 
-async def test_the_server_ends_a_transaction_in_which_nothing_happens(open_database: Callable[..., Database]) -> None:
+async def test_session_ends_a_transaction_in_which_nothing_happens(open_database: Callable[..., Database]) -> None:
     database = open_database(idle_in_transaction_timeout_seconds=0.05)
 
     async with database.read_session() as session:
@@ -91,7 +83,7 @@ async def test_the_server_ends_a_transaction_in_which_nothing_happens(open_datab
     assert await shown(database, "timezone") == "UTC"
 
 
-async def test_statements_meet_a_column_s_new_type_without_an_error_on_every_connection(database: Database) -> None:
+async def test_session_meets_a_column_s_new_type_without_an_error_on_every_connection(database: Database) -> None:
     async def read() -> object:
         async with database.read_session() as session:
             found = await session.scalar(text("SELECT number FROM numbers"))
@@ -125,7 +117,7 @@ async def test_statements_meet_a_column_s_new_type_without_an_error_on_every_con
         ("SELECT pg_terminate_backend(pg_backend_pid())", DatabaseConnectionError),
     ],
 )
-async def test_errors_of_the_driver_become_ours_without_the_inside(
+async def test_session_raises_the_application_s_errors_without_the_inside(
     statement: str, error: type[DatabaseException], database: Database, session: WriteSession
 ) -> None:
     with pytest.raises(error) as caught:
@@ -136,7 +128,7 @@ async def test_errors_of_the_driver_become_ours_without_the_inside(
         assert inside not in caught.value.message
 
 
-async def test_values_appear_in_no_error(database: Database, session: WriteSession) -> None:
+async def test_session_raises_no_error_with_values(database: Database, session: WriteSession) -> None:
     with pytest.raises(DatabaseException) as caught:
         await session.execute(text("SELECT CAST(:value AS text) / 2"), {"value": "Xq7planted"})
 
@@ -146,7 +138,7 @@ async def test_values_appear_in_no_error(database: Database, session: WriteSessi
         error = error.__cause__
 
 
-async def test_a_session_for_reading_refuses_every_change(database: Database) -> None:
+async def test_read_session_refuses_every_change(database: Database) -> None:
     for statement in ("INSERT INTO doodles VALUES ('a')", "CREATE TABLE others ()", "DELETE FROM doodles"):
         async with database.read_session() as session:
             with pytest.raises(DatabaseQueryError):
@@ -157,7 +149,7 @@ async def test_a_session_for_reading_refuses_every_change(database: Database) ->
         assert list(await session.scalars(text("SELECT word FROM doodles"))) == ["a"]
 
 
-async def test_what_is_known_about_the_connection_holds_no_password(open_database: Callable[..., Database]) -> None:
+async def test_get_connection_info_holds_no_password(open_database: Callable[..., Database]) -> None:
     open_database(url=SecretStr("postgresql://app:Xq7planted@db.example.org:6543/mine?sslmode=require"))
 
     info = get_connection_info()
@@ -166,22 +158,13 @@ async def test_what_is_known_about_the_connection_holds_no_password(open_databas
     assert "planted" not in f"{info} {get_database().engine!r} {get_database().engine.url}"
 
 
-async def test_the_socket_s_folder_is_its_host(open_database: Callable[..., Database]) -> None:
+async def test_get_connection_info_has_a_socket_s_folder_for_its_host(open_database: Callable[..., Database]) -> None:
     open_database(url=SecretStr("postgresql://app@/mine?host=/run/postgresql"))
 
     assert get_connection_info().host == "/run/postgresql"
 
 
-async def test_health_is_a_round_trip(open_database: Callable[..., Database]) -> None:
-    open_database()
-
-    health = await check_database_health()
-
-    assert health.healthy
-    assert 0 < health.latency_ms < 5000
-
-
-async def test_extensions_are_asked_for_once(open_database: Callable[..., Database]) -> None:
+async def test_has_extension_asks_the_server_once(open_database: Callable[..., Database]) -> None:
     database = open_database()
 
     async with database.read_session() as session:

@@ -1,4 +1,4 @@
-"""One engine per process, and the queue in front of its connections: first come, first served, and nobody for ever."""
+"""Database: one per process, and the queue in front of its connections: first come, first served, and bounded."""
 
 import asyncio
 import time
@@ -16,17 +16,14 @@ from app.core.database import (
     get_database_stats,
     test_database_connection,
 )
-from app.core.exceptions import (
-    ConfigurationError,
-    DatabaseConnectionError,
-)
+from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from tests.applications import process_of_its_own
 from tests.integration.core.conftest import shown
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_who_waits_too_long_for_a_connection_is_told_so(open_database: Callable[..., Database]) -> None:
+async def test_session_gives_up_waiting_for_a_connection(open_database: Callable[..., Database]) -> None:
     database = open_database(pool_size=1, pool_timeout_seconds=0.05)
 
     async with database.session():
@@ -39,7 +36,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_so(open_database: Cal
     assert await shown(database, "timezone") == "UTC"
 
 
-async def test_connections_go_to_those_who_wait_in_their_order(open_database: Callable[..., Database]) -> None:
+async def test_session_waits_its_turn_for_a_connection(open_database: Callable[..., Database]) -> None:
     database = open_database(pool_size=2)
     served: list[int] = []
 
@@ -55,18 +52,22 @@ async def test_connections_go_to_those_who_wait_in_their_order(open_database: Ca
     assert get_database_stats().in_use == 0
 
 
-async def test_overflow_is_opened_on_demand_and_closed_again(open_database: Callable[..., Database]) -> None:
+async def test_get_database_stats_counts_the_overflow_that_comes_and_goes(
+    open_database: Callable[..., Database],
+) -> None:
     database = open_database(pool_size=1, max_overflow=1, pool_timeout_seconds=0.05)
 
     async with database.engine.connect(), database.engine.connect():
         assert get_database_stats() == (1, 2, 0, 1)
         # Health is asked for on a connection apart, which nothing that others do can take away.
         await test_database_connection()
-        assert (await check_database_health()).healthy
+        health = await check_database_health()
+        assert health.healthy
+        assert 0 < health.latency_ms < 5000
     assert get_database_stats() == (1, 0, 1, 0)
 
 
-async def test_whoever_gives_up_waiting_leaves_the_queue(open_database: Callable[..., Database]) -> None:
+async def test_session_that_is_cancelled_leaves_the_queue(open_database: Callable[..., Database]) -> None:
     database = open_database(pool_size=1)
 
     async def ask() -> str:
@@ -81,7 +82,7 @@ async def test_whoever_gives_up_waiting_leaves_the_queue(open_database: Callable
         assert await waiting[1] == await waiting[2] == "UTC"
 
 
-async def test_there_is_one_engine_at_a_time(open_database: Callable[..., Database]) -> None:
+async def test_get_database_returns_the_process_s_only_one(open_database: Callable[..., Database]) -> None:
     with process_of_its_own():
         for use in (get_database, get_database_stats, get_connection_info):
             with pytest.raises(ConfigurationError, match="no Database"):
@@ -95,7 +96,7 @@ async def test_there_is_one_engine_at_a_time(open_database: Callable[..., Databa
         assert await session.scalar(text("SELECT 1")) == 1
 
 
-async def test_without_a_database_there_is_no_engine(open_database: Callable[..., Database]) -> None:
+async def test_database_needs_settings_that_name_one(open_database: Callable[..., Database]) -> None:
     with pytest.raises(ConfigurationError, match="No database is configured") as caught:
         open_database(url=None)
 

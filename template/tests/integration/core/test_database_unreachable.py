@@ -1,4 +1,4 @@
-"""A database that cannot be used is said to be so, soon, and its owner is told what to do."""
+"""Database that cannot be used: an error, soon, and the next step for its owner."""
 
 import secrets
 import time
@@ -9,22 +9,16 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 
-from app.core.database import (
-    Database,
-    check_database_health,
-    test_database_connection,
-)
+from app.core.database import Database, check_database_health, test_database_connection
 from app.core.database.errors import explain
-from app.core.exceptions import (
-    DatabaseConnectionError,
-)
+from app.core.exceptions import DatabaseConnectionError
 from tests.integration.core.listeners import closed_port, listener
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("reply", [b"", b"S", b"N", b"HTTP/1.1 400 Bad Request\r\n\r\n", None], ids=str)
-async def test_a_server_that_is_none_is_said_to_be_away_and_soon(
+async def test_session_soon_raises_for_a_server_that_is_no_postgresql(
     reply: bytes | None, open_database: Callable[..., Database]
 ) -> None:
     with listener(lambda _message: reply) as (port, _received):
@@ -32,7 +26,7 @@ async def test_a_server_that_is_none_is_said_to_be_away_and_soon(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", f"{'x' * 64}.invalid"])
-async def test_nobody_listening_is_said_to_be_so(host: str, open_database: Callable[..., Database]) -> None:
+async def test_session_soon_raises_where_no_server_listens(host: str, open_database: Callable[..., Database]) -> None:
     with closed_port() as port:
         await expect_unreachable(open_database, f"postgresql://u:Xq7planted@{host}:{port}/app")
 
@@ -83,7 +77,7 @@ def wrong_urls(database_url: str, crowded: str) -> dict[str, URL]:
         ("crowded", "has no connection left", "DATABASE_POOL_SIZE"),
     ],
 )
-async def test_whoever_set_the_database_up_is_told_what_is_wrong(
+async def test_explain_names_the_cause_and_the_next_step(
     wrong: str, cause: str, to_check: str, wrong_urls: dict[str, URL], open_database: Callable[..., Database]
 ) -> None:
     open_database(url=SecretStr(wrong_urls[wrong].render_as_string(hide_password=False)))

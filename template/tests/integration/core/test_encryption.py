@@ -1,4 +1,4 @@
-"""How the connection is encrypted, or refused: the requests' engine and the migrations' alike."""
+"""DATABASE_SSL_MODE: a connection is encrypted, or refused, by the requests' engine and the migrations' alike."""
 
 from collections.abc import Awaitable, Callable
 
@@ -41,7 +41,7 @@ async def by_the_migrations(settings: DatabaseSettings) -> None:
     ],
 )
 @pytest.mark.parametrize("named_in", ["url", "setting"])
-async def test_a_server_that_refuses_encryption_gets_no_name_unless_that_is_allowed(
+async def test_ssl_mode_keeps_names_from_a_server_without_encryption(
     way: Callable[[DatabaseSettings], Awaitable[None]], mode: str, asks: int, goes_on: int, named_in: str
 ) -> None:
     with listener(lambda message: b"N" if message == SSL_REQUEST else b"E\0\0\0\x05\0") as (port, received):
@@ -59,7 +59,7 @@ async def test_a_server_that_refuses_encryption_gets_no_name_unless_that_is_allo
     assert sum(b"user\0u\0" in message for message in received) == goes_on
 
 
-async def test_migrations_wait_for_a_silent_server_no_longer_than_requests_do() -> None:
+async def test_migration_engine_waits_for_a_silent_server_no_longer_than_requests_do() -> None:
     with listener(lambda _message: b"") as (port, _received):
         settings = DatabaseSettings(url=SecretStr(f"postgresql://u@127.0.0.1:{port}/app"), connect_timeout_seconds=0.2)
 

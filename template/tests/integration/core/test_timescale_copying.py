@@ -1,4 +1,4 @@
-"""Rows go in by COPY as a part of the session's transaction, and what goes wrong is the application's own error."""
+"""copy_rows: a part of the session's transaction, and its errors the application's own."""
 
 import contextlib
 
@@ -24,7 +24,7 @@ async def words(session: WriteSession) -> list[str]:
     return list((await session.scalars(text("SELECT word FROM doodles ORDER BY word"))).all())
 
 
-async def test_rows_belong_to_the_transaction(database: Database, session: WriteSession) -> None:
+async def test_copy_rows_belongs_to_the_transaction(database: Database, session: WriteSession) -> None:
     await copy_rows(session, DOODLES, ["word"], [("a",)])
     await session.rollback()
     async with atomic(session):
@@ -39,7 +39,7 @@ async def copy_in_savepoint(session: WriteSession, *rows: str) -> None:
         await copy_rows(session, DOODLES, ["word"], [(row,) for row in rows])
 
 
-async def test_a_constraint_heals_with_its_savepoint(session: WriteSession) -> None:
+async def test_copy_rows_that_fails_heals_with_its_savepoint(session: WriteSession) -> None:
     async with atomic(session):
         await copy_rows(session, DOODLES, ["word"], [("a",)])
         with pytest.raises(DatabaseIntegrityError):
@@ -55,19 +55,14 @@ async def copy_twice_and_swallow(session: WriteSession) -> None:
             await copy_rows(session, DOODLES, ["word"], [("a",)])
 
 
-async def test_a_failure_that_is_swallowed_does_not_commit_in_silence(session: WriteSession) -> None:
+async def test_copy_rows_whose_failure_is_swallowed_does_not_commit_in_silence(session: WriteSession) -> None:
     with pytest.raises(DatabaseQueryError):
         await copy_twice_and_swallow(session)
 
     assert await words(session) == []
 
 
-async def test_a_table_that_is_not_there(session: WriteSession) -> None:
-    with pytest.raises(DatabaseQueryError):
-        await copy_rows(session, Table("nowhere", MetaData()), ["word"], [("a",)])
-
-
-async def test_the_servers_limits_hold(database: Database, session: WriteSession) -> None:
+async def test_copy_rows_keeps_the_server_s_limits(database: Database, session: WriteSession) -> None:
     await session.execute(text("SET LOCAL lock_timeout = '50ms'"))
     async with database.session() as other:
         await other.execute(text("LOCK TABLE doodles"))
@@ -76,7 +71,7 @@ async def test_the_servers_limits_hold(database: Database, session: WriteSession
         await other.rollback()
 
 
-async def test_a_connection_that_breaks(database: Database, session: WriteSession) -> None:
+async def test_copy_rows_on_a_connection_that_breaks_is_an_error(database: Database, session: WriteSession) -> None:
     pid = await session.scalar(text("SELECT pg_backend_pid()"))
     async with database.session() as other:
         await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})

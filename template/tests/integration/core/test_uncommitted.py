@@ -108,7 +108,7 @@ LOSING: dict[str, Use] = {
 
 
 @pytest.mark.parametrize("use", LOSING.values(), ids=LOSING.keys())
-async def test_a_session_that_ends_with_uncommitted_changes_is_an_error(use: Use, users: Database) -> None:
+async def test_session_that_ends_with_uncommitted_changes_is_an_error(use: Use, users: Database) -> None:
     with pytest.raises(UncommittedChangesError, match="atomic"):
         async with users.session() as session:
             await use(session)
@@ -142,7 +142,7 @@ async def put_the_same_value(session: WriteSession) -> None:
 
 
 async def do_nothing(_session: WriteSession) -> None:
-    """Not even a connection is taken."""
+    """Take not even a connection."""
 
 
 KEEPING: dict[str, Use] = {
@@ -158,12 +158,12 @@ KEEPING: dict[str, Use] = {
 
 
 @pytest.mark.parametrize("use", KEEPING.values(), ids=KEEPING.keys())
-async def test_a_session_that_loses_nothing_ends_in_peace(use: Use, users: Database) -> None:
+async def test_session_that_loses_nothing_ends_without_an_error(use: Use, users: Database) -> None:
     async with users.session() as session:
         await use(session)
 
 
-async def test_a_session_that_ends_with_an_error_has_that_error(users: Database) -> None:
+async def test_session_that_ends_with_an_error_has_that_error(users: Database) -> None:
     async def fail() -> None:
         async with users.session() as session:
             await add_and_flush(session)
@@ -173,7 +173,7 @@ async def test_a_session_that_ends_with_an_error_has_that_error(users: Database)
         await fail()
 
 
-async def test_sessions_that_read_or_have_committed_ask_the_server_nothing(users: Database) -> None:
+async def test_session_that_reads_or_has_committed_asks_the_server_nothing(users: Database) -> None:
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a unit of work commits, what it takes back, and what it tells others about it."""
+"""atomic(): its commit and rollback, and the events and actions that follow from them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,6 @@ from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
 
-
 # As tests/factories.py has it.
 POOL_SIZE = 5
 
@@ -31,11 +30,11 @@ class Written(BaseEvent):
 
 
 class Failure(Exception):
-    """What goes wrong inside a block."""
+    """An error inside a block."""
 
 
 class Listener:
-    """Hears of events, and looks at once what others can see in the database."""
+    """Hears of events, and reads at once the words that others can see in the database."""
 
     def __init__(self, database: Database, bus: EventBus) -> None:
         self.database = database
@@ -75,12 +74,12 @@ async def write(session: WriteSession, word: str) -> None:
 
 
 async def words(database: Database) -> list[str]:
-    """What everybody can see."""
+    """The words that other connections can see."""
     async with database.engine.connect() as connection:
         return list(await connection.scalars(text("SELECT word FROM doodles ORDER BY word")))
 
 
-async def test_what_is_done_inside_is_committed_when_the_block_ends(database: Database, session: WriteSession) -> None:
+async def test_atomic_commits_when_the_block_ends(database: Database, session: WriteSession) -> None:
     async with atomic(session) as uow:
         assert uow.session is session
         await write(session, "a")
@@ -91,7 +90,7 @@ async def test_what_is_done_inside_is_committed_when_the_block_ends(database: Da
 
 
 @pytest.mark.parametrize("error", [Failure, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
-async def test_whatever_is_raised_takes_everything_back(
+async def test_atomic_rolls_back_for_any_exception(
     error: type[BaseException], database: Database, session: WriteSession
 ) -> None:
     with suppress(error):
@@ -105,23 +104,7 @@ async def test_whatever_is_raised_takes_everything_back(
     assert await words(database) == ["b"]
 
 
-async def test_an_inner_block_that_fails_takes_back_its_own_part_only(
-    database: Database, session: WriteSession
-) -> None:
-    async with atomic(session):
-        await write(session, "a")
-        with suppress(Failure):
-            async with atomic(session):
-                await write(session, "b")
-                raise Failure
-        await write(session, "c")
-
-    assert await words(database) == ["a", "c"]
-
-
-async def test_an_inner_block_that_breaks_a_constraint_can_be_survived(
-    database: Database, session: WriteSession
-) -> None:
+async def test_atomic_inside_of_atomic_takes_back_its_own_part_only(database: Database, session: WriteSession) -> None:
     async with atomic(session):
         await write(session, "a")
         with pytest.raises(DatabaseIntegrityError):
@@ -132,7 +115,9 @@ async def test_an_inner_block_that_breaks_a_constraint_can_be_survived(
     assert await words(database) == ["a", "c"]
 
 
-async def test_an_inner_block_is_committed_with_the_outer_one_only(database: Database, session: WriteSession) -> None:
+async def test_atomic_inside_of_atomic_commits_with_the_outer_one_only(
+    database: Database, session: WriteSession
+) -> None:
     with suppress(Failure):
         async with atomic(session):
             async with atomic(session), atomic(session):
@@ -143,14 +128,7 @@ async def test_an_inner_block_is_committed_with_the_outer_one_only(database: Dat
     assert await words(database) == []
 
 
-async def test_blocks_can_follow_each_other(database: Database, session: WriteSession) -> None:
-    for word in "ab":
-        async with atomic(session):
-            await write(session, word)
-        assert word in await words(database)
-
-
-async def test_two_sessions_are_two_units_of_work(
+async def test_atomic_of_two_sessions_is_two_units_of_work(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     async with database.session() as other:
@@ -172,7 +150,7 @@ async def test_two_sessions_are_two_units_of_work(
     assert await listener.heard() == ["d"]
 
 
-async def test_events_are_published_once_the_changes_can_be_seen(
+async def test_record_publishes_once_the_changes_can_be_seen(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     async with atomic(session) as uow:
@@ -184,7 +162,7 @@ async def test_events_are_published_once_the_changes_can_be_seen(
     assert listener.seen == [["a"]]
 
 
-async def test_events_come_in_the_order_of_their_blocks_ends(
+async def test_record_publishes_in_the_order_of_the_blocks_ends(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     async with atomic(session) as outer:
@@ -199,9 +177,10 @@ async def test_events_come_in_the_order_of_their_blocks_ends(
     assert await listener.heard() == ["1", "2", "3", "4"]
 
 
-async def test_events_of_what_was_taken_back_are_dropped(
+async def test_record_and_after_commit_do_nothing_after_a_rollback(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
+    done: list[str] = []
     async with atomic(session) as outer:
         outer.record(Written(word="kept"))
         with suppress(Failure):
@@ -213,12 +192,14 @@ async def test_events_of_what_was_taken_back_are_dropped(
     with suppress(Failure):
         async with atomic(session) as outer:
             outer.record(Written(word="dropped"))
+            outer.after_commit(lambda: done.append("called"))
             raise Failure
 
     assert await listener.heard() == ["kept"]
+    assert done == []
 
 
-async def test_one_failure_after_the_commit_keeps_no_other_back_and_is_reported(
+async def test_after_commit_reports_a_failure_which_keeps_no_other_action_back(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     done: list[str] = []
@@ -251,18 +232,7 @@ async def test_one_failure_after_the_commit_keeps_no_other_back_and_is_reported(
     assert "planted" not in log.text
 
 
-async def test_what_is_to_be_done_after_a_commit_is_not_done_after_a_rollback(session: WriteSession) -> None:
-    done: list[str] = []
-
-    with suppress(Failure):
-        async with atomic(session) as uow:
-            uow.after_commit(lambda: done.append("called"))
-            raise Failure
-
-    assert done == []
-
-
-async def test_an_event_that_no_bus_would_publish_is_an_error_before_the_commit(
+async def test_record_without_a_bus_is_an_error_before_the_commit(
     database: Database, session: WriteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.core.process._open", [])
@@ -279,7 +249,7 @@ async def test_an_event_that_no_bus_would_publish_is_an_error_before_the_commit(
     assert await words(database) == []
 
 
-async def test_a_commit_that_fails_is_raised_and_nobody_is_told(
+async def test_atomic_raises_a_commit_that_fails_and_publishes_nothing(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     await session.execute(text("INSERT INTO doodles VALUES ('a')"))
@@ -300,7 +270,7 @@ async def test_a_commit_that_fails_is_raised_and_nobody_is_told(
     assert await words(database) == ["a"]
 
 
-async def test_an_error_of_the_database_that_is_swallowed_fails_the_commit(
+async def test_atomic_fails_where_an_error_of_the_database_was_swallowed(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
     """PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and without any error."""
@@ -343,7 +313,7 @@ async def _anyio_timeout() -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("limited", [_asyncio_timeout, _anyio_timeout])
-async def test_a_block_that_is_cancelled_takes_everything_back_and_frees_its_connection(
+async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
     limited: Callable[[], AbstractAsyncContextManager[None]], database: Database
 ) -> None:
     for _ in range(POOL_SIZE + 1):

@@ -1,4 +1,4 @@
-"""What a model may declare of its hypertable, and what contradicts its table."""
+"""as_hypertable and declared_hypertables: declarations, and those that contradict their table."""
 
 import pytest
 from sqlalchemy import Column, DateTime, Float, Index, Integer, MetaData, Table, UniqueConstraint
@@ -23,7 +23,7 @@ def table(
     )
 
 
-def test_the_applications_own_are_found_among_plain_tables() -> None:
+def test_declared_hypertables_finds_them_among_plain_tables() -> None:
     found = {each.name: each for each in declared_hypertables(load_metadata())}
 
     assert found["measurements"].time == "observed_at"
@@ -31,13 +31,13 @@ def test_the_applications_own_are_found_among_plain_tables() -> None:
     assert "users" not in found
 
 
-def test_names_are_quoted_where_statements_need_it() -> None:
+def test_hypertable_name_is_quoted_where_statements_need_it() -> None:
     (found,) = declared_hypertables(table(name='Odd "name"').metadata)
 
     assert found.name == '"Odd ""name"""'
 
 
-def test_columns_exist() -> None:
+def test_declared_hypertables_refuses_columns_that_do_not_exist() -> None:
     for wrong in (table(time="when"), table(segment_by=("device",))):
         with pytest.raises(ConfigurationError, match=r"does not have: (when|device)") as caught:
             declared_hypertables(wrong.metadata)
@@ -45,7 +45,7 @@ def test_columns_exist() -> None:
 
 
 @pytest.mark.parametrize("key", [UniqueConstraint("value"), Index("ix", "value", unique=True)])
-def test_every_unique_key_has_the_time_in_it(key: SchemaItem) -> None:
+def test_declared_hypertables_refuses_a_unique_key_without_the_time(key: SchemaItem) -> None:
     with pytest.raises(ConfigurationError, match="unique key without its time column: value") as caught:
         declared_hypertables(table(key).metadata)
     assert caught.value.next_step == "Add at to the key, or drop the key."

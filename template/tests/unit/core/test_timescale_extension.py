@@ -1,4 +1,4 @@
-"""Each state of a server that cannot be used is told apart, with the next step."""
+"""Extension: each state of a server that cannot be used, with the next step."""
 
 import pytest
 
@@ -19,7 +19,7 @@ USABLE = Extension(available="2.28.3", created="2.28.3", loaded=True, license="t
         ({"created": "1.7.5"}, "1.7.5 is older than 2.18", "ALTER EXTENSION"),
     ],
 )
-def test_what_cannot_be_used_is_told_apart(state: dict[str, object], cause: str, next_step: str) -> None:
+def test_require_usable_tells_states_apart(state: dict[str, object], cause: str, next_step: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         USABLE._replace(**state).require_usable()  # type: ignore[arg-type]
 
@@ -28,12 +28,12 @@ def test_what_cannot_be_used_is_told_apart(state: dict[str, object], cause: str,
 
 
 @pytest.mark.parametrize("version", ["2.18.0", "2.27.0-p0", "2.30.0-dev", "3.0", "10.1"])
-def test_what_can_is_not_refused(version: str) -> None:
+def test_require_usable_accepts_versions_that_can_be_used(version: str) -> None:
     USABLE._replace(created=version).require_usable()
     USABLE._replace(created=None, available=version, license=None).require_usable()
 
 
-def test_the_apache_edition_has_no_policies() -> None:
+def test_require_policies_refuses_the_apache_edition() -> None:
     USABLE.require_policies()
     with pytest.raises(ConfigurationError, match="Apache edition") as caught:
         USABLE._replace(license="apache").require_policies()

@@ -55,11 +55,11 @@ async def list_latest(which: Annotated[LatestQuery, Query()], caller: Reader, se
 async def list_buckets(
     which: Annotated[BucketQuery, Query()], caller: Reader, session: ReadSession
 ) -> Sequence[Bucket]:
-    """A part of a series, summed up in buckets of equal length."""
+    """Return a part of a series, summed up in buckets of equal length."""
     return await measurements.list_buckets(session, caller.user_id, which)
 
 
 @router.get("/statistics", responses=problems(HTTPStatus.NOT_FOUND))
 async def get_statistics(which: Annotated[SeriesRange, Query()], caller: Reader, session: ReadSession) -> Statistics:
-    """A part of a series, summed up as a whole."""
+    """Return a part of a series, summed up as a whole."""
     return await measurements.get_statistics(session, caller.user_id, which)

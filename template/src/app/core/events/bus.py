@@ -33,10 +33,10 @@ class EventBus:
     `asyncio.run_coroutine_threadsafe(bus.publish(event), loop)`. A stopped bus does not start again.
 
     Args:
-        queue_size: How many events may wait for each handler.
+        queue_size: The number of events that may wait for each handler.
         policy: The fate of an event for whose handler there is no room; other handlers get it all the same. "reject":
             it is refused, and `publish` raises. "drop_oldest": the one that has waited longest is dropped.
-        handler_timeout_seconds: How long a handler may take for an event before it is cancelled.
+        handler_timeout_seconds: The time a handler may take for an event before it is cancelled.
     """
 
     def __init__(
@@ -142,8 +142,8 @@ class EventBus:
         Does nothing if the bus is stopped, or never ran.
 
         Args:
-            drain_seconds: How long the handlers may take for what is published already, and for what they publish
-                themselves meanwhile. Those that are not done then are cancelled.
+            drain_seconds: The time for handlers to take what is published already, and what they publish themselves
+                meanwhile. Those that are not done then are cancelled.
         """
         if self._state != "running":
             self._state = "stopped" if self._state == "new" else self._state

@@ -27,8 +27,8 @@ class BaseEvent(BaseModel):
         id: Unique, growing with time (UUID version 7).
         timestamp: When it was recorded, in UTC.
         source: The part of the application it comes from.
-        correlation_id: What it is a consequence of: the id of the request, if there is one.
-        metadata: What is known beside the fact, such as who asked for it.
+        correlation_id: The id of the request that it is a consequence of, if there is one.
+        metadata: Circumstances of the fact, such as the user who asked for it.
 
     Raises:
         TypeError: A subclass has no `type` of its own.

@@ -24,7 +24,7 @@ class _Policy:
         setting: The name of the age in the job's configuration.
         add: The statement that adds one, for a table and an age.
         remove: The statement that removes a table's.
-        done: What happens to chunks of that age, in a word or two.
+        done: The fate of chunks of that age, in a word or two.
     """
 
     procedure: str

@@ -12,7 +12,7 @@ _OF_THE_CORE = ("app.core.secrets.store",)
 
 
 def load_metadata() -> MetaData:
-    """Every table of this application, whether or not anything has imported its module yet.
+    """Return the tables of this application, whether or not anything has imported its module yet.
 
     Migrations compare this with the database, so a model needs no registration anywhere: its module in this package
     is enough.

@@ -13,10 +13,10 @@ class ApiKey(UuidKey, Base):
     """A user's credential for programs.
 
     Attributes:
-        name: What its owner calls it.
+        name: Its owner's name for it.
         hint: The last characters, so that its owner can tell which it is.
         fingerprint: SHA-256 of the key, which itself is stored nowhere.
-        scopes: What it allows, as far as its owner may.
+        scopes: The scopes it allows, as far as its owner has them.
     """
 
     __tablename__ = "api_keys"

@@ -11,10 +11,10 @@ from app.core.database import Base, Timestamps, UuidKey
 
 
 class Item(UuidKey, Timestamps, Base):
-    """Something that can be tagged, described freely, found by name, and changed by several people.
+    """A thing that can be tagged, described freely, found by name, and changed by several people.
 
     Attributes:
-        owner_id: The user it belongs to; nobody else knows that it exists.
+        owner_id: The user it belongs to; no other user learns that it exists.
         sku: The key its owner knows it by (stock keeping unit).
         version: Grows with every change; a change must name the version it was made from.
     """

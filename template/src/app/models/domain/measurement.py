@@ -11,11 +11,11 @@ from app.core.timescale import as_hypertable
 
 
 class MeasurementSeries(UuidKey, Base):
-    """What is measured over and over: a temperature, a counter, a price.
+    """A quantity that is measured over and over: a temperature, a counter, a price.
 
     Attributes:
-        owner_id: The user it belongs to; nobody else knows that it exists.
-        name: What its owner calls it; ordered byte by byte, so that a listing is the same on every server.
+        owner_id: The user it belongs to; no other user learns that it exists.
+        name: Its owner's name for it; ordered byte by byte, so that a listing is the same on every server.
     """
 
     __tablename__ = "measurement_series"
@@ -33,8 +33,8 @@ class Measurement(Base):
     The key is also the index that every query uses: a series, then a range of time in either direction.
 
     Attributes:
-        series_id: What was measured.
-        observed_at: When, by the clock of whoever measured.
+        series_id: The series it belongs to.
+        observed_at: The moment, by the clock of the device that measured.
     """
 
     __tablename__ = "measurements"

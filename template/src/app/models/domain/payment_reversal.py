@@ -90,8 +90,8 @@ def status_of_paid(
     """Return the status of an order that was paid, and how much of its amount has been refunded.
 
     Args:
-        amount: What was paid.
-        reversals: All that is known of its payment.
+        amount: The amount that was paid.
+        reversals: The known reversals of its payment.
         refund_asked: True while Stripe has been asked for a refund and has not answered.
     """
     refunds = [each for each in reversals if each.kind == ReversalKind.REFUND]

@@ -29,7 +29,7 @@ class RefreshToken(UuidKey, Base):
 
     Attributes:
         fingerprint: SHA-256 of the token, which itself is stored nowhere.
-        used_at: When it was first exchanged for another. Soon after, a browser's second tab may do so as well; later,
+        used_at: The moment of its first exchange. Soon after, a browser's second tab may do so as well; later,
             there is a copy.
     """
 

@@ -19,7 +19,7 @@ class User(UuidKey, Timestamps, Base):
         password_hash: Argon2id, with its parameters and salt.
         role: A name in ROLES of `app.wiring`, whose scopes this user has as long as they stand there.
         scopes: Grants beyond the role.
-        is_active: Whether credentials count at all.
+        is_active: False where no credential of theirs counts.
     """
 
     __tablename__ = "users"

@@ -1,1 +1,1 @@
-"""What goes over the wire: validated on the way in, documented with examples, typed on the way out."""
+"""Schemas of requests and answers: validated on the way in, documented with examples, typed on the way out."""

@@ -31,7 +31,7 @@ _BATCH: JsonDict = {
 SeriesName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"),
-    Field(description="What is measured, as its owner calls it.", examples=["kitchen/temperature"]),
+    Field(description="The name of the quantity measured, as its owner calls it.", examples=["kitchen/temperature"]),
 ]
 
 
@@ -49,12 +49,12 @@ class MeasurementBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BATCH]})
 
-    # The first wrong one ends the check: ten thousand complaints would help nobody.
+    # The first wrong one ends the check: ten thousand complaints would help no caller.
     measurements: list[MeasurementCreate] = Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)
 
 
 class Ingested(BaseModel):
-    """What became of a batch. Sent once more, all of it is duplicates."""
+    """The outcome of a batch. Sent once more, all of it is duplicates."""
 
     stored: int = Field(ge=0, examples=[2])
     duplicates: int = Field(ge=0, description="There was one of that series and moment; it was kept.", examples=[0])
@@ -80,18 +80,18 @@ class BucketQuery(SeriesRange):
         default=3600,
         ge=1,
         le=_LONGEST_BUCKET_SECONDS,
-        description=f"How long a bucket is; at most {MAX_BUCKETS} of them make a range. Buckets are counted from a "
+        description=f"The length of a bucket; at most {MAX_BUCKETS} of them make a range. Buckets are counted from a "
         "Monday at midnight UTC, so that those of different ranges are the same.",
     )
 
     @property
     def width(self) -> timedelta:
-        """How long a bucket is."""
+        """The length of a bucket."""
         return timedelta(seconds=self.seconds)
 
 
 class Summary(BaseModel):
-    """What several measurements amount to."""
+    """A summary of several measurements."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -135,7 +135,7 @@ class LatestQuery(BaseModel):
         le=MAX_RANGE.days,
         description="Age in days up to which a measurement counts; a series without a newer one is left out.",
     )
-    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="How many to return at most.")
+    limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="The number to return at most.")
 
 
 class Latest(BaseModel):

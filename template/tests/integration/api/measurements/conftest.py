@@ -50,7 +50,7 @@ async def measuring_database(measuring_settings: ApplicationSettings) -> AsyncIt
 
 @pytest.fixture
 async def transaction(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncConnection]:
-    """As everywhere, but in that database."""
+    """The same as for other tests, but in that database."""
     usual = get_database().engine
     async with measuring_database.engine.connect() as connection, connection.begin() as outer:
         await share_connection(get_database(), connection)
@@ -69,7 +69,7 @@ async def client(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[As
 
 @pytest.fixture
 async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[AsyncClient]:
-    """Somebody else."""
+    """Another user's client."""
     _, tokens = await make_user()
     async with make_client(app, tokens) as other:
         yield other
@@ -97,7 +97,7 @@ def rows(series: str, values: Sequence[float], *, begin: datetime = MIDNIGHT, mi
 
 
 async def ingest(client: AsyncClient, measurements: list[Any]) -> dict[str, int]:
-    """Send a batch, and say what became of it."""
+    """Send a batch, and return its outcome."""
     answer = await client.post(PATH, json={"measurements": measurements})
     assert answer.status_code == 200, answer.text
     found: dict[str, int] = answer.json()

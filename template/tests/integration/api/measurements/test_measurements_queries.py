@@ -1,12 +1,10 @@
-"""What was measured comes out in buckets, in statistics, and the newest of each series."""
+"""GET /api/v1/measurements: in buckets, in statistics, and the newest of each series."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.integration.api.measurements.conftest import MIDNIGHT, PATH, ingest, rows, span
 
@@ -23,7 +21,7 @@ def moment(hours: float) -> str:
     return (MIDNIGHT + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
 
 
-async def test_buckets_sum_up(client: AsyncClient) -> None:
+async def test_get_buckets_sums_up(client: AsyncClient) -> None:
     await ingest(client, rows("a", [1, 2, 6, 10], minutes=30) + rows("a", [4], begin=MIDNIGHT + timedelta(hours=5)))
     await ingest(client, rows("b", [1000]))
 
@@ -36,14 +34,14 @@ async def test_buckets_sum_up(client: AsyncClient) -> None:
     assert [each["count"] for each in await get(client, "buckets", **span(6, seconds=86_400))] == [5]
 
 
-async def test_a_range_has_its_first_moment_and_not_its_last(client: AsyncClient) -> None:
+async def test_get_buckets_has_the_range_s_first_moment_and_not_its_last(client: AsyncClient) -> None:
     await ingest(client, rows("a", [1, 2, 3]))
 
     assert [each["minimum"] for each in await get(client, "buckets", **span(2))] == [1, 2]
     assert (await get(client, "statistics", **span(2)))["count"] == 2
 
 
-async def test_buckets_of_a_week_begin_with_monday_whatever_the_range(client: AsyncClient) -> None:
+async def test_get_buckets_of_a_week_begins_with_monday_whatever_the_range(client: AsyncClient) -> None:
     await ingest(client, rows("a", [1] * 14, minutes=1440, begin=MIDNIGHT - timedelta(days=13)))
     query = span(24, seconds=7 * 86_400) | {"start": (MIDNIGHT - timedelta(days=13, hours=5)).isoformat()}
 
@@ -54,7 +52,7 @@ async def test_buckets_of_a_week_begin_with_monday_whatever_the_range(client: As
     assert sum(each["count"] for each in found) == 14
 
 
-async def test_statistics_sum_up_a_range(client: AsyncClient) -> None:
+async def test_get_statistics_sums_up_a_range(client: AsyncClient) -> None:
     await ingest(client, rows("a", [2, 4, 4, 4, 5, 5, 7, 9]))
 
     found = await get(client, "statistics", **span(24))
@@ -73,14 +71,14 @@ async def test_statistics_sum_up_a_range(client: AsyncClient) -> None:
     assert (await get(client, "statistics", **span(1)))["deviation"] is None
 
 
-async def test_values_at_the_bounds_can_be_summed_up(client: AsyncClient) -> None:
+async def test_get_statistics_sums_up_values_at_the_bounds(client: AsyncClient) -> None:
     await ingest(client, rows("a", [1e100, -1e100, 1e100, 5e-324]))
 
     assert (await get(client, "statistics", **span(24)))["maximum"] == 1e100
     assert len(await get(client, "buckets", **span(24))) == 4
 
 
-async def test_the_newest_of_each_series(client: AsyncClient, other_client: AsyncClient) -> None:
+async def test_get_latest_has_the_newest_of_each_series(client: AsyncClient, other_client: AsyncClient) -> None:
     await ingest(client, rows("b", [1, 2, 3]) + rows("a", [4]) + rows("B", [5], begin=MIDNIGHT - timedelta(days=9)))
     await ingest(other_client, rows("c", [6]))
 
@@ -92,7 +90,7 @@ async def test_the_newest_of_each_series(client: AsyncClient, other_client: Asyn
     assert found["next"] is None
 
 
-async def test_the_newest_come_in_pages(client: AsyncClient) -> None:
+async def test_get_latest_comes_in_pages(client: AsyncClient) -> None:
     names = [f"s{number}" for number in range(5)]
     await ingest(client, [each for name in names for each in rows(name, [1, 2])])
 
@@ -105,24 +103,10 @@ async def test_the_newest_come_in_pages(client: AsyncClient) -> None:
     assert (seen, after) == (names, None)
 
 
-async def test_the_newest_is_looked_up_in_the_index(client: AsyncClient, transaction: AsyncConnection) -> None:
-    """One entry for each series, however many measurements there are."""
-    await ingest(client, rows("a", range(3000), minutes=1, begin=MIDNIGHT - timedelta(days=2)))
-    await transaction.execute(text("ANALYZE measurements"))
-    plan = await transaction.execute(
-        text(
-            "EXPLAIN (ANALYZE, COSTS off, TIMING off) "
-            "SELECT s.name, n.value FROM measurement_series s CROSS JOIN LATERAL "
-            "(SELECT value FROM measurements m WHERE m.series_id = s.id ORDER BY observed_at DESC LIMIT 1) n"
-        )
-    )
-    lines = "\n".join(plan.scalars())
-    assert "Index Scan Backward" in lines or "Index Scan" in lines, lines
-    assert "Seq Scan on measurements" not in lines
-
-
 @pytest.mark.parametrize("path", ["buckets", "statistics"])
-async def test_an_unknown_series_is_not_found(path: str, client: AsyncClient, other_client: AsyncClient) -> None:
+async def test_get_measurements_of_an_unknown_series_is_not_found(
+    path: str, client: AsyncClient, other_client: AsyncClient
+) -> None:
     await ingest(other_client, rows("a", [1]))
 
     answer = await client.get(f"{PATH}/{path}", params=span(1))
@@ -146,7 +130,9 @@ async def test_an_unknown_series_is_not_found(path: str, client: AsyncClient, ot
         (span(1, more="1"), "query.more"),
     ],
 )
-async def test_a_range_that_makes_no_sense_is_refused(query: dict[str, Any], field: str, client: AsyncClient) -> None:
+async def test_get_buckets_refuses_a_range_that_makes_no_sense(
+    query: dict[str, Any], field: str, client: AsyncClient
+) -> None:
     await ingest(client, rows("a", [1]))
 
     answer = await client.get(f"{PATH}/buckets", params=query)

@@ -16,7 +16,7 @@ from tests.hypertables import find_reason_against, install_stand_in, pretended_e
 
 @pytest.fixture(scope="session")
 def reason_against(server: DatabaseServer) -> str | None:
-    """Why the test server cannot be used with TimescaleDB; None when it can."""
+    """The reason against using the test server with TimescaleDB; None when there is none."""
     return asyncio.run(find_reason_against(server))
 
 
@@ -48,6 +48,6 @@ def database_of(url: str) -> DatabaseSettings:
 
 
 async def set_up(url: str, settings: TimescaleSettings) -> list[str]:
-    """What `app db upgrade` does after the migrations."""
+    """Do as `app db upgrade` does after the migrations."""
     changes = await set_up_timescale(settings, database_of(url), load_metadata())
     return [change for change in changes if not change.startswith("TimescaleDB ")]

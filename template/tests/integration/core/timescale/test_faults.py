@@ -1,4 +1,4 @@
-"""Servers that cannot, and roles that may not: a sentence with the next step, and nothing half done."""
+"""set_up_timescale on servers that cannot, and by roles that may not: the next step, and nothing half done."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -32,7 +32,9 @@ async def in_turn(session: AsyncSession, settings: TimescaleSettings, *statement
             await session.execute(text(statement))
 
 
-async def test_a_server_without_it(reason_against: str | None, scratch_url: str) -> None:
+async def test_set_up_timescale_names_the_next_step_on_a_server_without_it(
+    reason_against: str | None, scratch_url: str
+) -> None:
     if reason_against is None:
         pytest.skip("this server has it")
     with pytest.raises(ConfigurationError) as caught:
@@ -45,7 +47,9 @@ async def test_a_server_without_it(reason_against: str | None, scratch_url: str)
 
 
 @pytest.mark.parametrize("state", [{"created": None, "loaded": False}, {"created": "2.17.2"}])
-async def test_nothing_is_tried_on_a_server_that_cannot(state: dict[str, object], stand_in_url: str) -> None:
+async def test_set_up_timescale_tries_nothing_on_a_server_that_cannot(
+    state: dict[str, object], stand_in_url: str
+) -> None:
     """Creating an extension that is not loaded would kill the connection."""
     with pretended_extension(**state), pytest.raises(ConfigurationError) as caught:
         await set_up(stand_in_url, enabled())
@@ -54,7 +58,7 @@ async def test_nothing_is_tried_on_a_server_that_cannot(state: dict[str, object]
         assert (await session.scalars(text("SELECT call FROM calls"))).all() == []
 
 
-async def test_without_policies_there_are_still_hypertables(stand_in_url: str) -> None:
+async def test_set_up_timescale_makes_hypertables_where_there_are_no_policies(stand_in_url: str) -> None:
     with pretended_extension(license="apache"):
         with pytest.raises(ConfigurationError, match="Apache edition"):
             await set_up(stand_in_url, enabled())
@@ -63,7 +67,7 @@ async def test_without_policies_there_are_still_hypertables(stand_in_url: str) -
         assert (await session.scalars(text("SELECT call FROM calls"))).all() == ["create_hypertable"]
 
 
-async def test_a_role_that_may_not(real_url: str) -> None:
+async def test_set_up_timescale_refuses_a_role_that_may_not(real_url: str) -> None:
     """First it may not create the extension, then, when that is there, not change tables of others."""
     role = f"test_{secrets.token_hex(4)}"
     hypertables = declared_hypertables(load_metadata())
@@ -89,7 +93,7 @@ async def test_a_role_that_may_not(real_url: str) -> None:
             await session.execute(text(f"DROP ROLE {role}"))
 
 
-async def test_a_table_in_use_is_waited_for_and_not_for_ever(session: AsyncSession, scratch_url: str) -> None:
+async def test_take_turn_waits_for_a_table_in_use_and_not_for_ever(session: AsyncSession, scratch_url: str) -> None:
     async with unlimited_session(scratch_url) as other:
         await other.execute(text("LOCK TABLE measurements IN ACCESS SHARE MODE"))
         with pytest.raises(ConfigurationError, match="took too long") as caught:
@@ -98,7 +102,7 @@ async def test_a_table_in_use_is_waited_for_and_not_for_ever(session: AsyncSessi
     assert isinstance(caught.value.__cause__, DBAPIError)
 
 
-async def test_a_step_has_its_own_limit(session: AsyncSession) -> None:
+async def test_take_turn_has_its_own_limit(session: AsyncSession) -> None:
     with pytest.raises(ConfigurationError, match="took too long") as caught:
         await in_turn(session, enabled(statement_timeout_seconds=0.05), "SELECT pg_sleep(5)")
     assert "TIMESCALE_STATEMENT_TIMEOUT_SECONDS" in str(caught.value.next_step)
@@ -111,7 +115,7 @@ async def test_a_step_has_its_own_limit(session: AsyncSession) -> None:
         ("SELECT 1 / 0", "could not be set up: division by zero"),
     ],
 )
-async def test_what_the_server_refuses_is_a_sentence_and_undone(
+async def test_take_turn_undoes_a_step_that_the_server_refuses(
     statement: str, cause: str, session: AsyncSession
 ) -> None:
     with pytest.raises(ConfigurationError, match=cause) as caught:

@@ -1,4 +1,4 @@
-"""The part's own check: extension, hypertables and the last runs of policies."""
+"""check_timescale: extension, hypertables and the last runs of policies."""
 
 from collections.abc import Callable
 
@@ -15,21 +15,25 @@ from tests.integration.core.timescale.conftest import set_up
 pytestmark = pytest.mark.anyio
 
 
-def test_there_is_one_where_it_is_enabled() -> None:
+def test_timescale_checks_has_one_where_it_is_enabled() -> None:
     (check,) = timescale_checks(enabled())
 
     assert (check.name, check.required) == ("timescaledb", False)
     assert timescale_checks(enabled(enabled=False)) == []
 
 
-async def test_it_passes_when_all_is_set_up(either_url: str, open_database: Callable[..., Database]) -> None:
+async def test_check_timescale_passes_when_all_is_set_up(
+    either_url: str, open_database: Callable[..., Database]
+) -> None:
     await set_up(either_url, enabled())
     open_database(url=SecretStr(either_url))
 
     await check_timescale()
 
 
-async def test_a_table_that_is_still_plain_fails_it(stand_in_url: str, open_database: Callable[..., Database]) -> None:
+async def test_check_timescale_fails_for_a_table_that_is_still_plain(
+    stand_in_url: str, open_database: Callable[..., Database]
+) -> None:
     open_database(url=SecretStr(stand_in_url))
 
     with pytest.raises(ConfigurationError, match="still plain: measurements") as caught:
@@ -37,7 +41,7 @@ async def test_a_table_that_is_still_plain_fails_it(stand_in_url: str, open_data
     assert caught.value.next_step == "Run `app db upgrade`."
 
 
-async def test_an_extension_that_is_not_created_fails_it(
+async def test_check_timescale_fails_for_an_extension_that_is_not_created(
     stand_in_url: str, open_database: Callable[..., Database]
 ) -> None:
     open_database(url=SecretStr(stand_in_url))
@@ -49,7 +53,7 @@ async def test_an_extension_that_is_not_created_fails_it(
         await check_timescale()
 
 
-async def test_a_policy_whose_last_run_failed_fails_it(
+async def test_check_timescale_fails_for_a_policy_whose_last_run_failed(
     stand_in_url: str, open_database: Callable[..., Database]
 ) -> None:
     await set_up(stand_in_url, enabled())

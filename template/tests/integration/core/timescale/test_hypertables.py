@@ -1,4 +1,4 @@
-"""On the real TimescaleDB: rows survive, policies run, Alembic stays content, statistics say what is so."""
+"""On the real TimescaleDB: rows survive, policies run, Alembic finds no difference, statistics are right."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ async def run_policies(connection: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_rows_of_a_plain_table_survive_and_policies_do_what_they_say(real_url: str) -> None:
+async def test_set_up_timescale_keeps_rows_and_its_policies_run(real_url: str) -> None:
     hypertables = declared_hypertables(load_metadata())
     async with driver(real_url) as connection, unlimited_session(real_url) as session:
         await connection.execute(ROWS)
@@ -85,14 +85,14 @@ async def test_rows_of_a_plain_table_survive_and_policies_do_what_they_say(real_
 
 
 @pytest.mark.anyio
-async def test_a_plain_table_has_no_statistics(scratch_url: str) -> None:
+async def test_get_chunk_statistics_has_none_of_a_plain_table(scratch_url: str) -> None:
     async with unlimited_session(scratch_url) as session:
         found = await get_chunk_statistics(ReadSession(session), declared_hypertables(load_metadata()))
 
     assert found == []
 
 
-def test_models_and_database_agree_afterwards(real_url: str) -> None:
+def test_app_db_revision_is_empty_after_set_up_timescale(real_url: str) -> None:
     """With rows, so that there are chunks; and with policies, which keep tables of their own."""
 
     async def fill() -> None:

@@ -45,7 +45,7 @@ async def is_taken(session: AsyncSession, change: str) -> bool:
     return True
 
 
-async def test_the_page_says_which_changes_a_hypertable_takes(columns_url: str) -> None:
+async def test_timescaledb_page_has_the_changes_that_a_hypertable_takes(columns_url: str) -> None:
     outcomes = {}
     for change, _ in CHANGES:
         async with unlimited_session(columns_url) as session:
@@ -55,7 +55,7 @@ async def test_the_page_says_which_changes_a_hypertable_takes(columns_url: str) 
     assert {*outcomes.values()} == {"taken", "refused"}
 
 
-async def test_the_page_says_how_to_make_a_change_that_is_refused(columns_url: str) -> None:
+async def test_timescaledb_page_has_the_way_to_make_a_change_that_is_refused(columns_url: str) -> None:
     (recipe, deletion) = re.findall(r"^```sql\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     async with unlimited_session(columns_url) as session:
         for statement in recipe.split(";\n")[:-1]:

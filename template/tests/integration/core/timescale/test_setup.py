@@ -1,4 +1,4 @@
-"""Setting up: what is declared is made, once, and what the settings say afterwards is applied."""
+"""set_up_timescale: declared hypertables are made, once, and later settings are applied."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ async def ages(url: str) -> dict[str, str]:
     return {job["proc_name"]: job["config"].get("compress_after") or job["config"]["drop_after"] for job in jobs}
 
 
-async def test_what_is_declared_is_made(either_url: str) -> None:
+async def test_set_up_timescale_makes_what_is_declared(either_url: str) -> None:
     changes = await set_up(either_url, enabled(drop_after_days=30))
 
     assert [change for change in changes if "columns by" not in change] == [
@@ -44,7 +44,7 @@ async def test_what_is_declared_is_made(either_url: str) -> None:
     ]
 
 
-async def test_steps_come_in_their_order(stand_in_url: str) -> None:
+async def test_set_up_timescale_takes_its_steps_in_order(stand_in_url: str) -> None:
     await set_up(stand_in_url, enabled(drop_after_days=30))
 
     assert await values(stand_in_url, "SELECT call FROM calls ORDER BY number") == [
@@ -54,7 +54,7 @@ async def test_steps_come_in_their_order(stand_in_url: str) -> None:
     ]
 
 
-async def test_a_second_run_touches_nothing(either_url: str) -> None:
+async def test_set_up_timescale_again_touches_nothing(either_url: str) -> None:
     await set_up(either_url, enabled(drop_after_days=30))
     before = await values(either_url, JOBS)
 
@@ -66,7 +66,7 @@ async def test_a_second_run_touches_nothing(either_url: str) -> None:
     assert len(before) == 2
 
 
-async def test_changed_settings_are_applied_and_nothing_else(either_url: str) -> None:
+async def test_set_up_timescale_applies_changed_settings_and_nothing_else(either_url: str) -> None:
     await set_up(either_url, enabled(drop_after_days=30))
     kept = [job["job_id"] for job in await values(either_url, JOBS) if job["proc_name"] == "policy_compression"]
 
@@ -83,7 +83,7 @@ async def test_changed_settings_are_applied_and_nothing_else(either_url: str) ->
     ]
 
 
-async def test_policies_can_be_taken_back(either_url: str) -> None:
+async def test_set_up_timescale_removes_policies(either_url: str) -> None:
     await set_up(either_url, enabled(drop_after_days=30))
 
     assert await set_up(either_url, enabled(compress_after_days=0, drop_after_days=0)) == [
@@ -95,7 +95,7 @@ async def test_policies_can_be_taken_back(either_url: str) -> None:
     assert await set_up(either_url, enabled(compress_after_days=0, drop_after_days=0)) == []
 
 
-async def test_a_variable_that_is_not_set_takes_no_policy_away(either_url: str) -> None:
+async def test_set_up_timescale_keeps_policies_whose_variable_is_not_set(either_url: str) -> None:
     """As on a machine that lacks production's settings."""
     await set_up(either_url, enabled(compress_after_days=9, drop_after_days=30, chunk_interval_hours=12))
 
@@ -106,12 +106,12 @@ async def test_a_variable_that_is_not_set_takes_no_policy_away(either_url: str) 
     assert await set_up(either_url, TimescaleSettings(enabled=True)) == []
 
 
-async def test_variables_that_are_not_set_have_defaults_for_a_new_hypertable(real_url: str) -> None:
+async def test_set_up_timescale_has_defaults_for_a_new_hypertable(real_url: str) -> None:
     assert len(await set_up(real_url, TimescaleSettings(enabled=True))) == 3
     assert await ages(real_url) == {"policy_compression": "7 days"}
 
 
-async def test_columns_may_be_named_like_words_of_sql_and_in_mixed_case(real_url: str) -> None:
+async def test_set_up_timescale_quotes_words_of_sql_and_mixed_case(real_url: str) -> None:
     """Each of these names needs quotes, some only by the server's rules."""
     metadata = MetaData()
     for name, time, series in (("Readings", "time", "Sensor"), ("order", "timestamp", "user"), ("plain", "At", "a b")):
@@ -133,7 +133,7 @@ async def test_columns_may_be_named_like_words_of_sql_and_in_mixed_case(real_url
     assert await set_up_timescale(settings, database_of(real_url), metadata) == []
 
 
-async def test_two_at_once_take_turns(either_url: str) -> None:
+async def test_set_up_timescale_twice_at_once_takes_turns(either_url: str) -> None:
     both = await asyncio.gather(*(set_up(either_url, enabled(drop_after_days=30)) for _ in range(2)))
 
     done = [change for changes in both for change in changes]
@@ -141,7 +141,7 @@ async def test_two_at_once_take_turns(either_url: str) -> None:
     assert len(await values(either_url, JOBS)) == 2
 
 
-async def test_a_table_that_is_not_there_yet_is_left_for_later(either_url: str) -> None:
+async def test_set_up_timescale_leaves_a_table_that_is_not_there_for_later(either_url: str) -> None:
     async with unlimited_session(either_url) as session:
         connection = await (await session.connection()).get_raw_connection()
         assert connection.driver_connection is not None
@@ -150,7 +150,7 @@ async def test_a_table_that_is_not_there_yet_is_left_for_later(either_url: str) 
     assert await set_up(either_url, enabled(drop_after_days=30)) == []
 
 
-async def test_switched_off_it_does_not_even_connect() -> None:
+async def test_set_up_timescale_switched_off_does_not_even_connect() -> None:
     nowhere = database_of("postgresql://nobody@127.0.0.1:1/nothing")
 
     assert await set_up_timescale(enabled(enabled=False), nowhere, load_metadata()) == []
