@@ -31,7 +31,7 @@ class DatabaseServer(NamedTuple):
         return f"test_{self.run}_template"
 
     def url(self, database: str) -> URL:
-        """Where a database of this server is."""
+        """Return the address of a database of this server."""
         return make_url(self.address).set(database=database)
 
     def create(self, name: str, *, template: str = "template0") -> URL:
@@ -40,7 +40,7 @@ class DatabaseServer(NamedTuple):
         return self.url(name)
 
     def seal_template(self) -> None:
-        """Let nobody connect to the template: a server whose extensions have workers would, in the midst of a copy."""
+        """Refuse connections to the template: workers of the server's extensions would connect in the midst of a copy."""
         self._execute(f'ALTER DATABASE "{self.template}" ALLOW_CONNECTIONS false')
 
     def disconnect(self, name: str) -> None:
@@ -48,7 +48,7 @@ class DatabaseServer(NamedTuple):
         self._execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def drop(self, name: str) -> None:
-        """Remove a database, whoever is still connected to it."""
+        """Remove a database with the connections there still are to it."""
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     @contextmanager

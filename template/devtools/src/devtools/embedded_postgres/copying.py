@@ -35,7 +35,7 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
         copy, reason = installation, str(err)
     if not _runs(identity, copy):
         raise EmbeddedPostgresError(
-            f"PostgreSQL does not run as root, nor from {CACHE} as nobody: {reason}.",
+            f"PostgreSQL does not run as root, nor from {CACHE} as `nobody`: {reason}.",
             next_step="Run this as an ordinary user, or name the bin folder of a server that every "
             "user can run in POSTGRES_BIN_FOLDER.",
         )
