@@ -37,7 +37,7 @@ def test_agents_md_is_short_and_claude_md_points_to_it(run: Run) -> None:
 
 
 def parameter(command: str) -> object:
-    """Return a command as a parameter; types are checked in each combination, too, and take long."""
+    """Return a command as a parameter; types take long, and are checked in each combination."""
     return pytest.param(command, marks=(pytest.mark.long,) if command == "uv run mypy" else ())
 
 

@@ -40,7 +40,7 @@ class DatabaseServer(NamedTuple):
         return self.url(name)
 
     def seal_template(self) -> None:
-        """Refuse connections to the template: workers of the server's extensions would connect in the midst of a copy."""
+        """Refuse connections to the template: extensions have workers that would connect in the midst of a copy."""
         self._execute(f'ALTER DATABASE "{self.template}" ALLOW_CONNECTIONS false')
 
     def disconnect(self, name: str) -> None:
