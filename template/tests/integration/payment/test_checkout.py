@@ -39,7 +39,9 @@ async def start(client: AsyncClient, order: dict[str, Any]) -> Any:
     return await client.post(f"{ORDERS}/{order['id']}/checkout")
 
 
-async def test_an_order_is_paid_when_stripe_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_leads_to_a_paid_order_when_stripe_says_so(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_order(client)
     page = await checkout(client, order)
 
@@ -58,14 +60,16 @@ async def test_an_order_is_paid_when_stripe_says_so(client: AsyncClient, stripe:
     assert found["test_mode"] is True
 
 
-async def test_the_page_is_the_same_until_it_expires(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_answers_the_same_page_until_it_expires(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_order(client)
 
     assert await checkout(client, order) == await checkout(client, order)
     assert len(stripe.http.requests) == 1
 
 
-async def test_of_many_at_once_all_get_the_one_page(scratch_client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_answers_one_page_to_many_at_once(
+    scratch_client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_order(scratch_client)
 
     pages = await asyncio.gather(*(checkout(scratch_client, order) for _ in range(8)))
@@ -74,13 +78,13 @@ async def test_of_many_at_once_all_get_the_one_page(scratch_client: AsyncClient,
     assert len(stripe.effects) == 1
 
 
-async def test_what_is_paid_is_not_paid_again(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_refuses_an_order_that_is_paid(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
 
     problem(await start(client, order), 409, "BUSINESS_RULE_VIOLATED")
 
 
-async def test_without_stripe_the_page_is_paid_at_once(client: AsyncClient, no_stripe: None) -> None:
+async def test_start_checkout_makes_up_a_paid_page_without_stripe(client: AsyncClient, no_stripe: None) -> None:
     order = await make_order(client)
 
     page = await checkout(client, order)
@@ -91,7 +95,7 @@ async def test_without_stripe_the_page_is_paid_at_once(client: AsyncClient, no_s
     assert (found["status"], found["test_mode"]) == ("paid", True)
 
 
-async def test_no_connection_is_held_while_stripe_is_asked(
+async def test_start_checkout_holds_no_connection_while_stripe_is_asked(
     scratch_client: AsyncClient, scratch: AsyncEngine, app: FastAPI
 ) -> None:
     order = await make_order(scratch_client)
@@ -104,7 +108,7 @@ async def test_no_connection_is_held_while_stripe_is_asked(
         problem(await asking, 504, "PAYMENT_TIMEOUT")
 
 
-async def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(client: AsyncClient, app: FastAPI) -> None:
+async def test_start_checkout_repeats_a_lost_call_under_the_same_key(client: AsyncClient, app: FastAPI) -> None:
     order = await make_order(client)
     async with payments_at_stripe(attempts=1) as stripe:
         stripe.lost.append(then_reset(b""))
@@ -115,7 +119,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(cli
         assert stripe.keys == [f"order-{order['id']}-checkout-1"] * 2
 
 
-async def test_a_crash_before_the_answer_is_recorded_makes_no_second_page(
+async def test_start_checkout_makes_no_second_page_after_a_crash(
     client: AsyncClient, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await make_order(client)
@@ -131,7 +135,9 @@ async def test_a_crash_before_the_answer_is_recorded_makes_no_second_page(
     assert stripe.effects == [session_of(page)]
 
 
-async def test_a_failure_that_stripe_keeps_is_not_asked_for_again(client: AsyncClient, app: FastAPI) -> None:
+async def test_start_checkout_takes_a_new_key_after_a_failure_that_stripe_keeps(
+    client: AsyncClient, app: FastAPI
+) -> None:
     order = await make_order(client)
     async with payments_at_stripe(attempts=1) as stripe:
         stripe.refusals.append(Refusal(500, "api_error"))
@@ -141,7 +147,9 @@ async def test_a_failure_that_stripe_keeps_is_not_asked_for_again(client: AsyncC
         assert stripe.keys == [f"order-{order['id']}-checkout-{attempt}" for attempt in (1, 2)]
 
 
-async def test_what_stripe_refuses_is_a_problem_that_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_answers_a_refusal_of_stripe_as_a_problem(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_order(client, amount=1)
     stripe.refusals.append(Refusal(400, "invalid_request_error", "amount_too_small", param="amount"))
 
@@ -151,7 +159,9 @@ async def test_what_stripe_refuses_is_a_problem_that_says_so(client: AsyncClient
     assert await status_of(client, order) == "pending"
 
 
-async def test_a_page_that_expired_is_followed_by_another(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_makes_another_page_after_one_that_expired(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_order(client)
     first = await checkout(client, order)
     session = stripe.objects[session_of(first)]
@@ -167,7 +177,7 @@ async def test_a_page_that_expired_is_followed_by_another(client: AsyncClient, s
     assert await checkout(client, order) == second
 
 
-async def test_a_page_that_expired_unheard_is_looked_up_first(
+async def test_start_checkout_looks_up_a_page_that_expired_unheard(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order = await make_order(client)
@@ -181,7 +191,7 @@ async def test_a_page_that_expired_unheard_is_looked_up_first(
     assert stripe.keys == [f"order-{order['id']}-checkout-1", None, f"order-{order['id']}-checkout-2"]
 
 
-async def test_a_page_that_was_paid_in_its_last_second_is_not_followed_by_another(
+async def test_start_checkout_finds_a_page_that_was_paid_in_its_last_second(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order = await make_order(client)
@@ -196,7 +206,7 @@ async def test_a_page_that_was_paid_in_its_last_second_is_not_followed_by_anothe
     assert len(stripe.effects) == 2
 
 
-async def test_a_page_that_is_open_by_stripe_s_clock_stays_the_page(
+async def test_start_checkout_keeps_a_page_that_is_open_by_stripe_s_clock(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order = await make_order(client)
@@ -207,7 +217,7 @@ async def test_a_page_that_is_open_by_stripe_s_clock_stays_the_page(
     assert len(stripe.effects) == 1
 
 
-async def test_a_page_of_another_account_is_followed_by_one_of_this(
+async def test_start_checkout_replaces_a_page_of_another_account(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order = await make_order(client)
@@ -218,7 +228,7 @@ async def test_a_page_of_another_account_is_followed_by_one_of_this(
     assert (await checkout(client, order))["url"] != page["url"]
 
 
-async def test_a_look_up_that_fails_starts_nothing(
+async def test_start_checkout_starts_nothing_after_a_look_up_that_failed(
     client: AsyncClient, transaction: AsyncConnection, app: FastAPI
 ) -> None:
     order = await make_order(client)
@@ -233,7 +243,7 @@ async def test_a_look_up_that_fails_starts_nothing(
         assert len(stripe.effects) == 1
 
 
-async def test_a_page_that_closed_with_another_amount_is_not_shown(
+async def test_start_checkout_does_not_show_a_page_that_closed_with_another_amount(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order = await make_order(client)
@@ -262,7 +272,7 @@ async def test_start_checkout_does_not_show_a_page_that_was_overtaken(
     assert session_of(await checkout(client, order)) == stripe.effects[-1]
 
 
-async def test_money_that_takes_days_is_waited_for(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_waits_for_money_that_takes_days(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_order(client)
     session = stripe.pay(session_of(await checkout(client, order)), payment_status="unpaid")
     completed = make_event("checkout.session.completed", session)
@@ -276,7 +286,9 @@ async def test_money_that_takes_days_is_waited_for(client: AsyncClient, stripe: 
     assert await status_of(client, order) == "paid"
 
 
-async def test_money_that_does_not_come_can_be_paid_otherwise(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_start_checkout_lets_an_order_be_paid_whose_money_did_not_come(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_order(client)
     first = await checkout(client, order)
     session = stripe.pay(session_of(first), payment_status="unpaid")

@@ -33,7 +33,7 @@ def refunds(stripe: StripeServer) -> list[dict[str, Any]]:
     return [stripe.objects[each] for each in stripe.effects if each.startswith("re_")]
 
 
-async def test_a_paid_order_is_refunded_once(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_refunds_a_paid_order_once(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
 
     first, again = [await refund(client, order) for _ in range(2)]
@@ -46,7 +46,7 @@ async def test_a_paid_order_is_refunded_once(client: AsyncClient, stripe: Stripe
     assert made["metadata"] == {"order_id": order["id"], "attempt": "1"}
 
 
-async def test_of_many_at_once_one_refunds(scratch_client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_refunds_once_of_many_at_once(scratch_client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(scratch_client, stripe)
 
     answers = await asyncio.gather(*(refund(scratch_client, order) for _ in range(8)))
@@ -56,19 +56,19 @@ async def test_of_many_at_once_one_refunds(scratch_client: AsyncClient, stripe: 
     assert await status_of(scratch_client, order) == "refunded"
 
 
-async def test_what_is_not_paid_is_not_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_refuses_an_order_that_is_not_paid(client: AsyncClient, stripe: StripeServer) -> None:
     problem(await refund(client, await make_order(client)), 409, "BUSINESS_RULE_VIOLATED")
     assert stripe.http.requests == []
 
 
-async def test_without_stripe_it_is_made_up(client: AsyncClient, no_stripe: None) -> None:
+async def test_refund_order_makes_up_a_refund_without_stripe(client: AsyncClient, no_stripe: None) -> None:
     order = await make_order(client)
     await checkout(client, order)
 
     assert (await refund(client, order)).json()["status"] == "refunded"
 
 
-async def test_an_answer_that_was_lost_refunds_nothing_twice(client: AsyncClient, app: FastAPI) -> None:
+async def test_refund_order_refunds_nothing_twice_after_a_lost_answer(client: AsyncClient, app: FastAPI) -> None:
     async with payments_at_stripe(attempts=1) as stripe:
         order = await make_paid_order(client, stripe)
         stripe.lost.append(then_reset(b""))
@@ -80,7 +80,7 @@ async def test_an_answer_that_was_lost_refunds_nothing_twice(client: AsyncClient
         assert stripe.keys[-2:] == [f"order-{order['id']}-refund-1"] * 2
 
 
-async def test_a_crash_before_the_answer_is_recorded_is_healed_by_the_webhook(
+async def test_refund_order_is_completed_by_the_webhook_after_a_crash(
     client: AsyncClient, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await make_paid_order(client, stripe)
@@ -103,7 +103,7 @@ async def test_a_crash_before_the_answer_is_recorded_is_healed_by_the_webhook(
     assert len(refunds(stripe)) == 1
 
 
-async def test_a_stripe_that_hangs_leaves_it_open(client: AsyncClient, app: FastAPI) -> None:
+async def test_refund_order_stays_open_where_stripe_hangs(client: AsyncClient, app: FastAPI) -> None:
     async with payments_at_stripe(attempts=1, timeout_seconds=0.2) as stripe:
         order = await make_paid_order(client, stripe)
         stripe.faults.append(hang())
@@ -112,7 +112,9 @@ async def test_a_stripe_that_hangs_leaves_it_open(client: AsyncClient, app: Fast
         assert (await refund(client, order)).json()["status"] == "refunded"
 
 
-async def test_what_stripe_refuses_leaves_the_order_paid(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_leaves_the_order_paid_where_stripe_refuses(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_paid_order(client, stripe)
     stripe.refusals.append(Refusal(400, "invalid_request_error", "charge_disputed"))
     problem(await refund(client, order), 409, "PAYMENT_REFUSED")
@@ -123,7 +125,7 @@ async def test_what_stripe_refuses_leaves_the_order_paid(client: AsyncClient, st
     assert stripe.keys[-2:] == [f"order-{order['id']}-refund-{attempt}" for attempt in (1, 2)]
 
 
-async def test_what_was_refunded_by_hand_is_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_takes_a_refund_by_hand_as_success(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
     stripe.objects[order["payment_intent"]]["refunded"] = order["amount"]
 
@@ -131,7 +133,7 @@ async def test_what_was_refunded_by_hand_is_refunded(client: AsyncClient, stripe
     assert refunds(stripe) == []
 
 
-async def test_a_refund_that_takes_time_is_done_when_stripe_says_so(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_is_done_when_stripe_says_so(client: AsyncClient, stripe: StripeServer) -> None:
     stripe.refund_status = "pending"
     order = await make_paid_order(client, stripe)
     assert (await refund(client, order)).json()["status"] == "refunding"
@@ -145,7 +147,7 @@ async def test_a_refund_that_takes_time_is_done_when_stripe_says_so(client: Asyn
 
 
 @pytest.mark.parametrize("before", ["pending", "succeeded"])
-async def test_a_refund_that_fails_leaves_the_order_paid_and_can_be_repeated(
+async def test_refund_order_can_be_repeated_after_a_refund_that_failed(
     before: str, client: AsyncClient, stripe: StripeServer
 ) -> None:
     stripe.refund_status = before
@@ -166,7 +168,9 @@ async def test_a_refund_that_fails_leaves_the_order_paid_and_can_be_repeated(
     assert await status_of(client, order) == "refunded"
 
 
-async def test_a_refund_by_hand_is_a_part_of_the_order_s_state(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_makes_a_refund_by_hand_a_part_of_the_order_s_state(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     order = await make_paid_order(client, stripe)
     by_hand = {"object": "refund", "currency": "eur", "payment_intent": order["payment_intent"]}
 
@@ -186,9 +190,7 @@ async def test_a_refund_by_hand_is_a_part_of_the_order_s_state(client: AsyncClie
     assert await hear("re_part", 250, "failed") == ("partially_refunded", 1000)
 
 
-async def test_what_is_left_of_a_partially_refunded_order_can_be_refunded(
-    client: AsyncClient, stripe: StripeServer
-) -> None:
+async def test_refund_order_refunds_what_is_left(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
     stripe.objects[order["payment_intent"]]["refunded"] = 250
     part = {"id": "re_part", "amount": 250, "status": "succeeded", "currency": "eur"}
@@ -200,7 +202,7 @@ async def test_what_is_left_of_a_partially_refunded_order_can_be_refunded(
     assert [each["amount"] for each in refunds(stripe)] == [1000]
 
 
-async def test_a_disputed_order_is_not_refunded(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_refund_order_refuses_a_disputed_order(client: AsyncClient, stripe: StripeServer) -> None:
     order = await make_paid_order(client, stripe)
     dispute = {"id": "du_1", "amount": 1250, "currency": "eur", "status": "needs_response"}
     await deliver(client, make_event("charge.dispute.created", {**dispute, "payment_intent": order["payment_intent"]}))

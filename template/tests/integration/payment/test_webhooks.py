@@ -28,7 +28,7 @@ from tests.servers.stripe import StripeServer
 pytestmark = pytest.mark.anyio
 
 
-async def test_fifty_deliveries_over_ten_connections_have_one_effect(
+async def test_receive_event_has_one_effect_for_fifty_deliveries(
     app: FastAPI, scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer, told: list[str]
 ) -> None:
     order, event = await make_unheard_payment(scratch_client, stripe)
@@ -45,7 +45,7 @@ async def test_fifty_deliveries_over_ten_connections_have_one_effect(
     assert await status_of(scratch_client, order) == "paid"
 
 
-async def test_a_handler_that_fails_leaves_no_trace_and_succeeds_later_once(
+async def test_receive_event_leaves_no_trace_of_a_handler_that_fails(
     scratch_client: AsyncClient,
     scratch: AsyncEngine,
     stripe: StripeServer,
@@ -72,7 +72,7 @@ async def test_a_handler_that_fails_leaves_no_trace_and_succeeds_later_once(
     assert await status_of(scratch_client, order) == "paid"
 
 
-async def test_a_commit_that_fails_is_no_delivery(
+async def test_receive_event_fails_if_the_commit_fails(
     scratch_client: AsyncClient, scratch: AsyncEngine, stripe: StripeServer
 ) -> None:
     order, event = await make_unheard_payment(scratch_client, stripe)
@@ -99,7 +99,7 @@ async def test_a_commit_that_fails_is_no_delivery(
     assert await status_of(scratch_client, order) == "paid"
 
 
-async def test_an_unknown_type_is_recorded_and_accepted(
+async def test_receive_event_accepts_an_unknown_type(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     event = make_event("plan.created", {"object": "plan", "id": "price_1"})
@@ -110,7 +110,7 @@ async def test_an_unknown_type_is_recorded_and_accepted(
     assert await read_inbox(transaction) == ["plan.created"]
 
 
-async def test_every_change_is_logged_once_it_is_committed(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_logs_a_change_once_it_is_committed(client: AsyncClient, stripe: StripeServer) -> None:
     with captured_log() as log:
         order = await make_paid_order(client, stripe)
         await until_settled(get_event_bus())

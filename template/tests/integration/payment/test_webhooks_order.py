@@ -80,7 +80,7 @@ STORIES: dict[str, tuple[list[Told], tuple[str, int]]] = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_every_order_of_delivery_ends_in_the_same_state(
+async def test_receive_event_ends_in_the_same_state_for_every_order_of_delivery(
     story: str, client: AsyncClient, stripe: StripeServer
 ) -> None:
     told, end = STORIES[story]

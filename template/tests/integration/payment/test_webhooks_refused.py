@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
     [{"secret": "whsec_of_another"}, {"at": time.time() - 10_000}, None],
     ids=["forged", "old", "none"],
 )
-async def test_what_is_not_stripe_s_or_old_is_refused(
+async def test_receive_event_refuses_what_is_not_stripe_s_or_old(
     how: dict[str, Any] | None, client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     order, event = await make_unheard_payment(client, stripe)
@@ -42,7 +42,9 @@ async def test_what_is_not_stripe_s_or_old_is_refused(
     assert await status_of(client, order) == "pending"
 
 
-async def test_the_signature_is_of_the_bytes_as_they_came(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_checks_the_signature_of_the_bytes_as_they_came(
+    client: AsyncClient, stripe: StripeServer
+) -> None:
     _, event = await make_unheard_payment(client, stripe)
     compact, spaced = json.dumps(event, separators=(",", ":")).encode(), json.dumps(event, indent=2).encode()
 
@@ -52,7 +54,7 @@ async def test_the_signature_is_of_the_bytes_as_they_came(client: AsyncClient, s
     assert answer.json() == {"outcome": "handled"}
 
 
-async def test_who_has_no_right_signature_gets_no_connection(
+async def test_receive_event_takes_no_connection_for_a_wrong_signature(
     client: AsyncClient, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> None:
@@ -62,15 +64,15 @@ async def test_who_has_no_right_signature_gets_no_connection(
     problem(await client.post(WEBHOOKS, content=b"{}"), 400, "SIGNATURE_INVALID")
 
 
-async def test_a_body_is_not_read_without_end(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_bounds_the_body(client: AsyncClient, stripe: StripeServer) -> None:
     problem(await client.post(WEBHOOKS, content=b"x" * 1_048_577), 413, "BODY_TOO_LARGE")
 
 
-async def test_no_credentials_are_needed(anonymous: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_needs_no_credentials(anonymous: AsyncClient, stripe: StripeServer) -> None:
     assert (await deliver(anonymous, make_event("plan.created", {"object": "plan"}))).status_code == 200
 
 
-async def test_content_that_is_not_what_its_type_promises_is_refused_and_delivered_again(
+async def test_receive_event_refuses_content_that_its_type_does_not_promise(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     event = make_event("checkout.session.completed", {"object": "checkout.session", "id": "cs_1"})
@@ -80,7 +82,7 @@ async def test_content_that_is_not_what_its_type_promises_is_refused_and_deliver
     assert await read_inbox(transaction) == []
 
 
-async def test_where_payments_are_made_up_webhooks_need_a_secret_all_the_same(client: AsyncClient) -> None:
+async def test_receive_event_needs_a_secret_without_stripe(client: AsyncClient) -> None:
     event = make_event("plan.created", {"object": "plan"})
     problem(await deliver(client, event), 400, "SIGNATURE_INVALID")
     async with payments_switched_off():

@@ -27,14 +27,14 @@ from tests.servers.stripe import StripeServer
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_event_of_the_other_mode_changes_nothing(client: AsyncClient, stripe: StripeServer) -> None:
+async def test_receive_event_ignores_an_event_of_the_other_mode(client: AsyncClient, stripe: StripeServer) -> None:
     order, event = await make_unheard_payment(client, stripe)
 
     assert (await deliver(client, {**event, "livemode": True})).json() == {"outcome": "ignored"}
     assert await status_of(client, order) == "pending"
 
 
-async def test_an_event_of_another_account_changes_nothing_unless_it_is_configured(
+async def test_receive_event_ignores_another_account_unless_it_is_configured(
     client: AsyncClient, stripe: StripeServer
 ) -> None:
     """Accounts that are connected to a platform write the metadata of their own pages."""
@@ -57,7 +57,7 @@ async def test_an_event_of_another_account_changes_nothing_unless_it_is_configur
         assert await status_of(client, order) == "paid"
 
 
-async def test_a_page_that_was_not_made_here_pays_nothing(
+async def test_receive_event_pays_nothing_by_a_page_that_was_not_made_here(
     client: AsyncClient, stripe: StripeServer, reported: list[str]
 ) -> None:
     order, event = await make_unheard_payment(client, stripe)
@@ -80,7 +80,7 @@ async def test_a_page_that_was_not_made_here_pays_nothing(
         ("of_a_later_version", True, "pending"),
     ],
 )
-async def test_an_order_is_paid_by_a_payment_alone(
+async def test_receive_event_pays_an_order_by_a_payment_alone(
     *,
     payment_status: str,
     with_payment: bool,
@@ -99,7 +99,7 @@ async def test_an_order_is_paid_by_a_payment_alone(
 
 
 @pytest.mark.parametrize("metadata", [{}, {"order_id": "7"}, {"order_id": "0193b000-0000-7000-8000-000000000000"}])
-async def test_pages_of_others_in_the_same_account_are_let_be(
+async def test_receive_event_leaves_pages_of_others_in_the_account_alone(
     metadata: dict[str, str], client: AsyncClient, stripe: StripeServer
 ) -> None:
     order, event = await make_unheard_payment(client, stripe)
@@ -112,7 +112,7 @@ async def test_pages_of_others_in_the_same_account_are_let_be(
 
 
 @pytest.mark.parametrize("change", [{"amount_total": 1}, {"currency": "usd"}, {"amount_total": None}])
-async def test_another_amount_than_was_ordered_pays_nothing(
+async def test_receive_event_pays_nothing_by_another_amount(
     change: dict[str, Any], client: AsyncClient, stripe: StripeServer, reported: list[str]
 ) -> None:
     order, event = await make_unheard_payment(client, stripe)
@@ -123,7 +123,7 @@ async def test_another_amount_than_was_ordered_pays_nothing(
     assert reported == ["something else was paid than was ordered"]
 
 
-async def test_two_payments_of_one_order_are_reported(
+async def test_receive_event_reports_two_payments_of_one_order(
     client: AsyncClient, stripe: StripeServer, reported: list[str]
 ) -> None:
     order = await make_order(client)
@@ -139,7 +139,7 @@ async def test_two_payments_of_one_order_are_reported(
     assert reported == ["an order was paid twice: refund one of the payments"]
 
 
-async def test_news_in_the_wrong_order_end_as_in_the_right_one(
+async def test_receive_event_ends_the_same_for_events_in_the_wrong_order(
     client: AsyncClient, stripe: StripeServer, told: list[str]
 ) -> None:
     order, event = await make_unheard_payment(client, stripe)
@@ -159,7 +159,7 @@ async def test_news_in_the_wrong_order_end_as_in_the_right_one(
     assert told == ["refunded"]
 
 
-async def test_payment_and_refund_heard_at_the_same_moment_meet(
+async def test_receive_event_joins_a_payment_and_its_refund_at_the_same_moment(
     scratch_client: AsyncClient, stripe: StripeServer
 ) -> None:
     for number in range(5):
@@ -171,7 +171,7 @@ async def test_payment_and_refund_heard_at_the_same_moment_meet(
         assert await status_of(scratch_client, order) == "refunded"
 
 
-async def test_a_refund_of_nothing_of_ours_waits_and_keeps_little(
+async def test_receive_event_keeps_little_of_a_refund_of_others(
     client: AsyncClient, transaction: AsyncConnection, stripe: StripeServer
 ) -> None:
     refund = {"id": "re_1", "amount": 5, "currency": "eur", "status": "succeeded", "receipt_number": "Xq7planted"}

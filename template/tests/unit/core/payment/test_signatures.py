@@ -36,13 +36,13 @@ def refused(body: bytes, signature: str | None) -> str:
     return caught.value.message
 
 
-def test_what_stripe_s_library_signs_is_taken_and_the_other_way_round() -> None:
+def test_verify_webhook_signature_agrees_with_stripe_s_library() -> None:
     made = stripe.WebhookSignature.generate_signature_header(BODY.decode(), WEBHOOK_SECRET)
     assert payment.verify_webhook_signature(BODY, made) is True
     assert stripe.WebhookSignature.verify_header(BODY, sign(BODY), WEBHOOK_SECRET, 300)
 
 
-def test_an_event_is_read_once_its_signature_is_right() -> None:
+def test_construct_event_reads_an_event_once_its_signature_is_right() -> None:
     event = payment.construct_event(BODY, sign(BODY))
 
     assert (event.id, event.type, event.livemode, event.created.timestamp()) == ("evt_1", "t", False, 1)
@@ -51,21 +51,21 @@ def test_an_event_is_read_once_its_signature_is_right() -> None:
 
 
 @pytest.mark.parametrize("age", [-298, 0, 299])
-def test_a_recent_one_is_taken(age: float) -> None:
+def test_verify_webhook_signature_takes_a_recent_one(age: float) -> None:
     payment.verify_webhook_signature(BODY, sign(BODY, at=time.time() - age))
 
 
 @pytest.mark.parametrize("age", [302, 10**9])
-def test_an_old_one_is_refused(age: float) -> None:
+def test_verify_webhook_signature_refuses_an_old_one(age: float) -> None:
     assert refused(BODY, sign(BODY, at=time.time() - age)) == "The webhook's signature is too old."
 
 
 @pytest.mark.parametrize("ahead", [302, 10**9])
-def test_one_from_a_time_to_come_is_refused(ahead: float) -> None:
+def test_verify_webhook_signature_refuses_one_from_a_time_to_come(ahead: float) -> None:
     assert "time to come" in refused(BODY, sign(BODY, at=time.time() + ahead))
 
 
-def test_another_body_s_or_another_secret_s_is_refused() -> None:
+def test_verify_webhook_signature_refuses_another_body_or_secret() -> None:
     wrong = "The webhook's signature is wrong: STRIPE_WEBHOOK_SECRET must be its endpoint's."
     assert refused(BODY + b" ", sign(BODY)) == wrong
     assert refused(BODY, sign(BODY, secret="whsec_of_another")) == wrong
@@ -79,11 +79,11 @@ def test_another_body_s_or_another_secret_s_is_refused() -> None:
 @pytest.mark.parametrize(
     "signature", [None, "", "v1=a", "t=,v1=a", "t=x,v1=a", "t=-1,v1=a", "t=٣,v1=a", "t=1,t=2,v1=a"]
 )
-def test_what_is_no_signature_is_refused(signature: str | None) -> None:
+def test_verify_webhook_signature_refuses_what_is_no_signature(signature: str | None) -> None:
     assert refused(BODY, signature) == "The webhook has no signature."
 
 
-def test_bytes_that_are_no_text_can_be_signed_and_are_no_event() -> None:
+def test_construct_event_refuses_bytes_that_are_no_text() -> None:
     body = b"\xff\xfe"
     with pytest.raises(ValidationError):
         payment.construct_event(body, sign(body))
@@ -102,18 +102,18 @@ def test_bytes_that_are_no_text_can_be_signed_and_are_no_event() -> None:
         BODY.replace(b'"data": {"object": {}}', b'"related_object": {}'),
     ],
 )
-def test_what_is_no_event_is_refused_though_signed(body: bytes) -> None:
+def test_construct_event_refuses_what_is_no_event(body: bytes) -> None:
     with pytest.raises(ValidationError) as caught:
         payment.construct_event(body, sign(body))
     assert caught.value.__context__ is None
 
 
-def test_while_secrets_are_exchanged_either_signature_will_do() -> None:
+def test_verify_webhook_signature_takes_either_of_two_signatures() -> None:
     good, other = sign(BODY), sign(BODY, secret="whsec_of_another")
     payment.verify_webhook_signature(BODY, f"{other},{good.partition(',')[2]},v0=x")
 
 
-def test_each_of_several_secrets_may_sign() -> None:
+def test_verify_webhook_signature_takes_each_of_several_secrets() -> None:
     listed = SecretStr("whsec_rolled_out, whsec_rolled_in,whsec_of_connect")
     with taking_payments(make_stripe_settings(webhook_secret=listed)):
         for secret in ("whsec_rolled_out", "whsec_rolled_in", "whsec_of_connect"):
@@ -122,7 +122,7 @@ def test_each_of_several_secrets_may_sign() -> None:
             assert "wrong" in refused(BODY, sign(BODY, secret=secret))
 
 
-def test_without_a_secret_no_signature_is_right() -> None:
+def test_verify_webhook_signature_refuses_all_without_a_secret() -> None:
     with taking_payments(StripeSettings()):
         reason = refused(BODY, sign(BODY, secret=""))
     assert reason == "Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set."

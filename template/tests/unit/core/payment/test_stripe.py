@@ -29,7 +29,7 @@ def error(status: int, kind: str, **facts: str) -> Answer:
 DECLINED = error(402, "card_error", code="card_declined", decline_code="stolen_card")
 
 
-async def test_a_checkout_is_asked_for_as_the_reference_says(stripe: StripeServer) -> None:
+async def test_create_checkout_session_sends_what_the_reference_says(stripe: StripeServer) -> None:
     await payment.create_checkout_session(
         1250, "eur", description="Tea & cake", reference="7", metadata={"order_id": "7"}, idempotency_key="order-7"
     )
@@ -65,7 +65,9 @@ async def test_a_checkout_is_asked_for_as_the_reference_says(stripe: StripeServe
     ],
     ids=["closed", "reset", "409", "429", "500", "503", "advised"],
 )
-async def test_what_may_pass_is_repeated_with_the_same_key(fault: Answer, stripe: StripeServer) -> None:
+async def test_create_payment_intent_repeats_what_may_pass_with_the_same_key(
+    fault: Answer, stripe: StripeServer
+) -> None:
     stripe.faults.extend([fault, fault])
 
     intent = await payment.create_payment_intent(1250)
@@ -75,7 +77,7 @@ async def test_what_may_pass_is_repeated_with_the_same_key(fault: Answer, stripe
     assert len(set(stripe.keys)) == 1
 
 
-async def test_an_answer_that_is_lost_does_nothing_twice(stripe: StripeServer) -> None:
+async def test_create_payment_intent_does_nothing_twice_after_a_lost_answer(stripe: StripeServer) -> None:
     stripe.lost.append(then_reset(b""))
 
     intent = await payment.create_payment_intent(1250)
@@ -107,7 +109,7 @@ async def test_an_answer_that_is_lost_does_nothing_twice(stripe: StripeServer) -
         (then_close(b"planted\r\n\r\n"), payment.PaymentUnavailableError, 503, 3),
     ],
 )  # fmt: skip
-async def test_every_failure_has_its_error_and_status(
+async def test_create_payment_intent_has_an_error_and_status_for_each_failure(
     fault: Answer, raised: type[AppException], status: int, attempts: int, stripe: StripeServer
 ) -> None:
     stripe.faults.extend([fault] * attempts)
@@ -123,7 +125,7 @@ async def test_every_failure_has_its_error_and_status(
     assert "stolen" not in str(caught.value.to_dict())
 
 
-async def test_a_stripe_that_hangs_takes_no_longer_than_it_may(http: None) -> None:
+async def test_create_payment_intent_ends_in_time_where_stripe_hangs(http: None) -> None:
     async with payments_at_stripe(timeout_seconds=0.1, attempts=2, total_seconds=1) as stripe:
         stripe.faults.extend([hang(), hang()])
         began = time.perf_counter()
@@ -135,7 +137,7 @@ async def test_a_stripe_that_hangs_takes_no_longer_than_it_may(http: None) -> No
     assert status_of(caught.value) == 504
 
 
-async def test_the_time_for_all_attempts_is_bounded(http: None) -> None:
+async def test_create_payment_intent_bounds_the_time_for_all_attempts(http: None) -> None:
     async with payments_at_stripe(timeout_seconds=0.2, attempts=10, total_seconds=0.3) as stripe:
         stripe.faults.extend([hang()] * 10)
         began = time.perf_counter()
@@ -144,13 +146,13 @@ async def test_the_time_for_all_attempts_is_bounded(http: None) -> None:
         assert time.perf_counter() - began < 10
 
 
-async def test_a_stripe_that_refuses_connections_is_unavailable(http: None) -> None:
+async def test_create_payment_intent_raises_where_stripe_refuses_connections(http: None) -> None:
     async with payments_at_stripe(api_base=unused_url(), attempts=1):
         with pytest.raises(payment.PaymentUnavailableError):
             await payment.create_payment_intent(1250)
 
 
-async def test_no_failure_shows_key_or_answer(stripe: StripeServer) -> None:
+async def test_create_payment_intent_shows_neither_key_nor_answer_in_a_failure(stripe: StripeServer) -> None:
     secret = "4242-of-the-payer"
     for fault in (
         error(400, "invalid_request_error", code="amount_too_small", payment_method=secret),
@@ -180,7 +182,9 @@ async def test_payment_declined_error_tells_the_payer_and_not_the_bank_s_reason(
     assert caught.value.details == {"code": "card_declined", "stripe_request_id": "req_1"}
 
 
-async def test_what_stripe_calls_our_mistake_is_reported(stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_create_payment_intent_reports_a_mistake_of_ours(
+    stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reported: list[BaseException] = []
     monkeypatch.setattr(monitor, "capture_exception", lambda err, **_: reported.append(err))
     stripe.faults.append(error(401, "invalid_request_error"))
@@ -193,7 +197,7 @@ async def test_what_stripe_calls_our_mistake_is_reported(stripe: StripeServer, m
     assert reported == [caught.value]
 
 
-async def test_health_is_asked_rarely_whatever_it_is(stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_asks_stripe_rarely(stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = payment.get_payments().client
     stripe.faults.append(error(401, "invalid_request_error"))
     for _ in range(3):
@@ -205,7 +209,7 @@ async def test_health_is_asked_rarely_whatever_it_is(stripe: StripeServer, monke
     assert [request.target for request in stripe.http.requests] == ["/v1/balance"] * 2
 
 
-async def test_a_probe_that_was_cut_off_makes_the_next_ones_fast(stripe: StripeServer) -> None:
+async def test_check_is_fast_after_a_probe_that_was_cut_off(stripe: StripeServer) -> None:
     client = payment.get_payments().client
     stripe.faults.append(hang())
     probe = asyncio.create_task(client.check())
@@ -219,7 +223,7 @@ async def test_a_probe_that_was_cut_off_makes_the_next_ones_fast(stripe: StripeS
     assert len(stripe.http.requests) == 1
 
 
-async def test_a_key_that_may_not_read_the_balance_is_a_good_key(stripe: StripeServer) -> None:
+async def test_check_takes_a_key_that_may_not_read_the_balance(stripe: StripeServer) -> None:
     stripe.faults.append(error(403, "invalid_request_error"))
 
     await payment.get_payments().client.check()

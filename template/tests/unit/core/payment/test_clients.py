@@ -12,7 +12,7 @@ from app.core.exceptions import ValidationError
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 
-async def test_everything_says_that_it_is_a_test() -> None:
+async def test_in_test_mode_marks_each_object() -> None:
     assert payment.in_test_mode()
     intent = await payment.create_payment_intent(1250)
     customer = await payment.create_customer(email="payer@example.com")
@@ -22,7 +22,7 @@ async def test_everything_says_that_it_is_a_test() -> None:
     assert [each.id.split("_")[0] for each in (intent, customer, session, refund)] == ["pi", "cus", "cs", "re"]
 
 
-async def test_an_intent_is_what_was_asked_for() -> None:
+async def test_create_payment_intent_answers_what_was_asked_for() -> None:
     customer = await payment.create_customer(email="payer@example.com", name="A Payer", metadata={"plan": "small"})
     intent = await payment.create_payment_intent(1250, "jpy", customer_id=customer.id, metadata={"order": "7"})
 
@@ -32,7 +32,7 @@ async def test_an_intent_is_what_was_asked_for() -> None:
     assert customer.email == "payer@example.com"
 
 
-async def test_a_page_is_for_what_was_asked_and_can_be_looked_up() -> None:
+async def test_get_checkout_session_finds_the_page_that_was_made() -> None:
     made = await payment.create_checkout_session(
         1250, "eur", description="A donation", reference="7", metadata={"order_id": "7"}
     )
@@ -43,7 +43,7 @@ async def test_a_page_is_for_what_was_asked_and_can_be_looked_up() -> None:
     assert await payment.get_checkout_session(made.id) == made
 
 
-async def test_the_same_key_has_one_effect_and_one_answer() -> None:
+async def test_idempotency_key_has_one_effect_and_one_answer() -> None:
     first, second = [await payment.create_payment_intent(1250, idempotency_key="order-7") for _ in range(2)]
     other = await payment.create_payment_intent(1250, idempotency_key="order-8")
     assert first == second
@@ -54,11 +54,11 @@ async def test_the_same_key_has_one_effect_and_one_answer() -> None:
     assert one.amount == 1250
 
 
-async def test_no_key_is_a_new_key_each_time() -> None:
+async def test_idempotency_key_is_a_new_one_unless_given() -> None:
     assert (await payment.create_payment_intent(1250)).id != (await payment.create_payment_intent(1250)).id
 
 
-async def test_the_same_key_for_something_else_is_refused() -> None:
+async def test_idempotency_key_is_refused_for_something_else() -> None:
     await payment.create_payment_intent(1250, idempotency_key="order-7")
     with pytest.raises(payment.PaymentConflictError):
         await payment.create_payment_intent(1251, idempotency_key="order-7")
@@ -66,7 +66,7 @@ async def test_the_same_key_for_something_else_is_refused() -> None:
         await payment.create_customer(idempotency_key="order-7")
 
 
-async def test_no_more_is_refunded_than_was_paid() -> None:
+async def test_create_refund_refunds_no_more_than_was_paid() -> None:
     intent = await payment.create_payment_intent(1250)
     assert (await payment.create_refund(intent.id, amount=250)).amount == 250
     assert (await payment.create_refund(intent.id)).amount == 1000
@@ -76,7 +76,7 @@ async def test_no_more_is_refunded_than_was_paid() -> None:
     assert caught.value.details["code"] == "charge_already_refunded"
 
 
-async def test_what_does_not_exist_is_refused() -> None:
+async def test_create_refund_and_get_checkout_session_refuse_what_does_not_exist() -> None:
     with pytest.raises(payment.PaymentRefusedError) as refund:
         await payment.create_refund("pi_unknown")
     with pytest.raises(payment.PaymentRefusedError) as session:
@@ -129,7 +129,7 @@ TEXTS: list[Any] = [1, b"a", ""]
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_every_wrong_argument_of_every_function_is_a_validation_error_and_is_not_sent(name: str) -> None:
+async def test_payment_functions_refuse_every_wrong_argument(name: str) -> None:
     function = getattr(payment, name)
     parameters = inspect.signature(function).parameters
     assert parameters.keys() == CALLS[name].keys()
@@ -145,7 +145,7 @@ async def test_every_wrong_argument_of_every_function_is_a_validation_error_and_
             assert caught.value.__context__ is None
 
 
-async def test_every_function_of_payments_is_tried_here() -> None:
+async def test_payment_functions_are_all_tried_here() -> None:
     public = {name for name in payment.__all__ if inspect.isfunction(getattr(payment, name))}
 
     assert public - CALLS.keys() == {"get_payments", "in_test_mode", "is_ours", "make_payments"} | (
@@ -153,17 +153,17 @@ async def test_every_function_of_payments_is_tried_here() -> None:
     )
 
 
-async def test_metadata_may_be_any_mapping() -> None:
+async def test_create_checkout_session_takes_any_mapping_as_metadata() -> None:
     made = await payment.create_checkout_session(
         1250, description="A donation", reference="7", metadata=MappingProxyType({"order_id": "7"})
     )
     assert made.metadata == {"order_id": "7"}
 
 
-async def test_a_refund_has_its_reason() -> None:
+async def test_create_refund_takes_a_reason() -> None:
     intent = await payment.create_payment_intent(1250)
     assert (await payment.create_refund(intent.id, reason="requested_by_customer")).amount == 1250
 
 
-async def test_its_health_can_be_asked() -> None:
+async def test_check_returns_where_payments_can_be_made() -> None:
     await payment.get_payments().client.check()
