@@ -12,7 +12,7 @@ PAYMENTS = (
         "a webhook counts once however often it comes",
         "src/app/services/webhooks.py",
         "        return _logged(event, WebhookOutcome.DUPLICATE)\n",
-        "",
+        "        _logged(event, WebhookOutcome.DUPLICATE)\n",
         f"{_WEBHOOKS}::test_receive_event_has_one_effect_for_fifty_deliveries",
     ),
     Promise(
