@@ -22,7 +22,7 @@ class Singleton(Generic[T]):
         self._made: tuple[T] | None = None
 
     def __call__(self) -> T:
-        """The object, made now if it is not there yet."""
+        """Return the object, made now if it is not there yet."""
         made = self._made
         if made is None:
             with self._lock:

@@ -17,8 +17,8 @@ class ThreadLimiter:
     passwords, gets a limiter of its own, of about as many threads as there are processors.
 
     Args:
-        size: How many calls run at a time.
-        name: How its threads show up in a debugger.
+        size: The most calls that run at a time.
+        name: The beginning of its threads' names in a debugger.
     """
 
     def __init__(self, size: int, *, name: str) -> None:
@@ -43,7 +43,7 @@ async def run_in_thread(func: Callable[[*Ts], T], *args: *Ts, limiter: ThreadLim
     Args:
         func: Neither asynchronous nor touching objects of the event loop, such as a database session.
         args: Passed on; use `functools.partial` for keywords.
-        limiter: How many calls of this kind may run at a time.
+        limiter: Bounds the calls of this kind that run at a time.
 
     Raises:
         Exception: The error of the function.
