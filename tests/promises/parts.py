@@ -309,9 +309,9 @@ PARTS = (
     ),
     Promise(
         "no line waits for a loop that was stopped",
-        "src/app/core/logging/batch.py",
-        "if self._flushed_by is not loop:",
-        "if self._flushed_by is None:",
-        "tests/unit/core/test_turn_batch.py",
+        "src/app/core/logging/records.py",
+        "if _flushed_by is not loop:",
+        "if _flushed_by is None:",
+        "tests/unit/core/test_log_functions.py",
     ),
 )

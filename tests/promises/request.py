@@ -241,14 +241,14 @@ REQUEST = (
         "src/app/core/logging/lines.py",
         "else redact(value)",
         "else value",
-        "tests/unit/core/test_logging.py",
+        "tests/unit/core/test_log_secrecy.py",
     ),
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
         "src/app/core/logging/records.py",
         '"path": redact_text(path)',
         '"path": path',
-        "tests/unit/core/test_logging.py",
+        "tests/unit/core/test_log_secrecy.py",
     ),
     Promise(
         "a caller's request id cannot forge a line",

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -79,6 +80,47 @@ async def test_the_requests_of_a_turn_are_written_together_as_it_ends() -> None:
     (together,) = stream.pieces
     lines = [json.loads(line) for line in together.splitlines()]
     assert [(line["path"], line["request_id"]) for line in lines] == [(f"/{x}", f"id-of/{x}") for x in "abc"]
+
+
+def test_log_request_writes_what_a_stopped_loop_has_left(log: Log) -> None:
+    logger, stopped = get_logger("app.access"), asyncio.new_event_loop()
+
+    async def log_and_stop() -> None:
+        log_request(logger, "GET", "/left", 200, duration_ms=1)
+        stopped.stop()
+
+    task = stopped.create_task(log_and_stop())
+    stopped.run_forever()
+    assert log.stream.getvalue() == ""
+
+    async def log_another() -> None:
+        log_request(logger, "GET", "/next", 200, duration_ms=1)
+
+    asyncio.run(log_another())
+    # Not by `log.lines`, which would write what waits.
+    assert [json.loads(line)["path"] for line in log.stream.getvalue().splitlines()] == ["/left", "/next"]
+    stopped.run_until_complete(task)
+    stopped.close()
+
+
+def test_log_request_loses_no_line_of_any_thread(log: Log) -> None:
+    logger = get_logger("app.access")
+
+    async def log_some(first: int) -> None:
+        for number in range(first, first + 100):
+            log_request(logger, "GET", f"/{number}", 200, duration_ms=1)
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+
+    threads = [
+        threading.Thread(target=lambda first=first: asyncio.run(log_some(first))) for first in range(0, 800, 100)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(int(line["path"][1:]) for line in log.lines) == list(range(800))
 
 
 @pytest.mark.anyio

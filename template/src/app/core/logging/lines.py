@@ -1,7 +1,7 @@
 """The steps in which a line of the log is made; structlog calls them processors."""
 
 import logging
-import time
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,8 +9,17 @@ from typing import Any, Final
 import pydantic_core
 
 from app.core.logging.context import log_context_values
-from app.core.logging.renderer import structlog
 from app.core.redaction import REDACTED, is_sensitive, redact
+
+# structlog imports rich wherever that is installed, for tracebacks that it does not draw here: 45 ms of each start.
+# None is what the import system takes for "not there" (Python reference, 5.3.1).
+_is_rich_absent = "rich" not in sys.modules
+if _is_rich_absent:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog as structlog  # noqa: E402, PLC0414 — from here alone
+
+if _is_rich_absent:
+    del sys.modules["rich"]
 
 EventDict = structlog.typing.EventDict
 Processor = structlog.typing.Processor
@@ -40,7 +49,7 @@ def complete(_logger: WrappedLogger, method: str, event_dict: EventDict) -> Even
     if name:
         line["logger"] = name
     line["level"] = _LEVEL_OF.get(method, method)
-    line["timestamp"] = timestamp(time.time_ns())
+    line["timestamp"] = timestamp(datetime.now(UTC))
     return add_facts(line, facts)
 
 
@@ -62,21 +71,9 @@ def add_facts(line: EventDict, facts: Mapping[Any, object]) -> EventDict:
     return line
 
 
-_second: tuple[int, str] = (0, "")
-
-
-def timestamp(nanoseconds: int) -> str:
-    """Return a moment in UTC, told in nanoseconds since 1970, as text.
-
-    A second is spelt out once: that takes longer than the rest of the line's completion.
-    """
-    global _second  # noqa: PLW0603 — read for every line, which a call would slow down
-    second, microseconds = divmod(nanoseconds // 1000, 1_000_000)
-    known, text = _second
-    if known != second:
-        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second = (second, text)
-    return f"{text}.{microseconds:06}Z"
+def timestamp(moment: datetime) -> str:
+    """Return a moment in UTC as text."""
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _extra_of: Final = structlog.stdlib.ExtraAdder()

@@ -1,12 +1,13 @@
 """The lines that every service writes, under the same names everywhere."""
 
+import asyncio
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from app.core.exceptions import AppException
-from app.core.logging.batch import TurnBatch
 from app.core.logging.context import log_context_values
 from app.core.logging.lines import OURS, EventDict, add_facts, redact_line, timestamp
 from app.core.logging.setup import Logger, write_lines
@@ -15,8 +16,10 @@ from app.core.redaction import redact_text
 # HTTP's statuses from here on say that the server has failed.
 _FAILED: Final = 500
 
-# When, in nanoseconds since 1970; whose line; what is known of the request; and `log_request`'s arguments.
-_Request = tuple[int, Logger, Mapping[str, str], str, str, int, float]
+# The lines of requests that wait for the turn's end: the time, a logger, the context, and
+# `log_request`'s arguments. Both ends may be used from different threads.
+_answered: Final[deque[tuple[datetime, Logger, Mapping[str, str], str, str, int, float]]] = deque()
+_flushed_by: asyncio.AbstractEventLoop | None = None
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
@@ -33,17 +36,26 @@ def log_request(logger: Logger, method: str, path: str, status: int, *, duration
         status: HTTP status.
         duration_ms: Milliseconds from the first byte in to the last byte out.
     """
-    _answered.add((time.time_ns(), logger, log_context_values(), method, path, status, duration_ms))
+    global _flushed_by  # noqa: PLW0603 — one for the process, like the log
+    _answered.append((datetime.now(UTC), logger, log_context_values(), method, path, status, duration_ms))
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        flush_requests()
+        return
+    # Another loop's turn may never end: it may have been stopped.
+    if _flushed_by is not loop:
+        _flushed_by = loop
+        loop.call_soon(flush_requests)
 
 
 def flush_requests() -> None:
     """Write the lines that wait for the end of the turn, now."""
-    _answered.flush()
-
-
-def _write(requests: Sequence[_Request]) -> None:
+    global _flushed_by  # noqa: PLW0603 — one for the process, like the log
+    _flushed_by = None
     lines: list[tuple[int, EventDict]] = []
-    for at, logger, context, method, path, status, duration_ms in requests:
+    while _answered:
+        at, logger, context, method, path, status, duration_ms = _answered.popleft()
         failed = status >= _FAILED
         line: EventDict = {
             # There may be more than ids on the lines of this request.
@@ -59,9 +71,6 @@ def _write(requests: Sequence[_Request]) -> None:
         }
         lines.append((logging.WARNING if failed else logging.INFO, line))
     write_lines(lines)
-
-
-_answered: Final = TurnBatch(_write)
 
 
 def log_db_query(logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None) -> None:

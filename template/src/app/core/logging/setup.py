@@ -19,9 +19,9 @@ from app.core.logging.lines import (
     complete_record,
     facts_of,
     redact_line,
+    structlog,
     to_json,
 )
-from app.core.logging.renderer import structlog
 
 # Loggers that other libraries set up for themselves; their lines are ours to format.
 _SERVER_LOGGER: Final = "uvicorn.error"
@@ -139,10 +139,7 @@ def write_lines(lines: Iterable[tuple[int, EventDict]]) -> None:
         lines: Each with its level as a number of `logging`'s; those below the level that is written are left out.
     """
     if _current is None:
-        for severity, line in lines:
-            # structlog's own set-up names the level itself.
-            structlog.get_logger().log(severity, **{key: value for key, value in line.items() if key != "level"})
-        return
-    level, render, writer = _current
+        configure_logging(level="INFO", json_lines=False)
+    level, render, writer = cast("_SetUp", _current)
     if texts := [render(None, "", line) for severity, line in lines if severity >= level]:
         writer.msg("\n".join(texts))
