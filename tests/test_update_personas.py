@@ -38,8 +38,8 @@ RUFF = Path(sys.executable).with_name("ruff")
 NEXT = "0.2.0"
 RELEASES = 20
 MODULE = "src/app/core/threads.py"
-PACKAGE = "src/app/core/cache"
-PART = "decorator.py"
+PACKAGE = "src/app/core/security"
+PART = "passwords.py"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def renamed_package(project: Path) -> Path:
     git(project, "mv", PACKAGE, "src/app/core/store")
     for path in git(project, "ls-files", "*.py").split():
         text = (project / path).read_text(encoding="utf-8")
-        (project / path).write_text(text.replace("app.core.cache ", "app.core.store "))
+        (project / path).write_text(text.replace("app.core.security ", "app.core.store "))
     return project
 
 
