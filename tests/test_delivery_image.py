@@ -164,6 +164,24 @@ def test_image_migrates_serves_and_stops(image: Image, database_url: str) -> Non
     assert tree(app) == before
 
 
+@pytest.mark.parametrize("command", ["dev", "db current"])
+def test_image_says_which_tools_for_development_are_missing(image: Image, command: str) -> None:
+    key = secrets.token_hex(32)
+    done = subprocess.run(
+        ["app", *command.split()],
+        cwd=image.folder / "app",
+        env=container_environment(
+            image.stage, image.folder, ENVIRONMENT="development", SECRET_KEY=key
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "devtools" in done.stderr
+    assert "Run `uv sync`" in done.stderr
+
+
 def wait_until_healthy(
     probe: list[str], environment: dict[str, str], server: subprocess.Popen[bytes]
 ) -> None:

@@ -16,13 +16,13 @@ from app.serving.parent_watch import stop_with_parent
 
 def dev(host: Host = None, port: Port = None) -> None:
     """Serve for development: brings PostgreSQL if none is configured, migrates it, reloads on changes."""
+    require_devtools("`app dev`")
     settings = command_settings()
     if settings.environment is not Environment.DEVELOPMENT:
         raise ConfigurationError(
             f"`app dev` is for development, and ENVIRONMENT is {settings.environment}.",
             next_step="Use `app serve`, or unset ENVIRONMENT.",
         )
-    require_devtools("`app dev`")
     address = host or settings.api.host, port or settings.api.port
     require_free(*address)
     stop_with_parent()
