@@ -1,12 +1,11 @@
 """atomic(): its commit and rollback, and the events and actions that follow from them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
-import anyio
 import pytest
 from sqlalchemy import text
 
@@ -19,9 +18,6 @@ from tests.buses import until_settled
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
-
-# As tests/factories.py has it.
-POOL_SIZE = 5
 
 
 class Written(BaseEvent):
@@ -297,34 +293,3 @@ async def test_flush_meets_constraints_before_the_commit(database: Database, ses
         await write(session, "a")
         await uow.flush()
         assert await words(database) == []
-
-
-@asynccontextmanager
-async def _asyncio_timeout() -> AsyncIterator[None]:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.02):
-            yield
-
-
-@asynccontextmanager
-async def _anyio_timeout() -> AsyncIterator[None]:
-    with anyio.move_on_after(0.02):
-        yield
-
-
-@pytest.mark.parametrize("limited", [_asyncio_timeout, _anyio_timeout])
-async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
-    limited: Callable[[], AbstractAsyncContextManager[None]], database: Database
-) -> None:
-    for _ in range(POOL_SIZE + 1):
-        ended = True
-        async with limited(), database.session() as session, atomic(session):
-            await write(session, "a")
-            await session.execute(text("SELECT pg_sleep(10)"))
-            ended = False
-        assert ended
-
-    async with AsyncExitStack() as stack:
-        for _ in range(POOL_SIZE):
-            connection = await stack.enter_async_context(database.engine.connect())
-            assert (await connection.execute(text("SELECT count(*) FROM doodles"))).scalar_one() == 0
