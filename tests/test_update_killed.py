@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ashlar.cli import CONFLICTS_LEFT
+from tests.checkout import git
 from tests.interruptions import (
     States,
     make_house,
@@ -83,12 +85,17 @@ def test_an_update_on_a_full_disk_loses_nothing(
 
 
 def test_ctrl_c_ends_in_a_sentence(project: Path, states: States) -> None:
-    with started(project) as running:
-        assert running.stdout
-        while "Rendering" not in running.stdout.readline():
-            pass
-        os.killpg(running.pid, signal.SIGINT)
-        said = running.stdout.read()
+    for _ in range(10):
+        with started(project) as running:
+            assert running.stdout
+            while "Rendering" not in running.stdout.readline():
+                pass
+            os.killpg(running.pid, signal.SIGINT)
+            said = running.stdout.read()
+        if running.returncode != CONFLICTS_LEFT:
+            break
+        # On a busy machine it had come to its end before.
+        git(project, "reset", "--quiet", "--hard")
     assert running.returncode == 1
     end = "error: Interrupted.\nnext: Run it again: it finishes or undoes what was begun.\n"
     assert said.endswith(end)
