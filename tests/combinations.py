@@ -71,8 +71,8 @@ OPTIONS = (
         # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, and a
         # page of anything has `items`.
         traces=(
-            r"(?<![.\w])(?<!\[\")items\b(?!:|=\[)",
-            r"\bitem_\w+",
+            r"(?<![.\w\"])items\b(?!:|=\[)",
+            r"\bitem_(?!type\b)\w+",
             r"\bItem(?!getter)[A-Z]\w+",
             r"/items",
         ),

@@ -27,7 +27,7 @@ def add_tests_of_tools(project: Path) -> list[Path]:
 
 
 @contextmanager
-def tests_of_tools(project: Path) -> Iterator[None]:
+def tools_tested_inside(project: Path) -> Iterator[None]:
     """Have the tests in a project for as long as the context lasts."""
     added = add_tests_of_tools(project)
     try:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from tests.combinations import BARE, COMBINATIONS, FULL, OLDEST_PYTHON, Combination, Depth
-from tests.inside import tests_of_tools
+from tests.inside import tools_tested_inside
 from tests.projects import Project, Run
 
 pytestmark = pytest.mark.rendered
@@ -179,7 +179,7 @@ def test_its_own_tests_pass_and_leave_nothing(
     at_end = project.folder.name in ends
     whole = ["-m", "not schema"] if at_end else []
     measured = ["--cov"] if project.folder.name == f"{FULL.id}-{OLDEST_PYTHON}" else []
-    with tests_of_tools(project.folder) if at_end else contextlib.nullcontext():
+    with tools_tested_inside(project.folder) if at_end else contextlib.nullcontext():
         command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
         finished = project.tool(*command)
     finished.must_succeed()

@@ -28,20 +28,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INT4RANGE, JSONB, ExcludeConstraint
 from sqlalchemy.schema import SchemaItem
 
-Items = Callable[[], list[SchemaItem]]
+Parts = Callable[[], list[SchemaItem]]
 
 
 class Case(NamedTuple):
     """A table before and after; None where there is none."""
 
-    before: Items | None
-    after: Items | None
+    before: Parts | None
+    after: Parts | None
     options: dict[str, Any] = {}  # noqa: RUF012 — never changed
 
 
-def word(*items: Any, kind: Any = Text, **options: Any) -> Callable[[], list[SchemaItem]]:
-    """A column, and more items made anew for each table."""
-    return lambda: [Column("word", kind() if isinstance(kind, type) else kind, **options), *(make() for make in items)]
+def word(*parts: Any, kind: Any = Text, **options: Any) -> Callable[[], list[SchemaItem]]:
+    """A column, and more parts made anew for each table."""
+    return lambda: [Column("word", kind() if isinstance(kind, type) else kind, **options), *(make() for make in parts)]
 
 
 def color(*labels: str, name: str = "law_color") -> Enum:
@@ -190,9 +190,9 @@ CASES = {
 }
 
 
-def declare(metadata: MetaData, name: str, items: Items, **options: Any) -> Table:
+def declare(metadata: MetaData, name: str, parts: Parts, **options: Any) -> Table:
     key = [Column("id", Integer, primary_key=True)] if options.pop("key", True) else []
-    kinds = items()
+    kinds = parts()
     for item in kinds:
         kind = getattr(item, "type", None)
         if isinstance(kind, Enum) and "schema" in options:
