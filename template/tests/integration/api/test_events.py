@@ -209,13 +209,15 @@ async def test_an_unknown_error_reaches_the_monitor_once_with_its_trail(own_sett
         raise RuntimeError("token=Xq7planted")
 
     async with running(own_settings, router) as client:
-        with captured_log() as log:
+        with captured_log(level="DEBUG") as log:
             answer = await client.get("/broken", headers={"X-Request-ID": "r-12345678"})
             await client.get("/nowhere")
 
     assert answer.status_code == 500
     (line,) = log.events("error")
     assert (line["error"], line["support_id"], line["request_id"]) == ("RuntimeError", "r-12345678", "r-12345678")
-    assert [crumb["message"] for crumb in line["breadcrumbs"]] == ["about to break"]
+    assert [(step["step"], step["request_id"]) for step in log.events("breadcrumb")] == [
+        ("about to break", "r-12345678")
+    ]
     assert "Traceback" in line["exception"]
     assert "planted" not in log.text + answer.text

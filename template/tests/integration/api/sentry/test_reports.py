@@ -1,5 +1,6 @@
 """Reports of requests: all that helps, once, under the id that the caller was given."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -175,6 +176,24 @@ async def test_a_trace_outside_of_a_request_is_a_transaction(settings: Applicati
     (transaction,) = sentry.transactions
     assert transaction["transaction"] == "report.render"
     assert [span["description"] for span in transaction["spans"]] == ["report.query"]
+
+
+async def test_a_trace_in_a_task_that_outlives_another_trace_is_a_transaction(settings: ApplicationSettings) -> None:
+    """It inherits a span that has ended, and been sent."""
+    ended = asyncio.Event()
+
+    async def go_on() -> None:
+        await ended.wait()
+        with monitor.trace("report.late"):
+            pass
+
+    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+        with monitor.trace("report.render"):
+            task = asyncio.create_task(go_on())
+        ended.set()
+        await task
+
+    assert [each["transaction"] for each in sentry.transactions] == ["report.render", "report.late"]
 
 
 async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
