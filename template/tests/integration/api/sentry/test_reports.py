@@ -1,6 +1,7 @@
 """Reports of requests: all that helps, once, under the id that the caller was given."""
 
 import asyncio
+import contextvars
 import socket
 import subprocess
 import sys
@@ -169,9 +170,13 @@ async def test_no_caller_decides_what_is_traced_while_traces_are_off(settings: A
 
 
 async def test_a_trace_outside_of_a_request_is_a_transaction(settings: ApplicationSettings) -> None:
-    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+    async def render() -> None:
         with monitor.trace("report.render"), monitor.trace("report.query"):
             pass
+
+    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+        # As in a process of its own: the tests of this one have been inside of requests.
+        await asyncio.create_task(render(), context=contextvars.Context())
 
     (transaction,) = sentry.transactions
     assert transaction["transaction"] == "report.render"
@@ -187,11 +192,14 @@ async def test_a_trace_in_a_task_that_outlives_another_trace_is_a_transaction(se
         with monitor.trace("report.late"):
             pass
 
-    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+    async def render() -> None:
         with monitor.trace("report.render"):
             task = asyncio.create_task(go_on())
         ended.set()
         await task
+
+    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
+        await asyncio.create_task(render(), context=contextvars.Context())
 
     assert [each["transaction"] for each in sentry.transactions] == ["report.render", "report.late"]
 
