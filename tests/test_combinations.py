@@ -181,7 +181,7 @@ def test_its_own_tests_pass_and_leave_nothing(
     measured = ["--cov"] if project.folder.name == f"{FULL.id}-{OLDEST_PYTHON}" else []
     with tools_tested_inside(project.folder) if at_end else contextlib.nullcontext():
         command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
-        finished = project.tool(*command)
+        finished = project.tool(*command, timeout=900)
     finished.must_succeed()
     assert re.search(r"\d+ passed", finished.output), finished
     changed = project.run("git", "status", "--porcelain")
