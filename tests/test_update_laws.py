@@ -92,12 +92,15 @@ def test_an_update_equals_a_fresh_copy(
         shutil.rmtree(project)
 
 
-def by_ashlar(run: Run, before: Combination, after: Combination) -> Update:
+def by_ashlar(
+    run: Run, before: Combination, after: Combination, earlier: Combination | None = None
+) -> Update:
     """Return what updates as `ashlar update --data …` does, from renders that are shared."""
 
     def update(project: Path, answers: Mapping[str, Any]) -> None:
         data = {name: str(on).lower() for name, on in answers.items()}
-        with renders_at_hand(run.rendered(before), run.rendered(after)):
+        at_first = run.rendered(earlier) if earlier else None
+        with renders_at_hand(run.rendered(before), run.rendered(after), at_first):
             outcome = run_update(project, data)
         assert outcome.merge is not None
         assert not outcome.merge.conflicts
@@ -115,9 +118,9 @@ def test_ashlar_goes_there_and_back(
     by_ashlar(run, before, after)(project, after.answers)
     keep_in_git(project)
     once = tree(project)
-    by_ashlar(run, after, after)(project, after.answers)
+    by_ashlar(run, after, after, before)(project, after.answers)
     assert tree(project) == once
-    by_ashlar(run, after, before)(project, before.answers)
+    by_ashlar(run, after, before, before)(project, before.answers)
     must_equal(project, before, run)
 
 

@@ -168,16 +168,23 @@ def status(project: Path) -> dict[str, str]:
 
 
 @contextmanager
-def renders_at_hand(old: Path, new: Path) -> Iterator[None]:
+def renders_at_hand(old: Path, new: Path, earlier: Path | None = None) -> Iterator[None]:
     """Have updates in this process take renders that are there: the old version's and the new's.
 
     That each is what Copier makes is for other tests: these are about what becomes of them.
+
+    Args:
+        old: By the old answers.
+        new: By the new ones.
+        earlier: By those of an earlier commit, which are asked for where the answers have changed.
     """
     kept = frozenset({"migrations/versions/0001_initial.py"})
 
     def take(template: Template, orders: Sequence[Order], scratch: Path) -> list[Render]:
         del template, scratch
-        for order, there in zip(orders, (old, new), strict=True):
+        given = [each for each in (old, new, earlier) if each is not None]
+        assert len(orders) <= len(given)
+        for order, there in zip(orders, given, strict=False):
             ignore = shutil.ignore_patterns(".git")
             shutil.copytree(there, order.folder, ignore=ignore, dirs_exist_ok=True)
         return [Render(Path(order.folder), kept) for order in orders]
