@@ -51,7 +51,6 @@ def sentences(source: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], text
 
 
-@pytest.mark.xfail(reason="127 of 1760", strict=False)
 def test_docstrings_open_with_the_thing(run: Run) -> None:
     found = []
     count = 0

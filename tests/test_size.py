@@ -42,16 +42,16 @@ class Row:
 # For jobs, mail, accounts and telemetry the default project may grow to 10,000 lines in 150 files,
 # 6,200 of them code, with tests of 11,000 lines: until they are there, these limits are tighter.
 ROWS = (
-    Row(combination=DEFAULT, folder="", figure="files", most=300, above=346),
-    Row(combination=DEFAULT, folder="src/app", figure="lines", most=7_800, above=13_122),
-    Row(combination=DEFAULT, folder="src/app", figure="files", most=115, above=154),
-    Row(combination=DEFAULT, folder="src/app", figure="code", most=4_900, above=8_095),
+    Row(combination=DEFAULT, folder="", figure="files", most=300, above=339),
+    Row(combination=DEFAULT, folder="src/app", figure="lines", most=7_800, above=11_554),
+    Row(combination=DEFAULT, folder="src/app", figure="files", most=115, above=138),
+    Row(combination=DEFAULT, folder="src/app", figure="code", most=4_900, above=7_015),
     Row(combination=DEFAULT, folder="devtools", figure="lines", most=1_400, above=2_227),
-    Row(combination=DEFAULT, folder="tests", figure="lines", most=9_000, above=16_970),
-    Row(combination=DEFAULT, folder="tests", figure="files", most=105, above=151),
-    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=12_522),
-    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=18_960),
-    Row(combination=FULL, folder="src/app", figure="files", most=205, above=220),
+    Row(combination=DEFAULT, folder="tests", figure="lines", most=9_000, above=16_030),
+    Row(combination=DEFAULT, folder="tests", figure="files", most=105, above=150),
+    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=10_954),
+    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=16_535),
+    Row(combination=FULL, folder="src/app", figure="files", most=205),
 )
 
 
