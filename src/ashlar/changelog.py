@@ -18,7 +18,7 @@ _SECURITY = re.compile(r"^(?:#+|[-*])\s+\W*security\b", re.IGNORECASE | re.MULTI
 
 @dataclass(frozen=True)
 class Section:
-    """What the changelog says of a version.
+    """The changelog's section on a version.
 
     Attributes:
         version: The version.
@@ -30,7 +30,7 @@ class Section:
 
     @property
     def is_security(self) -> bool:
-        """Whether a heading or an item of it starts with the word “Security”."""
+        """True if a heading or an item of it starts with the word “Security”."""
         return _SECURITY.search(self.text) is not None
 
 

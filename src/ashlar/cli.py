@@ -15,7 +15,7 @@ from ashlar.git import GitError
 from ashlar.project import ANSWERS_FILE, Project
 from ashlar.update import Outcome, Wish, update
 
-# Conflicts are no failure, but whoever calls this must be able to tell.
+# Conflicts are no failure, but a calling program must be able to tell.
 CONFLICTS_LEFT = 3
 
 app = typer.Typer(

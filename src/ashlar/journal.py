@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the journal says.
+    """The journal's content.
 
     Attributes:
         head: The commit that the project is on.
@@ -103,12 +103,12 @@ class Journal:
 
     @property
     def is_open(self) -> bool:
-        """Whether something was begun and is not finished."""
+        """True from the beginning of an update to its end."""
         return self._file.exists()
 
     @property
     def plan(self) -> Plan:
-        """What was begun."""
+        """The update that was begun."""
         found = json.loads(self._file.read_text(encoding="utf-8"))
         return Plan(**{**found, "changes": [Change(**each) for each in found["changes"]]})
 

@@ -30,7 +30,7 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """What an update makes of a project; paths are relative to it.
+    """The effect of an update on a project; paths are relative to it.
 
     Attributes:
         base: The old version's files, in the project's style.

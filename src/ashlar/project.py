@@ -17,7 +17,7 @@ ANSWERS_FILE = ".copier-answers.yml"
 
 @dataclass(frozen=True)
 class Answers:
-    """What the answers file says.
+    """The content of the answers file.
 
     Attributes:
         text: The file.

@@ -1,4 +1,4 @@
-"""What `ashlar update` prints: what comes, changes, goes and conflicts, and what to do next."""
+"""The output of `ashlar update`: what comes, changes, goes and conflicts, and what to do next."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def style(self) -> str:
-        """How the effect is shown."""
+        """The style that the effect is printed in."""
         return _STYLES[self.effect]
 
 

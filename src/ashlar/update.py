@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What an update is asked for.
+    """The options of an update.
 
     Attributes:
         data: New answers, as typed.
@@ -41,7 +41,7 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What an update has done, or would do.
+    """The result of an update, done or to be done.
 
     Attributes:
         before: The version that the project was on.
