@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from ashlar.update import Outcome
 from tests.checkout import commit, git
 from tests.updating import (
+    ANSWERS,
+    NEW,
+    THREADS,
     command,
+    edited,
     make_project,
     make_template,
     module,
+    must_be_merged,
+    next_version,
     publish,
     rendering_here,
     replace,
@@ -21,10 +26,6 @@ from tests.updating import (
     status,
     write,
 )
-
-ANSWERS = ".copier-answers.yml"
-THREADS = "src/app/core/threads.py"
-NEW = "src/app/new.py"
 
 
 @pytest.fixture(autouse=True)
@@ -43,31 +44,6 @@ def template(tmp_path: Path) -> Path:
 def project(template: Path, tmp_path: Path) -> Path:
     """A project of its first version, with an edit."""
     return edited(make_project(template, tmp_path / "project"))
-
-
-def edited(project: Path) -> Path:
-    """Edit a file that the next version changes elsewhere."""
-    replace(project, THREADS, 'return "threads_f"', 'return "mine"')
-    commit(project, "Mine")
-    return project
-
-
-def next_version(template: Path, version: str = "1.1.0", *, tag: bool = True) -> None:
-    """Release a version that changes a file and adds one."""
-    replace(template / "template", THREADS, 'return "threads_a"', f'return "of {version}"')
-    write(template / "template", {NEW: module("new")})
-    publish(template, version, tag=tag)
-
-
-def must_be_merged(project: Path, outcome: Outcome, version: str = "1.1.0") -> None:
-    """Look for both sides' changes."""
-    assert outcome.merge is not None
-    assert not outcome.merge.conflicts
-    text = (project / THREADS).read_text()
-    assert f'return "of {version}"' in text
-    assert 'return "mine"' in text
-    assert (project / NEW).read_text() == module("new")
-    assert f"_commit: {version}\n" in (project / ANSWERS).read_text()
 
 
 def test_a_template_without_tags_has_the_releases_of_its_commits(

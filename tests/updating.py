@@ -22,6 +22,11 @@ from ashlar.update import Outcome, Wish, update
 from tests.checkout import commit, git
 from tests.projects import Finished, render
 
+ANSWERS = ".copier-answers.yml"
+# A file that the next version changes, and one that it adds.
+THREADS = "src/app/core/threads.py"
+NEW = "src/app/new.py"
+
 _QUESTIONS = """\
 _subdirectory: template
 _envops: {undefined: jinja2.StrictUndefined, trim_blocks: true, keep_trailing_newline: true}
@@ -192,3 +197,28 @@ def renders_at_hand(old: Path, new: Path, earlier: Path | None = None) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ashlar.update.render", take)
         yield
+
+
+def edited(project: Path) -> Path:
+    """Edit a file that the next version changes elsewhere."""
+    replace(project, THREADS, 'return "threads_f"', 'return "mine"')
+    commit(project, "Mine")
+    return project
+
+
+def next_version(template: Path, version: str = "1.1.0", *, tag: bool = True) -> None:
+    """Release a version that changes a file and adds one."""
+    replace(template / "template", THREADS, 'return "threads_a"', f'return "of {version}"')
+    write(template / "template", {NEW: module("new")})
+    publish(template, version, tag=tag)
+
+
+def must_be_merged(project: Path, outcome: Outcome, version: str = "1.1.0") -> None:
+    """Look for both sides' changes."""
+    assert outcome.merge is not None
+    assert not outcome.merge.conflicts
+    text = (project / THREADS).read_text()
+    assert f'return "of {version}"' in text
+    assert 'return "mine"' in text
+    assert (project / NEW).read_text() == module("new")
+    assert f"_commit: {version}\n" in (project / ANSWERS).read_text()
