@@ -13,9 +13,10 @@ from tests.promises.promise import Promise
 from tests.promises.redis import REDIS
 from tests.promises.request import REQUEST
 from tests.promises.sentry import SENTRY
+from tests.promises.stores import STORES
 from tests.promises.timescale import TIMESCALE
 from tests.promises.updates import UPDATES
 
-PROMISES = REQUEST + PARTS + MIGRATIONS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE
+PROMISES = REQUEST + PARTS + STORES + MIGRATIONS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE
 
 __all__ = ["PROMISES", "Promise"]
