@@ -1,16 +1,16 @@
 """API keys of organisations in a test's database: put there, and read back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
 
-from app.core.config import IntegrationsSettings, SecretsSettings
-from app.core.config.secrets import new_key
+from app.core.config.secrets import new_key, parse_keys
 from app.core.database import Database
-from app.core.secrets import make_secrets_service
+from app.core.secrets import SecretsService
 from app.core.uow import atomic
 from tests.factories import make_settings
 
@@ -19,14 +19,7 @@ OLD, NEW = (new_key(key_id).get_secret_value() for key_id in ("old", "new"))
 
 async def connect(url: str) -> asyncpg.Connection:
     """A connection past the application."""
-    address = make_url(url)
-    return await asyncpg.connect(
-        host=address.host or address.query["host"],
-        port=int(address.port or str(address.query.get("port", 5432))),
-        user=address.username,
-        password=address.password,
-        database=address.database,
-    )
+    return await asyncpg.connect(url.replace("+asyncpg", ""))
 
 
 def execute(url: str, statement: str) -> list[Any]:
@@ -42,16 +35,20 @@ def execute(url: str, statement: str) -> list[Any]:
     return asyncio.run(work())
 
 
+@asynccontextmanager
+async def _opened(url: str, *keys: str) -> AsyncIterator[tuple[Database, SecretsService]]:
+    database = Database(make_settings(database_url=url).database)
+    yield database, SecretsService(keys=parse_keys(SecretStr(",".join(keys))), environment={})
+    await database.close()
+
+
 def fill(url: str, number: int) -> None:
     """Keys of many organisations, under the old key."""
 
     async def work() -> None:
-        database = Database(make_settings(database_url=url).database)
-        service = make_secrets_service(SecretsSettings(keys=SecretStr(OLD)), IntegrationsSettings())
-        async with database.session() as session, atomic(session):
+        async with _opened(url, OLD) as (database, service), database.session() as session, atomic(session):
             for index in range(number):
                 await service.set_api_key(session, f"org-{index}", "openai", SecretStr(f"value {index}"))
-        await database.close()
 
     asyncio.run(work())
 
@@ -60,14 +57,8 @@ def stored(url: str, *keys: str, number: int) -> list[str]:
     """Return what is stored, read with these keys."""
 
     async def work() -> list[str]:
-        database = Database(make_settings(database_url=url).database)
-        service = make_secrets_service(SecretsSettings(keys=SecretStr(",".join(keys))), IntegrationsSettings())
-        async with database.read_session() as session:
-            found = [
-                (await service.get_api_key(session, f"org-{index}", "openai")).get_secret_value()
-                for index in range(number)
-            ]
-        await database.close()
-        return found
+        async with _opened(url, *keys) as (database, service), database.read_session() as session:
+            found = [await service.get_api_key(session, f"org-{index}", "openai") for index in range(number)]
+            return [value.get_secret_value() for value in found]
 
     return asyncio.run(work())

@@ -86,8 +86,8 @@ STORES = (
     Promise(
         "the keys of secrets are derived once per process",
         "src/app/core/secrets/service.py",
-        "Singleton(lambda: make_keyring(settings))",
-        "lambda: make_keyring(settings)",
+        "Singleton(lambda: _make_keyring(keys))",
+        "lambda: _make_keyring(keys)",
         "tests/unit/core/secrets/test_keyring.py::test_keys_are_derived_once_per_process",
     ),
     Promise(
@@ -99,14 +99,14 @@ STORES = (
     ),
     Promise(
         "a rotation overwrites nothing that is set meanwhile",
-        "src/app/core/secrets/store.py",
+        "src/app/core/secrets/rotation.py",
         "        .with_for_update(skip_locked=True)\n",
         "",
         "tests/integration/core/secrets/test_rotation.py::test_a_value_set_in_the_middle_of_a_batch_wins",
     ),
     Promise(
         "a rotation that is killed has done what it did",
-        "src/app/core/secrets/store.py",
+        "src/app/core/secrets/rotation.py",
         "        .limit(limit)\n        .with_for",
         "        .with_for",
         "tests/integration/cli/test_secrets_rotation.py::test_a_rotation_that_is_killed_loses_nothing_and_is_resumed",

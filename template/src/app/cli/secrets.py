@@ -12,15 +12,10 @@ from rich.text import Text
 from app.cli import migrations
 from app.cli.output import err, out
 from app.cli.settings import command_settings, with_database
-from app.core import get_settings
 from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError, ValidationError
-from app.core.secrets import get_secrets_service, make_keyring
-from app.core.secrets.paths import owner_prefix
-from app.core.secrets.rotation import rotate
-from app.core.secrets.service import MAX_VALUE_BYTES
-from app.core.secrets.store import list_secrets
+from app.core.secrets import MAX_VALUE_BYTES, get_secrets_service, rotate
 from app.core.uow import atomic
 from app.wiring import open_services
 
@@ -29,8 +24,6 @@ secrets = typer.Typer(help="API keys of organisations and teams, encrypted in th
 Provider = Annotated[str, typer.Argument(help='The provider, such as "openai".')]
 Organization = Annotated[str, typer.Option("--org", help="Id of the organisation.")]
 Team = Annotated[str | None, typer.Option("--team", help="Id of the team; the organisation's own unless given.")]
-
-_PAGE = 500
 
 
 @secrets.command(name="set")
@@ -53,12 +46,9 @@ def list_keys(
     """Show what is stored, a line each: path, key id, when it was last set. Never a value."""
 
     async def show() -> None:
-        prefix, after = "/" if org is None else owner_prefix(org), ""
         async with get_database().read_session() as session:
-            while page := await list_secrets(session, prefix, after=after, limit=_PAGE):
-                for info in page:
-                    out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
-                after = page[-1].path
+            for info in await get_secrets_service().list(session, org):
+                out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
 
     _run(show)
 
@@ -90,8 +80,8 @@ def rotate_keys(
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
 
     async def work() -> None:
-        keyring = make_keyring(get_settings().secrets)
-        rotation = await rotate(open_session=get_database().session, keyring=keyring, batch_size=batch_size)
+        keyring = get_secrets_service().keyring()
+        rotation = await rotate(keyring, batch_size=batch_size)
         out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
         for path, error in rotation.failures.items():
             err.print(Text(f"{path}: {error.message}"))

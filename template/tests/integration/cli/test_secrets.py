@@ -13,7 +13,7 @@ from app.core.config import load_settings
 from app.core.config.secrets import parse_keys
 from devtools.env_file import ensure_env_file
 from tests.integration.cli.conftest import Result, Run
-from tests.stored_secrets import OLD, execute, fill, stored
+from tests.stored_secrets import OLD, execute, stored
 
 VALUE = "Planted Value of 7 Words, and Unmistakable"
 APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]
@@ -39,13 +39,6 @@ def test_a_key_is_set_from_standard_input_listed_and_deleted(app_secrets: Run, s
     assert app_secrets("delete", "openai", "--org", "org-0", "--yes").code == 0
     again = app_secrets("delete", "openai", "--org", "org-0", "--yes")
     assert (again.code, again.err.partition("\n")[0]) == (1, "error: API key openai does not exist.")
-
-
-def test_a_long_list_comes_whole(app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(scratch_url, 7)
-    monkeypatch.setattr("app.cli.secrets._PAGE", 3)
-    assert len(app_secrets("list").out.splitlines()) == 7
-    assert len(app_secrets("list", "--org", "org-3").out.splitlines()) == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"\n", b"x" * 20_000, b"\xff\xfe"])

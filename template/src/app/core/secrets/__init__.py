@@ -5,19 +5,17 @@
 Nothing here imports `cryptography` until the first secret is stored or read.
 """
 
-from app.core.secrets.paths import MalformedEnvelopeError, SecretsError, TamperedSecretError, UnknownKeyError
-from app.core.secrets.service import SecretsService, get_secrets_service, make_keyring, make_secrets_service
-from app.core.secrets.store import SecretInfo, count_by_key
+from app.core.secrets.rotation import rotate
+from app.core.secrets.service import MAX_VALUE_BYTES, SecretsService, get_secrets_service
+from app.core.secrets.store import SecretsError, TamperedSecretError, UnknownKeyError, count_by_key
 
 __all__ = [
-    "MalformedEnvelopeError",
-    "SecretInfo",
+    "MAX_VALUE_BYTES",
     "SecretsError",
     "SecretsService",
     "TamperedSecretError",
     "UnknownKeyError",
     "count_by_key",
     "get_secrets_service",
-    "make_keyring",
-    "make_secrets_service",
+    "rotate",
 ]

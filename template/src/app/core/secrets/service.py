@@ -1,17 +1,18 @@
 """API keys of organisations and teams."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import SecretStr
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 
-from app.core.config import IntegrationsSettings, SecretsSettings
+from app.core.config.secrets import KeyMaterial
 from app.core.database import ReadSession, WriteSession
 from app.core.exceptions import ConfigurationError, ResourceNotFoundError, ValidationError
 from app.core.process import get_object
-from app.core.secrets import store
-from app.core.secrets.paths import OwnerId, api_key_path, owner_prefix
-from app.core.secrets.store import SecretInfo
+from app.core.secrets.store import OwnerId, Secret, api_key_path, owner_prefix
 from app.core.singletons import Singleton
 
 if TYPE_CHECKING:
@@ -20,23 +21,29 @@ if TYPE_CHECKING:
 # The longest credentials in use are service accounts in JSON, of 2 to 3 KiB.
 MAX_VALUE_BYTES: Final = 16_384
 
-_RESOURCE: Final = "API key"
+
+class SecretInfo(NamedTuple):
+    """All that is shown of a secret; `updated_at` is the time at which its value was last set, in UTC."""
+
+    path: str
+    key_id: str
+    updated_at: datetime
 
 
 class SecretsService:
     """Stores, finds and lists API keys; the caller's unit of work commits.
 
-    What an organisation owns is found under that organisation alone: the code that calls this has made sure that the
-    user belongs to it.
+    The code that calls this has made sure that the user belongs to the organisation. An id or a provider's name that
+    breaks its rule is a `ValidationError` of every method.
 
     Args:
-        keyring: Gives the ring of keys, or raises where there is none. Asked only when something is to be encrypted
-            or decrypted.
+        keys: The ring of keys that encrypt, in order; none where nothing is stored.
         environment: This installation's own keys by provider, for organisations that have none.
     """
 
-    def __init__(self, *, keyring: "Callable[[], KeyRing]", environment: Mapping[str, SecretStr]) -> None:
-        self._keyring = keyring
+    def __init__(self, *, keys: Sequence[KeyMaterial], environment: Mapping[str, SecretStr]) -> None:
+        # Made when it is first needed, once, whichever thread needs it first.
+        self.keyring = Singleton(lambda: _make_keyring(keys))
         self._environment = environment
 
     async def find_api_key(
@@ -47,16 +54,16 @@ class SecretsService:
         A key that is there and cannot be read is an error, never a reason to take the next one.
 
         Raises:
-            ValidationError: An id or the provider's name breaks its rule.
             SecretsError: The key cannot be decrypted.
             ConfigurationError: A key is stored, and SECRETS_KEYS is not set.
         """
         owners = [None] if team_id is None else [team_id, None]
         paths = [api_key_path(org_id, provider, owner) for owner in owners]
-        found = await store.find_envelopes(session, paths)
+        rows = await session.execute(select(Secret.path, Secret.envelope).where(Secret.path.in_(paths)))
+        found = dict(rows.all())
         for path in paths:
             if path in found:
-                return self._keyring().open(found[path], path=path)
+                return self.keyring().open(found[path], path=path)
         return self._environment.get(provider)
 
     async def get_api_key(
@@ -76,31 +83,23 @@ class SecretsService:
         return key
 
     async def set_api_key(
-        self,
-        session: WriteSession,
-        org_id: OwnerId,
-        provider: str,
-        value: SecretStr,
-        team_id: OwnerId | None = None,
+        self, session: WriteSession, org_id: OwnerId, provider: str, value: SecretStr, team_id: OwnerId | None = None
     ) -> None:
-        """Store a key, in place of the one that may be there.
-
-        Args:
-            session: Of a unit of work.
-            org_id: The organisation.
-            provider: Whose key it is.
-            value: Not empty, at most 16 KiB of UTF-8.
-            team_id: The team; None for the organisation's own.
+        """Store a key of an organisation, or of a team in it, in place of the one that may be there.
 
         Raises:
-            ValidationError: A part of the path, or the value, breaks its rule.
+            ValidationError: The value is empty, longer than 16 KiB, or cannot be written as UTF-8.
             ConfigurationError: SECRETS_KEYS is not set.
         """
         path = api_key_path(org_id, provider, team_id)
         if not _storable(value):
             raise ValidationError("value", f"An API key has 1 to {MAX_VALUE_BYTES} bytes of UTF-8 text.")
-        keyring = self._keyring()
-        await store.put_envelope(session, path, keyring.seal(value, path=path), key_id=keyring.active_id)
+        keyring = self.keyring()
+        envelope = {"envelope": keyring.seal(value, path=path), "key_id": keyring.active_id}
+        statement = insert(Secret).values(path=path, **envelope)
+        await session.execute(
+            statement.on_conflict_do_update(index_elements=[Secret.path], set_={**envelope, "updated_at": func.now()})
+        )
 
     async def delete_api_key(
         self, session: WriteSession, org_id: OwnerId, provider: str, team_id: OwnerId | None = None
@@ -109,42 +108,29 @@ class SecretsService:
 
         Raises:
             ResourceNotFoundError: There is none.
-            ValidationError: A part of the path breaks its rule.
         """
-        if not await store.delete_envelope(session, api_key_path(org_id, provider, team_id)):
-            raise ResourceNotFoundError(_RESOURCE, provider)
+        path = api_key_path(org_id, provider, team_id)
+        deleted = await session.execute(delete(Secret).where(Secret.path == path).returning(Secret.path))
+        if deleted.one_or_none() is None:
+            raise ResourceNotFoundError("API key", provider)
 
     async def list(
-        self,
-        session: ReadSession,
-        org_id: OwnerId,
-        team_id: OwnerId | None = None,
-        *,
-        after: str = "",
-        limit: int = 100,
+        self, session: ReadSession, org_id: OwnerId | None = None, team_id: OwnerId | None = None
     ) -> Sequence[SecretInfo]:
-        """Return what is stored for an organisation and its teams, or for one of these, by path; never a value.
-
-        Args:
-            session: Reads.
-            org_id: The organisation.
-            team_id: Only this team's.
-            after: The last path of the page before.
-            limit: The most entries of a page.
-
-        Raises:
-            ValidationError: An id breaks its rule.
-        """
-        return await store.list_secrets(session, owner_prefix(org_id, team_id), after=after, limit=limit)
+        """Return what is stored, by path, never a value: all, or an organisation's with its teams', or a team's."""
+        prefix = "/" if org_id is None else owner_prefix(org_id, team_id)
+        columns = (Secret.path, Secret.key_id, Secret.updated_at)
+        statement = select(*columns).where(Secret.path.startswith(prefix, autoescape=True)).order_by(Secret.path)
+        return [SecretInfo(*row) for row in await session.execute(statement)]
 
 
-def make_keyring(settings: SecretsSettings) -> "KeyRing":
-    """Return the ring of the settings' keys. Derives them, so that it is called once per process.
+def get_secrets_service() -> SecretsService:
+    """Return the process's service; ConfigurationError where there is none."""
+    return get_object(SecretsService)
 
-    Raises:
-        ConfigurationError: None are set.
-    """
-    if settings.keys is None:
+
+def _make_keyring(keys: Sequence[KeyMaterial]) -> "KeyRing":
+    if not keys:
         raise ConfigurationError(
             "SECRETS_KEYS is not set, so that secrets can be neither stored nor read.",
             next_step="Make a key with `app secrets keygen`, and set SECRETS_KEYS to it.",
@@ -152,17 +138,7 @@ def make_keyring(settings: SecretsSettings) -> "KeyRing":
     # Here and not above: a process that uses no secrets never loads `cryptography`.
     from app.core.secrets.keyring import KeyRing  # noqa: PLC0415
 
-    return KeyRing(settings.key_materials)
-
-
-def make_secrets_service(settings: SecretsSettings, integrations: IntegrationsSettings) -> SecretsService:
-    """Return a service whose ring is made when it is first needed, once, whichever thread needs it first."""
-    return SecretsService(keyring=Singleton(lambda: make_keyring(settings)), environment=integrations.api_keys)
-
-
-def get_secrets_service() -> SecretsService:
-    """Return the process's service; ConfigurationError where there is none."""
-    return get_object(SecretsService)
+    return KeyRing(keys)
 
 
 def _storable(value: SecretStr) -> bool:

@@ -1,22 +1,59 @@
-"""The `secrets` table, which the core alone reads and writes, and its statements. None carries a value in the clear."""
+"""The `secrets` table, the paths in it, and the errors of a row that cannot be read.
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
+    /organizations/{org}/{provider}_api_key
+    /organizations/{org}/teams/{team}/{provider}_api_key
 
-from sqlalchemy import CheckConstraint, LargeBinary, String, Text, bindparam, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+Each envelope is bound to its path, so that a place has one spelling and a spelling one place: the parts have neither
+slashes nor letters beyond ASCII, and begin with a letter or a digit, so that none is `.` or `..`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, LargeBinary, String, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.database import Base, ReadSession, Timestamps, WriteSession
-from app.core.secrets.paths import MAX_PATH_LENGTH, SecretPath
+from app.core.config.http_client import PROVIDER_NAME, PROVIDER_RULE
+from app.core.database import Base, ReadSession, Timestamps
+from app.core.exceptions import InfrastructureException, ValidationError
+
+# The id of an organisation or a team; a UUID counts in its usual spelling, as `str()` gives it.
+OwnerId = UUID | str
+
+_OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OWNER_RULE: Final = "up to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or a digit"
+# The longest path, with parts of 64 characters each, has 225.
+_MAX_PATH_LENGTH: Final = 255
+
+
+class SecretsError(InfrastructureException):
+    """Raised when a stored secret cannot be read. `details` names its path and key id, never a value or a key.
+
+    A caller learns nothing of it but a support id (500); the log, which row.
+    """
+
+    code = "SECRET_UNREADABLE"
+
+
+class UnknownKeyError(SecretsError):
+    """Raised when the ring lacks the key of an envelope: taken out too early, or lost."""
+
+    code = "SECRET_KEY_UNKNOWN"
+
+
+class TamperedSecretError(SecretsError):
+    """Raised when an envelope was altered, cut off, moved from another path or made by something else."""
+
+    code = "SECRET_TAMPERED"
 
 
 class Secret(Timestamps, Base):
     """An encrypted value.
 
     Attributes:
-        path: The place it is bound to. Sorted by bytes, so that pages and prefixes are the same on every server.
+        path: The place it is bound to. Sorted by bytes, so that prefixes are the same on every server.
         envelope: See `keyring.py`.
         key_id: A copy of the one in the envelope, to be searched and counted; a constraint keeps the two the same.
         updated_at: The time at which the value was last set; a rotation leaves it alone.
@@ -24,7 +61,7 @@ class Secret(Timestamps, Base):
 
     __tablename__ = "secrets"
 
-    path: Mapped[str] = mapped_column(String(MAX_PATH_LENGTH, collation="C"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(_MAX_PATH_LENGTH, collation="C"), primary_key=True)
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     key_id: Mapped[str] = mapped_column(Text)
 
@@ -33,77 +70,30 @@ class Secret(Timestamps, Base):
     )
 
 
-class SecretInfo(NamedTuple):
-    """All that may be shown of a secret; times are UTC."""
+def api_key_path(org_id: OwnerId, provider: str, team_id: OwnerId | None = None) -> str:
+    """Return the path of an organisation's API key, or of a team's in it.
 
-    path: str
-    key_id: str
-    created_at: datetime
-    updated_at: datetime
-
-
-async def find_envelopes(session: ReadSession, paths: Sequence[SecretPath]) -> Mapping[SecretPath, bytes]:
-    """Return the envelopes of those paths that hold one."""
-    found = await session.execute(select(Secret.path, Secret.envelope).where(Secret.path.in_(paths)))
-    return {SecretPath(path): envelope for path, envelope in found}
-
-
-async def put_envelope(session: WriteSession, path: SecretPath, envelope: bytes, *, key_id: str) -> None:
-    """Store an envelope, in place of the one that may be there."""
-    statement = insert(Secret).values(path=path, envelope=envelope, key_id=key_id)
-    replaced = {name: statement.excluded[name] for name in ("envelope", "key_id")}
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=[Secret.path], set_={**replaced, "updated_at": func.now()})
-    )
-
-
-async def delete_envelope(session: WriteSession, path: SecretPath) -> bool:
-    """Delete an envelope; return True if there was one."""
-    statement = delete(Secret).where(Secret.path == path).returning(Secret.path)
-    return (await session.execute(statement)).scalar_one_or_none() is not None
-
-
-async def list_secrets(session: ReadSession, prefix: str, *, after: str, limit: int) -> Sequence[SecretInfo]:
-    """Return at most so many secrets behind a path ("" for the first), by path.
-
-    The prefix of their paths is that of `owner_prefix()`, or "/" for all of every organisation.
+    Raises:
+        ValidationError: A part breaks the rule of its alphabet.
     """
-    statement = (
-        select(Secret.path, Secret.key_id, Secret.created_at, Secret.updated_at)
-        .where(Secret.path.startswith(prefix, autoescape=True), Secret.path > after)
-        .order_by(Secret.path)
-        .limit(limit)
-    )
-    return [SecretInfo(*row) for row in await session.execute(statement)]
+    if not PROVIDER_NAME.fullmatch(provider):
+        raise ValidationError("provider", f"A provider's name has {PROVIDER_RULE}.")
+    return f"{owner_prefix(org_id, team_id)}{provider}_api_key"
+
+
+def owner_prefix(org_id: OwnerId, team_id: OwnerId | None = None) -> str:
+    """Return the beginning of all paths of an organisation, or of a team in it; it ends in a slash.
+
+    Raises:
+        ValidationError: A part breaks the rule of its alphabet.
+    """
+    for field, value in (("org_id", org_id), ("team_id", team_id)):
+        if value is not None and not _OWNER.fullmatch(str(value)):
+            raise ValidationError(field, f"An id has {_OWNER_RULE}.")
+    return f"/organizations/{org_id}/" if team_id is None else f"/organizations/{org_id}/teams/{team_id}/"
 
 
 async def count_by_key(session: ReadSession) -> Mapping[str, int]:
     """Return the number of secrets that each key id has encrypted."""
     counted = await session.execute(select(Secret.key_id, func.count()).group_by(Secret.key_id).order_by(Secret.key_id))
     return dict(counted.all())
-
-
-async def lock_of_other_keys(
-    session: WriteSession, key_id: str, *, after: str, limit: int
-) -> Sequence[tuple[SecretPath, bytes]]:
-    """Lock and return secrets that another key than this one has encrypted, by path, save those already locked."""
-    statement = (
-        select(Secret.path, Secret.envelope)
-        .where(Secret.key_id != key_id, Secret.path > after)
-        .order_by(Secret.path)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [(SecretPath(path), envelope) for path, envelope in await session.execute(statement)]
-
-
-async def replace_envelopes(session: WriteSession, envelopes: Mapping[SecretPath, bytes], *, key_id: str) -> None:
-    """Give locked secrets other envelopes of the same values, so that `updated_at` stays."""
-    statement = (
-        update(Secret)
-        .where(Secret.path == bindparam("at"))
-        .values(envelope=bindparam("sealed"), key_id=key_id, updated_at=Secret.updated_at)
-        .execution_options(synchronize_session=None)
-    )
-    connection = await session.connection()
-    await connection.execute(statement, [{"at": path, "sealed": sealed} for path, sealed in envelopes.items()])
