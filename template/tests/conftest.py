@@ -27,7 +27,7 @@ from tests.factories import make_settings, make_tokens, make_user
 from tests.turns import bind_sessions, share_connection
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
-for _name in known_variables():
+for _name in [*known_variables(), *(name for name in os.environ if name.lower().endswith("_proxy"))]:
     os.environ.pop(_name, None)
 
 _SERVER = pytest.StashKey[DatabaseServer]()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from app.core.config.section import SettingsSection
@@ -16,7 +16,7 @@ PROVIDER_RULE: Final = "up to 64 of a-z 0-9 . _ -, beginning with a letter or a 
 
 
 class HttpClientSettings(SettingsSection):
-    """The pool of outgoing connections, and the way out of this network."""
+    """The pool of outgoing connections."""
 
     model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
 
@@ -26,19 +26,6 @@ class HttpClientSettings(SettingsSection):
         le=10_000,
         description="Connections to other services that each server process may have open.",
     )
-    ca_file: FilePath | None = Field(
-        default=None, description="Certificate authorities of your own (PEM), trusted beside the public ones."
-    )
-    proxy_url: SecretStr | None = Field(
-        default=None, description="The proxy all calls go through: http://USER:PASSWORD@HOST:PORT."
-    )
-
-    @field_validator("proxy_url")
-    @classmethod
-    def _check_proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value
 
 
 class IntegrationsSettings(SettingsSection):

@@ -13,18 +13,17 @@ A URL that a user chose may name a host inside your network: give `client=get_pu
 
 from app.core.http.answers import HttpResponse, HttpStream
 from app.core.http.client import HttpClients, create_http_client, get_http_client, get_public_client
-from app.core.http.failures import ExternalConnectionError
 from app.core.http.fetch import (
     ANY_STATUS,
     DEFAULT_TIMEOUT,
     LLM_TIMEOUT,
     WEBHOOK_TIMEOUT,
+    ExternalConnectionError,
     Method,
-    RetryConfig,
     fetch_stream,
-    fetch_with_retry,
     fetch_with_timeout,
 )
+from app.core.http.retry import RetryConfig, fetch_with_retry
 
 __all__ = [
     "ANY_STATUS",

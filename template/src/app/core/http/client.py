@@ -1,110 +1,72 @@
-"""The pools of connections to other services.
+"""The pools of connections to other services, and the guard of the one for URLs that users chose.
 
 httpx is loaded with the first call, not with the application: with the certificates it takes 0.1 s.
 """
 
-from collections.abc import Mapping
+import asyncio
+import ipaddress
+import socket
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import SecretStr
-
 from app.core.config import HttpClientSettings
-from app.core.exceptions import ConfigurationError
 from app.core.process import get_object
-from app.core.tls import make_tls_context
 
 if TYPE_CHECKING:
     import httpx
 
-Headers = Mapping[str, str | SecretStr]
-
 # Servers commonly keep an idle connection for 5 s or more (uvicorn, Node.js: 5 s); letting go first loses no request
 # to a connection that the other side is just closing.
 _KEEPALIVE_SECONDS: Final = 4.0
-# Long enough for a lost packet or two (TCP repeats the first after 1 s, then 2 s: RFC 6298); again for TLS.
-_CONNECT_SECONDS: Final = 5.0
+# Beside what `ipaddress` knows: Azure's metadata service (documentation, "IP address 168.63.129.16"), Oracle's block,
+# and IPv6 that stands for an IPv4 address (mapped or translated, Teredo, 6to4) or for a site.
+_INSIDE: Final = tuple(
+    map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "::/8", "2001::/32", "2002::/16", "fec0::/10"))
+)
 
 
-def create_http_client(
-    *,
-    user_agent: str = "app",
-    headers: Headers | None = None,
-    max_connections: int = 100,
-    connect_timeout_seconds: float = _CONNECT_SECONDS,
-    ca_file: Path | str | None = None,
-    proxy_url: SecretStr | None = None,
-    public_only: bool = False,
-) -> "httpx.AsyncClient":
+class CallRefused(Exception):
+    """Raised inside this package for a call that is not made. The text is the sentence of the error."""
+
+
+def create_http_client(*, max_connections: int = 100, public_only: bool = False) -> "httpx.AsyncClient":
     """Return a client of one's own, to be closed by its maker; most code uses the process's, `get_http_client()`.
 
-    Args:
-        user_agent: The name this service introduces itself by, as name/version.
-        headers: Sent with every call: an API key makes this the client of one service.
-        max_connections: The most at once, over all hosts; further calls wait their turn within their timeout.
-        connect_timeout_seconds: For opening a connection, and again for its TLS.
-        ca_file: Certificate authorities, PEM, that are trusted beside the public ones.
-        proxy_url: The proxy every call goes through; may hold a name and a password.
-        public_only: Call public addresses alone, for URLs that users chose.
+    `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` of the environment hold, as for most programs.
 
-    Raises:
-        ConfigurationError: The certificate authorities cannot be read, or a proxy would connect to public addresses.
+    Args:
+        max_connections: The most at once, over all hosts; further calls wait their turn within their timeout.
+        public_only: Call public addresses alone, and never through a proxy, which would look the names up anew.
     """
     import httpx  # noqa: PLC0415
 
-    from app.core.http.public import PublicTransport  # noqa: PLC0415
-
-    if public_only and proxy_url is not None:
-        raise ConfigurationError(
-            "A URL that a user chose cannot be checked here: HTTP_CLIENT_PROXY_URL is set, and the proxy connects.",
-            next_step="Unset it, or call through a proxy that refuses private addresses, by a client of its own.",
-        )
-    transport = (PublicTransport if public_only else httpx.AsyncHTTPTransport)(
-        verify=make_tls_context(ca_file),
-        # Nothing of the environment: SSL_CERT_FILE, HTTP_PROXY and their like are settings here.
-        trust_env=False,
-        proxy=proxy_url.get_secret_value() if proxy_url else None,
+    return httpx.AsyncClient(
+        trust_env=not public_only,
         limits=httpx.Limits(
             max_connections=max_connections,
             # A connection is kept by its address, where the next name may be another owner's.
             max_keepalive_connections=0 if public_only else None,
             keepalive_expiry=_KEEPALIVE_SECONDS,
         ),
-    )
-    return httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        timeout=httpx.Timeout(None, connect=connect_timeout_seconds),
         # One user's cookie must not go out with the next one's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        headers={"user-agent": user_agent, "accept-encoding": "gzip", **open_headers(headers or {})},
+        # httpx unpacks at once what it has read, a thousandfold: no stranger may make use of that.
+        headers={"accept-encoding": "identity" if public_only else "gzip"},
+        event_hooks={"request": [_pin_public_address] if public_only else []},
     )
 
 
 class HttpClients:
-    """The process's clients, each made when it is first used.
+    """The process's clients, each made when it is first used."""
 
-    Args:
-        settings: The pool's size, and the way out of this network.
-        user_agent: The name this service introduces itself by, as name/version.
-    """
-
-    def __init__(self, settings: HttpClientSettings, *, user_agent: str) -> None:
-        self._settings = settings
-        self._user_agent = user_agent
+    def __init__(self, settings: HttpClientSettings) -> None:
+        self._max_connections = settings.max_connections
         self._made: dict[bool, httpx.AsyncClient] = {}
 
     def get(self, *, public_only: bool) -> "httpx.AsyncClient":
         """Return the client for URLs of this application's own, or for those that users chose."""
         if public_only not in self._made:
-            self._made[public_only] = create_http_client(
-                user_agent=self._user_agent,
-                max_connections=self._settings.max_connections,
-                ca_file=self._settings.ca_file,
-                proxy_url=self._settings.proxy_url,
-                public_only=public_only,
-            )
+            self._made[public_only] = create_http_client(max_connections=self._max_connections, public_only=public_only)
         return self._made[public_only]
 
     async def close(self) -> None:
@@ -123,8 +85,21 @@ def get_public_client() -> "httpx.AsyncClient":
     return get_object(HttpClients).get(public_only=True)
 
 
-def open_headers(headers: Headers) -> dict[str, str]:
-    """Return headers as they are sent: secrets opened, and names in lower case, or two spellings would both be sent."""
-    return {
-        name.lower(): each.get_secret_value() if isinstance(each, SecretStr) else each for name, each in headers.items()
-    }
+def is_public(text: str) -> bool:
+    """Return True for an address that is public and no metadata service's."""
+    address = ipaddress.ip_address(text)
+    inside = any(address in network for network in _INSIDE)
+    return address.is_global and not (inside or address.is_multicast or address.is_reserved)
+
+
+async def _pin_public_address(request: "httpx.Request") -> None:
+    """Look the host up once, and have the request sent to the address that was checked: a second look-up may lie.
+
+    `Host` and the certificate's name stay as the user gave them (OWASP, "Server-Side Request Forgery").
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(request.url.host, None, type=socket.SOCK_STREAM)
+    addresses = [str(each[4][0]) for each in found]
+    if not addresses or not all(map(is_public, addresses)):
+        raise CallRefused("The address is not a public one, and is not called.")
+    request.extensions = {**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")}
+    request.url = request.url.copy_with(host=addresses[0])

@@ -24,14 +24,13 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 # A start and a stop with Sentry switched off, in a fresh interpreter.
 START = """
 import asyncio, sys
-from app.core.config.http_client import HttpClientSettings
 from app.core.config.sentry import SentrySettings
 from app.core.monitoring.sentry import reporting_to_sentry
 from app.core.stage import Environment
 from app.main import create_app
 
 async def start():
-    async with reporting_to_sentry(SentrySettings(), HttpClientSettings(), stage=Environment.STAGING, release="x@1"):
+    async with reporting_to_sentry(SentrySettings(), stage=Environment.STAGING, distribution="x"):
         pass
 
 asyncio.run(start())

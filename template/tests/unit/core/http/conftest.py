@@ -26,9 +26,8 @@ class Authority:
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client that these tests share, as requests do. Making one loads certificates, which takes 40 ms."""
-    client = create_http_client(user_agent="orders/1.2")
-    yield client
-    await client.aclose()
+    async with create_http_client() as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

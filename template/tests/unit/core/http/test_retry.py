@@ -1,11 +1,10 @@
 """`fetch_with_retry`: the calls that are repeated and those that are not, counted where the requests arrive."""
 
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import httpx
 import pytest
+from dirty_equals import IsFloat
 from pydantic import SecretStr
 
 from app.core.exceptions import ExternalServiceError, TimeoutError
@@ -17,12 +16,11 @@ from app.core.http import (
     RetryConfig,
     fetch_with_retry,
 )
-from tests.servers.http import Answer, faulty_server, hang, raw, reply, then_close, then_reset
+from tests.servers.http import Answer, faulty_server, hang, reply, then_close
 
 pytestmark = pytest.mark.anyio
 
 FAST = RetryConfig(attempts=3, total_seconds=2, backoff_seconds=0.001)
-HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 async def call(
@@ -50,46 +48,27 @@ async def call(
         return outcome, len(server.requests)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+@pytest.mark.parametrize("fault", [reply(502), reply(503), reply(504), then_close(b""), hang()])
 async def test_fetch_with_retry_asks_a_service_again_that_is_briefly_away(
-    status: int, method: Method, http: httpx.AsyncClient
+    fault: Answer, http: httpx.AsyncClient
 ) -> None:
-    outcome, requests = await call(http, reply(status), reply(status), reply(204), method=method)
-
-    assert isinstance(outcome, HttpResponse)
-    assert (outcome.status, requests) == (204, 3)
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [then_close(b""), then_reset(HEAD + b"Content-Length: 9\r\n\r\nx"), raw(b"nonsense\r\n\r\n"), hang()],
-    ids=["closes", "resets in body", "garbage", "hangs"],
-)
-async def test_fetch_with_retry_repeats_after_a_broken_connection(fault: Answer, http: httpx.AsyncClient) -> None:
     outcome, requests = await call(http, fault, fault, reply(body=b"ok"), timeout_seconds=0.5)
 
     assert isinstance(outcome, HttpResponse)
     assert (outcome.body, requests) == (b"ok", 3)
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-@pytest.mark.parametrize("fault", [reply(503), reply(429, Retry_After="0"), then_close(b""), hang()])
+@pytest.mark.parametrize(
+    ("method", "requests"),
+    [("GET", 2), ("HEAD", 2), ("OPTIONS", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)],
+)
+@pytest.mark.parametrize("fault", [reply(503), reply(429, Retry_After="0"), then_close(b"")])
 async def test_fetch_with_retry_does_not_repeat_what_may_have_been_done(
-    fault: Answer, method: Method, http: httpx.AsyncClient
+    fault: Answer, method: Method, requests: int, http: httpx.AsyncClient
 ) -> None:
-    outcome, requests = await call(http, fault, reply(), method=method, timeout_seconds=0.1)
-
-    assert not isinstance(outcome, HttpResponse) or outcome.status in {429, 503}
-    assert requests == 1
-
-
-async def test_fetch_with_retry_repeats_any_method_if_told_so(http: httpx.AsyncClient) -> None:
+    assert (await call(http, fault, reply(204), method=method))[1] == requests
     told = RetryConfig(attempts=3, backoff_seconds=0.001, any_method=True)
-    outcome, requests = await call(http, reply(503), then_close(b""), reply(201), method="POST", retry=told)
-
-    assert isinstance(outcome, HttpResponse)
-    assert (outcome.status, requests) == (201, 3)
+    assert (await call(http, fault, reply(204), method=method, retry=told))[1] == 2
 
 
 @pytest.mark.parametrize("status", [200, 304, 400, 404, 409, 429, 500, 501])
@@ -126,13 +105,9 @@ async def test_fetch_with_retry_raises_an_error_status_after_all_attempts(status
     async with faulty_server(reply(status)) as server:
         with pytest.raises(ExternalServiceError) as caught:
             await fetch_with_retry("GET", server.url, service="billing", client=http, retry=FAST)
-        assert caught.value.message == f"billing: Answered with status {status}."
-        assert caught.value.details == {"service": "billing", "status": status}
-        assert len(server.requests) == (3 if status == 503 else 1)
-        answer = await fetch_with_retry(
-            "GET", server.url, service="billing", client=http, retry=RetryConfig(attempts=1), accept={status}
-        )
-        assert answer.status == status
+    assert caught.value.message == f"billing: Answered with status {status}."
+    assert caught.value.details == {"service": "billing", "status": status}
+    assert len(server.requests) == (3 if status == 503 else 1)
 
 
 async def test_fetch_with_retry_repeats_the_statuses_it_is_told(http: httpx.AsyncClient) -> None:
@@ -143,15 +118,10 @@ async def test_fetch_with_retry_repeats_the_statuses_it_is_told(http: httpx.Asyn
 
 
 async def test_fetch_with_retry_sends_the_whole_request_with_each_attempt(http: httpx.AsyncClient) -> None:
+    key = {"X-Key": SecretStr("k")}
     async with faulty_server(reply(503), reply()) as server:
         await fetch_with_retry(
-            "PUT",
-            server.url,
-            service="billing",
-            client=http,
-            retry=FAST,
-            json={"a": 1},
-            headers={"X-Key": SecretStr("k")},
+            "PUT", server.url, service="billing", client=http, retry=FAST, json={"a": 1}, headers=key
         )
     assert [(each.body, each.headers["x-key"]) for each in server.requests] == [(b'{"a":1}', "k")] * 2
 
@@ -166,14 +136,6 @@ async def test_fetch_with_retry_cuts_off_an_attempt_at_the_total_time(http: http
     assert requests == 2
 
 
-async def test_fetch_with_retry_begins_no_wait_that_outlasts_the_total_time(http: httpx.AsyncClient) -> None:
-    began = time.monotonic()
-    outcome, requests = await call(http, reply(503, Retry_After="1"), retry=RetryConfig(total_seconds=0.5))
-    assert isinstance(outcome, HttpResponse)
-    assert time.monotonic() - began < 0.45
-    assert requests == 1
-
-
 async def test_fetch_with_retry_waits_as_long_as_it_is_asked_to(http: httpx.AsyncClient) -> None:
     began = time.monotonic()
     _, requests = await call(http, reply(503, Retry_After="1"), reply(), retry=RetryConfig(backoff_seconds=0))
@@ -182,21 +144,13 @@ async def test_fetch_with_retry_waits_as_long_as_it_is_asked_to(http: httpx.Asyn
     assert requests == 2
 
 
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-def date_in(seconds: float) -> str:
-    return format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
-
-
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("value", ["3", "99999999", "9" * 5000, date_in(3), "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("value", ["3", "9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"])
 async def test_fetch_with_retry_gives_up_where_retry_after_is_too_long(
     status: int, value: str, http: httpx.AsyncClient
 ) -> None:
-    """In both forms; a date counts from the service's own clock, which is years ahead here."""
     began = time.monotonic()
-    outcome, requests = await call(http, reply(status, Retry_After=value, Date=date_in(0)), reply())
+    outcome, requests = await call(http, reply(status, Retry_After=value), reply())
 
     assert isinstance(outcome, HttpResponse)
     assert (outcome.status, requests) == (status, 1)
@@ -204,35 +158,28 @@ async def test_fetch_with_retry_gives_up_where_retry_after_is_too_long(
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("value", "seconds"),
     [
-        ({"retry-after": " 120 "}, 120),
-        ({"retry-after": date_in(120), "date": date_in(100)}, 20),
-        ({"retry-after": date_in(120).replace("GMT", "-0000"), "date": date_in(0)}, 120),
-        ({"retry-after": date_in(-120), "date": date_in(0)}, 0),
-        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT", "date": "nonsense"}, 0),
-        ({"retry-after": "9" * 400}, float("inf")),
-        ({}, None),
-        *(
-            ({"retry-after": wrong}, None)
-            for wrong in ("-1", "1.5", "soon", "²", "1e9", "Fri, 99 Foo 2030 00:00:00 GMT")
-        ),
+        (" 120 ", 120),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", IsFloat(gt=1e9)),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        *((wrong, None) for wrong in ("", "-1", "1.5", "soon", "²", "1e9", "Fri, 99 Foo 2030 00:00:00 GMT")),
     ],
 )
-def test_wait_seconds_reads_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+def test_wait_seconds_reads_retry_after(value: str, seconds: float | None) -> None:
     """429 is asked again if the service says when, not by guesswork."""
-    limited = HttpResponse(service="billing", status=429, headers=headers, body=b"")
+    limited = HttpResponse(service="billing", status=429, headers={"retry-after": value}, body=b"")
     assert RetryConfig(backoff_seconds=0).wait_seconds("GET", 1, limited) == seconds
 
 
 def test_wait_seconds_grows_up_to_a_limit_and_is_spread() -> None:
     failed = ExternalConnectionError("billing", "x")
-    spread = RetryConfig(attempts=2000, backoff_seconds=1)
-    for attempt, longest in ((1, 1), (2, 2), (3, 4), (4, 5), (1999, 5)):
+    spread = RetryConfig(attempts=20, backoff_seconds=1)
+    for attempt, longest in ((1, 1), (2, 2), (3, 4), (4, 5), (19, 5)):
         waits = [spread.wait_seconds("GET", attempt, failed) or 0 for _ in range(300)]
         assert 0 <= min(waits) < 0.2 * longest
         assert 0.8 * longest < max(waits) <= longest
-    assert spread.wait_seconds("GET", 2000, failed) is None
+    assert spread.wait_seconds("GET", 20, failed) is None
 
     # Retry-After is the least: what is random comes on top.
     limited = HttpResponse(service="billing", status=429, headers={"retry-after": "7"}, body=b"")

@@ -7,12 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel, SecretStr, TypeAdapter
+from pydantic import BaseModel, SecretStr
 
 from app.core.exceptions import AppException, ExternalServiceError
 from app.core.http import (
     HttpResponse,
-    Method,
     RetryConfig,
     create_http_client,
     fetch_stream,
@@ -21,7 +20,7 @@ from app.core.http import (
 )
 from app.core.logging import get_logger, log_error
 from tests.logs import Log, captured_log
-from tests.servers.http import Answer, faulty_server, hang, raw, repeat, reply, then_close, then_reset, unused_url
+from tests.servers.http import Answer, faulty_server, hang, raw, reply, then_reset, unused_url
 from tests.unit.core.http.conftest import Authority
 
 pytestmark = pytest.mark.anyio
@@ -55,105 +54,77 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 # The ways in which a call fails, once it has been sent or while it is.
 FAULTS: dict[str, Answer] = {
     "hangs": hang(),
-    "hangs in headers": raw(HEAD + f"X: {PLANTED}\r\n".encode()),
     "hangs in body": raw(HEAD + f"Content-Length: 99\r\n\r\n{PLANTED}".encode()),
-    "trickles": repeat(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", every_seconds=0.02),
-    "closes": then_close(b""),
-    "resets": then_reset(b""),
-    "resets in headers": then_reset(HEAD + f"X: {PLANTED}".encode()),
-    "resets in body": then_reset(HEAD + f"Content-Length: 99\r\n\r\n{PLANTED}".encode()),
+    "resets": then_reset(HEAD + f"X: {PLANTED}".encode()),
     "echoes the line": raw(f"GET {SECRETS} HTTP/1.1\r\n\r\n".encode()),
-    "echoes in a header": raw(HEAD + f"{PLANTED}\r\n\r\n".encode()),
     "echoes a length": raw(HEAD + f"Content-Length: {PLANTED}\r\n\r\n".encode()),
-    "two lengths": raw(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"),
     "echoes in a chunk": raw(HEAD + f"Transfer-Encoding: chunked\r\n\r\n{PLANTED}\r\n".encode()),
-    "endless header": raw(HEAD + PLANTED.encode() * 30_000),
     "too large": reply(200, PLANTED.encode() * 1000),
     "redirect": reply(302, Location=f"http://{PLANTED}.invalid/{PLANTED}", Set_Cookie=f"a={PLANTED}"),
-    "status": reply(503, PLANTED.encode(), Set_Cookie=f"a={PLANTED}"),
-    "refusal": reply(401, PLANTED.encode(), WWW_Authenticate=PLANTED),
+    "status": reply(503, PLANTED.encode(), WWW_Authenticate=PLANTED),
     "unknown encoding": reply(200, PLANTED.encode(), Content_Encoding=PLANTED),
     "damaged encoding": reply(200, PLANTED.encode(), Content_Encoding="gzip"),
 }
 
 
-async def once(method: Method, url: str, **options: Any) -> None:
-    await fetch_with_timeout(method, url, service="billing", **options)
+async def once(url: str, **options: Any) -> None:
+    await fetch_with_timeout("POST", url, service="billing", json={"password": PLANTED}, **options)
 
 
-async def again(method: Method, url: str, **options: Any) -> None:
-    retry = RetryConfig(attempts=2, backoff_seconds=0.001, any_method=True)
-    await fetch_with_retry(method, url, service="billing", retry=retry, **options)
+async def again(url: str, **options: Any) -> None:
+    retry = RetryConfig(attempts=2, backoff_seconds=0.001)
+    await fetch_with_retry("GET", url, service="billing", retry=retry, **options)
 
 
-async def in_pieces(method: Method, url: str, **options: Any) -> None:
-    seconds = 2 * options["timeout_seconds"]
-    async with fetch_stream(method, url, service="billing", total_seconds=seconds, **options) as answer:
+async def in_pieces(url: str, **options: Any) -> None:
+    async with fetch_stream("GET", url, service="billing", **options) as answer:
         async for _ in answer.events():
             pass
 
 
-DOORS: list[Any] = [once, again, in_pieces]
-
-
-async def fail(
-    door: Any, url: str, http: httpx.AsyncClient, method: Method = "GET", *, timeout_seconds: float = 10, **more: Any
-) -> AppException:
+async def fail(door: Any, url: str, http: httpx.AsyncClient, timeout_seconds: float = 10) -> AppException:
     """The failure of a call that has something planted wherever a call can have it."""
     with pytest.raises(AppException) as caught:
         await door(
-            method,
             url.replace("//", f"//{PLANTED}:{PLANTED}@") + SECRETS,
             client=http,
             timeout_seconds=timeout_seconds,
             max_response_bytes=5000,
             headers={"X-Api-Key": SecretStr(PLANTED), "Authorization": PLANTED, "Cookie": f"session={PLANTED}"},
-            params={"more": PLANTED},
-            **more,
         )
     return caught.value
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("door", [once, again, in_pieces])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_no_failure_shows_what_was_sent_or_received(
-    fault: str, method: Method, door: Any, http: httpx.AsyncClient, log: Log
+async def test_no_failure_of_a_call_shows_what_was_sent_or_received(
+    fault: str, door: Any, http: httpx.AsyncClient, log: Log
 ) -> None:
-    body = {"json": {"password": PLANTED}} if method == "POST" else {}
-    endless = fault.startswith(("hangs", "trickles"))
+    endless = fault.startswith("hangs")
     async with faulty_server(FAULTS[fault]) as server:
-        error = await fail(door, server.url, http, method, timeout_seconds=0.1 if endless else 10, **body)
+        error = await fail(door, server.url, http, timeout_seconds=0.1 if endless else 10)
     log_error(get_logger("test"), error)
 
     # What never ends may be given up before it has begun, on a machine that has much to do.
     assert endless or PLANTED in str(server.requests[0])
     assert PLANTED not in shown(error)
     assert PLANTED not in log.text
-    assert log.events("http call")
     assert "/hooks" not in log.text
 
 
-@pytest.mark.parametrize("door", DOORS)
 async def test_no_failure_to_connect_shows_what_was_to_be_sent(
-    door: Any, http: httpx.AsyncClient, authority: Authority, log: Log
+    http: httpx.AsyncClient, authority: Authority, log: Log
 ) -> None:
-    async with faulty_server(reply()) as plain, faulty_server(reply(), tls=authority.server_context()) as untrusted:
-        errors = [
-            await fail(door, url, http)
-            for url in (
-                unused_url(),
-                untrusted.url,
-                f"http://{PLANTED}.invalid",
-                f"ftp://{PLANTED}",
-                f"http://{PLANTED}{'x' * 70}",
-            )
-        ]
+    async with (
+        faulty_server(reply()) as plain,
+        faulty_server(reply(), tls=authority.server_context()) as untrusted,
+        create_http_client(public_only=True) as public,
+    ):
+        urls = (unused_url(), untrusted.url, f"http://{PLANTED}.invalid", f"ftp://{PLANTED}")
+        errors = [await fail(once, url, http) for url in urls]
         # A server that speaks no TLS waits for more.
-        errors.append(await fail(door, plain.url.replace("http", "https"), http, timeout_seconds=0.1))
-        public = create_http_client(public_only=True)
-        errors.append(await fail(door, plain.url, public))
-        await public.aclose()
+        errors.append(await fail(once, plain.url.replace("http", "https"), http, timeout_seconds=0.1))
+        errors.append(await fail(once, plain.url, public))
     for error in errors:
         log_error(get_logger("test"), error)
         assert PLANTED not in shown(error)
@@ -169,83 +140,44 @@ async def test_no_failure_to_connect_shows_what_was_to_be_sent(
         (f"/{PLANTED}", "x"),
         (f"http://{PLANTED}{'x' * 70}/", "x"),
         (f"http://host/\n{PLANTED}", "x"),
-        ("http://127.0.0.1:1", f"{PLANTED}\r\nX-Forged: 1"),
-        ("http://127.0.0.1:1", f"{PLANTED}é"),
-        (f"http://{PLANTED}.invalid/", "x"),
+        ("", f"{PLANTED}\r\nX-Forged: 1"),
+        ("", f"{PLANTED}é"),
     ],
 )
-async def test_what_cannot_be_sent_is_not_shown(url: str, header: str, http: httpx.AsyncClient, log: Log) -> None:
-    if url == "http://127.0.0.1:1":
-        url = unused_url()
-    with pytest.raises(ExternalServiceError) as caught:
-        await fetch_with_timeout("GET", url, service="billing", client=http, headers={"X-Api-Key": SecretStr(header)})
+async def test_fetch_with_timeout_does_not_show_what_cannot_be_sent(
+    url: str, header: str, http: httpx.AsyncClient, log: Log
+) -> None:
+    async with faulty_server(reply()) as server:
+        with pytest.raises(ExternalServiceError) as caught:
+            await fetch_with_timeout(
+                "GET", url or server.url, service="billing", client=http, headers={"X-Api-Key": SecretStr(header)}
+            )
     log_error(get_logger("test"), caught.value)
 
+    assert server.requests == []
     assert PLANTED not in shown(caught.value)
     assert PLANTED not in log.text
 
 
-async def test_a_header_cannot_smuggle_another(http: httpx.AsyncClient) -> None:
-    async with faulty_server(reply()) as server:
-        with pytest.raises(ExternalServiceError, match="malformed"):
-            await fetch_with_timeout(
-                "GET", server.url, service="billing", client=http, headers={"X": "1\r\nX-Forged: 1"}
-            )
-    assert server.requests == []
-
-
-async def test_no_cookie_is_kept_for_the_next_caller(http: httpx.AsyncClient) -> None:
-    async with faulty_server(reply(Set_Cookie="session=alice"), reply()) as server:
-        for _ in range(2):
-            await fetch_with_timeout("GET", server.url, service="billing", client=http)
-    assert len(server.requests) == 2
-    assert all("cookie" not in each.headers for each in server.requests)
-
-
-async def test_a_header_is_sent_once_however_it_is_spelt() -> None:
-    client = create_http_client(headers={"Authorization": "ours"})
-    mine = {"authorization": "mine", "content-TYPE": "text/x"}
-    async with faulty_server(reply()) as server:
-        await fetch_with_timeout("POST", server.url, service="billing", client=client, headers=mine, json={})
-        await client.aclose()
-    assert server.requests[0].headers["authorization"] == "mine"
-    assert server.requests[0].headers["content-type"] == "text/x"
-
-
-async def test_an_answer_shows_nothing_by_accident(http: httpx.AsyncClient) -> None:
+async def test_the_repr_of_an_answer_shows_nothing_by_accident(http: httpx.AsyncClient) -> None:
     async with faulty_server(reply(200, PLANTED.encode(), Set_Cookie=PLANTED)) as server:
         answer = await fetch_with_timeout("GET", server.url, service="billing", client=http)
     assert repr(answer) == "HttpResponse(service='billing', status=200)"
 
 
-def test_json_becomes_a_type() -> None:
-    answer = HttpResponse(service="billing", status=200, headers={}, body=b'{"number": 7}')
-
-    assert answer.parse_json(Invoice) == Invoice(number=7)
-    assert answer.parse_json(TypeAdapter(Invoice | None)) == Invoice(number=7)
+def answered(body: bytes) -> HttpResponse:
+    return HttpResponse(service="billing", status=200, headers={}, body=body)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>pl4nted</html>",
-        b'{"number": "pl4nted"}',
-        b'{"number": 1, "lines": ["a", 2]}',
-        b"[]",
-        b"\xff",
-        b"[" * 10_000,
-    ],
-)
-def test_other_json_is_an_error_that_quotes_nothing(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"<html>pl4nted</html>", b'{"number": "pl4nted"}', b"\xff", b"[" * 10_000])
+def test_parse_json_quotes_nothing_of_other_json(body: bytes) -> None:
     with pytest.raises(ExternalServiceError) as caught:
-        HttpResponse(service="billing", status=200, headers={}, body=body).parse_json(Invoice)
-
-    assert caught.value.details["status"] == 200
+        answered(body).parse_json(Invoice)
     assert PLANTED not in shown(caught.value)
 
 
-def test_parse_json_says_where_the_answer_is_wrong() -> None:
+def test_parse_json_returns_a_type_or_says_where_the_answer_is_wrong() -> None:
+    assert answered(b'{"number": 7}').parse_json(Invoice) == Invoice(number=7)
     with pytest.raises(ExternalServiceError) as caught:
-        HttpResponse(service="billing", status=200, headers={}, body=b'{"lines": ["a", 2]}').parse_json(Invoice)
+        answered(b'{"lines": ["a", 2]}').parse_json(Invoice)
     assert caught.value.details["problems"] == ["number: missing", "lines.1: string_type"]

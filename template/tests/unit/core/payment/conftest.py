@@ -26,7 +26,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def http() -> AsyncIterator[None]:
     """The process's client, on a process of its own."""
-    clients = HttpClients(HttpClientSettings(), user_agent="tests/1")
+    clients = HttpClients(HttpClientSettings())
     with process_of_its_own(), process_with(clients):
         yield
         await clients.close()

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
-from app.core.config.http_client import HttpClientSettings
 from app.core.config.sentry import SentrySettings
 from app.core.monitoring import monitor
 from app.core.stage import Environment
@@ -12,7 +12,7 @@ from app.core.threads import ThreadLimiter, run_in_thread
 
 @asynccontextmanager
 async def reporting_to_sentry(
-    settings: SentrySettings, network: HttpClientSettings, *, stage: Environment, release: str
+    settings: SentrySettings, *, stage: Environment, distribution: str
 ) -> AsyncIterator[None]:
     """Send what the monitor reports to Sentry; do nothing unless it is enabled.
 
@@ -25,7 +25,7 @@ async def reporting_to_sentry(
     # Loading the SDK takes a while that a process without Sentry need not spend.
     from app.core.monitoring.sentry.reporter import SentryReporter  # noqa: PLC0415
 
-    reporter = SentryReporter(settings, network, stage=stage, release=release)
+    reporter = SentryReporter(settings, stage=stage, release=f"{distribution}@{version(distribution)}")
     try:
         with monitor.reporting_to(reporter):
             yield

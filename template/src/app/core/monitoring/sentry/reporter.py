@@ -12,7 +12,6 @@ from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 from sentry_sdk.integrations.starlette import StarletteIntegration
 from sentry_sdk.types import Event, Hint
 
-from app.core.config.http_client import HttpClientSettings
 from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
 from app.core.monitoring.reporter import Level, Reporter
@@ -26,21 +25,14 @@ class SentryReporter(Reporter):
     set_tags = staticmethod(sentry_sdk.set_tags)
     scope = staticmethod(sentry_sdk.isolation_scope)
 
-    def __init__(
-        self, settings: SentrySettings, network: HttpClientSettings, *, stage: Environment, release: str
-    ) -> None:
+    def __init__(self, settings: SentrySettings, *, stage: Environment, release: str) -> None:
         self._personal_data = settings.send_personal_data
-        # Empty instead of None: with None the SDK would look for one in the environment.
-        proxy = network.proxy_url.get_secret_value() if network.proxy_url else ""
         sentry_sdk.init(
             dsn=settings.dsn.get_secret_value() if settings.dsn else "",
             environment=settings.environment or stage,
             release=settings.release or release,
             traces_sample_rate=settings.traces_sample_rate or None,  # 0 would leave the choice to a caller's header
             transport_queue_size=settings.queue_size,
-            http_proxy=proxy,
-            https_proxy=proxy,
-            ca_certs=str(network.ca_file) if network.ca_file else None,
             auto_enabling_integrations=False,
             integrations=[
                 # No status of its own: an HTTPException(503) was raised on purpose.

@@ -1,0 +1,223 @@
+"""`fetch_with_timeout` and `fetch_stream`: in time, within memory and with an error of ours, however it is answered."""
+
+import asyncio
+import gzip
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
+from app.core.http import ExternalConnectionError, create_http_client, fetch_stream, fetch_with_timeout
+from tests.servers.http import Answer, faulty_server, hang, raw, repeat, reply, then_close, then_reset, unused_url
+
+pytestmark = pytest.mark.anyio
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+EVENTS = (
+    b": a comment\n\nevent: token\ndata: one\ndata: two\nid: 7\n\ndata:caf\xc3\xa9\r\n\r\nretry: 1\n\ndata: broken off"
+)
+
+
+async def read(url: str, http: httpx.AsyncClient, **options: Any) -> list[bytes]:
+    """All pieces of a streamed answer."""
+    async with fetch_stream("GET", url, service="billing", client=http, **options) as answer:
+        return [piece async for piece in answer.pieces]
+
+
+async def failure(answer: Answer, http: httpx.AsyncClient, timeout_seconds: float = 5) -> AppException:
+    """The error of a call that is answered so."""
+    async with faulty_server(answer) as server:
+        with pytest.raises(AppException) as caught:
+            await fetch_with_timeout(
+                "GET",
+                server.url,
+                service="billing",
+                client=http,
+                timeout_seconds=timeout_seconds,
+                max_response_bytes=1000,
+            )
+        assert len(server.requests) == 1
+    return caught.value
+
+
+async def test_fetch_with_timeout_sends_the_request_and_returns_the_whole_answer(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(404, b"no such invoice", X_Kind="invoice")) as server:
+        answer = await fetch_with_timeout(
+            "POST",
+            f"{server.url}/invoices",
+            service="billing",
+            client=http,
+            json={"a": [1]},
+            params={"q": "x y"},
+            headers={"ACCEPT": "x/y"},
+            accept={404},
+        )
+
+    assert (answer.status, answer.body, answer.headers["x-kind"]) == (404, b"no such invoice", "invoice")
+    [request] = server.requests
+    assert (request.method, request.target, request.body) == ("POST", "/invoices?q=x+y", b'{"a":[1]}')
+    assert (request.headers["content-type"], request.headers["accept"]) == ("application/json", "x/y")
+
+
+async def test_fetch_with_timeout_says_that_a_connection_was_refused(http: httpx.AsyncClient) -> None:
+    with pytest.raises(ExternalConnectionError) as caught:
+        await fetch_with_timeout("GET", unused_url(), service="billing", client=http)
+
+    assert caught.value.message == "billing: Cannot be reached."
+    assert (caught.value.details, caught.value.operation) == (
+        {"service": "billing", "reason": "ConnectError"},
+        "http.GET",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        hang(),
+        raw(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
+        repeat(ENDLESS, b"1\r\nx\r\n", every_seconds=0.02),
+        repeat(HEAD, b"X-Header: 1\r\n", every_seconds=0.02),
+    ],
+    ids=["hangs", "hangs in body", "trickles body", "trickles headers"],
+)
+async def test_fetch_with_timeout_ends_in_time(answer: Answer, http: httpx.AsyncClient) -> None:
+    began = time.monotonic()
+    error = await failure(answer, http, timeout_seconds=0.1)
+
+    assert 0.1 <= time.monotonic() - began < 0.5
+    assert isinstance(error, TimeoutError)
+    assert error.message == "billing: No complete answer in time."
+
+
+@pytest.mark.parametrize(
+    ("total_seconds", "timeout_seconds"), [(0.1, 30), (30, 0.1)], ids=["all of it", "a piece that does not come"]
+)
+async def test_fetch_stream_ends_in_time(total_seconds: float, timeout_seconds: float, http: httpx.AsyncClient) -> None:
+    slow = raw(ENDLESS + b"1\r\nx\r\n") if timeout_seconds < 1 else repeat(ENDLESS, b"1\r\nx\r\n", every_seconds=0.01)
+    async with faulty_server(slow) as server:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await read(server.url, http, total_seconds=total_seconds, timeout_seconds=timeout_seconds)
+        assert 0.1 <= time.monotonic() - began < 5
+
+
+async def test_fetch_with_timeout_does_not_translate_a_timeout_of_its_caller(http: httpx.AsyncClient) -> None:
+    async with faulty_server(hang()) as server:
+        with pytest.raises(asyncio.TimeoutError):
+            async with asyncio.timeout(0.02):
+                await fetch_with_timeout("GET", server.url, service="billing", client=http)
+
+
+async def test_fetch_stream_does_not_translate_an_error_of_its_reader(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(200, b"x")) as server:
+        with pytest.raises(OSError, match="disk full"):
+            async with fetch_stream("GET", server.url, service="files", client=http):
+                raise OSError("disk full")
+
+
+async def test_calls_that_are_given_up_leave_room_in_the_pool() -> None:
+    async with (
+        create_http_client(max_connections=1) as http,
+        faulty_server(hang(), repeat(ENDLESS, b"1\r\nx\r\n"), reply()) as server,
+    ):
+        with pytest.raises(TimeoutError):
+            await fetch_with_timeout("GET", server.url, service="billing", client=http, timeout_seconds=0.05)
+        async with fetch_stream("GET", server.url, service="billing", client=http):
+            pass
+        assert (await fetch_with_timeout("GET", server.url, service="billing", client=http)).status == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        then_close(b""),
+        then_reset(HEAD + b"Content-"),
+        then_close(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
+        then_close(ENDLESS + b"5\r\nhalf"),
+        raw(HEAD + b"Content-Length: -1\r\n\r\n"),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"X" * 200_000),
+        reply(body=b"not gzip", Content_Encoding="gzip"),
+    ],
+)
+async def test_fetch_with_timeout_reports_a_broken_answer_as_a_broken_connection(
+    answer: Answer, http: httpx.AsyncClient
+) -> None:
+    assert isinstance(await failure(answer, http), ExternalConnectionError)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=b"x" * 1001),
+        repeat(HEAD + b"\r\n", b"x" * 4096),
+        reply(body=gzip.compress(bytes(5_000_000)), Content_Encoding="gzip"),
+    ],
+    ids=["large", "never ends", "compressed"],
+)
+async def test_fetch_with_timeout_refuses_an_answer_that_is_too_large(answer: Answer, http: httpx.AsyncClient) -> None:
+    error = await failure(answer, http)
+
+    assert type(error) is ExternalServiceError
+    assert error.message == "billing: The answer is larger than 1000 bytes."
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
+async def test_fetch_with_timeout_refuses_a_compression_that_was_not_asked_for(
+    encoding: str, http: httpx.AsyncClient
+) -> None:
+    error = await failure(reply(body=b"x", Content_Encoding=encoding), http)
+
+    assert error.message == "billing: The answer is compressed in a way that was not asked for."
+
+
+async def test_fetch_with_timeout_unpacks_gzip(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(body=gzip.compress(b"x" * 1000), Content_Encoding="GZIP")) as server:
+        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, max_response_bytes=1000)
+
+    assert answer.body == b"x" * 1000
+    assert server.requests[0].headers["accept-encoding"] == "gzip"
+
+
+async def test_fetch_with_timeout_follows_no_redirect(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(302, Location="/elsewhere")) as server:
+        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http, accept={302})
+    assert (answer.status, answer.headers["location"], len(server.requests)) == (302, "/elsewhere", 1)
+
+
+async def test_fetch_with_timeout_survives_a_connection_that_was_closed_while_idle(http: httpx.AsyncClient) -> None:
+    closing = then_close(HEAD + b"Content-Length: 2\r\n\r\nok")
+    async with faulty_server(reply(), closing, reply()) as server:
+        for _ in range(3):
+            assert (await fetch_with_timeout("POST", server.url, service="billing", client=http)).status == 200
+            await asyncio.sleep(0.01)
+
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
+async def test_fetch_stream_yields_events_with_their_type_and_lines(http: httpx.AsyncClient) -> None:
+    async with (
+        faulty_server(then_close(HEAD + b"Content-Type: text/event-stream\r\n\r\n" + EVENTS)) as server,
+        fetch_stream("POST", server.url, service="models", client=http, json={}) as answer,
+    ):
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
+        assert [event async for event in answer.events()] == [("token", "one\ntwo"), ("message", "café")]
+
+
+async def test_fetch_stream_yields_pieces_before_the_answer_is_complete(http: httpx.AsyncClient) -> None:
+    endless = repeat(ENDLESS, b"8\r\ndata: x\n\r\n1\r\n\n\r\n", every_seconds=0.001)
+    async with (
+        faulty_server(endless) as server,
+        fetch_stream("GET", server.url, service="models", client=http) as answer,
+    ):
+        assert await anext(answer.events()) == ("message", "x")
+
+
+async def test_fetch_stream_raises_an_error_status_before_anything_is_read(http: httpx.AsyncClient) -> None:
+    async with faulty_server(reply(429, b"slow down")) as server:
+        with pytest.raises(ExternalServiceError) as caught:
+            await read(server.url, http)
+        assert caught.value.details["status"] == 429
+        assert await read(server.url, http, accept={429}) == [b"slow down"]
