@@ -13,10 +13,6 @@ class Counted(BaseEvent):
     number: int = 0
 
 
-class CountedTwice(Counted):
-    type: ClassVar[str] = "counted.twice"
-
-
 class Recorder:
     """A handler that notes the numbers it is given, and can be held up."""
 

@@ -7,73 +7,73 @@ from tests.promises.promise import Promise
 STORES = (
     Promise(
         "concurrent misses on a key load once",
-        "src/app/core/cache/single_flight.py",
-        "while place in self._flights:",
-        "while (loop, object()) in self._flights:",
-        "tests/unit/core/cache/test_single_flight.py::test_a_thousand_misses_load_once",
+        "src/app/core/cache/store.py",
+        "while (flight := flights.get(key)) is not None:",
+        "while (flight := flights.get(None)) is not None:",
+        "tests/unit/core/cache/test_get_or_set.py"
+        "::test_get_or_set_loads_once_for_a_thousand_misses_and_for_each_key",
     ),
     Promise(
         "a caller who is cancelled takes nobody along",
-        "src/app/core/cache/single_flight.py",
-        "            flight.cancel()\n",
-        '            flight.done() or flight.set_exception(CacheException("gone"))\n',
-        "tests/unit/core/cache/test_single_flight.py"
-        "::test_when_the_first_caller_is_cancelled_the_others_get_a_value",
+        "src/app/core/cache/store.py",
+        "        flight.cancel()\n",
+        '        flight.done() or flight.set_exception(ValueError("gone"))\n',
+        "tests/unit/core/cache/test_get_or_set.py"
+        "::test_get_or_set_whose_caller_is_cancelled_takes_no_other_along",
     ),
     Promise(
         "a load that began before a deletion is not kept",
         "src/app/core/cache/store.py",
-        "elif cache.flights.leads(name):",
-        "else:",
-        "tests/unit/core/cache/test_single_flight.py"
-        "::test_a_load_that_began_before_a_change_does_not_undo_it",
+        "if cache.flights.get(name) is flight:",
+        "if True:",
+        "tests/unit/core/cache/test_get_or_set.py"
+        "::test_get_or_set_does_not_undo_a_change_that_came_after_it_began",
     ),
     Promise(
         "a cache that is away costs no request an error",
         "src/app/core/cache/store.py",
         "suppress(CacheUnavailableError)",
         "suppress(ConnectionError)",
-        "tests/unit/core/cache/test_store.py"
-        "::test_without_its_backend_everything_works_and_nothing_is_kept",
+        "tests/unit/core/cache/test_cache.py"
+        "::test_without_its_backend_every_call_works_and_nothing_is_kept",
     ),
     Promise(
         "what JSON would change is not cached",
-        "src/app/core/cache/codec.py",
+        "src/app/core/cache/encoding.py",
         "same = bool(back == value)",
         "same = True",
-        "tests/unit/core/cache/test_store.py"
-        "::test_what_would_not_come_back_is_refused_without_being_shown",
+        "tests/unit/core/cache/test_cache.py"
+        "::test_set_refuses_what_would_not_come_back_without_showing_it",
     ),
     Promise(
         "different arguments have different cache keys",
-        "src/app/core/cache/keys.py",
+        "src/app/core/cache/encoding.py",
         'return quote(part, safe="", errors="surrogatepass")',
         "return part",
-        "tests/unit/core/cache/test_cached.py::test_different_arguments_have_different_keys",
+        "tests/unit/core/cache/test_cached.py::test_cached_has_different_keys_for_different_arguments",
     ),
     Promise(
         "threads share a TTLCache unharmed",
         "src/app/core/cache/memory.py",
         "threading.RLock()",
         '__import__("contextlib").nullcontext()',
-        "tests/unit/core/cache/test_ttl_cache.py"
-        "::test_threads_break_neither_a_bound_nor_each_other",
+        "tests/unit/core/cache/test_ttl_cache.py::test_ttl_cache_is_unharmed_by_threads",
     ),
     Promise(
         "a request never sees another's cache",
         "src/app/core/cache/decorators.py",
-        "self.results: dict[Hashable, object] = {}",
-        'self.results: dict[Hashable, object] = request_cached.__dict__.setdefault("shared", {})',
-        "tests/integration/api/test_request_cache.py"
-        "::test_200_requests_at_the_same_time_never_see_each_others_cache",
+        "self.results = {}",
+        'self.results = request_cached.__dict__.setdefault("shared", {})',
+        "tests/unit/core/cache/test_request_cached.py"
+        "::test_request_cached_never_shows_one_of_200_requests_the_cache_of_another",
     ),
     Promise(
         "a thread whose caller has gone keeps its place",
         "src/app/core/threads.py",
-        "run_in_executor(limiter.threads, ",
+        "run_in_executor(threads, ",
         "run_in_executor(None, ",
         "tests/unit/core/test_threads.py"
-        "::test_a_cancelled_caller_leaves_at_once_while_the_call_keeps_its_place",
+        "::test_run_in_thread_keeps_the_place_of_a_caller_who_has_left_and_holds_up_no_other_threads",
     ),
     Promise(
         "a secret opens in its own row alone",

@@ -6,7 +6,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from app.core.exceptions import ConfigurationError
 
@@ -56,23 +56,16 @@ async def open_process() -> AsyncIterator[Process]:
         _open.remove(process)
 
 
-def find_object(kind: type[T]) -> T | None:
-    """Return the process's object of this type, or None."""
-    for process in reversed(_open):
-        if (value := process.objects.get(kind)) is not None:
-            return value  # type: ignore[return-value]
-    return None
-
-
 def get_object(kind: type[T]) -> T:
     """Return the process's object of this type.
 
     Raises:
         ConfigurationError: Nothing has opened one yet, or it is closed.
     """
-    if (value := find_object(kind)) is None:
-        raise ConfigurationError(
-            f"This process has no {kind.__name__}.",
-            next_step="Open the application's objects around it: `async with open_services(settings)`, of app.wiring.",
-        )
-    return value
+    for process in reversed(_open):
+        if kind in process.objects:
+            return cast("T", process.objects[kind])
+    raise ConfigurationError(
+        f"This process has no {kind.__name__}.",
+        next_step="Open the application's objects around it: `async with open_services(settings)`, of app.wiring.",
+    )

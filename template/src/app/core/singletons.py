@@ -18,7 +18,7 @@ class Singleton(Generic[T]):
         self._factory = factory
         # Reentrant: a factory that asks for its own object ends in a RecursionError instead of waiting for itself.
         self._lock = threading.RLock()
-        # A one-element tuple instead of a bare value: None is a value a factory may return.
+        # A tuple instead of a bare value: None is a value a factory may return.
         self._made: tuple[T] | None = None
 
     def __call__(self) -> T:
@@ -27,12 +27,9 @@ class Singleton(Generic[T]):
         if made is None:
             with self._lock:
                 # Looked at again: another thread may have made it while this one waited for the lock.
-                made = self._made
-                if made is None:
-                    made = self._made = (self._factory(),)
+                made = self._made = self._made or (self._factory(),)
         return made[0]
 
     def cache_clear(self) -> None:
         """Forget the object; the next call makes a new one. The old one is not closed: that is its owner's work."""
-        with self._lock:
-            self._made = None
+        self._made = None

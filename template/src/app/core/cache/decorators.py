@@ -1,90 +1,91 @@
-"""Asynchronous functions whose results are kept: `@cached` in the process's cache, `@request_cached` for one request.
-
-@cached(ttl=60, key="profile:{user_id}", model=ProfileCard)
-async def profile_card(session: ReadSession, user_id: UUID) -> ProfileCard: ...
-
-await profile_card(session, user_id)
-await cache.delete(cache.make_key("profile", user_id))
-
-@request_cached(lambda session, user_id: user_id)
-async def load_permissions(session: ReadSession, user_id: UUID) -> Permissions: ...
-
-The results of the first are copies, those of the second the objects themselves.
-"""
+"""Functions whose results are kept: `@cached` in the process's cache, `@request_cached` for one request."""
 
 import functools
 import inspect
+from asyncio import Future
 from collections.abc import Callable, Coroutine, Hashable
 from contextvars import ContextVar, Token
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from app.core.cache.keys import parse_template
-from app.core.cache.single_flight import SingleFlight
-from app.core.cache.store import T, get_or_set
+from app.core.cache.encoding import make_key
+from app.core.cache.store import T, get_or_set, run_once
 
 P = ParamSpec("P")
 R = TypeVar("R")
+AsyncFunction: TypeAlias = Callable[P, Coroutine[Any, Any, R]]
 
 
 def cached(
     ttl: float | None, key: str | Callable[..., str], *, model: type[Any] | None = None
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+) -> Callable[[AsyncFunction[P, T]], AsyncFunction[P, T]]:
     """Keep what an asynchronous function returns; concurrent calls with one key run it once.
+
+        @cached(ttl=60, key="profile:{user_id}", model=ProfileCard)
+        async def profile_card(session: ReadSession, user_id: UUID) -> ProfileCard: ...
+
+        await cache.delete(cache.make_key("profile", user_id))
 
     Each value that changes the result must be in the key: a function that answers differently for each user, with a
     key that does not name the user, hands one user's answer to another.
 
     Args:
         ttl: Seconds a result is kept; None: the cache's default.
-        key: A template over the function's parameters, which makes the same key as `make_key()` of these parts; or a
-            function that takes the same arguments and returns the key. Start it with a name of its own: the key
-            alone tells functions apart, and methods of several instances.
+        key: Words and `{parameters}` between colons, which make the key that `make_key()` makes of these parts; or a
+            function that takes the same arguments and returns the key. Start it with a name of its own.
         model: The type of the results, where it is not plain JSON; see `cache.get()`.
 
     Raises:
-        TypeError: The function is not asynchronous.
-        ValueError: The template names something that is no parameter, or is ambiguous.
+        ValueError: A part of the key is neither a word nor a parameter.
     """
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-        _require_async(function, "cached")
-        make_key = parse_template(key, function) if isinstance(key, str) else key
+    def decorate(function: AsyncFunction[P, T]) -> AsyncFunction[P, T]:
+        name = _parse(key, function) if isinstance(key, str) else key
 
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            at = make_key(*args, **kwargs)
-            return await get_or_set(at, lambda: function(*args, **kwargs), ttl=ttl, model=model)
+            return await get_or_set(name(*args, **kwargs), lambda: function(*args, **kwargs), ttl=ttl, model=model)
 
         return call
 
     return decorate
 
 
+def _parse(template: str, function: Callable[..., object]) -> Callable[..., str]:
+    signature = inspect.signature(function)
+    parts = template.split(":")
+    for part in parts:
+        # Two parameters in one part would make ("a", "b-c") and ("a-b", "c") the same key.
+        if ("{" in part or "}" in part) and part not in {f"{{{name}}}" for name in signature.parameters}:
+            raise ValueError(f"a part of a cache key is a word or a parameter in braces, not {part!r}")
+
+    def make(*args: object, **kwargs: object) -> str:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return make_key(*(bound.arguments[part[1:-1]] if part.startswith("{") else part for part in parts))
+
+    return make
+
+
 class RequestCache:
     """`with RequestCache(): …` is one request; the middleware opens it, and a job may open one for itself.
 
-    Code that runs inside shares it, tasks started from there included. Nothing is taken over from a request around
-    it, and once it has ended it keeps nothing: a task that lives on runs its functions anew.
+    The tasks that are started inside share it. Once it has ended, a task that lives on runs its functions anew.
     """
 
     _token: "Token[RequestCache | None]"
-
-    def __init__(self) -> None:
-        self.ended = False
-        self.clear()
+    results: dict[Hashable, Future[Any]] | None
 
     def clear(self) -> None:
         """Keep nothing of what ran so far, as if another request began."""
-        self.results: dict[Hashable, object] = {}
-        self.flights: SingleFlight[object] = SingleFlight()
+        self.results = {}
 
     def __enter__(self) -> "RequestCache":
+        self.clear()
         self._token = _current.set(self)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.ended = True
-        self.clear()
+        self.results = None
         _current.reset(self._token)
 
 
@@ -92,49 +93,26 @@ class RequestCache:
 _current: ContextVar[RequestCache | None] = ContextVar("request_cache", default=None)
 
 
-def request_cached(
-    key_fn: Callable[..., Hashable],
-) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
-    """Run a function once per request and key; calls at the same time wait for the first.
+def request_cached(key_fn: Callable[..., Hashable]) -> Callable[[AsyncFunction[P, R]], AsyncFunction[P, R]]:
+    """Run an asynchronous function once per request and key; outside of a request it simply runs.
 
-    All callers in a request get the same object, not copies. Exceptions are not kept: the next call tries again.
-    Outside of a request the function simply runs. Only asynchronous functions: one that computes without waiting
-    needs no more than a local variable, and one that blocks is a case for `run_in_thread()`.
+    All callers in a request get the same object. Exceptions are not kept: the next call tries again.
 
     Args:
         key_fn: Takes the function's arguments (a method's `self`, too) and returns what tells calls apart. Keys of
             different functions never meet.
-
-    Raises:
-        TypeError: The function is not asynchronous.
     """
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-        _require_async(function, "request_cached")
-
+    def decorate(function: AsyncFunction[P, R]) -> AsyncFunction[P, R]:
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             cache = _current.get()
-            if cache is None or cache.ended:
+            if cache is None or cache.results is None:
                 return await function(*args, **kwargs)
             key = (function, key_fn(*args, **kwargs))
-            # This request's own dict, which is not looked into once the request has ended.
-            results = cache.results
-            if key in results:
-                return cast("R", results[key])
-
-            async def run() -> object:
-                results[key] = await function(*args, **kwargs)
-                return results[key]
-
-            return cast("R", await cache.flights.run(key, run))
+            result: R = await run_once(cache.results, key, lambda: function(*args, **kwargs), keep=True)
+            return result
 
         return call
 
     return decorate
-
-
-def _require_async(function: Callable[..., object], decorator: str) -> None:
-    """Refuse what cannot be awaited, where it is decorated and not where it is called."""
-    if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"@{decorator} is for `async def` functions; put it below @classmethod and @staticmethod")

@@ -1,47 +1,46 @@
-"""The calls on the process's cache: keys checked and prefixed, values as JSON, one load for many misses.
+"""The calls on the process's cache: keys prefixed, values as JSON, one load for many misses.
 
 Its backend may be away: reading is then a miss, writing and deleting do nothing, and the loader answers. Without a
 process they raise: a script whose `delete()` went to a cache of its own would leave the real one stale.
 """
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, cast, overload
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypeVar, cast, overload
+from uuid import UUID
 
-from app.core.cache.codec import Cacheable, Json, decode, encode, model_of
-from app.core.cache.keys import check_key
+from pydantic import BaseModel
+
+from app.core.cache.encoding import Cacheable, decode, encode
 from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend
-from app.core.cache.single_flight import SingleFlight
 from app.core.config import CacheSettings
-from app.core.exceptions import CacheException
 from app.core.logging import get_logger
 from app.core.process import get_object
 
 T = TypeVar("T", bound=Cacheable)
-M = TypeVar("M")
-D = TypeVar("D")
-
-# Longer is not caching but storing; and milliseconds beyond it do not fit everywhere.
-MAX_TTL_SECONDS: Final = 366 * 24 * 3600
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
 
 logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """One for all requests of a process.
+    """The values of a process, or its part of those that processes share.
 
     Attributes:
-        backend: The place where values are kept. With one that is shared, processes share values, while concurrent
-            misses are brought together per process and event loop.
-        namespace: In front of every key. Applications and releases that must not read each other's values have
-            different ones.
+        backend: The place where they are kept.
+        namespace: In front of every key: tells applications apart, and releases that cache values in another shape.
         default_ttl: Seconds a value is kept unless a call says otherwise.
         ttl_jitter: Each time is shortened by a random part of at most this much (0 to 1), so that values that were
-            stored together do not expire together. Never lengthened.
+            stored together do not expire together.
         max_value_bytes: The largest value that is kept, as JSON.
+        flights: The loads that are under way.
     """
 
     backend: CacheBackend
@@ -49,16 +48,9 @@ class Cache:
     default_ttl: float
     ttl_jitter: float
     max_value_bytes: int
-    flights: SingleFlight[bytes] = field(default_factory=SingleFlight)
+    flights: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
-    def lifetime(self, ttl: float | None) -> float:
-        """Return the seconds that a value is kept, jitter included; CacheException for a time out of range."""
-        lifetime = self.default_ttl if ttl is None else ttl
-        if not 0 < lifetime <= MAX_TTL_SECONDS:
-            raise CacheException(f"A value is cached for more than 0 and at most {MAX_TTL_SECONDS} seconds.")
-        return lifetime * (1 - self.ttl_jitter * random.random())  # noqa: S311 — guessing it gains nothing
-
-    async def read(self, name: str, model: type[object] | None) -> tuple[bytes, object] | None:
+    async def read(self, name: str, model: object) -> tuple[bytes, object] | None:
         """Return what is kept under a name, as it is stored and as it is handed out; None for a miss."""
         with suppress(CacheUnavailableError):
             data = await self.backend.get(name)
@@ -68,14 +60,24 @@ class Cache:
                 logger.warning("a cached value is of another shape and counts as missing", key=name)
         return None
 
+    async def write(self, name: str, data: bytes, ttl: float | None) -> None:
+        """Keep a value for its time, jitter included; forget the former one where the new one is too large."""
+        lifetime = self.default_ttl if ttl is None else ttl
+        if lifetime <= 0:
+            raise ValueError("ttl must be more than 0 seconds")
+        lifetime *= 1 - self.ttl_jitter * random.random()  # noqa: S311 — guessing it gains nothing
+        with suppress(CacheUnavailableError):
+            if len(data) <= self.max_value_bytes:
+                await self.backend.set(name, data, ttl=lifetime)
+            else:
+                logger.warning("a value is too large to be cached (CACHE_MAX_VALUE_BYTES)", key=name, bytes=len(data))
+                await self.backend.delete([name])
+
 
 def make_cache(settings: CacheSettings, *, application_name: str, backend: CacheBackend | None = None) -> Cache:
-    """Return a cache of the settings, in memory unless a backend is given.
-
-    The application's name is in front of every key unless the settings name a prefix.
-    """
+    """Return a cache of the settings; in memory unless a backend is given."""
     return Cache(
-        backend=backend or MemoryBackend(max_entries=settings.max_entries, max_bytes=settings.max_memory_bytes),
+        backend=backend or MemoryBackend(max_entries=settings.max_entries),
         namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
         default_ttl=settings.default_ttl_seconds,
         ttl_jitter=settings.ttl_jitter,
@@ -84,50 +86,35 @@ def make_cache(settings: CacheSettings, *, application_name: str, backend: Cache
 
 
 @overload
-async def get(key: str, default: D = ...) -> Json | D: ...
+async def get(key: str, default: object = None) -> Any: ...  # noqa: ANN401 — what the JSON holds
 @overload
-async def get(key: str, *, model: type[M]) -> M | None: ...
-async def get(key: str, default: object = None, *, model: type[object] | None = None) -> object:
+async def get(key: str, *, model: type[R]) -> R | None: ...
+async def get(key: str, default: object = None, *, model: object = None) -> object:
     """Return a fresh copy of the value, or `default` if there is none.
 
     Args:
-        key: 1 to 512 characters; `make_key()` makes one of any text.
+        key: Any text; `make_key()` makes one of a caller's input.
         default: Returned for a miss; give one where a cached None matters.
         model: The type to read the value as, such as a Pydantic model, UUID, datetime or Decimal; plain JSON unless
             given. A value that does not fit it is a miss.
-
-    Raises:
-        CacheException: The key breaks its rule.
-        ConfigurationError: This process has no cache; any call here raises it.
     """
     cache = get_object(Cache)
-    found = await cache.read(cache.namespace + check_key(key), model)
+    found = await cache.read(cache.namespace + key, model)
     return default if found is None else found[1]
 
 
 async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
-    """Keep a value.
-
-    Args:
-        key: See `get()`.
-        value: Plain JSON (dicts with strings as keys, lists, strings, numbers, booleans, None); or a Pydantic model,
-            UUID, datetime or Decimal, which `get()` reads back with `model`.
-        ttl: Seconds.
+    """Keep a value for so many seconds: plain JSON, or what `get()` reads back with `model`.
 
     Raises:
-        CacheException: The key, the value, its size or the time breaks a rule.
+        CacheException: It would not come back as it is.
     """
     cache = get_object(Cache)
-    name, lifetime, (data, _) = cache.namespace + check_key(key), cache.lifetime(ttl), encode(value, model_of(value))
-    if len(data) > cache.max_value_bytes:
-        raise CacheException(
-            f"A value of {len(data)} bytes cannot be cached: the limit is {cache.max_value_bytes} "
-            "(CACHE_MAX_VALUE_BYTES)."
-        )
+    name = cache.namespace + key
+    data, _ = encode(value, type(value) if isinstance(value, UUID | date | Decimal | BaseModel) else None)
     # A load that began earlier would overwrite this with something older.
-    cache.flights.forget(name)
-    with suppress(CacheUnavailableError):
-        await cache.backend.set(name, data, ttl=lifetime)
+    cache.flights.pop(name, None)
+    await cache.write(name, data, ttl)
 
 
 async def delete(key: str) -> None:
@@ -136,64 +123,86 @@ async def delete(key: str) -> None:
 
 
 async def delete_many(keys: Iterable[str]) -> None:
-    """Forget values. Call it after the commit: before it, the old value may be loaded and kept again.
+    """Forget values, and do not store what is being loaded for them.
 
-    A load of this process and loop that is under way is not stored.
-
-    Raises:
-        CacheException: One of the keys breaks its rule; nothing is deleted then.
+    Call it after the commit: before it, the old value may be loaded and kept again.
     """
     cache = get_object(Cache)
-    names = [cache.namespace + check_key(key) for key in keys]
+    names = [cache.namespace + key for key in keys]
     for name in names:
-        cache.flights.forget(name)
-    if names:
-        with suppress(CacheUnavailableError):
-            await cache.backend.delete(names)
-
-
-async def get_or_set(
-    key: str, loader: Callable[[], Awaitable[T]], *, ttl: float | None = None, model: type[T] | None = None
-) -> T:
-    """Return the cached value; else what the loader returns, which is kept.
-
-    However many ask for a key at the same time, one loader runs: the first one's, in its own task. Its error goes to
-    all of them, nothing is kept, and the next call loads anew. When its caller is cancelled, the loader of the next in
-    line runs. Each caller gets a copy, the first one included. A value over the size limit is returned but not kept.
-
-    Args:
-        key: See `get()`.
-        loader: Returns plain JSON, or the model; see `set()`. None is a value and is kept.
-        ttl: Seconds the value is kept.
-        model: The type of the values, where they are not plain JSON; see `get()`.
-
-    Raises:
-        CacheException: The key, the value or the time breaks a rule, or the loader asks for its own key.
-        Exception: The error of the loader.
-    """
-    cache = get_object(Cache)
-    name, lifetime = cache.namespace + check_key(key), cache.lifetime(ttl)
-    mine: list[object] = []
-
-    async def work() -> bytes:
-        found = await cache.read(name, model)
-        if found is None:
-            found = encode(await loader(), model)
-            if len(found[0]) > cache.max_value_bytes:
-                logger.warning("a value is too large to be cached", key=name, bytes=len(found[0]))
-            elif cache.flights.leads(name):
-                with suppress(CacheUnavailableError):
-                    await cache.backend.set(name, found[0], ttl=lifetime)
-        mine.append(found[1])
-        return found[0]
-
-    data = await cache.flights.run(name, work)
-    return cast("T", mine[0] if mine else decode(data, model))
+        cache.flights.pop(name, None)
+    with suppress(CacheUnavailableError):
+        await cache.backend.delete(names)
 
 
 async def clear() -> None:
     """Forget all values in this application's namespace."""
     cache = get_object(Cache)
-    cache.flights.forget()
+    cache.flights.clear()
     with suppress(CacheUnavailableError):
         await cache.backend.clear(cache.namespace)
+
+
+async def get_or_set(
+    key: str, loader: Callable[[], Awaitable[T]], *, ttl: float | None = None, model: type[T] | None = None
+) -> T:
+    """Return a copy of the cached value; else of what the loader returns, which is kept.
+
+    However many ask for a key at the same time, one loader runs (`run_once()`). Its error goes to all of them, and the
+    next call loads anew.
+
+    Args:
+        key: See `get()`.
+        loader: Returns plain JSON, or the model. None is a value and is kept.
+        ttl: Seconds the value is kept.
+        model: See `get()`.
+
+    Raises:
+        CacheException: The value would not come back as it is.
+    """
+    cache = get_object(Cache)
+    name = cache.namespace + key
+    mine: list[object] = []
+
+    async def find_or_load() -> bytes:
+        flight = cache.flights[name]
+        found = await cache.read(name, model)
+        if found is None:
+            found = encode(await loader(), model)
+            if cache.flights.get(name) is flight:
+                await cache.write(name, found[0], ttl)
+        mine.append(found[1])
+        return found[0]
+
+    data = await run_once(cache.flights, name, find_or_load)
+    return cast("T", mine[0] if mine else decode(data, model))
+
+
+async def run_once(
+    flights: dict[K, asyncio.Future[R]], key: K, work: Callable[[], Awaitable[R]], *, keep: bool = False
+) -> R:
+    """Return the result of the work for a key, done once for all who ask while it is under way.
+
+    The first to ask does it in its own task: with its context, its database session and its deadline. The others wait
+    for its result or its error. When it is cancelled, the next in line does the work with its own means, since those
+    of the first are gone. A key that is taken out of `flights` begins anew.
+
+    With `keep`, the result stays there for all who ask later.
+    """
+    while (flight := flights.get(key)) is not None:
+        if not flight.done():
+            await asyncio.wait([flight])  # and not the flight itself, which the first to be cancelled would cancel
+        if not flight.cancelled():
+            return flight.result()
+    flight = flights[key] = asyncio.get_running_loop().create_future()
+    try:
+        flight.set_result(await work())
+    except Exception as err:  # noqa: BLE001 — raised below, and in all who wait
+        flight.set_exception(err)
+    finally:
+        # Its caller was cancelled, if it is not done.
+        flight.cancel()
+        kept = keep and not flight.cancelled() and flight.exception() is None
+        if not kept and flights.get(key) is flight:
+            del flights[key]
+    return flight.result()

@@ -23,15 +23,13 @@ class CacheSettings(SettingsSection):
         description="Each value is kept a random part shorter, at most this much, so that not all expire at once.",
     )
     max_entries: int = Field(
-        default=10_000, ge=1, le=10_000_000, description="Values kept in memory, for each server process."
-    )
-    max_memory_bytes: int = Field(
-        default=67_108_864,
-        ge=1024,
-        description="What the values in memory may weigh together, for each server process; bookkeeping comes on top.",
+        default=1000,
+        ge=1,
+        le=10_000_000,
+        description="Values kept in memory, for each server process: with the largest value, what they may weigh.",
     )
     max_value_bytes: int = Field(
-        default=1_048_576, ge=1, le=536_870_912, description="The largest value that is kept, as JSON."
+        default=65_536, ge=1, le=536_870_912, description="The largest value that is kept, as JSON."
     )
     key_prefix: str | None = Field(
         default=None,

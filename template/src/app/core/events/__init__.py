@@ -1,21 +1,13 @@
 """Facts that one part of the application records and other parts react to.
 
-    class SomethingHappened(BaseEvent): ...         the fact and its values (`BaseEvent`)
+    class SomethingHappened(BaseEvent): ...         the fact and its values
     uow.record(SomethingHappened(...))              in a service: published once it is committed
     bus.subscribe(SomethingHappened, react)         in `wiring.py`
 
 The bus belongs to one process and keeps nothing beyond it: what it holds is lost when the process is killed.
 """
 
-from app.core.events.bus import EventBus, Handler, get_event_bus
+from app.core.events.bus import EventBus, EventBusStats, OverflowPolicy, get_event_bus
 from app.core.events.event import BaseEvent
-from app.core.events.subscription import EventBusStats, OverflowPolicy
 
-__all__ = [
-    "BaseEvent",
-    "EventBus",
-    "EventBusStats",
-    "Handler",
-    "OverflowPolicy",
-    "get_event_bus",
-]
+__all__ = ["BaseEvent", "EventBus", "EventBusStats", "OverflowPolicy", "get_event_bus"]

@@ -1,36 +1,75 @@
-"""The bus: from publishers to subscribers, within one process and one event loop."""
+"""The bus: from publishers to handlers, within one process and one event loop."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextvars import Context
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from app.core.events.event import BaseEvent
-from app.core.events.subscription import EventBusStats, OverflowPolicy, Subscription, in_handler
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger
+from app.core.monitoring import monitor
 from app.core.process import get_object
 
 E = TypeVar("E", bound=BaseEvent)
-Handler = Callable[[E], Awaitable[object]]
+OverflowPolicy = Literal["drop_oldest", "reject"]
 
+# How long a quick handler may go on from event to event before the rest of the event loop gets its turn.
+_TURN_SECONDS: Final = 0.005
 # How long cancelled handlers may take to clean up before the bus stops without them.
 _CANCEL_SECONDS: Final = 1.0
-_POLL_SECONDS: Final = 0.005
 
 logger = get_logger(__name__)
+
+
+@dataclass
+class EventBusStats:
+    """Counts since the bus was made.
+
+    `published` counts events, all others deliveries: an event has one for each of its handlers.
+
+    Attributes:
+        published: Events that `publish()` took.
+        delivered: The handler came to its end.
+        failed: The handler raised, or ran out of time.
+        dropped: Given up: the oldest of a full queue, what was left when the bus stopped or its handler unsubscribed.
+        rejected: Refused for want of room, and the publisher was told.
+        pending: In a queue, or under way.
+    """
+
+    published: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dropped: int = 0
+    rejected: int = 0
+    pending: int = 0
+
+
+@dataclass(eq=False)
+class _Subscription:
+    """One handler, and the events that wait for it. Its task hands them over one at a time, while there are any."""
+
+    event_type: type[BaseEvent]
+    handler: Callable[[Any], Awaitable[object]]
+    priority: int
+    waiting: deque[BaseEvent] = field(default_factory=deque)
+    task: asyncio.Task[None] | None = None
+    overflowed: bool = False
+
+    @property
+    def name(self) -> str:
+        named = self.handler if hasattr(self.handler, "__qualname__") else type(self.handler)
+        return f"{named.__module__}.{named.__qualname__}"
 
 
 class EventBus:
     """Hands each event to every handler of its class and of its base classes.
 
     Every handler has a queue and a task of its own. It gets its events one at a time, in the order in which they were
-    published; what it raises, or how long it takes, reaches neither another handler nor the publisher. There is no
-    order between handlers, except that on an idle bus those of higher priority begin first.
-
-    A bus belongs to the event loop that started it; other threads go through
-    `asyncio.run_coroutine_threadsafe(bus.publish(event), loop)`. A stopped bus does not start again.
+    published; what it raises, or how long it takes, reaches neither another handler nor the publisher.
 
     Args:
         queue_size: The number of events that may wait for each handler.
@@ -45,12 +84,11 @@ class EventBus:
         self._queue_size = queue_size
         self._policy: OverflowPolicy = policy
         self._handler_timeout_seconds = handler_timeout_seconds
-        self._state: Literal["new", "running", "draining", "stopped"] = "new"
+        # The one it runs in; None: it does not run.
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Those of higher priority first, then those subscribed first.
-        self._subscriptions: list[Subscription] = []
-        # Those of unsubscribed handlers whose last delivery may still be under way.
-        self._leaving: list[Subscription] = []
+        self._draining = False
+        self._subscriptions: list[_Subscription] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stats = EventBusStats()
 
     @property
@@ -58,10 +96,10 @@ class EventBus:
         """A copy of the counts as they are now."""
         return replace(self._stats)
 
-    def subscribe(self, event_type: type[E], handler: Handler[E], *, priority: int = 0) -> Callable[[], None]:
+    def subscribe(
+        self, event_type: type[E], handler: Callable[[E], Awaitable[object]], *, priority: int = 0
+    ) -> Callable[[], None]:
         """Have a handler called with every event of this class and its subclasses that is published from now on.
-
-        To get several classes in one order, subscribe to their base: each subscription has a queue of its own.
 
         Args:
             event_type: The class of the events.
@@ -71,109 +109,124 @@ class EventBus:
         Returns:
             A call of `unsubscribe` for this handler.
         """
-        self._subscriptions.append(
-            Subscription(
-                event_type=event_type,
-                handler=handler,
-                priority=priority,
-                size=self._queue_size,
-                policy=self._policy,
-                timeout_seconds=self._handler_timeout_seconds,
-                stats=self._stats,
-            )
-        )
-        # Sorting leaves equals as they are.
+        self._subscriptions.append(_Subscription(event_type, handler, priority))
         self._subscriptions.sort(key=lambda each: -each.priority)
         return partial(self.unsubscribe, event_type, handler)
 
-    def unsubscribe(self, event_type: type[E], handler: Handler[E]) -> None:
-        """End a handler's subscription to a class, if there is one.
-
-        Events that wait for it are dropped, a delivery under way goes on.
-        """
-        ended = [each for each in self._subscriptions if (each.event_type, each.handler) == (event_type, handler)]
-        self._subscriptions = [each for each in self._subscriptions if each not in ended]
-        for each in ended:
-            each.close()
-        self._leaving = [each for each in (*self._leaving, *ended) if each.task and not each.task.done()]
+    def unsubscribe(self, event_type: type[E], handler: Callable[[E], Awaitable[object]]) -> None:
+        """End a handler's subscription: events that wait for it are dropped, a delivery under way goes on."""
+        for each in [each for each in self._subscriptions if (each.event_type, each.handler) == (event_type, handler)]:
+            self._subscriptions.remove(each)
+            while each.waiting:
+                self._drop_oldest(each)
 
     def start(self) -> None:
-        """Take events from now on, in the running event loop.
-
-        Raises:
-            EventBusException: The bus has been started before.
-        """
-        if self._state != "new":
-            raise EventBusException("An event bus starts once; make a new one.")
+        """Take events from now on, in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._state = "running"
 
     async def publish(self, event: BaseEvent) -> None:
         """Put an event into the queue of each of its handlers, and wait for none of them.
 
         Raises:
-            EventBusException: The bus is not running, or belongs to another event loop.
+            EventBusException: The bus does not run in this event loop.
             EventRejectedError: A handler had no room for it; the others get it.
         """
-        inside = in_handler.get()
         # While the bus drains, handlers may still publish what follows from what they are given.
-        if self._state != "running" and not (inside and self._state == "draining"):
+        closed = self._draining and asyncio.current_task() not in self._tasks
+        if closed or self._loop is not asyncio.get_running_loop():
             raise EventBusException(
-                f"The event bus is not running, so {event.type} was not published; "
+                f"The event bus is not running in this event loop, so {event.type} was not published; "
                 "publish between start() and stop(), which the application's lifespan calls."
-            )
-        if asyncio.get_running_loop() is not self._loop:
-            raise EventBusException(
-                "The event bus belongs to another event loop; use asyncio.run_coroutine_threadsafe() from threads."
             )
         self._stats.published += 1
         wanted = [each for each in self._subscriptions if isinstance(event, each.event_type)]
-        refused = [each.name for each in wanted if not each.offer(event)]
-        if inside:
-            # A handler that publishes in a loop must leave the event loop to others, and to its own timeout.
-            await asyncio.sleep(0)
-        if refused:
+        if refused := [each.name for each in wanted if not self._offer(each, event)]:
             names = ", ".join(refused)
             raise EventRejectedError(f"{event.type} found no room at {names}; see EVENTS_QUEUE_SIZE and EVENTS_POLICY.")
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no more events, let the handlers finish, and give up what is left after a while.
 
-        Does nothing if the bus is stopped, or never ran.
-
         Args:
             drain_seconds: The time for handlers to take what is published already, and what they publish themselves
                 meanwhile. Those that are not done then are cancelled.
         """
-        if self._state != "running":
-            self._state = "stopped" if self._state == "new" else self._state
-            return
-        self._state = "draining"
+        self._draining = True
         try:
             async with asyncio.timeout(drain_seconds):
-                while self._stats.pending:  # noqa: ASYNC110 — once, at the end: not worth an event a delivery
-                    await asyncio.sleep(_POLL_SECONDS)
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
         except TimeoutError:
             logger.warning("events were given up", count=self._stats.pending, drain_seconds=drain_seconds)
         finally:
-            self._state = "stopped"
-            ending = [*self._subscriptions, *self._leaving]
-            tasks = {each.task for each in ending if each.task}
-            for each in ending:
-                each.close()
-            for task in tasks:
+            self._loop, self._draining = None, False
+            for each in self._subscriptions:
+                while each.waiting:
+                    self._drop_oldest(each)
+            for task in self._tasks:
                 task.cancel()
-        if tasks:
-            _, unwilling = await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
-            if unwilling:
-                names = [task.get_name() for task in unwilling]
-                logger.error("event handlers ignore their cancellation", event_handlers=names)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCEL_SECONDS)
+
+    def _offer(self, subscription: _Subscription, event: BaseEvent) -> bool:
+        """Queue an event; return False where it finds no room and the policy makes none."""
+        if len(subscription.waiting) >= self._queue_size:
+            if not subscription.overflowed:
+                # Once, until the queue has been empty: under load there may be thousands of losses a second.
+                subscription.overflowed = True
+                logger.warning("event queue is full", event_handler=subscription.name, policy=self._policy)
+            if self._policy == "reject":
+                self._stats.rejected += 1
+                return False
+            self._drop_oldest(subscription)
+        self._stats.pending += 1
+        subscription.waiting.append(event)
+        if subscription.task is None or subscription.task.done():
+            subscription.overflowed = False
+            # A context of its own: a handler sees nothing of its publishers.
+            subscription.task = asyncio.create_task(self._run(subscription), context=Context())
+            self._tasks.add(subscription.task)
+            subscription.task.add_done_callback(self._tasks.discard)
+        return True
+
+    def _drop_oldest(self, subscription: _Subscription) -> None:
+        subscription.waiting.popleft()
+        self._stats.pending -= 1
+        self._stats.dropped += 1
+
+    async def _run(self, subscription: _Subscription) -> None:
+        """Hand over what waits for a handler, until nothing does."""
+        loop = asyncio.get_running_loop()
+        turn_ends = loop.time() + _TURN_SECONDS
+        while subscription.waiting:
+            await self._deliver(subscription, subscription.waiting.popleft())
+            if loop.time() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = loop.time() + _TURN_SECONDS
+
+    async def _deliver(self, subscription: _Subscription, event: BaseEvent) -> None:
+        """Call the handler, and report to the monitor what goes wrong with it.
+
+        Its lines in the log carry the request that the event goes back to.
+        """
+        facts = {"event_type": event.type, "event_id": str(event.id), "event_handler": subscription.name}
+        request = {"request_id": event.correlation_id} if event.correlation_id else {}
+        with monitor.scope(**request, **facts):
+            try:
+                async with asyncio.timeout(self._handler_timeout_seconds):
+                    await subscription.handler(event)
+                self._stats.delivered += 1
+            except (Exception, asyncio.CancelledError) as error:
+                # A cancellation that is not the bus's comes from something the handler has waited for.
+                if isinstance(error, asyncio.CancelledError) and subscription.task and subscription.task.cancelling():
+                    self._stats.dropped += 1
+                    raise
+                self._stats.failed += 1
+                monitor.capture_exception(error, context={"operation": "events.deliver"})
+            finally:
+                self._stats.pending -= 1
 
 
 def get_event_bus() -> EventBus:
-    """Return the process's bus.
-
-    Raises:
-        ConfigurationError: There is none yet, or no longer.
-    """
+    """Return the process's bus; ConfigurationError where there is none yet, or no longer."""
     return get_object(EventBus)

@@ -25,7 +25,7 @@ class BaseEvent(BaseModel):
         type: The name it keeps for ever, whatever becomes of the class. Every subclass states its own.
         version: Of the subclass's fields: raise it when one changes its meaning or goes away.
         id: Unique, growing with time (UUID version 7).
-        timestamp: When it was recorded, in UTC.
+        timestamp: The moment it was recorded, in UTC.
         source: The part of the application it comes from.
         correlation_id: The id of the request that it is a consequence of, if there is one.
         metadata: Circumstances of the fact, such as the user who asked for it.

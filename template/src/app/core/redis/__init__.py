@@ -53,7 +53,9 @@ class SharedState:
             return None
         from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
 
-        return RedisCache(self._redis, prefix=f"{self._name}:")
+        backend = RedisCache(self._redis, prefix=f"{self._name}:")
+        self._stack.push_async_callback(backend.close)
+        return backend
 
     def rate_limits(self, fallback: RateLimits) -> RateLimits:
         """Return the limits in Redis; without it, the fallback."""

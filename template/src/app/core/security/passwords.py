@@ -4,6 +4,7 @@ import asyncio
 import builtins
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
@@ -12,7 +13,7 @@ from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.core.exceptions import TimeoutError
-from app.core.threads import ThreadLimiter, run_in_thread
+from app.core.threads import run_in_thread
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class PasswordHasher:
 
     def __init__(self, *, time_cost: int, memory_kib: int, concurrency: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=time_cost, memory_cost=memory_kib),))
-        self._limiter = ThreadLimiter(concurrency, name="password")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="password")
         # Checked against when there is no user, so that the answer takes as long as a wrong password's.
         self._unknown_users: str | None = None
 
@@ -77,7 +78,7 @@ class PasswordHasher:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await run_in_thread(work, limiter=self._limiter)
+                return await run_in_thread(work, threads=self._threads)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None
 

@@ -10,8 +10,8 @@ from importlib.metadata import version
 import pytest
 
 from app.core import monitor
-from app.core.cache import MemoryBackend
 from app.core.config import ApplicationSettings
+from app.core.events import EventBus
 from app.wiring import DISTRIBUTION
 from tests.integration.api.sentry.applications import EXPECTED, reporting
 from tests.servers.http import faulty_server, reply
@@ -204,17 +204,16 @@ async def test_a_trace_in_a_task_that_outlives_another_trace_is_a_transaction(se
 
 
 async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: MemoryBackend) -> None:
-        raise OSError("the cache would not close")
+    async def fail(_: EventBus, drain_seconds: float) -> None:
+        raise OSError(f"the bus would not stop in {drain_seconds} s")
 
-    # It is the first that is opened after the reporting begins, so that nothing is left to be closed then.
-    monkeypatch.setattr(MemoryBackend, "close", fail)
+    monkeypatch.setattr(EventBus, "stop", fail)
     async with sentry_server() as sentry:
-        with pytest.raises(OSError, match="would not close"):
+        with pytest.raises(OSError, match="would not stop"):
             async with reporting(settings, sentry.url):
                 pass
 
-    assert sentry.event["exception"]["values"][-1]["value"] == "the cache would not close"
+    assert sentry.event["exception"]["values"][-1]["value"].startswith("the bus would not stop")
     assert sentry.event["tags"] == {"operation": "process.lifespan"}
 
 

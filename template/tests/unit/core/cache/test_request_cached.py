@@ -1,10 +1,15 @@
 """`@request_cached`: once per request, and never beyond it."""
 
 import asyncio
+import uuid
 
 import pytest
+from fastapi import BackgroundTasks, FastAPI
+from httpx import ASGITransport, AsyncClient
 
+from app.api.middleware import install_middleware
 from app.core.cache import RequestCache, request_cached
+from tests.factories import make_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -24,32 +29,32 @@ class Source:
             raise self.error
         return [key] if key else None
 
+    @request_cached(lambda _, key: key)
+    async def token(self, key: str) -> str:
+        """Return a value that no other request may see."""
+        self.calls += 1
+        await asyncio.sleep(0.001)
+        return key + uuid.uuid4().hex
+
 
 @pytest.fixture
 def source() -> Source:
     return Source()
 
 
-async def test_in_a_request_it_runs_once_for_each_key(source: Source) -> None:
-    with RequestCache():
-        first = await source.read("a")
-        assert await source.read("a") is first
-        assert await source.read("b") == ["b"]
-        assert [await source.read(""), await source.read("")] == [None, None]
-    assert source.calls == 3
-
-
-async def test_each_request_has_its_own_in_the_same_task_and_inside_of_another(source: Source) -> None:
+async def test_request_cached_runs_once_for_each_key_of_a_request_and_function(source: Source) -> None:
     for _ in range(2):
         with RequestCache():
-            await source.read("a")
-            with RequestCache():
-                await source.read("a")
-            await source.read("a")
-    assert source.calls == 4
+            first = await source.read("a")
+            assert await source.read("a") is first
+            assert [await source.token("a")] != first
+            assert await source.read("b") == ["b"]
+            assert [await source.read(""), await source.read("")] == [None, None]
+    assert source.calls == 8
+    assert await source.read("a") is not await source.read("a"), "there is no request"
 
 
-async def test_clear_begins_anew(source: Source) -> None:
+async def test_request_cached_begins_anew_after_clear(source: Source) -> None:
     with RequestCache() as request:
         early = asyncio.create_task(source.read("a"))
         await asyncio.sleep(0)
@@ -60,7 +65,7 @@ async def test_clear_begins_anew(source: Source) -> None:
     assert source.calls == 2
 
 
-async def test_a_task_that_outlives_its_request_has_no_cache_any_more(source: Source) -> None:
+async def test_request_cached_keeps_nothing_for_a_task_that_outlives_its_request(source: Source) -> None:
     ended = asyncio.Event()
 
     async def linger() -> None:
@@ -81,35 +86,31 @@ async def test_a_task_that_outlives_its_request_has_no_cache_any_more(source: So
     assert await under_way == ["b"]
 
 
-async def test_errors_are_not_kept(source: Source) -> None:
+async def test_request_cached_keeps_no_errors_and_no_cancelled_run(source: Source) -> None:
     with RequestCache():
         source.error = ValueError("not yet")
         answers = await asyncio.gather(*(source.read("a") for _ in range(10)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {ValueError}
-        assert source.calls == 1
         source.error = None
-        assert await source.read("a") == ["a"]
-
-
-async def test_a_caller_who_is_cancelled_does_not_take_the_others_along(source: Source) -> None:
-    with RequestCache():
         first, second = asyncio.create_task(source.read("a")), asyncio.create_task(source.read("a"))
         await asyncio.sleep(0)
         first.cancel()
-        assert await second == ["a"]
-    assert source.calls == 2
+        assert await second == await source.read("a") == ["a"]
+    assert source.calls == 3
 
 
-async def test_functions_with_the_same_key_do_not_meet() -> None:
-    @request_cached(lambda key: key)
-    async def one(key: str) -> str:
-        return f"one {key}"
+async def test_request_cached_never_shows_one_of_200_requests_the_cache_of_another(source: Source) -> None:
+    app = FastAPI()
+    install_middleware(app, make_settings())
 
-    @request_cached(lambda key: key)
-    async def other(key: str) -> str:
-        return f"other {key}"
+    @app.get("/tokens")
+    async def tokens(tasks: BackgroundTasks) -> list[str]:
+        tasks.add_task(source.token, "a")
+        return [*await asyncio.gather(*(source.token("a") for _ in range(3))), await source.token("a")]
 
-    with RequestCache():
-        for _ in range(2):
-            assert (await one("a"), await other("a")) == ("one a", "other a")
-    assert one.__name__ == "one"
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        answers = await asyncio.gather(*(client.get("/tokens") for _ in range(200)))
+
+    seen = [set(answer.json()) for answer in answers]
+    assert all(len(tokens) == 1 for tokens in seen), "one request, one run"
+    assert len(set.union(*seen)) == source.calls == 200, "no token is in two requests"

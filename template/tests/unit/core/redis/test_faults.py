@@ -10,9 +10,9 @@ from app.core.cache import CacheUnavailableError
 from app.core.redis.breaker import BreakerState
 from app.core.redis.cache_backend import RedisCache
 from app.core.redis.connection import RedisConnection
+from tests.caches import caching
 from tests.logs import Log
 from tests.servers.redis import RedisServer
-from tests.unit.core.cache.stores import caching
 from tests.unit.core.redis.conftest import Connect
 
 pytestmark = pytest.mark.anyio

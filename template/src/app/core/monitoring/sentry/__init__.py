@@ -1,13 +1,14 @@
 """Reports go to Sentry, too, when it is switched on."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from app.core.config.sentry import SentrySettings
 from app.core.monitoring import monitor
 from app.core.stage import Environment
-from app.core.threads import ThreadLimiter, run_in_thread
+from app.core.threads import run_in_thread
 
 
 @asynccontextmanager
@@ -35,4 +36,5 @@ async def reporting_to_sentry(
         raise
     finally:
         # A thread of its own: the common ones may all be taken by what the process is stopped for.
-        await run_in_thread(reporter.close, settings.flush_seconds, limiter=ThreadLimiter(1, name="sentry-flush"))
+        threads = ThreadPoolExecutor(1, thread_name_prefix="sentry-flush")
+        await run_in_thread(reporter.close, settings.flush_seconds, threads=threads)

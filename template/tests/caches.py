@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.core.cache import Cache, CacheBackend, CacheUnavailableError, MemoryBackend
+from app.core.cache import Cache, CacheBackend, CacheUnavailableError
+from app.core.cache.memory import MemoryBackend
 from app.core.process import open_process
 
 
@@ -14,22 +15,17 @@ async def caching(backend: CacheBackend | None = None, **changes: Any) -> AsyncI
     """Have `app.core.cache` lead to a cache of the test's own."""
     usual = {"namespace": "tests:1:", "default_ttl": 60, "ttl_jitter": 0.0, "max_value_bytes": 1000}
     async with open_process() as process:
-        process.add(Cache(**{"backend": backend or make_memory(), **usual, **changes}))
+        process.add(Cache(**{"backend": backend or MemoryBackend(max_entries=1000), **usual, **changes}))
         yield
 
 
-def make_memory() -> MemoryBackend:
-    return MemoryBackend(max_entries=1000, max_bytes=1_000_000)
-
-
 class UnsteadyBackend(MemoryBackend):
-    """Memory that can be away, takes a moment as a network would, and remembers what it was asked to keep."""
+    """Memory that can be away, takes a moment as a network would, and remembers the times that it was given."""
 
     def __init__(self) -> None:
-        super().__init__(max_entries=1000, max_bytes=1_000_000)
+        super().__init__(max_entries=1000)
         self.away = False
-        self.kept: dict[str, tuple[bytes, float]] = {}
-        self.calls = 0
+        self.ttls: list[float] = []
 
     async def get(self, key: str) -> bytes | None:
         await self._travel()
@@ -37,7 +33,7 @@ class UnsteadyBackend(MemoryBackend):
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
         await self._travel()
-        self.kept[key] = (value, ttl)
+        self.ttls.append(ttl)
         await super().set(key, value, ttl=ttl)
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -49,7 +45,6 @@ class UnsteadyBackend(MemoryBackend):
         await super().clear(prefix)
 
     async def _travel(self) -> None:
-        self.calls += 1
         await asyncio.sleep(0)
         if self.away:
             raise CacheUnavailableError("no answer") from ConnectionRefusedError("refused")

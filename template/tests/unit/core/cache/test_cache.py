@@ -1,0 +1,216 @@
+"""The calls on the cache: what goes in, what comes out, for how long, and what happens when the backend is away."""
+
+import asyncio
+import math
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import time_machine
+from pydantic import BaseModel, Field, SecretStr
+
+from app.core import cache
+from app.core.cache import make_cache
+from app.core.cache.memory import MemoryBackend
+from app.core.config import CacheSettings
+from app.core.exceptions import CacheException, ConfigurationError
+from app.core.process import open_process
+from tests.applications import process_of_its_own
+from tests.caches import UnsteadyBackend, caching
+from tests.logs import captured_log
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+MISS = object()
+
+
+class Profile(BaseModel):
+    id: UUID
+    seen_at: datetime
+    balance: Decimal = Field(alias="Balance")
+
+
+class Credentials(BaseModel):
+    password: SecretStr
+
+
+PROFILE = Profile(id=UUID(int=7), seen_at=datetime(2024, 2, 29, 12, tzinfo=UTC), Balance=Decimal("1.10"))
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[UnsteadyBackend]:
+    backend = UnsteadyBackend()
+    async with caching(backend):
+        yield backend
+
+
+def returning(value: Any) -> Callable[[], Awaitable[Any]]:
+    async def load() -> Any:
+        return value
+
+    return load
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 0, -(2**70), 0.1, 1e300, "", "ünï \x00 \ud800 🔑 \u2028", [], {"a": [1, 1.0, True, None], "": ""}],
+    ids=repr,
+)
+async def test_get_returns_plain_json_as_it_was_set(value: Any) -> None:
+    await cache.set("a", value)
+
+    loaded = await cache.get_or_set("b", returning(value))
+    for back in (await cache.get("a", MISS), loaded, await cache.get("b", MISS)):
+        assert back == value
+        assert repr(back) == repr(value), "1 and 1.0 and True are not the same"
+    assert await cache.get_or_set("b", returning("loaded again")) == value
+
+
+@pytest.mark.parametrize("value", [PROFILE, PROFILE.id, PROFILE.seen_at, date(2024, 2, 29), PROFILE.balance])
+async def test_get_with_a_model_returns_what_was_set(value: Any) -> None:
+    model = type(value)
+    await cache.set("a", value)
+    back = await cache.get("a", model=model)
+    assert (back, type(back)) == (value, model)
+
+    for _ in range(2):
+        assert await cache.get_or_set("b", returning([value]), model=list[model]) == [value]  # type: ignore[valid-type]
+    assert await cache.get("b", model=list[model]) == [value]  # type: ignore[valid-type]
+
+
+@pytest.mark.parametrize("alien", [b'{"id": "of another release"}', b"\x80\x04K\x01.", b"", b"\xff", b"[" * 500_000])
+async def test_get_of_what_does_not_fit_is_a_miss(alien: bytes, backend: UnsteadyBackend) -> None:
+    await backend.set("tests:1:a", alien, ttl=60)
+
+    assert await cache.get("a", model=Profile) is None
+    assert await cache.get_or_set("a", returning(PROFILE), model=Profile) == PROFILE
+    assert await cache.get("a", model=Profile) == PROFILE
+
+
+async def test_get_returns_copies() -> None:
+    original = {"list": [1]}
+    await cache.set("a", original)
+    original["list"].append(2)
+    (await cache.get("a"))["list"].append(3)
+    assert await cache.get("a") == {"list": [1]}
+
+    got = await asyncio.gather(*(cache.get_or_set("b", returning(original)) for _ in range(3)))
+    for value in got:
+        value["list"].append(4)
+    assert [value["list"] for value in got] == [[1, 2, 4]] * 3
+    assert await cache.get("b") == {"list": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"p4ssphrase",
+        {"p4ssphrase"},
+        ("p4ssphrase",),
+        {424242: "p4ssphrase"},
+        math.nan,
+        10**5000,
+        Decimal("NaN"),
+        Credentials(password=SecretStr("p4ssphrase")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_set_refuses_what_would_not_come_back_without_showing_it(value: Any) -> None:
+    for attempt in (lambda: cache.set("a", value), lambda: cache.get_or_set("a", returning(value))):
+        with pytest.raises(CacheException, match=type(value).__name__) as caught:
+            await attempt()
+        seen = f"{caught.value.to_dict()} {caught.value.__cause__!r} {caught.value.__context__!r}"
+        assert not any(secret in seen.lower() for secret in ("p4ssphrase", "424242", "nan"))
+    assert await cache.get("a", MISS) is MISS
+
+
+async def test_set_shortens_a_ttl_at_random_and_refuses_none_at_all(backend: UnsteadyBackend) -> None:
+    async with caching(backend, ttl_jitter=0.25, default_ttl=100):
+        for number in range(300):
+            await cache.set(f"{number}", 1, ttl=None if number % 2 else 100)
+        with pytest.raises(ValueError, match="more than 0"):
+            await cache.set("a", 1, ttl=0)
+
+    assert 75 <= min(backend.ttls) < 80
+    assert 95 < max(backend.ttls) <= 100
+    assert len(set(backend.ttls)) > 250
+
+
+async def test_set_obeys_a_clock_that_is_moved() -> None:
+    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as clock:
+        await cache.set("a", 1, ttl=3600)
+        clock.shift(3599)
+        assert await cache.get("a") == 1
+        clock.shift(1)
+        assert await cache.get("a") is None
+
+
+async def test_set_keeps_no_value_over_the_limit_and_no_former_one_in_its_place() -> None:
+    large = "p4ssphrase" * 100
+    with captured_log() as log:
+        await cache.set("a", "small")
+        await cache.set("a", large)
+        assert await cache.get_or_set("b", returning(large)) == large
+
+    assert [await cache.get(key, MISS) for key in "ab"] == [MISS, MISS]
+    assert [(line["level"], line["bytes"]) for line in log.lines] == [("warning", 1002)] * 2
+    assert "p4ss" not in log.text
+
+
+async def test_delete_delete_many_and_clear() -> None:
+    for key in "abcd":
+        await cache.set(key, key)
+    await cache.delete("a")
+    await cache.delete_many(key for key in "bc")
+    assert [await cache.get(key) for key in "abcd"] == [None, None, None, "d"]
+    await cache.clear()
+    assert await cache.get("d") is None
+
+
+async def test_without_its_backend_every_call_works_and_nothing_is_kept(backend: UnsteadyBackend) -> None:
+    await cache.set("a", 1)
+    backend.away = True
+
+    assert await cache.get("a", MISS) is MISS
+    await cache.set("a", 2)
+    await cache.delete("a")
+    await cache.clear()
+    assert await cache.get_or_set("a", returning("loaded")) == "loaded"
+
+    backend.away = False
+    assert await cache.get("a") == 1
+
+
+async def test_without_a_process_every_call_says_what_to_do() -> None:
+    with process_of_its_own(), pytest.raises(ConfigurationError) as caught:
+        await cache.get("a")
+    assert "app.wiring" in str(caught.value.next_step)
+
+
+async def test_make_cache_is_bounded_and_named_by_the_settings() -> None:
+    settings = CacheSettings(max_entries=3, default_ttl_seconds=77, ttl_jitter=0, key_version="2")
+    async with open_process() as process:
+        made = process.add(make_cache(settings, application_name="shop"))
+        for number in range(5):
+            await cache.set(f"{number}", "x")
+        assert [await cache.get(f"{number}") for number in range(5)] == [None, None, "x", "x", "x"]
+
+    assert (made.namespace, made.default_ttl) == ("shop:2:", 77)
+    other = make_cache(settings.model_copy(update={"key_prefix": "b"}), application_name="shop", backend=made.backend)
+    async with open_process() as process:
+        process.add(other)
+        assert await cache.get("4") is None, "another namespace"
+    assert isinstance(other.backend, MemoryBackend)
+
+
+async def test_importing_it_costs_little_and_reads_nothing() -> None:
+    heavy = ("asyncpg", "cryptography", "fastapi", "httpx", "app.core.database")
+    script = f"import sys, app.core.cache; print([name for name in {heavy} if name in sys.modules])"
+    found = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", script], text=True)
+
+    assert found.strip() == "[]"

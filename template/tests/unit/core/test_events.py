@@ -1,0 +1,344 @@
+"""BaseEvent and EventBus: the events that each handler gets, and that no handler disturbs another or a publisher."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ClassVar
+
+import pytest
+
+from app.core import monitor
+from app.core.events import BaseEvent, EventBus, OverflowPolicy, get_event_bus
+from app.core.exceptions import ConfigurationError, EventBusException, EventRejectedError
+from app.core.logging import get_logger, log_context
+from app.core.process import open_process
+from tests.applications import process_of_its_own
+from tests.buses import Counted, Recorder, running_bus, until_settled
+from tests.logs import captured_log
+
+pytestmark = pytest.mark.anyio
+
+
+class CountedTwice(Counted):
+    type: ClassVar[str] = "counted.twice"
+
+
+def test_base_event_has_an_id_a_moment_and_its_request_and_does_not_change() -> None:
+    before = datetime.now(UTC)
+    with log_context(request_id="r-12345678"):
+        event = Counted(number=3)
+
+    assert before <= event.timestamp <= datetime.now(UTC)
+    assert event.timestamp.utcoffset() == timedelta(0)
+    assert event.correlation_id == "r-12345678"
+    assert Counted().correlation_id is None
+    ids = [Counted().id for _ in range(100)]
+    assert ids == sorted({*ids}), "they grow with time"
+    with pytest.raises(ValueError, match="frozen"):
+        event.number = 4  # type: ignore[misc]
+
+
+def test_base_event_needs_a_type_of_its_own() -> None:
+    with pytest.raises(TypeError, match="Nameless needs a name of its own"):
+
+        class Nameless(Counted):
+            pass
+
+
+def test_to_dict_is_complete() -> None:
+    event = Counted(number=3, metadata={"by": "ada"}, correlation_id="r-12345678")
+
+    assert json.loads(json.dumps(event.to_dict())) == {
+        "type": "counted",
+        "version": 1,
+        "id": str(event.id),
+        "timestamp": event.timestamp.isoformat().replace("+00:00", "Z"),
+        "source": "app",
+        "correlation_id": "r-12345678",
+        "metadata": {"by": "ada"},
+        "number": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("number", "3"),
+        ("id", "Xq7planted"),
+        ("metadata", {"row": object()}),
+        ("unknown", "Xq7planted"),
+        ("timestamp", datetime(2026, 11, 20)),  # noqa: DTZ001 — without a zone
+    ],
+)
+def test_base_event_refuses_a_value_of_another_type_and_does_not_quote_it(name: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        Counted(**{name: wrong})  # type: ignore[arg-type]
+
+    assert "planted" not in str(caught.value)
+
+
+async def test_publish_reaches_handlers_of_the_event_s_class_and_of_its_bases_by_priority() -> None:
+    began: list[str] = []
+
+    async with running_bus() as bus:
+        for name, kind, priority in [("low", Counted, -1), ("twice", CountedTwice, 0), ("high", BaseEvent, 5)]:
+
+            async def handler(event: BaseEvent, name: str = name) -> None:
+                began.append(f"{name} {event.type}")
+                await asyncio.sleep(0)
+
+            bus.subscribe(kind, handler, priority=priority)
+        for event in (Counted(), CountedTwice()):
+            await bus.publish(event)
+            stats = await until_settled(bus)
+
+    assert began == ["high counted", "low counted", "high counted.twice", "twice counted.twice", "low counted.twice"]
+    assert (stats.published, stats.delivered) == (2, 5)
+
+
+async def test_unsubscribe_drops_what_waits_and_lets_the_delivery_under_way_end() -> None:
+    handler = Recorder(held=True)
+    async with running_bus() as bus:
+        unsubscribe = bus.subscribe(Counted, handler)
+        for number in range(3):
+            await bus.publish(Counted(number=number))
+        await asyncio.sleep(0)
+        unsubscribe()
+        unsubscribe()
+        await bus.publish(Counted(number=3))
+        handler.go.set()
+
+    assert (handler.began, handler.numbers) == ([0], [0])
+    assert (bus.stats.delivered, bus.stats.dropped) == (1, 2)
+
+
+@pytest.mark.parametrize("writers", [2, 64])
+async def test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing(writers: int) -> None:
+    """Each writer works for some turns of the loop before it publishes, as a request does."""
+    waited: list[float] = []
+    published: list[int] = []
+    seen: list[list[int]] = [[], []]
+    at_work = [0, 0]
+
+    async def handler(event: Counted, which: int) -> None:
+        at_work[which] += 1
+        assert at_work[which] == 1, "one at a time"
+        if which and event.number % 97 == 0:
+            await asyncio.sleep(0)
+        waited.append(time.perf_counter() - float(str(event.metadata["at"])))
+        seen[which].append(event.number)
+        at_work[which] -= 1
+
+    async def write(bus: EventBus, writer: int) -> None:
+        for number in range(writer * 100, writer * 100 + 100):
+            for _ in range(12):
+                sum(range(500))
+                await asyncio.sleep(0)
+            # Nothing comes between this line and the queue.
+            published.append(number)
+            await bus.publish(Counted(number=number, metadata={"at": time.perf_counter()}))
+
+    async with running_bus(queue_size=100) as bus:
+        for which in range(2):
+            bus.subscribe(Counted, partial(handler, which=which))
+        await asyncio.gather(*(write(bus, writer) for writer in range(writers)))
+        assert bus.stats.pending <= 2 * writers
+        stats = await until_settled(bus)
+
+    assert seen == [published] * 2
+    assert (stats.published, stats.delivered, stats.rejected) == (writers * 100, writers * 200, 0)
+    assert max(waited) < 1
+
+
+async def test_a_quick_handler_with_a_long_queue_leaves_the_loop_to_others() -> None:
+    async def handler(_event: Counted) -> None:
+        time.sleep(0.002)  # noqa: ASYNC251 — it computes
+
+    turns = 0
+    async with running_bus() as bus:
+        bus.subscribe(Counted, handler)
+        for _ in range(50):
+            await bus.publish(Counted())
+        while bus.stats.pending:
+            await asyncio.sleep(0)
+            turns += 1
+
+    assert turns >= 10
+
+
+@pytest.mark.parametrize(
+    ("policy", "numbers", "rejected", "dropped"),
+    [("reject", [0, 1, 2], [3, 4, 5], 0), ("drop_oldest", [0, 4, 5], [], 3)],
+)
+async def test_publish_to_a_full_queue_loses_by_the_policy_and_touches_no_other_handler(
+    policy: OverflowPolicy, numbers: list[int], rejected: list[int], dropped: int
+) -> None:
+    slow, other = Recorder(held=True), Recorder()
+    refused = []
+    with captured_log() as log:
+        async with running_bus(policy=policy, queue_size=2) as bus:
+            bus.subscribe(Counted, slow)
+            bus.subscribe(Counted, other)
+            for number in range(6):
+                try:
+                    await bus.publish(Counted(number=number))
+                except EventRejectedError:
+                    refused.append(number)
+                # A handler that is quick is done with it before the next one comes.
+                await asyncio.sleep(0.001)
+            assert bus.stats.pending == 3, "one under way, two waiting"
+            slow.go.set()
+
+    assert (slow.numbers, refused) == (numbers, rejected)
+    assert (bus.stats.rejected, bus.stats.dropped, bus.stats.delivered) == (len(rejected), dropped, 9)
+    assert other.numbers == [0, 1, 2, 3, 4, 5]
+    # One line for all of them, not one for each.
+    assert (log.line["level"], log.line["policy"]) == ("warning", policy)
+    assert log.line["event_handler"].endswith("Recorder")
+
+
+async def test_a_handler_that_raises_hangs_or_is_cancelled_disturbs_no_other_and_is_reported() -> None:
+    async def broken(event: Counted) -> None:
+        match event.number:
+            case 0:
+                raise RuntimeError("password=Xq7planted")
+            case 1:
+                await asyncio.Event().wait()
+            case 2:
+                # A `CancelledError` of its own making.
+                task = asyncio.create_task(asyncio.sleep(10))
+                task.cancel()
+                await task
+
+    other = Recorder()
+    with captured_log() as log:
+        async with running_bus(handler_timeout_seconds=0.05) as bus:
+            bus.subscribe(Counted, broken, priority=1)
+            bus.subscribe(Counted, other)
+            for number in range(4):
+                await bus.publish(Counted(number=number, correlation_id="r-12345678"))
+            await asyncio.sleep(0.01)
+            assert other.numbers == [0, 1, 2, 3]
+            stats = await until_settled(bus)
+
+    assert (stats.delivered, stats.failed) == (5, 3)
+    assert [line["error"] for line in log.lines] == ["RuntimeError", "TimeoutError", "CancelledError"]
+    assert {(line["level"], line["event_type"], line["request_id"]) for line in log.lines} == {
+        ("error", "counted", "r-12345678")
+    }
+    assert all(line["event_handler"].endswith("broken") for line in log.lines)
+    assert "planted" not in log.text
+
+
+async def test_a_handler_sees_its_own_request_and_nothing_of_its_publisher_or_the_delivery_before() -> None:
+    logger = get_logger("tests")
+
+    async def handler(event: Counted) -> None:
+        logger.info("handled", number=event.number)
+        if event.number == 0:
+            monitor.set_user("ada")
+            log_context(left_behind="value").__enter__()
+            logger.info("known")
+
+    with captured_log() as log:
+        async with running_bus() as bus:
+            bus.subscribe(Counted, handler)
+            with monitor.scope(), log_context(request_id="publisher", other="value"):
+                monitor.set_user("publisher")
+                await bus.publish(Counted(number=0, correlation_id="r-00000000"))
+                await bus.publish(Counted(number=1, correlation_id=None))
+
+    first, known, second = log.lines
+    assert (first["request_id"], first["event_type"], first["event_handler"][-7:]) == (
+        "r-00000000",
+        "counted",
+        "handler",
+    )
+    assert {"user_id", "other"}.isdisjoint(first)
+    assert known["user_id"] == "ada"
+    assert {"request_id", "user_id", "other", "left_behind"}.isdisjoint(second)
+
+
+async def test_publish_before_start_after_stop_or_in_another_loop_is_an_error() -> None:
+    bus = EventBus()
+    bus.subscribe(Counted, Recorder())
+    with pytest.raises(EventBusException, match=r"not running .* so counted was not published; publish between"):
+        await bus.publish(Counted())
+    bus.start()
+    with pytest.raises(EventBusException, match="not running in this event loop"):
+        await asyncio.to_thread(lambda: asyncio.run(bus.publish(Counted())))
+    await bus.publish(Counted())
+    await bus.stop(1)
+    with pytest.raises(EventBusException, match="not running"):
+        await bus.publish(Counted())
+
+    assert (bus.stats.published, bus.stats.delivered) == (1, 1)
+
+
+async def test_stop_waits_for_what_is_published_and_for_what_handlers_publish_meanwhile() -> None:
+    handler = Recorder(held=True)
+
+    async with running_bus() as bus:
+
+        async def first(event: Counted) -> None:
+            await handler(event)
+            if event.number == 0:
+                await bus.publish(Counted(number=3))
+
+        bus.subscribe(Counted, first)
+        for number in range(3):
+            await bus.publish(Counted(number=number))
+        stopping = asyncio.create_task(bus.stop(5))
+        await asyncio.sleep(0)
+        with pytest.raises(EventBusException, match="not running"):
+            await bus.publish(Counted(number=4))
+        handler.go.set()
+        await stopping
+
+    assert handler.numbers == [0, 1, 2, 3]
+
+
+async def test_stop_gives_up_after_its_time_logs_what_is_lost_and_waits_for_no_immortal_handler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.core.events.bus._CANCEL_SECONDS", 0.05)
+    handler, gone, release = Recorder(held=True), Recorder(held=True), asyncio.Event()
+
+    async def immortal(_event: Counted) -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    loop = asyncio.get_running_loop()
+    with captured_log() as log:
+        async with running_bus(drain_seconds=0.02) as bus:
+            bus.subscribe(Counted, handler)
+            unsubscribe = bus.subscribe(Counted, gone)
+            for number in range(3):
+                await bus.publish(Counted(number=number))
+            bus.subscribe(Counted, immortal)
+            await bus.publish(Counted(number=3))
+            await asyncio.sleep(0)
+            unsubscribe()
+            began = loop.time()
+        took = loop.time() - began
+        release.set()
+        stats = await until_settled(bus)
+
+    assert 0.01 < took < 3
+    assert (handler.began, handler.numbers, gone.began, gone.numbers) == ([0], [], [0], [])
+    assert (stats.published, stats.delivered, stats.dropped) == (4, 1, 8)
+    assert (log.line["event"], log.line["count"]) == ("events were given up", 6)
+
+
+async def test_get_event_bus_returns_the_process_s_bus() -> None:
+    with process_of_its_own():
+        async with open_process() as process:
+            bus = process.add(EventBus())
+            assert get_event_bus() is bus
+        with pytest.raises(ConfigurationError, match="no EventBus"):
+            get_event_bus()
