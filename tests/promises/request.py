@@ -182,7 +182,7 @@ REQUEST = (
     ),
     Promise(
         "a device token is its account's own",
-        "src/app/core/security/credentials.py",
+        "src/app/core/security/tokens.py",
         "return name if good else None",
         "return name",
         "tests/integration/api/test_auth_guessing.py",
@@ -210,7 +210,7 @@ REQUEST = (
     ),
     Promise(
         "IPv4 callers are told apart on a dual-stack socket",
-        "src/app/core/security/addresses.py",
+        "src/app/core/security/rate_limits.py",
         "if (carried := _carried(address)) is not None:",
         "if (carried := None) is not None:",
         "tests/integration/api/test_caller_addresses.py",

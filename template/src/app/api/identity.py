@@ -57,7 +57,7 @@ class CallerWith(SecurityBase):
         if self.session and caller.session_id is None:
             raise AuthorizationError("This needs an access token; an API key is not enough.")
         caller.require(*self.scopes)
-        monitor.set_user(caller.user_key)
+        monitor.set_user(str(caller.user_id))
         return caller
 
 

@@ -39,9 +39,7 @@ class Authentication:
 
     def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:
         secret = settings.secret_key.get_secret_value()
-        lifetime = timedelta(minutes=settings.access_token_expire_minutes)
-        # A session revoked longer ago than this has no access token left that could be good.
-        self._revocation_memory = lifetime + timedelta(seconds=2 * settings.token_leeway_seconds)
+        lifetime, leeway = 60 * settings.access_token_expire_minutes, settings.token_leeway_seconds
         self.limits = limits
         self.roles = roles
         self.sign_up = settings.sign_up
@@ -52,16 +50,13 @@ class Authentication:
             memory_kib=settings.argon2_memory_kib,
             concurrency=settings.argon2_concurrency,
         )
-        self.tokens = AccessTokens(
-            secret=secret,
-            issuer=issuer,
-            lifetime_seconds=int(lifetime.total_seconds()),
-            leeway_seconds=settings.token_leeway_seconds,
-        )
+        self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
         self.devices = DeviceTokens(secret=secret)
+        # A session revoked longer ago than this has no access token left that could be good.
+        self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
         self.revoked = RevokedSessions(self._load_revoked, refresh_seconds=settings.revocation_refresh_seconds)
         self.guessing = GuessingLimits(
-            limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds
+            limits=limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds
         )
 
     async def identify(self, token: str) -> Principal:
@@ -76,11 +71,7 @@ class Authentication:
         return principal
 
     async def log_in(self, login: Login, *, address: str) -> LoginTokens:
-        """Start a session.
-
-        Args:
-            login: The user's address and password, and the device's token if it has one.
-            address: The caller's address, for the limits on guessing.
+        """Start a session for a caller from this address.
 
         Raises:
             AuthenticationError: There is no such user, or the password is wrong; neither the message nor the time it
@@ -133,7 +124,7 @@ class Authentication:
             await sessions.revoke_session(uow.session, session_id)
             uow.after_commit(lambda: self.revoked.add(session_id))
 
-    async def change_password(self, principal: Principal, change: PasswordChange, *, address: str) -> None:
+    async def change_password(self, caller: Principal, change: PasswordChange, *, address: str) -> None:
         """Change the caller's password, and end all their sessions but this one.
 
         Raises:
@@ -141,15 +132,15 @@ class Authentication:
             RateLimitError: Too many failures.
         """
         # A session is a known device: others' guesses from the same address must not lock its user out.
-        device = str(principal.session_id)
-        async with self.guessing.attempt(str(principal.user_id), address, device=device):
+        device = str(caller.session_id)
+        async with self.guessing.attempt(str(caller.user_id), address, device=device):
             async with get_database().read_session() as session:
-                user = await users.find_user(session, principal.user_id)
+                user = await users.find_user(session, caller.user_id)
             await self._check(user, change.current_password.get_secret_value())
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
-            await users.set_password_hash(uow.session, principal.user_id, password_hash)
-            ended = await sessions.revoke_other_sessions(uow.session, principal.user_id, keep=principal.session_id)
+            await users.set_password_hash(uow.session, caller.user_id, password_hash)
+            ended = await sessions.revoke_other_sessions(uow.session, caller.user_id, keep=caller.session_id)
             uow.after_commit(lambda: self.revoked.add(*ended))
 
     async def _check(self, user: User | None, password: str) -> tuple[User, str | None]:

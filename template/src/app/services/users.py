@@ -1,7 +1,6 @@
 """Users and their API keys."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 from uuid import UUID
 
 from app.core.config.auth import SignUp
@@ -15,17 +14,9 @@ from app.models.schemas.user import UserCreate, UserRead
 from app.repositories import api_keys, users
 from app.services.authentication import get_authentication
 
-# The end of a key, which lists show.
-_HINT_CHARACTERS: Final = 4
-
 
 async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> User:
-    """Create a user.
-
-    Args:
-        new: Address and password.
-        role: The user's role, from which scopes follow whenever a token is issued.
-        grants: Scopes beyond the role.
+    """Create a user with a role, from which scopes follow whenever a token is issued, and grants beyond it.
 
     Raises:
         ResourceExistsError: The address is taken.
@@ -87,17 +78,8 @@ async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreat
     """
     principal.require(*new.scopes)
     key = new_credential("ak")
-    made = await api_keys.insert_api_key(
-        uow.session,
-        {
-            "user_id": principal.user_id,
-            "name": new.name,
-            "hint": key[-_HINT_CHARACTERS:],
-            "fingerprint": fingerprint(key),
-            "scopes": sorted(set(new.scopes)),
-            "expires_at": new.expires_at,
-        },
-    )
+    stored = {"user_id": principal.user_id, "hint": key[-4:], "fingerprint": fingerprint(key)}
+    made = await api_keys.insert_api_key(uow.session, {**new.model_dump(), "scopes": sorted(set(new.scopes)), **stored})
     return ApiKeyCreated(**ApiKeyRead.model_validate(made).model_dump(), key=key)
 
 

@@ -1,12 +1,10 @@
 """Authentication and authorisation: mechanisms that know neither settings nor HTTP nor tables."""
 
-from app.core.security.addresses import caller_address, with_mapped_forms
-from app.core.security.credentials import DeviceTokens, fingerprint, new_credential
 from app.core.security.passwords import PasswordHasher
 from app.core.security.principal import Principal, Roles, allowed_scopes
-from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits
+from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits, caller_address, with_mapped_forms
 from app.core.security.revocation import RevokedSessions
-from app.core.security.tokens import AccessTokens
+from app.core.security.tokens import AccessTokens, DeviceTokens, fingerprint, new_credential
 
 __all__ = [
     "AccessTokens",

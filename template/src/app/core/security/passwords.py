@@ -23,7 +23,7 @@ _WAIT_SECONDS: Final = 10.0
 
 
 class PasswordHasher:
-    """Hashes and checks passwords in threads of their own.
+    """Hashes and checks passwords in threads of their own; TimeoutError where too many are waiting.
 
     Args:
         time_cost: Passes over the memory.
@@ -38,11 +38,7 @@ class PasswordHasher:
         self._unknown_users: str | None = None
 
     async def hash(self, password: str) -> str:
-        """Return the hash to store, with its parameters and salt in it.
-
-        Raises:
-            TimeoutError: Too many are waiting.
-        """
+        """Return the hash to store, with its parameters and salt in it."""
         return await self._run(partial(self._hash.hash, _composed(password)))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
@@ -51,9 +47,6 @@ class PasswordHasher:
         Returns:
             True if it matches, and a hash to store instead if the parameters have changed since, or if the stored one
             is of decomposed characters.
-
-        Raises:
-            TimeoutError: Too many are waiting.
         """
         if stored is None:
             if self._unknown_users is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from uuid import UUID
 
 from app.core.exceptions import AuthorizationError
@@ -30,17 +29,7 @@ class Principal:
     scopes: frozenset[str]
     session_id: UUID | None = None
 
-    @cached_property
-    def user_key(self) -> str:
-        """The user's id as text, made once for as long as a token is remembered."""
-        return str(self.user_id)
-
     def require(self, *scopes: str) -> None:
-        """Fail unless all of these scopes are there.
-
-        Raises:
-            AuthorizationError: One is missing.
-        """
-        if not self.scopes.issuperset(scopes):
-            missing = sorted(set(scopes) - self.scopes)
+        """Raise AuthorizationError unless all of these scopes are there."""
+        if missing := sorted(set(scopes) - self.scopes):
             raise AuthorizationError(f"This needs the scope {' '.join(missing)}.")

@@ -1,4 +1,4 @@
-"""Rate limits: so many in such a time, and the time to wait for the next one.
+"""Rate limits: so many in such a time, and the callers that they count.
 
 The generic cell rate algorithm (ITU-T I.371) keeps one number per key, the time at which the key's allowance is full
 again; it needs no clean-up task, spreads no load spikes at window borders, and knows the exact time to wait.
@@ -6,35 +6,33 @@ again; it needs no clean-up task, spreads no load spikes at window borders, and 
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final, Protocol
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, NamedTuple, Protocol
 
 # Some 10 MB of keys in the worst case.
 _MAX_KEYS: Final = 100_000
+# The size of a customer's IPv6 network, whose addresses are one caller.
+_CUSTOMER_BITS: Final = 64
+# Networks whose last 32 bits are a caller's IPv4 address: a dual-stack socket's (RFC 4291, 2.5.5.2), those of
+# translators (RFC 6052, 2.1 and RFC 2765, 2.1).
+_CARRIERS: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
+# RFC 8215: translators whose layout only their own network knows. Each address is a caller.
+_LOCAL_TRANSLATORS: Final = IPv6Network("64:ff9b:1::/48")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """So many, all at once if need be, in such a time.
-
-    Attributes:
-        times: The number.
-        seconds: The time.
-    """
+class Rate(NamedTuple):
+    """So many times, all at once if need be, in so many seconds."""
 
     times: int
     seconds: float
 
 
 class RateLimits(Protocol):
-    """A store of allowances."""
+    """A store of allowances, each under a key of its owner and purpose."""
 
     async def hit(self, key: str, rate: Rate) -> float:
-        """Use one of the allowance up.
-
-        Args:
-            key: The allowance: its owner and purpose.
-            rate: Its size.
+        """Use one of an allowance of this size up.
 
         Returns:
             0 when it was there; else the seconds until it will be, and nothing is used up.
@@ -75,3 +73,42 @@ class MemoryRateLimits:
         """See `RateLimits.refund`."""
         if key in self._full_at:
             self._full_at[key] -= rate.seconds / rate.times
+
+
+def caller_address(host: str) -> str:
+    """Return the address or network of a caller in the one form in which limits count it.
+
+    An IPv4 caller has one form, whether the address came as such, through a dual-stack socket, a translator (NAT64) or
+    a tunnel (6to4, Teredo); an IPv6 caller is a /64. What is no IP address is returned unchanged.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if (carried := _carried(address)) is not None:
+            return str(carried)
+        if address not in _LOCAL_TRANSLATORS:
+            return str(IPv6Network((int(address), _CUSTOMER_BITS), strict=False))
+    return str(address)
+
+
+def with_mapped_forms(networks: str) -> str:
+    """Return a list of addresses and networks, with the form beside each of IPv4 in which a dual-stack socket shows it.
+
+    Args:
+        networks: Separated by commas; what is neither an address nor a network stays as it is.
+    """
+    forms = [entry.strip() for entry in networks.split(",")]
+    for entry in list(forms):
+        with suppress(ValueError):
+            network = IPv4Network(entry)
+            forms.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return ",".join(forms)
+
+
+def _carried(address: IPv6Address) -> IPv4Address | None:
+    if any(address in network for network in _CARRIERS):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    # Of a Teredo tunnel, the second is the caller; the first is the server that all its callers share.
+    return address.sixtofour or (address.teredo or (None, None))[1]

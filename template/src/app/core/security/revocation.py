@@ -33,9 +33,8 @@ class RevokedSessions:
         self._load = load
         self._refresh_seconds = refresh_seconds
         self._revoked: set[UUID] = set()
-        # Of these, the ones revoked here since the last refresh began, with the moment: the source may not have shown
-        # them yet.
-        self._own: dict[UUID, float] = {}
+        # Of these, the ones that the refresh under way, or the next, may not see.
+        self._new: set[UUID] = set()
         self._due = 0.0
         self._lock = asyncio.Lock()
         self._announce: Announce | None = None
@@ -52,8 +51,7 @@ class RevokedSessions:
 
     def learn(self, *session_ids: UUID) -> None:
         """Count sessions as revoked that another process has revoked, and committed that."""
-        now = time.monotonic()
-        self._own.update(dict.fromkeys(session_ids, now))
+        self._new.update(session_ids)
         self._revoked.update(session_ids)
 
     def expire(self) -> None:
@@ -70,16 +68,14 @@ class RevokedSessions:
         if self._lock.locked() and self._due:
             return  # Another request is asking; the copy at hand is good enough meanwhile.
         async with self._lock:
-            began = time.monotonic()
-            if began < self._due:
+            if time.monotonic() < self._due:
                 return
+            # A revocation is committed before it is added here, so that this load sees those of until now.
+            self._new.clear()
             try:
-                loaded = await self._load()
+                self._revoked = {*await self._load(), *self._new}
             except AppException as error:
                 self._due = time.monotonic() + _RETRY_SECONDS
                 logger.warning("revoked sessions could not be read", error_code=error.error_code)
-                return
-            # A revocation is committed before it is added here, so a load that began afterwards has seen it.
-            self._own = {each: at for each, at in self._own.items() if at >= began}
-            self._revoked = {*loaded, *self._own}
-            self._due = time.monotonic() + self._refresh_seconds
+            else:
+                self._due = time.monotonic() + self._refresh_seconds

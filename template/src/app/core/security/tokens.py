@@ -1,20 +1,22 @@
-"""Access tokens: signed statements of the caller, good for minutes and checked without a query.
+"""Tokens: signed ones of sessions and devices, and those that are opaque to their holders.
 
-JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only its own, so it accepts
-nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to choose, no key to
-name and no extension.
+Access tokens are JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only its own,
+so it accepts nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to
+choose, no key to name and no extension.
 """
 
 import base64
 import hashlib
 import hmac
 import re
+import secrets
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid4
 
-from app.core.exceptions import AuthenticationError, ConfigurationError
+from app.core.exceptions import AuthenticationError
 from app.core.security.principal import Principal
 
 _ALGORITHM: Final = "HS256"
@@ -25,38 +27,32 @@ _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"at+jwt"}').dec
 # that one signature would have any number of spellings.
 _SHAPE: Final = re.compile(re.escape(_HEADER) + r"\.[A-Za-z0-9_-]{1,4000}\.[A-Za-z0-9_-]{43}")
 _CLAIMS: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope")
-# RFC 7518, 3.2: the key is at least as long as the hash.
-_MIN_KEY_BYTES: Final = 32
 # Some 10 MB. Only tokens with a right signature are remembered, so that no stranger can fill it.
 _MAX_REMEMBERED: Final = 10_000
-# Purpose of the derived key, so that the same secret signs nothing else.
-_PURPOSE: Final = b"access-token"
+# 256 bits, beyond guessing: a fast hash is enough to keep them from readers of the database.
+_OPAQUE_BYTES: Final = 32
+_DEVICE_PREFIX: Final = "dt_"
+# 128 bits: no two devices share one.
+_DEVICE_BYTES: Final = 16
 
 
 class AccessTokens:
-    """Issues and reads access tokens.
+    """Issues and reads access tokens: signed statements of the caller, good for minutes and checked without a query.
 
     Args:
-        secret: The text from which the signing key is derived; at least 32 bytes.
+        secret: The text from which the signing key is derived.
         issuer: The issuer and audience: other services' tokens are refused even under the same secret.
         lifetime_seconds: The time for which a token is good.
         leeway_seconds: The difference allowed between the clocks of the machines that share the secret.
-
-    Raises:
-        ConfigurationError: The secret is too short.
     """
 
     def __init__(self, *, secret: str, issuer: str, lifetime_seconds: int, leeway_seconds: int) -> None:
-        if len(secret.encode()) < _MIN_KEY_BYTES:
-            raise ConfigurationError(
-                f"The secret for access tokens has less than {_MIN_KEY_BYTES} bytes.",
-                next_step="Set SECRET_KEY to the output of `openssl rand -base64 48`.",
-            )
-        self._key = hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256)
+        self._key = _derive_key(secret, purpose=b"access-token")
         self._issuer = issuer
         self.lifetime_seconds = lifetime_seconds
         self._leeway_seconds = leeway_seconds
-        self._good: dict[str, tuple[Principal, float]] = {}
+        # Every request of a session brings the same token. What raises is not remembered.
+        self._remembered = lru_cache(_MAX_REMEMBERED)(self._read)
 
     def issue(self, *, user_id: UUID, session_id: UUID, scopes: Iterable[str]) -> str:
         """Return a token for a user's session that is good from now on."""
@@ -78,23 +74,13 @@ class AccessTokens:
     def read(self, token: str) -> Principal:
         """Return the caller of a token.
 
-        A token that was found good is remembered, since every request of a session brings the same one; its end is
-        looked at each time.
-
         Raises:
             AuthenticationError: It is malformed, not ours, tampered with, or not good now. The message does not say
                 which: that would help only an attacker.
         """
-        known = self._good.get(token)
         try:
-            if known is None:
-                known = self._read(token)
-                if len(self._good) >= _MAX_REMEMBERED:
-                    self._good.clear()
-                self._good[token] = known
-            principal, good_until = known
+            principal, good_until = self._remembered(token)
             if time.time() >= good_until:
-                del self._good[token]
                 raise ValueError("expired")  # noqa: TRY301 — refused like any other
         except ValueError as error:
             raise AuthenticationError("The access token is invalid or has expired.") from error
@@ -126,3 +112,49 @@ class AccessTokens:
             user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]), scopes=frozenset(claims["scope"].split())
         )
         return principal, claims["exp"] + self._leeway_seconds
+
+
+class DeviceTokens:
+    """Tokens of devices that have logged in, so that others' guesses do not lock them out.
+
+    The protocol of OWASP's "Slow Down Online Guessing Attacks with Device Cookies", with a token in the body in place
+    of a cookie, which programs and pages of other origins can keep as well. None is stored. A token is good for one
+    account until the secret changes, and opens nothing: with it, wrong passwords are counted by device.
+    """
+
+    def __init__(self, *, secret: str) -> None:
+        self._key = _derive_key(secret, purpose=b"device-token")
+
+    def issue(self, account: str) -> str:
+        """Return a token for a device that has just logged in to the account."""
+        return self._token(secrets.token_urlsafe(_DEVICE_BYTES), account)
+
+    def recognise(self, token: str, account: str) -> str | None:
+        """Return the device's name if it was issued this token for this account, else None."""
+        name = token.removeprefix(_DEVICE_PREFIX).partition(".")[0]
+        # As bytes, since text with other than ASCII cannot be compared in constant time.
+        good = hmac.compare_digest(_encode(token), _encode(self._token(name, account)))
+        return name if good else None
+
+    def _token(self, name: str, account: str) -> str:
+        signature = hmac.digest(self._key, _encode(f"{name}.{account}"), hashlib.sha256)
+        return f"{_DEVICE_PREFIX}{name}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def new_credential(prefix: str) -> str:
+    """Return a fresh random credential; the prefix tells people and secret scanners its kind, such as "rt" or "ak"."""
+    return f"{prefix}_{secrets.token_urlsafe(_OPAQUE_BYTES)}"
+
+
+def fingerprint(text: str) -> bytes:
+    """Return the hash by which a credential is stored and looked up: its SHA-256."""
+    return hashlib.sha256(_encode(text)).digest()
+
+
+def _derive_key(secret: str, *, purpose: bytes) -> bytes:
+    """Return a key that signs for one purpose, so that the same secret signs nothing else."""
+    return hmac.digest(secret.encode(), purpose, hashlib.sha256)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

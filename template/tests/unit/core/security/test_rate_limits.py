@@ -1,4 +1,4 @@
-"""Rate limits: so many in such a time, and an exact time to wait."""
+"""`MemoryRateLimits`: so many in such a time, and an exact time to wait."""
 
 from collections.abc import Iterator
 
@@ -19,53 +19,35 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield moved
 
 
-async def test_an_allowance_is_used_up_then_grows_back_evenly(clock: time_machine.Traveller) -> None:
+async def test_hit_uses_an_allowance_up_which_then_grows_back_evenly(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
 
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
+    assert await limits.hit("b", THREE_A_MINUTE) == 0
     clock.shift(19.9)
-    assert await limits.hit("a", THREE_A_MINUTE) == pytest.approx(0.1)
+    assert await limits.hit("a", THREE_A_MINUTE) == pytest.approx(0.1), "being refused uses nothing up"
     clock.shift(0.1)
-    assert await limits.hit("a", THREE_A_MINUTE) == 0
-    assert await limits.hit("a", THREE_A_MINUTE) == pytest.approx(20)
+    assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
     clock.shift(3600)
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
 
 
-async def test_being_refused_uses_nothing_up(clock: time_machine.Traveller) -> None:
-    limits = MemoryRateLimits()
-    for _ in range(50):
-        await limits.hit("a", THREE_A_MINUTE)
-
-    clock.shift(20)
-
-    assert await limits.hit("a", THREE_A_MINUTE) == 0
-
-
-async def test_keys_do_not_share_an_allowance(clock: time_machine.Traveller) -> None:
+async def test_refund_gives_one_back(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits()
     for _ in range(3):
         await limits.hit("a", THREE_A_MINUTE)
 
-    assert await limits.hit("b", THREE_A_MINUTE) == 0
-
-
-async def test_what_is_refunded_can_be_used_again(clock: time_machine.Traveller) -> None:
-    limits = MemoryRateLimits()
-    for _ in range(3):
-        await limits.hit("a", THREE_A_MINUTE)
-
-    await limits.refund("a", THREE_A_MINUTE)
+    for key in ("a", "never used"):
+        await limits.refund(key, THREE_A_MINUTE)
 
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
 
 
-async def test_the_keys_unused_for_longest_are_forgotten_first(clock: time_machine.Traveller) -> None:
+async def test_hit_forgets_the_keys_unused_for_longest_first(clock: time_machine.Traveller) -> None:
     limits = MemoryRateLimits(max_keys=2)
     once = Rate(times=1, seconds=60)
-    await limits.hit("old", once)
-    await limits.hit("kept", once)
-    await limits.hit("new", once)
+    for key in ("old", "kept", "new"):
+        await limits.hit(key, once)
 
     assert await limits.hit("kept", once) > 0
     assert await limits.hit("old", once) == 0

@@ -12,10 +12,10 @@ import time
 from typing import Any
 from uuid import uuid4
 
-import jwt
 import pytest
+import time_machine
 
-from app.core.exceptions import AuthenticationError, ConfigurationError
+from app.core.exceptions import AuthenticationError
 from app.core.security import AccessTokens, Principal
 
 SECRET = "k3y-of-the-tests-7f1c9a20d4b86e35"
@@ -24,9 +24,8 @@ HEADER = {"alg": "HS256", "typ": "at+jwt"}
 KEY = hmac.digest(SECRET.encode(), b"access-token", hashlib.sha256)
 
 
-def tokens(**changes: Any) -> AccessTokens:
-    usual = {"secret": SECRET, "issuer": "shop", "lifetime_seconds": 900, "leeway_seconds": 10}
-    return AccessTokens(**{**usual, **changes})
+def tokens(*, lifetime_seconds: int = 900) -> AccessTokens:
+    return AccessTokens(secret=SECRET, issuer="shop", lifetime_seconds=lifetime_seconds, leeway_seconds=10)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -47,10 +46,12 @@ def signed(payload: object, *, header: object = HEADER, key: bytes = KEY, digest
     return f"{text}.{part(hmac.digest(key, text.encode(), digest))}"
 
 
-def refused(token: str, **changes: Any) -> str:
-    with pytest.raises(AuthenticationError) as caught:
-        tokens(**changes).read(token)
-    return caught.value.message
+def refuse(*refused: str, by: AccessTokens | None = None) -> None:
+    """Require that tokens are refused, in words that do not tell the reason."""
+    for token in refused:
+        with pytest.raises(AuthenticationError) as caught:
+            (by or tokens()).read(token)
+        assert caught.value.message == "The access token is invalid or has expired."
 
 
 def test_read_returns_the_caller_of_an_issued_token() -> None:
@@ -68,7 +69,6 @@ def test_read_returns_the_caller_of_an_issued_token() -> None:
     "header",
     [
         {"alg": "none", "typ": "at+jwt"},
-        {"alg": None, "typ": "at+jwt"},
         {"typ": "at+jwt"},
         {"alg": "HS512", "typ": "at+jwt"},
         {"alg": "RS256", "typ": "at+jwt"},
@@ -77,124 +77,71 @@ def test_read_returns_the_caller_of_an_issued_token() -> None:
         {"alg": "HS256", "typ": "at+jwt", "jku": "https://attacker.example.com/keys"},
         {"alg": "HS256", "typ": "at+jwt", "b64": False, "crit": ["b64"]},
         {"typ": "at+jwt", "alg": "HS256"},
-        [],
-        b"\xff\xfe",
         b"[" * 40_000,
         b'{"alg":"none","alg":"HS256","typ":"at+jwt"}',
     ],
     ids=lambda header: str(header)[:60],
 )
 def test_read_refuses_any_other_header_with_a_right_signature(header: object) -> None:
-    refused(signed(claims(), header=header))
+    refuse(signed(claims(), header=header))
 
 
 def test_read_refuses_wrong_signatures() -> None:
-    good = signed(claims())
-    text, _, signature = good.rpartition(".")
+    text, _, signature = signed(claims()).rpartition(".")
     raw = base64.urlsafe_b64decode(signature + "=")
-    other = signed(claims()).split(".")
 
     for forged in (raw[:-1], b"", raw + b"\0", bytes(32), raw[::-1], bytes([raw[0] ^ 1]) + raw[1:]):
-        refused(f"{text}.{part(forged)}")
+        refuse(f"{text}.{part(forged)}")
     for key in (SECRET.encode(), hmac.digest(SECRET.encode(), b"refresh-token", hashlib.sha256), KEY[:31]):
-        refused(signed(claims(), key=key))
-    for digest in ("sha1", "sha512"):
-        refused(signed(claims(), digest=digest))
-    for payload in (other[1], *(f"{other[1][:at]}~{other[1][at + 1 :]}" for at in range(0, 200, 7))):
-        refused(f"{part(HEADER)}.{payload}.{signature}")
+        refuse(signed(claims(), key=key))
+    refuse(*(signed(claims(), digest=digest) for digest in ("sha1", "sha512")))
+    refuse(f"{part(HEADER)}.{part(claims())}.{signature}")
     unsigned = f"{part({'alg': 'none', 'typ': 'at+jwt'})}.{part(claims())}"
-    refused(unsigned)
-    refused(f"{unsigned}.")
+    refuse(unsigned, f"{unsigned}.")
 
 
-def mangled(token: str) -> list[str]:
+def test_read_refuses_malformed_parts_and_bad_base64() -> None:
+    token = signed(claims())
     header, payload, signature = token.split(".")
-    return [
-        "",
-        "..",
-        f"{token}.",
-        f".{token}",
-        f"{token}.{signature}",
-        f"{header}.{payload}",
-        f"{header}..{signature}",
-        f"{token}=",
-        f"{token}\n",
-        f" {token}",
-        f"{header}.{payload[:5]}!{payload[5:]}.{signature}",
-        f"{header}.{payload}.{signature[:5]}*{signature[5:]}",
-        f"{token}\0",
-        f"Bearer {token}",
-        f"{header}.{payload}.{signature[:-1]}é",
-        json.dumps({"protected": header, "payload": payload, "signature": signature}),
-        f"{token},{token}",
-    ]
-
-
-@pytest.mark.parametrize("case", range(17))
-def test_read_refuses_malformed_parts_and_bad_base64(case: int) -> None:
-    refused(mangled(signed(claims()))[case])
-
-
-@pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope"])
-def test_read_requires_every_claim(name: str) -> None:
-    refused(signed(claims(**{name: ...})))
+    refuse("", "..", f"{token}.", f".{token}", f"{token}.{signature}", f"{header}.{payload}", f"{header}..{signature}")
+    refuse(f"{token}=", f"{token}\n", f" {token}", f"{token}\0", f"Bearer {token}", f"{token},{token}")
+    refuse(f"{header}.{payload[:5]}!{payload[5:]}.{signature}", f"{header}.{payload}.{signature[:5]}*{signature[5:]}")
+    refuse(f"{header}.{payload}.{signature[:-1]}é", signed(claims(scope="x" * 5000)))
+    refuse(json.dumps({"protected": header, "payload": payload, "signature": signature}))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"iss": "billing"}, {"aud": "billing"}, {"aud": ["billing"]}, {"sub": "1 OR 1=1"}, {"sid": "x" * 36}, {"exp": 0}],
+    [
+        *({name: ...} for name in ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope")),
+        *({"iss": "billing"}, {"aud": "billing"}, {"aud": ["billing"]}, {"sub": "1 OR 1=1"}, {"sid": "x"}, {"exp": 0}),
+    ],
     ids=str,
 )
-def test_read_refuses_claims_of_another_service(changes: dict[str, Any]) -> None:
-    refused(signed(claims(**changes)))
+def test_read_refuses_claims_that_are_missing_or_of_another_service(changes: dict[str, Any]) -> None:
+    refuse(signed(claims(**changes)))
 
 
 @pytest.mark.parametrize("payload", [[], "text", None, b"", b"\xff", b"{"], ids=str)
 def test_read_refuses_a_payload_that_is_no_object(payload: object) -> None:
-    refused(signed(payload))
+    refuse(signed(payload))
 
 
-def test_read_allows_the_leeway_and_no_more() -> None:
-    now = int(time.time())
-
-    assert tokens().read(signed(claims(iat=now - 900, exp=now - 5))).scopes
-    assert tokens().read(signed(claims(iat=now + 5, exp=now + 905))).scopes
-    refused(signed(claims(iat=now - 900, exp=now - 11)))
-    refused(signed(claims(iat=now + 30, exp=now + 930)))
-
-
-def test_a_token_that_was_found_good_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_allows_the_leeway_and_no_more_also_to_a_token_that_was_found_good() -> None:
     service = tokens()
-    token = service.issue(user_id=uuid4(), session_id=uuid4(), scopes=())
-    service.read(token)
-    now = time.time()
-
-    monkeypatch.setattr("app.core.security.tokens.time.time", lambda: now + 909)
-    service.read(token)
-    monkeypatch.setattr("app.core.security.tokens.time.time", lambda: now + 911)
-
-    with pytest.raises(AuthenticationError):
-        service.read(token)
+    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as clock:
+        token = service.issue(user_id=uuid4(), session_id=uuid4(), scopes=())
+        clock.shift(-9)
+        tokens().read(token)
+        clock.shift(-2)
+        refuse(token)
+        clock.shift(11 + 909)
+        assert service.read(token) == tokens().read(token)
+        clock.shift(2)
+        refuse(token)
+        refuse(token, by=service)
 
 
 def test_read_refuses_a_token_that_is_good_for_longer_than_the_setting() -> None:
     """Shortening the lifetime holds for tokens that were issued before, too."""
-    refused(tokens().issue(user_id=uuid4(), session_id=uuid4(), scopes=()), lifetime_seconds=600)
-
-
-def test_read_refuses_an_oversized_token_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwt, "decode", lambda *_args, **_kwargs: pytest.fail("decoded"))
-
-    refused(signed(claims(scope="x" * 5000)))
-
-
-def test_a_refusal_does_not_tell_its_reason() -> None:
-    cases = (signed(claims(exp=1)), signed(claims(), key=b"x" * 32), "garbage")
-
-    assert len({refused(each) for each in cases}) == 1
-    assert not any(each in refused(each) for each in cases)
-
-
-def test_a_short_secret_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="less than 32 bytes"):
-        tokens(secret="x" * 31)
+    refuse(tokens().issue(user_id=uuid4(), session_id=uuid4(), scopes=()), by=tokens(lifetime_seconds=600))
