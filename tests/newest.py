@@ -100,7 +100,7 @@ def read_versions(text: str) -> dict[str, str]:
 def installed(reports: Path) -> dict[str, str]:
     """Return the versions that a run's sessions have noted; Pythons may differ in some."""
     found: dict[str, set[str]] = {}
-    for path in sorted(reports.glob("*.txt")):
+    for path in sorted(reports.rglob("*.txt")):
         for name, version in read_versions(path.read_text(encoding="utf-8")).items():
             found.setdefault(name, set()).add(version)
     return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
@@ -110,7 +110,7 @@ def failed_tests(reports: Path) -> list[str]:
     """Return the names of the failed tests in a run's reports (JUnit's XML)."""
     return [
         f"{report.stem}: {case.get('classname')}::{case.get('name')}"
-        for report in sorted(reports.glob("*.xml"))
+        for report in sorted(reports.rglob("*.xml"))
         for case in ET.parse(report).iter("testcase")  # noqa: S314 — our own reports
         if case.find("failure") is not None or case.find("error") is not None
     ]

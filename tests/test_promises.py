@@ -6,15 +6,16 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.combinations import FULL
 from tests.inside import add_tests_of_tools
-from tests.projects import Finished, Project, Run
+from tests.outside.serving import databases
+from tests.projects import Finished, Run
 from tests.promises import PROMISES, Promise
+from tests.warm import WarmPytest, warm_pytest
 
 pytestmark = pytest.mark.promises
 
@@ -22,31 +23,41 @@ pytestmark = pytest.mark.promises
 NOT_COPIED = shutil.ignore_patterns(".git", ".*_cache")
 
 
+@pytest.fixture(scope="module")
+def tests(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPytest]:
+    """The tests of the full project, on the dependencies of the one that is shared."""
+    shared, folder = run.project(FULL), tmp_path_factory.mktemp("promises")
+    with (
+        databases(shared, folder / "postgres") as server,
+        warm_pytest(shared, folder, TEST_DATABASE_URL=server.create()) as warm,
+    ):
+        yield warm
+
+
 @pytest.fixture
-def project(run: Run, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the full project to break, on the dependencies of the one that is shared."""
-    shared = run.project(FULL)
+def project(run: Run, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the full project to break."""
     copy = tmp_path / "project"
-    shutil.copytree(shared.folder, copy, ignore=NOT_COPIED)
+    shutil.copytree(run.project(FULL).folder, copy, ignore=NOT_COPIED)
     add_tests_of_tools(copy)
-    yield replace(shared, folder=copy)
+    yield copy
     shutil.rmtree(copy)
 
 
-def run_tests(project: Project, *nodes: str) -> tuple[Finished, dict[str, str]]:
+def run_tests(tests: WarmPytest, project: Path, *nodes: str) -> tuple[Finished, dict[str, str]]:
     """Run nodes of the suite in `project`.
 
     Returns:
         How it ended, and by the name of each test that did not pass what was the matter: "failure"
         for an assertion, "error" for a fixture or an import.
     """
-    report = project.folder.parent / "report.xml"
-    python = project.venv / "bin" / "python"
-    # The shared environment knows the shared sources; PYTHONPATH comes first.
-    finished = project.run(
-        str(python), "-m", "pytest", "-q", "-m", "not schema", f"--junitxml={report}", *nodes,
-        PYTHONPATH=f"{project.folder / 'src'}:{project.folder / 'devtools' / 'src'}",
-    )  # fmt: skip
+    report = project.parent / "report.xml"
+    # Processes that tests start find the shared environment's sources; PYTHONPATH comes first.
+    path = f"{project / 'src'}:{project / 'devtools' / 'src'}"
+    # A plugin is among the libraries: its assertions are not rewritten, which is nothing to us.
+    quiet = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    arguments = ("-q", "-m", "not schema", "-W", quiet, f"--junitxml={report}", *nodes)
+    finished = tests.run(project, arguments, {"PYTHONPATH": path})
     problems = {}
     if report.exists():
         for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest has just written it
@@ -56,20 +67,24 @@ def run_tests(project: Project, *nodes: str) -> tuple[Finished, dict[str, str]]:
     return finished, problems
 
 
-def test_the_promised_tests_pass_as_long_as_nothing_is_broken(project: Project) -> None:
+@pytest.mark.long
+def test_the_promised_tests_pass_as_long_as_nothing_is_broken(
+    tests: WarmPytest, project: Path
+) -> None:
+    """The suite as a whole passes in every run; here the same nodes pass as they are run below."""
     nodes = list(dict.fromkeys(promise.test for promise in PROMISES))
-    finished, problems = run_tests(project, *nodes)
+    finished, problems = run_tests(tests, project, *nodes)
     assert (finished.code, problems) == (0, {}), finished
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name.replace(" ", "-"))
-def test_a_broken_promise_is_noticed(project: Project, promise: Promise) -> None:
-    file = project.folder / promise.file
+def test_a_broken_promise_is_noticed(tests: WarmPytest, project: Path, promise: Promise) -> None:
+    file = project / promise.file
     source = file.read_text(encoding="utf-8")
     assert promise.old in source, f"{promise.old!r} is not in {promise.file}: mend the promise"
     file.write_text(source.replace(promise.old, promise.new), encoding="utf-8")
     # The first test that notices is enough: what is broken may hang many others up to their limits.
-    finished, problems = run_tests(project, "-x", promise.test)
+    finished, problems = run_tests(tests, project, "-x", promise.test)
     assert finished.code == 1, f"nobody noticed that {promise.name!r} was broken: {finished}"
     assert "failure" in problems.values(), f"the code broke before it was tested: {finished}"
 
