@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -49,12 +50,21 @@ async def running(settings: ApplicationSettings, *routers: APIRouter) -> AsyncIt
             yield client
 
 
+def application(client: AsyncClient) -> FastAPI:
+    """Return the application that a client in this process calls."""
+    return client._transport.app  # type: ignore[attr-defined,no-any-return]
+
+
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
+async def served(app: FastAPI, **server_options: Any) -> AsyncIterator[str]:
     """The application, which has been started, on a socket. Its lifespan is not this server's."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        server = uvicorn.Server(
+            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, **server_options)
+        )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving

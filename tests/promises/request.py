@@ -143,7 +143,7 @@ REQUEST = (
         "src/app/models/schemas/types.py",
         "if depth > _MAX_DEPTH:",
         "if False:",
-        "tests/integration/api/test_items_text.py",
+        "tests/integration/api/test_items.py",
     ),
     Promise(
         "pages of other origins may send what a route needs",
@@ -234,7 +234,7 @@ REQUEST = (
         "src/app/repositories/items.py",
         "Item.id == item_id, Item.owner_id == owner_id)",
         "Item.id == item_id)",
-        "tests/integration/api/test_items_access.py",
+        "tests/integration/api/test_items.py",
     ),
     Promise(
         "nothing secret is logged",

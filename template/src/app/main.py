@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
 from app.api.openapi import install_openapi
-from app.api.routing import install_routes
+from app.api.routes import install_routes
 from app.core.config import ApplicationSettings, get_settings
 from app.core.config.logging import LogFormat
 from app.core.logging import configure_logging

@@ -70,11 +70,11 @@ CURSORS: Final = tuple(
     base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
     for content in (
         *(
-            f'[{number},"{_KEY}"]'
+            f'{{"rank":{number},"id":"{_KEY}"}}'
             for number in ("NaN", "Infinity", "1e400", "-1", "2", "9" * 100, "true", '"0.5"', "null")
         ),
         *(
-            f'[{number},"{_KEY}"]'
+            f'{{"rank":{number},"id":"{_KEY}"}}'
             for number in ("1e-300", "1e-46", "1e-40", "5e-324", "-0.0", "0.1", "0.9999999999999999")
         ),
         *("[0,0]", "[0]", "[]", "{}", "[" * 140, "0", '"x"', "\u2028"),

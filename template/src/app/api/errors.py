@@ -142,7 +142,8 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
 
 def problem_answer(status: HTTPStatus, detail: str) -> JSONResponse:
     """Return an answer for middleware, which is outside of the error handlers."""
-    return _answer(Problem.of(status, detail, status.name, current_request_id()))
+    code = _CODE_OF_STATUS.get(status, status.name)
+    return _answer(Problem.of(status, detail, code, current_request_id()))
 
 
 def _headers(error: AppException, status: HTTPStatus) -> dict[str, str] | None:

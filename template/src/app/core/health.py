@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import Field
+
+from app.core.cache.memory import TTLCache
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
 # Shorter than the default timeout of probes in front of it (Kubernetes: 1 s is the default, ours are set to 5 s).
 DEFAULT_TIMEOUT_SECONDS = 3.0
+_OVERVIEW_SECONDS = 5.0
 
 
 class HealthStatus(StrEnum):
@@ -41,59 +45,68 @@ class HealthCheck(NamedTuple):
     external: bool = False
 
 
-@dataclass(frozen=True)
-class Health:
-    """The health checks of this process.
+@dataclass(frozen=True, slots=True)
+class ComponentHealth:
+    """The result of a check; the reason of a failure is in the log, not in here."""
 
-    Attributes:
+    status: HealthStatus
+    required: Annotated[bool, Field(description="No request can be served without it.")]
+    duration_ms: Annotated[float, Field(description="The duration of its check.", examples=[0.8])]
+
+
+Components = dict[str, ComponentHealth]
+
+
+class Health:
+    """The health of this process.
+
+    Args:
         checks: One per part this process depends on.
-        started: Monotonic seconds when they were set up.
     """
 
-    checks: Sequence[HealthCheck]
-    started: float = field(default_factory=time.monotonic)
+    def __init__(self, checks: Sequence[HealthCheck]) -> None:
+        self.checks = checks
+        self._started = time.monotonic()
+        self._overview: TTLCache[str, Components] = TTLCache(max_entries=1, ttl=_OVERVIEW_SECONDS)
 
     @property
     def uptime_seconds(self) -> float:
         """The time for which this process has been up."""
-        return round(time.monotonic() - self.started, 3)
+        return round(time.monotonic() - self._started, 3)
+
+    async def probe(self) -> Components:
+        """Return the results of the checks that ask no other service, made now."""
+        return await run_checks([check for check in self.checks if not check.external])
+
+    async def overview(self) -> Components:
+        """Return the results of all checks, some seconds old: callers have other services asked no more often."""
+        if (known := self._overview.get("")) is None:
+            known = await run_checks(self.checks)
+            self._overview.set("", known)
+        return known
 
 
-class ComponentHealth(NamedTuple):
-    """The result of a check; the reason of a failure is in the log, not in here."""
-
-    name: str
-    healthy: bool
-    required: bool
-    duration_ms: float
-
-
-class HealthReport(NamedTuple):
-    """The results of all parts, and their sum."""
-
-    components: tuple[ComponentHealth, ...]
-
-    @property
-    def status(self) -> HealthStatus:
-        """The whole: unhealthy without a required part, degraded without another one."""
-        failed = [component for component in self.components if not component.healthy]
-        if any(component.required for component in failed):
-            return HealthStatus.UNHEALTHY
-        return HealthStatus.DEGRADED if failed else HealthStatus.HEALTHY
+def overall(components: Components) -> HealthStatus:
+    """Return the state of the whole: unhealthy without a required part, degraded without another one."""
+    failed = [component for component in components.values() if component.status is HealthStatus.UNHEALTHY]
+    if any(component.required for component in failed):
+        return HealthStatus.UNHEALTHY
+    return HealthStatus.DEGRADED if failed else HealthStatus.HEALTHY
 
 
-async def run_checks(checks: Sequence[HealthCheck]) -> HealthReport:
+async def run_checks(checks: Sequence[HealthCheck]) -> Components:
     """Run all checks at once; takes as long as the slowest, and no longer than its timeout."""
-    return HealthReport(tuple(await asyncio.gather(*map(_run, checks))))
+    results = await asyncio.gather(*map(_run, checks))
+    return {check.name: result for check, result in zip(checks, results, strict=True)}
 
 
 async def _run(check: HealthCheck) -> ComponentHealth:
     began = time.perf_counter()
-    healthy = True
+    status = HealthStatus.HEALTHY
     try:
         async with asyncio.timeout(check.timeout_seconds):
             await check.check()
     except Exception as err:  # noqa: BLE001 — any failure at all is what the check is for; it is logged
-        healthy = False
+        status = HealthStatus.UNHEALTHY
         logger.warning("health check failed", component=check.name, reason=type(err).__name__, error=str(err))
-    return ComponentHealth(check.name, healthy, check.required, round((time.perf_counter() - began) * 1000, 3))
+    return ComponentHealth(status, check.required, round((time.perf_counter() - began) * 1000, 3))

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from app.serving.protocol import BoundedHttpProtocol
+from tests.applications import served
 
 pytestmark = pytest.mark.anyio
 
@@ -35,16 +35,12 @@ class Impatient(BoundedHttpProtocol):
 @asynccontextmanager
 async def connection(app: FastAPI, protocol: type[BoundedHttpProtocol]) -> AsyncIterator[Connection]:
     """A connection to a server of the test's own."""
-    server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
+    async with served(app, http=protocol) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
         try:
             yield reader, writer
         finally:
             writer.close()
-            server.should_exit = True
-            await serving
 
 
 async def said(reader: asyncio.StreamReader) -> bytes:
@@ -64,7 +60,6 @@ def headers(size: int) -> bytes:
     [
         (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n\r\n", HTTPStatus.REQUEST_URI_TOO_LONG, "URI_TOO_LONG"),
         (LIVE + headers(LIMIT + 1) + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
-        (LIVE + headers(1024) * 64 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (CHUNKED + b"0\r\n" + headers(LIMIT + 1) + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (CHUNKED + b"0\r\n" + headers(1024) * 65 + b"\r\n", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),
         (LIVE + b"X-Endless: " + b"a" * 4 * LIMIT, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, None),

@@ -1,82 +1,71 @@
-"""The document that describes the interface."""
+"""The document that describes the interface, and the methods that each path has."""
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.core.config import ApiSettings, ApplicationSettings
-from tests.applications import running
-from tests.documents import operations
+from tests.applications import running, served
+from tests.documents import Document, example, operations
 
 pytestmark = pytest.mark.anyio
 
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# Headers of one request alone.
+OF_EACH = {"x-request-id", "date"}
+
 
 @pytest.fixture
-async def document(app: FastAPI) -> dict[str, Any]:
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
-        first, second = await client.get("/openapi.json"), await client.get("/openapi.json")
-    assert first.status_code == 200
-    assert first.json() == second.json()
-    found: dict[str, Any] = first.json()
+async def document(client: AsyncClient) -> Document:
+    found: Document = (await client.get("/openapi.json")).json()
     return found
 
 
 def references(node: object) -> Iterator[str]:
     match node:
-        case dict():
-            for key, value in node.items():
-                if key == "$ref":
-                    yield value
-                else:
-                    yield from references(value)
-        case list():
-            for value in node:
-                yield from references(value)
+        case {"$ref": str(target)}:
+            yield target
+        case dict() | list():
+            for part in node.values() if isinstance(node, dict) else node:
+                yield from references(part)
 
 
-async def test_the_document_is_valid(document: dict[str, Any]) -> None:
-    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+async def test_openapi_is_valid_and_has_no_schema_that_is_not_used(document: Document) -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(dict(document)).iter_errors()] == []
+    assert set(references(document)) == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
 
 
-async def test_every_operation_id_is_unique_and_fit_for_a_method_of_a_client(document: dict[str, Any]) -> None:
+async def test_openapi_describes_every_operation_for_people_and_for_generators(document: Document) -> None:
     names = [each.described["operationId"] for each in operations(document)]
 
     assert len(set(names)) == len(names)
     assert [name for name in names if not name.isidentifier() or len(name) > 30] == []
+    for each in operations(document):
+        assert each.method in {"get", "post", "put", "patch", "delete"}
+        assert each.described["summary"], each
+        assert each.described["description"], each
+        assert each.described["tags"], each
+        assert all("description" in parameter for parameter in each.described.get("parameters", ())), each
 
 
-async def test_every_reference_leads_somewhere_and_every_schema_is_used(document: dict[str, Any]) -> None:
-    used = set(references(document))
-
-    assert used == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-
-
-async def test_every_operation_is_described(document: dict[str, Any]) -> None:
-    seen = {str(each): each.described for each in operations(document)}
-
-    assert "get /api/v1/health/live" in seen
-    for name, operation in seen.items():
-        assert operation["summary"], name
-        assert operation["description"], name
-        assert operation["tags"], name
-        assert all("description" in parameter for parameter in operation.get("parameters", ())), name
+async def test_openapi_describes_every_refusal(document: Document) -> None:
+    for each in operations(document):
+        answers = each.described["responses"]
+        for status, answer in answers.items():
+            if int(status) >= 400 and "/health/" not in each.path:
+                assert answer["content"] == PROBLEM, f"{each} {status}"
+        for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After")):
+            if status in answers:
+                assert answers[status]["headers"][header]["required"], f"{each} {status}"
+        assert answers.keys() & {"400", "413"} == ({"400", "413"} if each.body else set()), each
 
 
-async def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
-    for name, operation in ((str(each), each.described) for each in operations(document)):
-        for status, answer in operation["responses"].items():
-            if int(status) >= 400 and "health" not in name:
-                assert answer["content"] == {
-                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-                }, f"{name} {status}"
-    assert "HTTPValidationError" not in document["components"]["schemas"]
-
-
-async def test_openapi_names_the_credentials_of_each_operation(document: dict[str, Any]) -> None:
+async def test_openapi_names_the_credentials_of_each_operation(document: Document) -> None:
     schemes, paths = document["components"]["securitySchemes"], document["paths"]
 
     assert {name: (scheme["type"], scheme.get("name")) for name, scheme in schemes.items()} == {
@@ -88,44 +77,56 @@ async def test_openapi_names_the_credentials_of_each_operation(document: dict[st
     assert "security" not in paths["/api/v1/auth/login"]["post"]
 
 
-async def test_openapi_documents_the_headers_of_refusals(document: dict[str, Any]) -> None:
-    for name, operation in ((str(each), each.described) for each in operations(document)):
-        for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After")):
-            if status in operation["responses"]:
-                assert operation["responses"][status]["headers"][header]["required"], f"{name} {status}"
-        of_bodies = {"400", "413"} if "requestBody" in operation else set()
-        assert operation["responses"].keys() & {"400", "413"} == of_bodies, name
-
-
-async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+async def test_every_body_has_an_example(document: Document) -> None:
     schemas = document["components"]["schemas"]
 
     def has_example(schema: dict[str, Any]) -> bool:
         if "$ref" in schema:
             schema = schemas[schema["$ref"].rpartition("/")[2]]
-        if schema.keys() & {"example", "examples", "enum", "const", "default"} or schema.get("type") in {
-            "boolean",
-            "null",
-        }:
+        if schema.keys() & {"example", "examples", "enum", "const", "default"}:
             return True
-        if "anyOf" in schema:
-            return all(map(has_example, schema["anyOf"]))
-        if "additionalProperties" in schema and "properties" not in schema:
-            return has_example(schema["additionalProperties"])
-        if "properties" in schema:
-            return all(map(has_example, schema["properties"].values()))
-        # Other schemas have one within them, that of a list's members, or none.
-        members = [part for part in schema.values() if isinstance(part, dict)]
-        return all(map(has_example, members)) if members else schema.get("format") in {"uuid", "date-time"}
+        if schema.get("type") in {"boolean", "null"} or schema.get("format") in {"uuid", "date-time"}:
+            return True
+        parts = schema.get("anyOf") or list(schema.get("properties", {}).values())
+        # Other schemas have one within them, that of a list's or a map's members, or none.
+        parts = parts or [part for part in schema.values() if isinstance(part, dict)]
+        return bool(parts) and all(map(has_example, parts))
 
-    for name, operation in ((str(each), each.described) for each in operations(document)):
-        bodies = [operation["requestBody"]] if "requestBody" in operation else []
-        for content in (each.get("content", {}) for each in [*bodies, *operation["responses"].values()]):
-            assert all(has_example(media["schema"]) for media in content.values()), name
+    for each in operations(document):
+        bodies = [each.described.get("requestBody", {}), *each.described["responses"].values()]
+        for media in (media for body in bodies for media in body.get("content", {}).values()):
+            assert has_example(media["schema"]), each
 
 
-async def test_the_documentation_can_be_switched_off(settings: ApplicationSettings) -> None:
+async def test_api_docs_enabled_switches_the_pages_off(settings: ApplicationSettings) -> None:
     async with running(settings.model_copy(update={"api": ApiSettings(docs_enabled=False)})) as client:
         answers = [await client.get(path) for path in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")]
 
     assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
+
+
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "BREW"])
+async def test_allow_names_all_methods_that_the_path_has(method: str, anonymous: AsyncClient) -> None:
+    answer = await anonymous.request(method, "/api/v1/users/me/api-keys")
+
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+
+
+async def test_head_answers_wherever_get_does_and_without_a_body(
+    app: FastAPI, client: AsyncClient, document: Document
+) -> None:
+    paths = ["/docs", "/redoc", "/openapi.json", "/nowhere", "/api/v1/auth/login"]
+    for each in operations(document):
+        if each.method == "get":
+            parts = {p["name"]: uuid4() if "format" in p["schema"] else "x" for p in each.parameters("path")}
+            query = [f"{p['name']}={example(p['schema'], document)}" for p in each.parameters("query") if p["required"]]
+            paths.append(f"{each.path.format(**parts)}?{'&'.join(query)}")
+
+    async with served(app) as url, AsyncClient(base_url=url, headers=client.headers) as caller:
+        for path in paths:
+            get, head = await caller.get(path), await caller.head(path)
+
+            assert (head.status_code, head.content) == (get.status_code, b""), path
+            assert head.headers.keys() - OF_EACH == get.headers.keys() - OF_EACH, path
+            assert head.headers["Content-Type"] == get.headers["Content-Type"], path

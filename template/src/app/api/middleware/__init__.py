@@ -26,7 +26,7 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
         trace_headers: Request headers of browsers that continue a trace.
     """
     security = settings.security
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
+    app.add_middleware(BodyLimitMiddleware, max_body_size=settings.api.max_body_bytes)
     app.add_middleware(UnexpectedErrorMiddleware, debug=settings.api.debug)
     if security.cors_origins:
         app.add_middleware(
@@ -38,7 +38,7 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
             response_headers=[REQUEST_ID_HEADER],
         )
     if settings.api.allowed_hosts:
-        app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.allowed_hosts)
+        app.add_middleware(AllowedHostsMiddleware, allowed_hosts=settings.api.allowed_hosts, www_redirect=False)
     app.add_middleware(SecurityHeadersMiddleware, hsts_seconds=security.hsts_seconds)
     app.add_middleware(AccessLogMiddleware)
     app.add_middleware(RequestContextMiddleware)

@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 
 
 class DocumentedCORSMiddleware(CORSMiddleware):
-    """Derives methods and headers from the OpenAPI document, once, when the application starts.
+    """Derives the headers from the OpenAPI document, once, when the application starts.
 
     Args:
         app: The wrapped application.
@@ -39,37 +39,24 @@ class DocumentedCORSMiddleware(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_credentials=credentials,
-            allow_methods=sorted(_methods(documented)),
+            allow_methods=["*"],
             allow_headers=sorted({*request_headers, *_request_headers(documented)}),
             expose_headers=sorted({*response_headers, *_OF_ERRORS, *_response_headers(documented)}),
         )
 
 
-def _operations(document: Document) -> Iterator[tuple[str, Document]]:
-    for path in document["paths"].values():
-        yield from path.items()
-
-
-def _methods(document: Document) -> Iterator[str]:
-    for method, _ in _operations(document):
-        yield method.upper()
-        if method == "get":
-            yield "HEAD"
+def _operations(document: Document) -> Iterator[Document]:
+    return (operation for path in document["paths"].values() for operation in path.values())
 
 
 def _request_headers(document: Document) -> Iterator[str]:
-    for _, operation in _operations(document):
-        for parameter in operation.get("parameters", ()):
-            if parameter["in"] == "header":
-                yield parameter["name"]
+    for operation in _operations(document):
+        yield from (each["name"] for each in operation.get("parameters", ()) if each["in"] == "header")
     for scheme in document.get("components", {}).get("securitySchemes", {}).values():
-        if scheme["type"] != "apiKey":
-            yield "Authorization"
-        elif scheme["in"] == "header":
-            yield scheme["name"]
+        yield scheme["name"] if scheme["type"] == "apiKey" else "Authorization"
 
 
 def _response_headers(document: Document) -> Iterator[str]:
-    for _, operation in _operations(document):
+    for operation in _operations(document):
         for response in operation["responses"].values():
             yield from response.get("headers", ())

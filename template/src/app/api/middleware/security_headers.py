@@ -33,7 +33,6 @@ class SecurityHeadersMiddleware:
         hsts = ((b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds),)
         self._for_pages = _ALWAYS + (hsts if hsts_seconds else ())
         self._for_data = self._for_pages + _FOR_DATA
-        self._names = frozenset(dict(self._for_data))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,6 +50,4 @@ class SecurityHeadersMiddleware:
         present = dict(headers)
         is_page = present.get(b"content-type", b"").startswith(b"text/html")
         wanted = self._for_pages if is_page else self._for_data
-        if self._names.isdisjoint(present):
-            return [*headers, *wanted]
         return [*headers, *(header for header in wanted if header[0] not in present)]

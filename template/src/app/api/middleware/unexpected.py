@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from http import HTTPStatus
-from http.client import responses
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,7 +34,7 @@ class UnexpectedErrorMiddleware:
             await self.app(scope, receive, send)
             return
         if scope["type"] == "websocket":
-            send = _closing(scope, send)
+            send = _closing(send)
         started = False
 
         async def send_and_note(message: Message) -> None:
@@ -56,29 +55,21 @@ class UnexpectedErrorMiddleware:
             await response(scope, receive, send)
 
 
-def _closing(scope: Scope, send: Send) -> Send:
-    """Close the web socket where an error's answer comes too late, or where the server cannot refuse with an answer."""
-    may_answer = "websocket.http.response" in scope.get("extensions", {})
-    closed = False
+def _closing(send: Send) -> Send:
+    """Close a web socket where an error's answer comes too late, since it is open already."""
+    opened = closed = False
 
     async def send_or_close(message: Message) -> None:
-        nonlocal may_answer, closed
+        nonlocal opened, closed
         kind = message["type"]
-        if kind.startswith("websocket.http.response") and not may_answer:
-            if closed:
-                return
-            failed = message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR
-            message = {
-                "type": "websocket.close",
-                "code": _INTERNAL_ERROR if failed else _POLICY_VIOLATION,
-                "reason": responses.get(message["status"], ""),
-            }
-            with suppress(OSError):  # The client has gone meanwhile.
-                await send(message)
+        if not opened or not kind.startswith("websocket.http.response"):
+            opened = opened or kind == "websocket.accept"
+            closed = closed or kind == "websocket.close"
+            await send(message)
+        elif not closed:
             closed = True
-            return
-        may_answer = may_answer and kind != "websocket.accept"
-        closed = closed or kind == "websocket.close"
-        await send(message)
+            failed = message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+            with suppress(OSError):  # The client has gone meanwhile.
+                await send({"type": "websocket.close", "code": _INTERNAL_ERROR if failed else _POLICY_VIOLATION})
 
     return send_or_close

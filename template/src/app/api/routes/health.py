@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from app.api.openapi import Responses
-from app.core.health import Health, HealthStatus, run_checks
+from app.core.health import Health, HealthStatus, overall
 from app.core.process import get_object
 from app.models.schemas.health import Liveness, Overview, Readiness
 
@@ -25,20 +25,21 @@ async def live() -> Liveness:
 @router.get("/ready", responses=_NOT_READY)
 async def ready(response: Response) -> Readiness:
     """Tell load balancers if requests can be served: checks all parts at once, each within its own timeout."""
-    report = await run_checks([check for check in get_object(Health).checks if not check.external])
-    if report.status is HealthStatus.UNHEALTHY:
+    components = await get_object(Health).probe()
+    status = overall(components)
+    if status is HealthStatus.UNHEALTHY:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status=report.status, components=Readiness.components_of(report))
+    return Readiness(status=status, components=components)
 
 
 @router.get("/")
 async def overview(request: Request) -> Overview:
-    """Describe the state of this process, for people; always answers 200."""
+    """Describe the state of this process some seconds ago, for people; always answers 200."""
     health = get_object(Health)
-    report = await run_checks(health.checks)
+    components = await health.overview()
     return Overview(
-        status=report.status,
-        components=Overview.components_of(report),
+        status=overall(components),
+        components=components,
         version=request.app.version,
         uptime_seconds=health.uptime_seconds,
     )
