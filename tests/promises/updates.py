@@ -7,18 +7,18 @@ from tests.promises.promise import Promise
 UPDATES = (
     Promise(
         "no table is dropped unless a person says so",
-        "devtools/src/devtools/migrations/losses.py",
-        "dropped, kept = set(drop), set(keep)",
-        "dropped, kept = {loss.name for loss in losses}, set(keep)",
-        "tests/integration/cli/test_db_drops.py"
-        "::test_revision_without_a_terminal_lists_everything_and_writes_nothing",
+        "devtools/src/devtools/migrations/revisions.py",
+        "for name, loss in losses.items() if name not in drop]",
+        "for name, loss in losses.items() if name in ()]",
+        "tests/integration/cli/test_db_revisions.py::test_revision_drops_nothing_unasked",
     ),
     Promise(
         "a table that is kept is left alone",
-        "devtools/src/devtools/migrations/comparison.py",
-        "not in kept\n",
-        "not in ()\n",
-        "tests/integration/cli/test_db_drops.py::test_revision_leaves_what_is_kept_alone_from_then_on",
+        "devtools/src/devtools/migrations/catalogs.py",
+        "return self.name(key) in self.kept",
+        "return False",
+        "tests/integration/cli/test_db_revisions.py"
+        "::test_revision_and_check_leave_alone_what_the_list_of_what_is_kept_names",
     ),
     Promise(
         "conflicts that are left are found",

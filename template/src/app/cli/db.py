@@ -38,9 +38,6 @@ def revision(
     drop: Annotated[
         list[str] | None, typer.Option(help="A table, or table.column, that no model has any more: drop it.")
     ] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(help="One that no model has any more: leave it in the database, for good.")
-    ] = None,
 ) -> None:
     """Write a migration from what differs between models and database.
 
@@ -55,7 +52,7 @@ def revision(
             with working("Migrating …"):
                 migrations.upgrade(ready)
         migrations.require_current(ready.database)
-        write_revision(ready.database, message, drop=drop or (), keep=keep or ())
+        write_revision(ready.database, message, drop=drop or ())
 
 
 @db.command()

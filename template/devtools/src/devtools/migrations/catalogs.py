@@ -1,148 +1,214 @@
 """Tables in the server's own words: those of the database, and the models' as they would be there.
 
 PostgreSQL rewrites what it is told: a CHECK, a default or an index reads differently in its catalogues than in a model.
-So the models' tables are made as temporary ones, read, and rolled back.
+So the models' tables are made in schemas of their own, read, and rolled back.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Connection, Enum, Index, MetaData, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# By kind and name. Of columns: `type`, `default`, `generated`, `identity`. Of constraints, as pg_constraint calls them:
-# `c` (check), `x` (exclude), `p` (primary key), `u` (unique). And `index`.
-Facts = dict[tuple[str, str], str]
-Name = tuple[str | None, str]
-
 _FACTS = text("""
-SELECT 'type', attname, format_type(atttypid, atttypmod) || coalesce(' COLLATE ' || quote_ident(collname), '')
-FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+WITH tables AS (
+    SELECT c.oid, nspname AS schema, relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = ANY(:schemas)
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')
+)
+SELECT 'table', schema, name, '', coalesce(obj_description(oid, 'pg_class'), '') FROM tables
+UNION ALL
+SELECT fact.kind, schema, name, attname, fact.value
+FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
+JOIN pg_type t ON t.oid = atttypid
 LEFT JOIN pg_collation c ON c.oid = attcollation AND attcollation <> typcollation
-WHERE attrelid = :table AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+LEFT JOIN pg_depend s ON refobjid = attrelid AND refobjsubid = attnum AND deptype = 'i' AND attidentity <> ''
+LEFT JOIN pg_sequence ON seqrelid = s.objid
+CROSS JOIN LATERAL (VALUES
+    ('type', format_type(atttypid, atttypmod) || coalesce(' COLLATE ' || quote_ident(collname), '')),
+    ('not null', CASE WHEN attnotnull THEN 'NOT NULL' END),
+    ('default', CASE attgenerated WHEN '' THEN pg_get_expr(adbin, adrelid) END),
+    ('generated', CASE WHEN attgenerated <> '' THEN concat_ws(' ', attgenerated, pg_get_expr(adbin, adrelid)) END),
+    ('identity', CASE WHEN attidentity <> '' THEN
+        concat_ws(' ', attidentity, seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle) END),
+    ('comment', col_description(attrelid, attnum))
+) AS fact (kind, value) WHERE value IS NOT NULL
 UNION ALL
-SELECT CASE attgenerated WHEN '' THEN 'default' ELSE 'generated' END, attname,
-    pg_get_expr(adbin, adrelid) || CASE attgenerated WHEN 'v' THEN ' VIRTUAL' WHEN 's' THEN ' STORED' ELSE '' END
-FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum WHERE adrelid = :table
+SELECT 'constraint', schema, name, conname, regexp_replace(pg_get_constraintdef(c.oid), ' NOT VALID$', '')
+FROM tables JOIN pg_constraint c ON conrelid = tables.oid AND contype IN ('c', 'f', 'p', 'u', 'x')
 UNION ALL
-SELECT 'identity', attname, CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END || format(
-    ';START WITH %s;INCREMENT BY %s;MINVALUE %s;MAXVALUE %s;CACHE %s;%sCYCLE',
-    seqstart, seqincrement, seqmin, seqmax, seqcache, CASE WHEN seqcycle THEN '' ELSE 'NO ' END)
-FROM pg_attribute JOIN pg_depend ON refobjid = attrelid AND refobjsubid = attnum AND deptype = 'i'
-JOIN pg_sequence ON seqrelid = objid WHERE attrelid = :table AND attidentity <> ''
+SELECT 'index', schema, name, relname, regexp_replace(pg_get_indexdef(indexrelid), ' ON .*? USING ', ' ON {} USING ')
+FROM tables JOIN pg_index ON indrelid = tables.oid JOIN pg_class ON pg_class.oid = indexrelid
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
 UNION ALL
-SELECT contype::text, conname, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')
-FROM pg_constraint WHERE conrelid = :table AND contype IN ('c', 'x', 'p', 'u')
-UNION ALL
-SELECT 'index', relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-WHERE indrelid = :table AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
+SELECT 'enum', nspname, typname, '', (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum
+    WHERE enumtypid = t.oid)::text
+FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace WHERE typtype = 'e' AND nspname = ANY(:schemas)
 """)
 DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own
 quote = DIALECT.identifier_preparer.quote
-quote_table = DIALECT.identifier_preparer.format_table
-_TABLE = text("SELECT to_regclass(:name)::oid")
 
 
-class Pair(NamedTuple):
-    """A table as its model declares it, and as the database has it."""
+class Key(NamedTuple):
+    """The name of a fact; `name` is a column's, a constraint's or an index's."""
 
-    model: Facts
+    kind: str
+    schema: str
+    table: str
+    name: str = ""
+
+
+Facts = dict[Key, str]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Models and database in the server's words.
+
+    Attributes:
+        metadata: The tables of the models.
+        kept: Tables and columns without a model that are left alone: `table` or `table.column`.
+        default: The schema of models that name none.
+        extensions: What the database has.
+        database: What there is.
+        models: What there would be.
+        restored: The same as the server prints it when it has read its own print: `IN` on a varchar reads differently
+            after a dump was restored.
+        refused: The tables that the server does not make, which are not compared, each with the reason.
+        reflect: Returns the table of a key as the database has it, without its keys to others.
+    """
+
+    metadata: MetaData
+    kept: Collection[str]
+    default: str
+    extensions: frozenset[str]
     database: Facts
+    models: Facts
+    restored: Facts
+    refused: dict[Table, str]
+    reflect: Callable[[Key], Table]
 
-    def both(self, kind: str, name: str) -> tuple[str | None, str | None]:
-        """Return a fact of the model and of the database."""
-        return self.model.get((kind, name)), self.database.get((kind, name))
+    def key(self, kind: str, table: Table, name: str = "") -> Key:
+        """Return the key of a fact about a model's table."""
+        return Key(kind, table.schema or self.default, table.name, name)
 
+    def model(self, key: Key) -> Table | None:
+        """Return the model's table of a key."""
+        return self.metadata.tables.get(key.table if key.schema == self.default else f"{key.schema}.{key.table}")
 
-def read_pairs(
-    connection: Connection, metadata: MetaData, *, is_wanted: Callable[[Index], bool]
-) -> tuple[dict[Name, Pair], list[str]]:
-    """Read the tables that both the models and the database have.
+    def name(self, key: Key) -> str:
+        """Return `table` or `table.column`, with the schema before it unless it is the usual one."""
+        return ".".join(filter(None, ("" if key.schema == self.default else key.schema, key.table, key.name)))
 
-    Returns:
-        The tables by schema and name, and a note for each whose model could not be made as a temporary table.
-    """
-    pairs: dict[Name, Pair] = {}
-    notes: list[str] = []
-    with rolled_back(connection):
-        # Before there are temporary types, which would hide those of the same name.
-        real = {
-            (table.schema, table.name): _read(connection, oid, schema=table.schema)
-            for table in metadata.sorted_tables
-            if (oid := connection.scalar(_TABLE, {"name": quote_table(table)}))
-        }
-        for (_, name), labels in list_enums(metadata).items():
-            connection.exec_driver_sql(f"CREATE TYPE pg_temp.{quote(name)} AS ENUM ({', '.join(map(literal, labels))})")
-        for table in metadata.sorted_tables:
-            if (database := real.get((table.schema, table.name))) is None:
-                continue
-            try:
-                pairs[table.schema, table.name] = Pair(_read_model(connection, table, database, is_wanted), database)
-            except DBAPIError as error:
-                reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
-                notes.append(f"checks, defaults and types of {table.fullname} ({reason})")
-    return pairs, notes
+    def is_kept(self, key: Key) -> bool:
+        """Return True for what stays without a model."""
+        return self.name(key) in self.kept
+
+    def spell(self, key: Key) -> str:
+        """Return a table's or a type's name for SQL."""
+        return quote(key.table) if key.schema == self.default else f"{quote(key.schema)}.{quote(key.table)}"
+
+    @property
+    def enums(self) -> set[str]:
+        """The models' enum types, as the server prints them."""
+        return {self.spell(key) for key in self.models if key.kind == "enum"}
 
 
-def _read(connection: Connection, oid: int, *, schema: str | None) -> Facts:
-    with rolled_back(connection):
-        if schema:
-            connection.exec_driver_sql(f"SET LOCAL search_path = {quote(schema)}, public")
-        rows = connection.execute(_FACTS, {"table": oid}).all()
-    return {(kind, name): value for kind, name, value in rows}
+def read_sides(connection: Connection, metadata: MetaData, kept: Collection[str]) -> Sides:
+    """Read the database and, where they have been made as they would be there, the models; nothing of this is left."""
+    default: str = connection.scalar(text("SELECT current_schema()"))
+    extensions = frozenset(connection.scalars(text("SELECT extname FROM pg_extension")))
+    schemas = sorted({default, *(table.schema for table in metadata.sorted_tables if table.schema)})
+    database = _read(connection, {schema: schema for schema in schemas})
+    places = {f"models_compared_{number}": schema for number, schema in enumerate(schemas)}
+    there = {schema: place for place, schema in places.items()}
+    savepoint = connection.begin_nested()
+    try:
+        path = connection.scalar(text("SELECT current_setting('search_path')"))
+        for place in places:
+            connection.exec_driver_sql(f"CREATE SCHEMA {place}")
+        connection.exec_driver_sql(f"SET LOCAL search_path = {there[default]}, {path}")
+        refused = _make(connection, metadata, extensions, there | {None: there[default]})
+        models = _read(connection, places)
+        for key, definition in models.items():
+            table, name = f"{there[key.schema]}.{quote(key.table)}", quote(key.name)
+            if key.kind == "index":
+                connection.exec_driver_sql(f"DROP INDEX {there[key.schema]}.{name}")
+                connection.exec_driver_sql(definition.replace("{}", table, 1))
+            elif key.kind == "constraint" and definition.startswith("CHECK "):
+                again = f"DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition}"
+                connection.exec_driver_sql(f"ALTER TABLE {table} {again}")
+        restored = _read(connection, places)
+    finally:
+        savepoint.rollback()
+    reflected = MetaData()
+
+    def reflect(key: Key) -> Table:
+        schema = None if key.schema == default else key.schema
+        table = Table(
+            key.table, reflected, schema=schema, autoload_with=connection, resolve_fks=False, keep_existing=True
+        )
+        table.constraints -= table.foreign_key_constraints
+        return table
+
+    return Sides(metadata, kept, default, extensions, database, models, restored, refused, reflect)
 
 
-def _read_model(connection: Connection, table: Table, database: Facts, is_wanted: Callable[[Index], bool]) -> Facts:
-    schemas = (None, *(each.schema for each in table.metadata.tables.values() if each.schema))
-    there = {"schema_translate_map": dict.fromkeys(schemas, "pg_temp")}
-    name = f"pg_temp.{quote(table.name)}"
-    with rolled_back(connection):
-        # Keys to other tables are left to Alembic, which compares all of them.
-        connection.execute(CreateTable(table, include_foreign_key_constraints=[]), execution_options=there)
-        for index in filter(is_wanted, table.indexes):
-            connection.execute(CreateIndex(index), execution_options=there)
-        model = _read(connection, connection.scalar(_TABLE, {"name": name}) or 0, schema=None)
-        for kind, each in model.keys() & database.keys():
-            both = model[kind, each], database[kind, each]
-            if kind in {"c", "index"} and both[0] != both[1] and _say_the_same(connection, name, kind, both):
-                model[kind, each] = database[kind, each]
-    return model
+def _read(connection: Connection, schemas: Mapping[str, str]) -> Facts:
+    """Return what there is in schemas, each with the one that is said to have been read instead."""
+    facts = {}
+    for kind, schema, table, name, value in connection.execute(_FACTS, {"schemas": list(schemas)}):
+        for place, said in schemas.items():
+            value = value.replace(f"{quote(place)}.", f"{quote(said)}.")  # noqa: PLW2901 — step by step
+        facts[Key(kind, schemas[schema], table, name)] = value
+    return facts
 
 
-def _say_the_same(connection: Connection, table: str, kind: str, definitions: tuple[str, str]) -> bool:
-    """Return True when definitions are one as soon as the server reads them once more.
-
-    What it prints, it may print otherwise after that: `IN` on a varchar, say, when a dump was restored.
-    """
-    readings = set()
-    for definition in definitions:
-        if kind == "index":
-            start = "CREATE UNIQUE" if definition.startswith("CREATE UNIQUE") else "CREATE"
-            make = f"{start} INDEX reading ON {table} USING {definition.partition(' USING ')[2]}"
-            read = "SELECT pg_get_indexdef('pg_temp.reading'::regclass)"
-        else:
-            make = f"ALTER TABLE {table} ADD CONSTRAINT reading {definition}"
-            read = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'reading'"
+def _make(
+    connection: Connection, metadata: MetaData, extensions: Collection[str], places: Mapping[str | None, str]
+) -> dict[Table, str]:
+    for (schema, name), labels in list_enums(metadata).items():
+        labels_quoted = ", ".join(map(literal, labels))
+        connection.exec_driver_sql(f"CREATE TYPE {places[schema]}.{quote(name)} AS ENUM ({labels_quoted})")
+    tables = metadata.sorted_tables
+    statements: list[tuple[Table, ExecutableDDLElement]] = [
+        *((table, CreateTable(table, include_foreign_key_constraints=[])) for table in tables),
+        *(
+            (table, AddConstraint(key, isolate_from_table=False))
+            for table in tables
+            for key in table.foreign_key_constraints
+        ),
+        *((table, CreateIndex(index)) for table in tables for index in list_indexes(table, extensions)),
+    ]
+    refused: dict[Table, str] = {}
+    for table, statement in statements:
         try:
-            with rolled_back(connection):
-                connection.exec_driver_sql(make)
-                readings.add(connection.exec_driver_sql(read).scalar())
-        except DBAPIError:
-            return False
-    return len(readings) == 1
+            with connection.begin_nested():
+                connection.execute(statement, execution_options={"schema_translate_map": places})
+        except DBAPIError as error:
+            reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
+            refused.setdefault(table, reason)
+    return refused
 
 
-def list_enums(metadata: MetaData) -> dict[Name, list[str]]:
+def list_indexes(table: Table, extensions: Collection[str]) -> list[Index]:
+    """Return the indexes of a model's table, by name, but for those whose extension the database lacks."""
+    found = (index for index in table.indexes if index.info.get("requires_extension") in {None, *extensions})
+    return sorted(found, key=lambda index: index.name or "")
+
+
+def list_enums(metadata: MetaData) -> dict[tuple[str | None, str], list[str]]:
     """Return the labels of the models' enum types, by schema and name."""
-    kinds = (find_enum(column.type) for table in metadata.sorted_tables for column in table.columns)
+    kinds = (_find_enum(column.type) for table in metadata.sorted_tables for column in table.columns)
     return {(kind.schema, kind.name): list(kind.enums) for kind in kinds if kind is not None and kind.name}
 
 
-def find_enum(kind: TypeEngine[Any]) -> Enum | None:
+def _find_enum(kind: TypeEngine[Any]) -> Enum | None:
     """Return the enum type that a column's type is, or is an array of."""
     while isinstance(kind, TypeDecorator | ARRAY):
         kind = kind.item_type if isinstance(kind, ARRAY) else kind.load_dialect_impl(DIALECT)
@@ -152,13 +218,3 @@ def find_enum(kind: TypeEngine[Any]) -> Enum | None:
 def literal(value: str) -> str:
     """Return a string for SQL."""
     return "'" + value.replace("'", "''") + "'"
-
-
-@contextmanager
-def rolled_back(connection: Connection) -> Iterator[None]:
-    """Take back what is done in the block."""
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    finally:
-        savepoint.rollback()

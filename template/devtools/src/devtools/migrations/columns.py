@@ -1,121 +1,93 @@
-"""Columns that differ from their models: types, defaults, what is generated, and NOT NULL where there are rows."""
+"""Columns that differ from their models: new, gone, or of another type, default, comment or NOT NULL."""
 
 from collections.abc import Iterator
 
-from alembic.operations.ops import AddColumnOp, AlterColumnOp
-from sqlalchemy import Column, Connection, MetaData, Table
-from sqlalchemy.exc import DBAPIError
+from alembic.operations.ops import AddColumnOp, DropColumnOp, MigrateOperation
+from sqlalchemy import Table
 
-from devtools.migrations.catalogs import DIALECT, Pair, find_enum, literal, quote, quote_table, rolled_back
-from devtools.migrations.operations import Comparison, Sql, flat
+from devtools.migrations.catalogs import Facts, Sides, literal, quote
+from devtools.migrations.operations import Sql
 
+Column = dict[str, str | None]
 
-def fill_columns(metadata: MetaData, comparison: Comparison) -> Iterator[Sql]:
-    """Yield what gives rows a value where a column is NOT NULL from now on."""
-    tables = {(table.schema, table.name): table for table in metadata.tables.values()}
-    for operation in flat(comparison.operations):
-        if isinstance(operation, AddColumnOp):
-            column = operation.column
-            numbered = column.table._autoincrement_column is column  # noqa: SLF001 — there is no other way to ask
-            if not column.nullable and column.server_default is None and not numbered:
-                comparison.refusals.append(
-                    f"{operation.table_name}.{column.name} is new, may not be empty, and has no default for the rows "
-                    "that are there: give it a server_default; or make it nullable, fill it, and make it NOT NULL in "
-                    "a later migration"
-                )
-        elif isinstance(operation, AlterColumnOp) and operation.modify_nullable is False:
-            table = tables[operation.schema, operation.table_name]
-            default = _default(table.columns[operation.column_name])
-            place = quote(operation.column_name)
-            if default is None:
-                comparison.warnings.append(
-                    f"{table.fullname}.{operation.column_name} may not be empty from now on: fill it first, or the "
-                    "upgrade fails"
-                )
-            else:
-                fill = f"UPDATE {quote_table(table)} SET {place} = {default} WHERE {place} IS NULL"  # noqa: S608
-                yield Sql(fill, None, order=-1)
+_KINDS = ("type", "not null", "default", "generated", "identity", "comment")
 
 
-def change_columns(connection: Connection, table: Table, pair: Pair, comparison: Comparison) -> Iterator[Sql]:
-    """Yield what changes columns that both the model and the database have."""
+def change_columns(sides: Sides, table: Table, by_hand: list[str]) -> Iterator[MigrateOperation]:
+    """Yield what changes the columns of a table that both sides have.
+
+    Args:
+        sides: Models and database.
+        table: The model's table.
+        by_hand: Takes sentences on what is not done, or only where the rows allow it.
+    """
+    spelt = sides.spell(sides.key("table", table))
+    alter = f"ALTER TABLE {spelt}"
     for column in table.columns:
-        name = column.name
-        new, old = pair.both("type", name)
-        if old is None:
+        name = f"{table.fullname}.{column.name}"
+        after = _read(sides.models, sides, table, column.name) | {"comment": column.comment}
+        before = _read(sides.database, sides, table, column.name)
+        if before["type"] is None:
+            yield AddColumnOp.from_column_and_tablename(table.schema, table.name, column)
+            if after["not null"] and not (after["default"] or after["generated"] or after["identity"]):
+                by_hand.append(
+                    f"{name} is new, may not be empty, and has no default for the rows that are there: give it a "
+                    "server_default, or fill it before it becomes NOT NULL"
+                )
             continue
-        alter = f"ALTER TABLE {quote_table(table)} ALTER COLUMN {quote(name)}"
-        ours, theirs = pair.both("default", name)
-        is_sequence = (ours or "").startswith("nextval(") and column.server_default is None
-        is_generated = any(pair.both("generated", name)) or any(pair.both("identity", name))
-        if new != old:
-            yield from _change_type(connection, column, pair, comparison)
-        elif ours != theirs and not is_sequence and not is_generated:
-            yield Sql(f"{alter} {_set(_default(column))}", f"{alter} {_set(theirs)}")
-        if is_sequence and theirs is None and not is_generated:
-            comparison.notes.append(
-                f"the numbering of {table.fullname}.{name}, which the database leaves to the application"
-            )
-        new, old = pair.both("generated", name)
-        if old and old.endswith(" STORED") and not new:
-            yield Sql(f"{alter} DROP EXPRESSION IF EXISTS", None)
-        elif new != old:
-            comparison.refusals.append(
-                f"{table.fullname}.{name} is generated differently, which the server cannot change: write a migration "
-                "by hand that drops the column and adds it again"
-            )
-        new, old = pair.both("identity", name)
-        if new != old:
-            yield Sql(_identity(alter, theirs, old, new), _identity(alter, theirs, new, old), order=1)
-        if new and not old:
-            # After the numbers that rows have already.
-            sequence = f"pg_get_serial_sequence({literal(quote_table(table))}, {literal(name)})"
-            rows = f"FROM {quote_table(table)} HAVING max({quote(name)}) IS NOT NULL"
-            yield Sql(f"SELECT setval({sequence}, max({quote(name)})) {rows}", None, order=1)
+        if any(before[kind] != after[kind] for kind in ("generated", "identity")) or _is_numbered_anew(before, after):
+            by_hand.append(f"{name} is generated or numbered differently: write what the rows and the server allow")
+            continue
+        if after["not null"] and not before["not null"]:
+            if default := after["default"]:
+                place = quote(column.name)
+                yield Sql(f"UPDATE {spelt} SET {place} = {default} WHERE {place} IS NULL", None)  # noqa: S608 — names
+            else:
+                by_hand.append(f"{name} may not be empty from now on: fill it first, or the upgrade fails")
+        if up := _alter(column.name, before, after, sides):
+            yield Sql(f"{alter} {up}", f"{alter} {_alter(column.name, after, before, sides)}")
+        if before["comment"] != after["comment"]:
+            comment = f"COMMENT ON COLUMN {spelt}.{quote(column.name)} IS"
+            yield Sql(*(f"{comment} {literal(each['comment'] or '')}" for each in (after, before)))
+    yield from _drop_columns(sides, table)
 
 
-def _change_type(connection: Connection, column: Column[object], pair: Pair, comparison: Comparison) -> Iterator[Sql]:
-    """Yield the change with the cast that the server would not make by itself."""
-    table, place = column.table, f"ALTER COLUMN {quote(column.name)}"
-    assert isinstance(table, Table)  # noqa: S101 — for the type alone
-    new, old = column.type.compile(DIALECT), pair.database["type", column.name]
-    statements = []
-    defaults = pair.both("default", column.name)
-    for kind, default in ((new, _default(column)), (old, defaults[1])):
-        cast = kind.partition(" COLLATE ")[0]
-        parts = [f"{place} TYPE {kind} USING {quote(column.name)}::{cast}"]
-        if any(defaults) and not any((each or "").startswith("nextval(") for each in defaults):
-            parts = [f"{place} DROP DEFAULT", *parts, *([f"{place} {_set(default)}"] if default else [])]
-        statements.append(f"ALTER TABLE {quote_table(table)} {', '.join(parts)}")
-    # Every enum type has a cast from text, and the type itself may not be there yet.
-    target = "text" if find_enum(column.type) else new.partition(" COLLATE ")[0]
-    try:
-        with rolled_back(connection):
-            connection.exec_driver_sql(f"SELECT NULL::{old.partition(' COLLATE ')[0]}::{target}")
-    except DBAPIError:
-        comparison.refusals.append(
-            f"{table.fullname}.{column.name} changes from {old} to {new}, for which the server has no cast: write a "
-            "migration by hand that says how, with op.alter_column(…, postgresql_using=…)"
-        )
-    else:
-        yield Sql(statements[0], statements[1])
+def _drop_columns(sides: Sides, table: Table) -> Iterator[MigrateOperation]:
+    for key in sorted(sides.database):
+        if key != sides.key("type", table, key.name) or key.name in table.columns:
+            continue
+        if not sides.is_kept(key):
+            column = sides.reflect(key).columns[key.name]
+            yield DropColumnOp.from_column_and_tablename(table.schema, table.name, column)
+        elif (there := _read(sides.database, sides, table, key.name))["not null"] and not there["default"]:
+            # No model gives it a value any more.
+            place = f"ALTER TABLE {sides.spell(key)} ALTER COLUMN {quote(key.name)}"
+            yield Sql(f"{place} DROP NOT NULL", f"{place} SET NOT NULL")
 
 
-def _default(column: Column[object]) -> str | None:
-    # As Alembic does: it asks for no statement.
-    return DIALECT.ddl_compiler(DIALECT, None).get_column_default_string(column)  # type: ignore[arg-type]
+def _read(facts: Facts, sides: Sides, table: Table, name: str) -> Column:
+    return {kind: facts.get(sides.key(kind, table, name)) for kind in _KINDS}
 
 
-def _set(default: str | None) -> str:
-    return f"SET DEFAULT {default}" if default else "DROP DEFAULT"
+def _is_numbered_anew(before: Column, after: Column) -> bool:
+    """Return True where the model wants a sequence that is not there."""
+    return before["default"] != after["default"] and (after["default"] or "").startswith("nextval(")
 
 
-def _identity(alter: str, default: str | None, before: str | None, after: str | None) -> str:
-    place = alter.partition(" ALTER COLUMN ")[2]
-    if after is None:
-        return f"{alter} DROP IDENTITY{f', ALTER COLUMN {place} SET DEFAULT {default}' if default else ''}"
-    generated, *options = after.split(";")
-    if before is not None:
-        return f"{alter} SET GENERATED {generated} {' '.join(f'SET {option}' for option in options)}"
-    dropped = f" DROP DEFAULT, ALTER COLUMN {place}" if default else ""
-    return f"{alter}{dropped} ADD GENERATED {generated} AS IDENTITY ({' '.join(options)})"
+def _alter(name: str, before: Column, after: Column, sides: Sides) -> str:
+    place = f"ALTER COLUMN {quote(name)}"
+    parts = []
+    if retyped := before["type"] != after["type"]:
+        kind = (after["type"] or "").partition(" COLLATE ")[0]
+        # Every enum type has a cast from text, and from nothing else.
+        text = "::text" if kind.removesuffix("[]") in sides.enums else ""
+        parts += [f"{place} DROP DEFAULT"] if before["default"] else []
+        parts += [f"{place} TYPE {after['type']} USING {quote(name)}{text}::{kind}"]
+    if retyped or before["default"] != after["default"]:
+        if after["default"]:
+            parts.append(f"{place} SET DEFAULT {after['default']}")
+        elif not retyped:
+            parts.append(f"{place} DROP DEFAULT")
+    if before["not null"] != after["not null"]:
+        parts.append(f"{place} {'SET' if after['not null'] else 'DROP'} NOT NULL")
+    return ", ".join(parts)

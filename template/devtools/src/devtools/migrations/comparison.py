@@ -1,25 +1,33 @@
-"""The comparison of models and database: Alembic's, and what that leaves out."""
+"""The comparison of models and database, and the operations of a migration that makes the difference."""
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
-from alembic.autogenerate import produce_migrations
-from alembic.migration import MigrationContext
-from alembic.operations.ops import MigrateOperation
-from sqlalchemy import Connection, MetaData, text
+from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropTableOp, MigrateOperation
+from sqlalchemy import Connection, MetaData, Table, text
 
-from devtools.migrations.catalogs import quote, read_pairs
-from devtools.migrations.columns import change_columns, fill_columns
+from devtools.migrations.catalogs import Key, Sides, list_enums, list_indexes, literal, quote, read_sides
+from devtools.migrations.columns import change_columns
 from devtools.migrations.constraints import change_constraints
-from devtools.migrations.enums import change_enums
-from devtools.migrations.operations import Comparison, Sql, flat
+from devtools.migrations.operations import Sql
 
-# Types and defaults are compared in the server's words: Alembic's own comparison stumbles over a quote.
-_PLUGINS = ("alembic.autogenerate.*", "~alembic.autogenerate.types", "~alembic.autogenerate.defaults")
-_SCHEMAS = text("""
-SELECT nspname FROM pg_namespace n WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', current_schema())
-    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = n.oid AND deptype = 'e')
-""")
+_VERSIONS = "alembic_version"
+
+
+@dataclass
+class Comparison:
+    """The difference between models and database.
+
+    Attributes:
+        operations: The operations of a migration that makes it.
+        by_hand: Sentences on what these do not do, or do only where the rows allow it.
+        notes: What is not compared.
+    """
+
+    operations: list[MigrateOperation] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]) -> Comparison:
@@ -30,67 +38,62 @@ def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]
         metadata: The tables of the models.
         kept: Tables and columns without a model that are left alone: `table` or `table.column`.
     """
-    extensions = set(connection.scalars(text("SELECT extname FROM pg_extension")))
-
-    def is_wanted(item: Any) -> bool:  # noqa: ANN401 — a table, a column or an index
-        required = getattr(item, "info", {}).get("requires_extension")
-        return required is None or required in extensions
-
-    pairs, notes = read_pairs(connection, metadata, is_wanted=is_wanted)
-    operations = _ask_alembic(connection, metadata, is_wanted=is_wanted, kept=kept)
-    comparison = Comparison(operations, notes=[*notes, *_not_compared(metadata)])
-    named = {getattr(each, name, None) for each in flat(operations) for name in ("index_name", "constraint_name")}
-    extra = [
-        *_change_schemas(connection, metadata, comparison),
-        *change_enums(connection, metadata, comparison, kept=kept),
-        *fill_columns(metadata, comparison),
-    ]
+    sides = read_sides(connection, metadata, kept)
+    found = Comparison(notes=list(_not_compared(sides)))
+    gone = sorted(key for key in sides.database if key.kind == "table" and sides.model(key) is None)
+    gone = [key for key in gone if not sides.is_kept(key) and key.table != _VERSIONS]
+    old, new = change_constraints(sides, gone)
+    found.operations += [*_new_schemas(sides, connection), *_change_enums(sides, found), *old]
     for table in metadata.sorted_tables:
-        if pair := pairs.get((table.schema, table.name)):
-            extra += change_constraints(table, pair, by_alembic=named, kept=kept)
-            extra += change_columns(connection, table, pair, comparison)
-    operations[:] = sorted([*operations, *extra], key=lambda each: each.order if isinstance(each, Sql) else 0)
-    return comparison
+        if sides.key("table", table) not in sides.database:
+            indexes = list_indexes(table, sides.extensions)
+            found.operations += [CreateTableOp.from_table(table), *map(CreateIndexOp.from_index, indexes)]
+        elif table not in sides.refused:
+            found.operations += [*_change_comment(sides, table), *change_columns(sides, table, found.by_hand)]
+    found.operations += [*new, *(DropTableOp.from_table(sides.reflect(key)) for key in gone)]
+    return found
 
 
-def _ask_alembic(
-    connection: Connection, metadata: MetaData, *, is_wanted: Callable[[Any], bool], kept: Collection[str]
-) -> list[MigrateOperation]:
-    schemas = {table.schema for table in metadata.tables.values()}
-
-    def include_object(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: ANN401, FBT001 — Alembic's protocol
-        if reflected and other is None and kind in {"table", "column"}:
-            return (item.fullname if kind == "table" else f"{item.table.fullname}.{name}") not in kept
-        return is_wanted(item)
-
-    context = MigrationContext.configure(
-        connection,
-        opts={
-            "target_metadata": metadata,
-            "include_object": include_object,
-            "include_name": lambda name, kind, _parents: kind != "schema" or name in schemas | {None},
-            "include_schemas": schemas != {None},
-            "autogenerate_plugins": _PLUGINS,
-        },
-    )
-    found = produce_migrations(context, metadata).upgrade_ops
-    return found.ops if found else []
+def _new_schemas(sides: Sides, connection: Connection) -> Iterator[Sql]:
+    there = set(connection.scalars(text("SELECT nspname FROM pg_namespace")))
+    for schema in sorted({key.schema for key in sides.models} - there):
+        yield Sql(f"CREATE SCHEMA {quote(schema)}", f"DROP SCHEMA {quote(schema)}")
 
 
-def _change_schemas(connection: Connection, metadata: MetaData, comparison: Comparison) -> Iterator[Sql]:
-    ours = {table.schema for table in metadata.tables.values() if table.schema}
-    theirs = set(connection.scalars(_SCHEMAS))
-    for schema in sorted(ours - theirs):
-        yield Sql(f"CREATE SCHEMA {quote(schema)}", f"DROP SCHEMA {quote(schema)}", order=-3)
-    if others := sorted(theirs - ours):
-        comparison.notes.append(f"schemas that no model names: {', '.join(others)}")
+def _change_enums(sides: Sides, found: Comparison) -> Iterator[Sql]:
+    """Yield what makes types and adds labels. What is there beyond the models stays: it refuses nothing."""
+    for (schema, name), labels in list_enums(sides.metadata).items():
+        key = Key("enum", schema or sides.default, name)
+        spelt = sides.spell(key)
+        if key not in sides.database:
+            yield Sql(f"CREATE TYPE {spelt} AS ENUM ({', '.join(map(literal, labels))})", f"DROP TYPE {spelt}")
+            continue
+        there = json.loads(sides.database[key])
+        for number, label in enumerate(labels):
+            if label not in there:
+                place = f"AFTER {literal(labels[number - 1])}" if number else f"BEFORE {literal(there[0])}"
+                yield Sql(f"ALTER TYPE {spelt} ADD VALUE IF NOT EXISTS {literal(label)} {place}", None, alone=True)
+        if more := [label for label in there if label not in labels]:
+            found.notes.append(f"labels of the enum type {name} that only the database has: {', '.join(more)}")
+        elif [label for label in labels if label in there] != there:
+            found.notes.append(f"the order of the labels of the enum type {name}")
 
 
-def _not_compared(metadata: MetaData) -> Iterator[str]:
-    tables = metadata.tables.values()
+def _change_comment(sides: Sides, table: Table) -> Iterator[Sql]:
+    key = sides.key("table", table)
+    before, after = sides.database[key], table.comment or ""
+    if before != after:
+        start = f"COMMENT ON TABLE {sides.spell(key)} IS"
+        yield Sql(f"{start} {literal(after)}", f"{start} {literal(before)}")
+
+
+def _not_compared(sides: Sides) -> Iterator[str]:
+    for table, reason in sides.refused.items():
+        yield f"the table {table.fullname} ({reason})"
+    tables = sides.metadata.tables.values()
     if any(constraint.comment for table in tables for constraint in table.constraints):
         yield "comments of constraints"
-    if metadata._sequences:  # noqa: SLF001 — there is no other way to ask
+    if sides.metadata._sequences:  # noqa: SLF001 — there is no other way to ask
         yield "sequences"
     if any(table.dialect_kwargs or table._prefixes for table in tables):  # noqa: SLF001 — the same
         yield "options of tables, such as storage parameters and partitions"

@@ -1,71 +1,71 @@
-"""Constraints and indexes that differ from their models: made anew."""
+"""Constraints and indexes that differ from their models: renamed, or made anew."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from sqlalchemy import Table
-
-from devtools.migrations.catalogs import Pair, quote, quote_table
+from devtools.migrations.catalogs import Key, Sides, quote
 from devtools.migrations.operations import Sql
 
-# Alembic compares their presence, and some of what they are.
-_ALEMBICS = frozenset({"u", "index"})
-_KINDS = _ALEMBICS | {"c", "x", "p"}
+_FOREIGN_KEY = "FOREIGN KEY "
 
 
-def change_constraints(
-    table: Table, pair: Pair, *, by_alembic: Collection[str | None], kept: Collection[str]
-) -> Iterator[Sql]:
-    """Yield what drops and makes constraints and indexes, but for keys to other tables, which Alembic compares.
+def change_constraints(sides: Sides, gone: Collection[Key]) -> tuple[list[Sql], list[Sql]]:
+    """Return what drops constraints and indexes, and what makes them when tables and columns are as they are to be.
 
     Args:
-        table: The model's table.
-        pair: The same in the server's words.
-        by_alembic: The names that Alembic has operations for.
-        kept: Columns that stay without a model, and their constraints with them.
+        sides: Models and database.
+        gone: The tables that are dropped. The keys between them go first, so that any order will do.
     """
-    renamed = _find_renamed(pair)
-    for before, after in renamed.items():
-        yield Sql(_rename(table, before, after), _rename(table, after, before), order=1)
-    for kind, name in sorted(key for key in pair.model.keys() | pair.database.keys() if key[0] in _KINDS):
-        if kind not in _ALEMBICS and name in {*renamed, *renamed.values()}:
+    old, new = [], []
+    for key in sides.database.keys() | sides.models.keys():
+        table = Key("table", key.schema, key.table)
+        before, after = sides.database.get(key), sides.models.get(key)
+        if key.kind not in {"constraint", "index"} or before in {after, sides.restored.get(key)}:
             continue
-        new, old = (definition and _make(table, kind, name, definition) for definition in pair.both(kind, name))
-        if new == old or (kind in _ALEMBICS and (not new or not old or name in by_alembic)):
-            continue
-        gone = _drop(table, kind, name)
-        if old and (new or not _concerns_kept(table, old, kept)):
-            yield Sql(gone, old, order=-1)
-        if new:
-            yield Sql(new, gone, order=1)
-
-
-def _find_renamed(pair: Pair) -> dict[str, str]:
-    """Return the new names of constraints: a primary key that others refer to cannot be made anew."""
-    return {
-        old: new
-        for kind, old in pair.database.keys() - pair.model.keys()
-        for of_kind, new in pair.model.keys() - pair.database.keys()
-        if kind == of_kind and kind in _KINDS - _ALEMBICS and pair.model[kind, new] == pair.database[kind, old]
+        if table in gone:
+            if key.kind == "index" or (before or "").startswith(_FOREIGN_KEY):
+                old.append(key)
+        elif table in sides.database and (model := sides.model(table)) is not None and model not in sides.refused:
+            if before and (after or not _concerns_kept(sides, table, before)):
+                old.append(key)
+            if after:
+                new.append(key)
+    # A primary key that others refer to cannot be made anew.
+    names = {
+        before: after
+        for before in old
+        for after in new
+        if before not in sides.models
+        and after == before._replace(name=after.name)
+        and after.kind == "constraint"
+        and after not in sides.database
+        and sides.models[after] == sides.database[before]
     }
+    old.sort(key=lambda key: (not sides.database[key].startswith(_FOREIGN_KEY), key))
+    new.sort(key=lambda key: (sides.models[key].startswith(_FOREIGN_KEY), key))
+    dropped = [Sql(_drop(sides, key), _make(sides, key, sides.database[key])) for key in old if key not in names]
+    renamed = [Sql(_rename(sides, key, names[key]), _rename(sides, names[key], key)) for key in names]
+    made = [Sql(_make(sides, key, sides.models[key]), _drop(sides, key)) for key in new if key not in names.values()]
+    return [*dropped, *renamed], made
 
 
-def _make(table: Table, kind: str, name: str, definition: str) -> str:
-    if kind == "index":
-        return re.sub(r" ON .*? USING ", lambda _: f" ON {quote_table(table)} USING ", definition, count=1)
-    return f"ALTER TABLE {quote_table(table)} ADD CONSTRAINT {quote(name)} {definition}"
+def _make(sides: Sides, key: Key, definition: str) -> str:
+    if key.kind == "index":
+        return definition.replace("{}", sides.spell(key), 1)
+    return f"ALTER TABLE {sides.spell(key)} ADD CONSTRAINT {quote(key.name)} {definition}"
 
 
-def _drop(table: Table, kind: str, name: str) -> str:
-    if kind == "index":
-        return f"DROP INDEX {'.'.join(quote(part) for part in (table.schema, name) if part)}"
-    return f"ALTER TABLE {quote_table(table)} DROP CONSTRAINT {quote(name)}"
+def _drop(sides: Sides, key: Key) -> str:
+    if key.kind == "index":
+        return f"DROP INDEX {sides.spell(key._replace(table=key.name))}"
+    return f"ALTER TABLE {sides.spell(key)} DROP CONSTRAINT {quote(key.name)}"
 
 
-def _rename(table: Table, old: str, new: str) -> str:
-    return f"ALTER TABLE {quote_table(table)} RENAME CONSTRAINT {quote(old)} TO {quote(new)}"
+def _rename(sides: Sides, old: Key, new: Key) -> str:
+    return f"ALTER TABLE {sides.spell(old)} RENAME CONSTRAINT {quote(old.name)} TO {quote(new.name)}"
 
 
-def _concerns_kept(table: Table, definition: str, kept: Collection[str]) -> bool:
-    columns = (name.rpartition(".")[2] for name in kept if name.startswith(f"{table.fullname}."))
+def _concerns_kept(sides: Sides, table: Key, definition: str) -> bool:
+    start = f"{sides.name(table)}."
+    columns = (name.removeprefix(start) for name in sides.kept if name.startswith(start))
     return any(re.search(rf"\b{re.escape(column)}\b", definition) for column in columns)

@@ -1,59 +1,32 @@
 """The operations of a migration, and their Python code."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alembic.autogenerate import render_python_code, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.migration import MigrationContext
-from alembic.operations.ops import MigrateOperation, ModifyTableOps, UpgradeOps
+from alembic.operations.ops import MigrateOperation, UpgradeOps
 from sqlalchemy import Enum
 
 
 class Sql(MigrateOperation):
-    """A statement that Alembic has no operation for, and the one that takes it back.
+    """A statement, and the one that takes it back.
 
     Attributes:
         up: The statement.
         down: Its reverse; None where there is none.
-        order: Before (negative) or after (positive) what Alembic has found.
         alone: Commits what precedes it, and itself: for what a transaction cannot use until it is committed.
     """
 
-    def __init__(self, up: str, down: str | None, *, order: int = 0, alone: bool = False) -> None:
+    def __init__(self, up: str, down: str | None, *, alone: bool = False) -> None:
         self.up = up
         self.down = down
-        self.order = order
         self.alone = alone
 
     def reverse(self) -> "Sql":
         """Return the operation that takes this one back."""
         return Sql(self.down or "", self.up)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The difference between models and database.
-
-    Attributes:
-        operations: The operations of a migration that makes it.
-        refusals: Differences that a migration cannot make as they are, each with the way.
-        warnings: Operations that succeed only where the rows allow it.
-        notes: What is not compared.
-    """
-
-    operations: list[MigrateOperation]
-    refusals: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def flat(operations: list[MigrateOperation]) -> Iterator[MigrateOperation]:
-    """Yield each operation by itself."""
-    for operation in operations:
-        yield from operation.ops if isinstance(operation, ModifyTableOps) else (operation,)
 
 
 def reverse(operations: list[MigrateOperation]) -> list[MigrateOperation]:

@@ -68,10 +68,6 @@ CASES = {
     "default_function": Case(word(kind=DateTime), word(kind=DateTime, server_default=func.now())),
     "default_json": Case(word(kind=JSONB), word(kind=JSONB, server_default=text("""'{"a": "it''s"}'"""))),
     "comment": Case(PLAIN, word(comment="it's so")),
-    "generated_dropped": Case(
-        word(lambda: Column("size", Integer, Computed("length(word)", persisted=True))),
-        word(lambda: Column("size", Integer)),
-    ),
     "generated_added": Case(PLAIN, word(lambda: Column("size", Integer, Computed("length(word)", persisted=True)))),
     "identity": Case(
         word(kind=Integer, nullable=False, server_default="7"),
@@ -79,15 +75,6 @@ CASES = {
             Column("word", Integer, nullable=False, server_default="7"),
             Column("n", Integer, Identity(always=True)),
         ],
-    ),
-    "identity_changed": Case(
-        lambda: [Column("n", Integer, Identity(always=True))], lambda: [Column("n", Integer, Identity(increment=5))]
-    ),
-    "identity_added": Case(
-        lambda: [Column("n", Integer, nullable=False, server_default="7")], lambda: [Column("n", Integer, Identity())]
-    ),
-    "identity_dropped": Case(
-        lambda: [Column("n", Integer, Identity())], lambda: [Column("n", Integer, nullable=False)]
     ),
     "enum_label": Case(
         word(kind=color("red", "blue"), server_default="red"),
