@@ -12,10 +12,10 @@ DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app?sslmode=verify-fu
 def examples() -> dict[str, str]:
     """Return values for the settings that a chosen service needs: those that give an example of themselves."""
     return {
-        section.variable(name): str(field.examples[0])
+        variable: str(examples[0])
         for section in ApplicationSettings.sections().values()
-        for name, field in section.model_fields.items()
-        if field.examples
+        for name, variable in section.variables().items()
+        if (examples := section.model_fields[name].examples)
     }
 
 

@@ -125,7 +125,7 @@ def main() -> int:
     """Bring up the project's own database, and measure; 1 when a limit is exceeded, else 0."""
     with with_database(command_settings()) as settings:
         migrations.upgrade(settings)
-        os.environ["DATABASE_URL"] = settings.database.sqlalchemy_url.render_as_string(
+        os.environ["DATABASE_URL"] = settings.database.address.url.render_as_string(
             hide_password=False
         )
         rounds = [

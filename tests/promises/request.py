@@ -92,9 +92,9 @@ REQUEST = (
     Promise(
         "production sends nothing to another machine in the clear",
         "src/app/core/config/database.py",
-        "if mode is SslMode.PREFER and",
-        "if False and",
-        "tests/unit/core/config/test_transport.py",
+        "if mode is SslMode.PREFER:",
+        "if False:",
+        "tests/unit/core/config/test_stages.py",
     ),
     Promise(
         "a token's header is this service's own to the letter",

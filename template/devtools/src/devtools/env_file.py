@@ -4,10 +4,10 @@ import os
 import secrets
 from pathlib import Path
 
+from app.core.config import Environment
 from app.core.config.loading import is_set, stage_name
 from app.core.config.secrets import new_key
 from app.core.exceptions import ConfigurationError
-from app.core.stage import Environment
 
 _CONTENT = """\
 # Settings of this machine for development, made by the first `app` command. Not for git; .env.example has them all.

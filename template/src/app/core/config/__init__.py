@@ -14,8 +14,8 @@ from app.core.config.http_client import HttpClientSettings, IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
 from app.core.config.secrets import SecretsSettings
+from app.core.config.section import Environment
 from app.core.singletons import Singleton
-from app.core.stage import Environment
 
 get_settings: Singleton[ApplicationSettings] = Singleton(load_settings)
 

@@ -7,8 +7,7 @@ from typing import ClassVar, Final
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection, Texts
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection, Texts
 
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HOST: Final = re.compile(r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]")
@@ -71,10 +70,8 @@ class ApiSettings(SettingsSection):
     @classmethod
     def _check_root_path(cls, value: str) -> str:
         """Refuse what could not be told from this application's own paths."""
-        if value and not _PREFIX.fullmatch(value):
-            raise ValueError("must look like /shop: a slash in front, none at the end")
-        if value.split("/")[1:2] == ["api"]:
-            raise ValueError("must not begin with /api, as the paths of this application do by themselves")
+        if value and (not _PREFIX.fullmatch(value) or value.split("/")[1] == "api"):
+            raise ValueError("must look like /shop: a slash in front, none at the end, and other than /api")
         return value
 
     @field_validator("allowed_hosts")

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from app.core.config.section import Problem, SettingsSection
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection
 
 # NIST SP 800-107r1, 5.3.4 and RFC 7518, 3.2: an HMAC-SHA-256 key is at least as long as the hash, 256 bits.
 MIN_SECRET_BYTES = 32

@@ -9,22 +9,11 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
-from app.core.config.database_url import EMBEDDED_MARK, is_elsewhere, parse_database_url
-from app.core.config.section import Problem, SettingsSection
-from app.core.stage import Environment
+from app.core.config.database_url import DRIVER, DatabaseAddress, SslMode, parse_database_url
+from app.core.config.section import Environment, Problem, SettingsSection
 
 # The longest that closing connections takes when a process stops.
 CLOSE_SECONDS: Final = 2.0
-
-
-class SslMode(StrEnum):
-    """The modes of libpq, from no encryption to a verified certificate and host name."""
-
-    DISABLE = "disable"
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
 
 
 class Pooler(StrEnum):
@@ -124,67 +113,47 @@ class DatabaseSettings(SettingsSection):
         return self.url is not None or self.host is not None
 
     @property
-    def sqlalchemy_url(self) -> URL:
-        """The address for SQLAlchemy, with the driver this application uses.
+    def address(self) -> DatabaseAddress:
+        """The address of the database; the URL's own `sslmode` goes before `DATABASE_SSL_MODE`.
 
         Raises:
             LookupError: No database is configured.
         """
         if self.url is not None:
-            return parse_database_url(self.url.get_secret_value()).url
+            return parse_database_url(self.url.get_secret_value(), self.ssl_mode)
         if self.host is None:
             raise LookupError("no database is configured")
         password = self.password.get_secret_value() if self.password else None
-        return URL.create(
-            "postgresql+asyncpg",
-            username=self.user,
-            password=password,
-            host=self.host,
-            port=self.port,
-            database=self.name,
-        )
+        url = URL.create(DRIVER, self.user, password, host=self.host, port=self.port, database=self.name)
+        return DatabaseAddress(url, self.ssl_mode)
 
     @property
-    def migration_sqlalchemy_url(self) -> URL:
+    def migration_address(self) -> DatabaseAddress:
         """The address for migrations.
 
         Raises:
             LookupError: No database is configured.
         """
         if self.migration_url is None:
-            return self.sqlalchemy_url
-        return parse_database_url(self.migration_url.get_secret_value()).url
-
-    @property
-    def effective_ssl_mode(self) -> SslMode:
-        """The mode that holds: the URL's own `sslmode` over `DATABASE_SSL_MODE`."""
-        return self._ssl_mode_of(self.url)
-
-    @property
-    def migration_ssl_mode(self) -> SslMode:
-        """The mode that holds for migrations."""
-        return self._ssl_mode_of(self.migration_url or self.url)
+            return self.address
+        return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)
 
     @property
     def stop_seconds(self) -> float:
         """Connections are closed after all that uses them."""
         return CLOSE_SECONDS
 
-    def _ssl_mode_of(self, url: SecretStr | None) -> SslMode:
-        named = parse_database_url(url.get_secret_value()).ssl_mode if url else None
-        return SslMode(named) if named else self.ssl_mode
-
-    def _reached(self) -> Iterator[tuple[str, URL, SslMode]]:
-        """Yield the addresses by their variables, and how each is encrypted."""
-        if self.is_configured:
-            yield "DATABASE_URL" if self.url else "POSTGRES_HOST", self.sqlalchemy_url, self.effective_ssl_mode
-        if self.migration_url is not None:
-            yield "MIGRATION_DATABASE_URL", self.migration_sqlalchemy_url, self.migration_ssl_mode
+    def _elsewhere(self) -> Iterator[tuple[str, SslMode]]:
+        """Yield the variables of addresses on other machines, and how the connections to them are encrypted."""
+        if self.is_configured and self.address.is_elsewhere:
+            yield "DATABASE_URL" if self.url else "POSTGRES_HOST", self.address.ssl_mode
+        if self.migration_url is not None and self.migration_address.is_elsewhere:
+            yield "MIGRATION_DATABASE_URL", self.migration_address.ssl_mode
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:
         """Yield encryption that is switched off though the server is elsewhere."""
-        for variable, url, mode in self._reached():
-            if environment is Environment.PRODUCTION and mode is SslMode.DISABLE and is_elsewhere(url):
+        for variable, mode in self._elsewhere():
+            if environment is Environment.PRODUCTION and mode is SslMode.DISABLE:
                 yield Problem("DATABASE_SSL_MODE", f"is disable: passwords and data go to {variable} as they are")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
@@ -195,23 +164,23 @@ class DatabaseSettings(SettingsSection):
         # compose.yaml takes it from the same file.
         given = self.model_fields_set
         if given.isdisjoint({"url", "host"}) and (lonely := given & {"port", "user", "name"}):
-            names = ", ".join(sorted(self.variable(field) for field in lonely))
+            names = ", ".join(sorted(self.variables()[field] for field in lonely))
             yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
         if self.ssl_root_cert is not None and not self.ssl_root_cert.is_file():
             yield Problem("DATABASE_SSL_ROOT_CERT", "must name a file that is there")
-        if environment is Environment.DEVELOPMENT:
-            return
         if environment is Environment.PRODUCTION:
-            for variable, url, mode in self._reached():
+            for variable, mode in self._elsewhere():
                 # Prefer goes without where anything on the way says that the server cannot.
-                if mode is SslMode.PREFER and is_elsewhere(url):
+                if mode is SslMode.PREFER:
                     yield Problem(
                         "DATABASE_SSL_MODE",
                         f"must be require, verify-ca or verify-full, since {variable} is another machine's; or "
                         "disable, where everything on the way is trusted",
                     )
+        if environment is Environment.DEVELOPMENT:
+            return
         if not self.is_configured:
             yield Problem("DATABASE_URL", f"must be set in {environment}, or POSTGRES_HOST and its companions")
-        elif EMBEDDED_MARK in (self.host or str(self.sqlalchemy_url.query.get("host", ""))):
+        elif self.address.is_embedded:
             variable = "POSTGRES_HOST" if self.host else "DATABASE_URL"
             yield Problem(variable, f"names the embedded development database, which {environment} refuses")

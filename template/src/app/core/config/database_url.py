@@ -1,20 +1,18 @@
 """Reading a database URL in any of the spellings that hosts hand out."""
 
 import re
+from enum import StrEnum
 from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from app.core.config.section import is_this_machine
 
-_DRIVER: Final = "postgresql+asyncpg"
-_ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
-_SSL_MODES: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
+DRIVER: Final = "postgresql+asyncpg"
+_ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", DRIVER)
 # Options for libpq that asyncpg has no use for; hosts put them into the URLs they hand out.
 _LIBPQ_ONLY: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode"})
-# What may be asked of a server among several (libpq's documentation, "target_session_attrs"; asyncpg knows the same).
-_SERVERS: Final = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 _DEFAULT_PORT: Final = "5432"
 _SHAPE: Final = (
     "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters percent-encoded "
@@ -24,84 +22,90 @@ _ENCODE: Final = (
     "must have its password percent-encoded: @ as %40, # as %23, / as %2F, ? as %3F, % as %25; as it is, a part of it "
     "would be read as the host or the name of the database"
 )
-# Everything before the host or hosts, they, and what follows.
-_PARTS: Final = re.compile(r"([\w+]+://(?:[^:/]*(?::[^@]*)?@)?)([^/?]*)(.*)", re.DOTALL)
 _SERVER: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]+))?")
 # Part of the name of the folder that holds the embedded server's socket.
-EMBEDDED_MARK: Final = "embedded-postgres"
+_EMBEDDED_MARK: Final = "embedded-postgres"
 
 
-class DatabaseUrl(NamedTuple):
-    """An address for SQLAlchemy, and the `sslmode` it named, if any."""
+class SslMode(StrEnum):
+    """The modes of libpq, from no encryption to a verified certificate and host name."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class DatabaseAddress(NamedTuple):
+    """An address for SQLAlchemy, and the encryption of connections to it."""
 
     url: URL
-    ssl_mode: str | None
+    ssl_mode: SslMode
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that are reached over the network; none where it is a socket in the file system."""
+        hosts = (self.url.host or "", *str(self.url.query.get("host", "")).split(","))
+        return tuple(host for host in hosts if host and not host.startswith("/"))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True when a host is another machine, so that others carry what is sent there."""
+        return not all(map(is_this_machine, self.hosts))
+
+    @property
+    def is_embedded(self) -> bool:
+        """True for the development server that `app dev` starts."""
+        return _EMBEDDED_MARK in (self.url.host or str(self.url.query.get("host", "")))
 
 
-def parse_database_url(text: str) -> DatabaseUrl:
+def parse_database_url(text: str, ssl_mode: SslMode = SslMode.PREFER) -> DatabaseAddress:
     """Read and normalise a URL; the password is never part of an error.
 
     Several servers end up in the query as `host` and `port`, separated by commas, which is how SQLAlchemy hands them to
     the driver. Unless the URL says otherwise, the one that takes writes is looked for among them.
 
+    Args:
+        text: The URL.
+        ssl_mode: The encryption where the URL has no `sslmode`.
+
     Raises:
         ValueError: It is no PostgreSQL URL; the message is the rule it breaks.
     """
+    # `urlsplit` drops some white space in silence.
     if any(map(str.isspace, text)):
-        raise ValueError("must not have spaces or line breaks in it; percent-encode those of a password")
-    head, servers, tail = match.groups() if (match := _PARTS.fullmatch(text)) else (text, "", "")
+        raise ValueError(_SHAPE)
     try:
-        # Several servers are read here: SQLAlchemy takes a comma for a part of the port.
-        url = make_url(f"{head}{'' if ',' in servers else servers}{tail}")
-    except (ArgumentError, ValueError):
-        raise ValueError(_ENCODE if "@" in tail.partition("?")[0] else _SHAPE) from None
-    if url.drivername not in _ACCEPTED_SCHEMES:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError(_SHAPE) from None
+    credentials, _, servers = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    database = unquote(parts.path.removeprefix("/"))
+    query = {name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _LIBPQ_ONLY}
+    if parts.scheme not in _ACCEPTED_SCHEMES:
         raise ValueError("must begin with postgresql://, postgres:// or postgresql+asyncpg://")
-    if not set("@#/").isdisjoint(servers + (url.database or "")):
+    if "@" in credentials + parts.query or "#" in text or not set("@#/").isdisjoint(database):
         raise ValueError(_ENCODE)
-    if not url.database:
+    if not database:
         raise ValueError("must end in the name of a database, as in …/app")
-    query = {name: value for name, value in url.query.items() if name not in _LIBPQ_ONLY}
-    ssl_mode = query.pop("sslmode", None)
-    if ssl_mode is not None and ssl_mode not in _SSL_MODES:
-        raise ValueError(f"has an unknown sslmode; known are {', '.join(_SSL_MODES)}")
-    if query.get("target_session_attrs", "any") not in _SERVERS:
-        raise ValueError(f"has an unknown target_session_attrs; known are {', '.join(_SERVERS)}")
-    unknown = sorted(query.keys() - {"host", "port", "target_session_attrs"})
-    if unknown:
+    named_mode = query.pop("sslmode", ssl_mode)
+    if named_mode not in list(SslMode):
+        raise ValueError(f"has an unknown sslmode; known are {', '.join(SslMode)}")
+    if unknown := sorted(query.keys() - {"host", "port", "target_session_attrs"}):
         raise ValueError(f"has options this application does not know ({', '.join(unknown)}); remove them")
-    if "," in servers:
-        query = {"target_session_attrs": "primary", **query, **_several(servers)}
-    if not url.host and "host" not in query:
+    if not servers and "host" not in query:
         raise ValueError("must name a host, or a socket folder as ?host=/folder")
-    ports = [url.port, *str(query.get("port", _DEFAULT_PORT)).split(",")]
-    if not all(_is_port(port) for port in ports if port is not None):
+    found = [_SERVER.fullmatch(server) for server in servers.split(",")] if servers else []
+    hosts = [match[1] or match[2] for match in found if match]
+    ports = [match[3] or _DEFAULT_PORT for match in found if match]
+    asked = [*ports, *query.get("port", _DEFAULT_PORT).split(",")]
+    if not all(found) or not all(port.isdecimal() and int(port) in range(1, 65_536) for port in asked):
         raise ValueError(_SHAPE)
-    return DatabaseUrl(url.set(drivername=_DRIVER, query=query), str(ssl_mode) if ssl_mode else None)
-
-
-def network_hosts(url: URL) -> tuple[str, ...]:
-    """Return the hosts of a URL that are reached over the network; none where it is a socket in the file system."""
-    hosts = (url.host or "", *str(url.query.get("host", "")).split(","))
-    return tuple(host for host in hosts if host and not host.startswith("/"))
-
-
-def is_elsewhere(url: URL) -> bool:
-    """Tell whether a host of a URL is another machine, so that others carry what is sent there."""
-    return not all(map(is_this_machine, network_hosts(url)))
-
-
-def _several(servers: str) -> dict[str, str]:
-    found = [_SERVER.fullmatch(server) for server in servers.split(",")]
-    if not all(found):
-        raise ValueError(_SHAPE)
-    parts = [match.groups() for match in found if match]
-    return {
-        "host": ",".join(address or name for address, name, _ in parts),
-        "port": ",".join(port or _DEFAULT_PORT for *_, port in parts),
-    }
-
-
-def _is_port(port: object) -> bool:
-    digits = str(port)
-    return digits.isdecimal() and 1 <= int(digits) <= 65535  # noqa: PLR2004 — the ports that TCP has
+    url = URL.create(DRIVER, unquote(user) or None, unquote(password) or None, database=database)
+    if len(hosts) == 1:
+        url = url.set(host=hosts[0], port=int(ports[0]))
+    elif hosts:
+        query = {"target_session_attrs": "primary", **query, "host": ",".join(hosts), "port": ",".join(ports)}
+    return DatabaseAddress(url.set(query=query), SslMode(named_mode))

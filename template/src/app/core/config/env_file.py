@@ -1,93 +1,77 @@
-"""A file of settings, of which each value is taken as it is written, or refused."""
+"""A file of settings, of which each value is taken as it is written, or refused where other readers would change it."""
 
 import difflib
-import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import Final, NamedTuple
-
-from dotenv.parser import Binding, parse_stream
+from typing import Final
 
 from app.core.config.section import Problem
 
-# The text behind the first `=` of an assignment, and what stands between its quotes.
-_BEHIND_NAME: Final = re.compile(r"\s*(?:export\s+)?[^=]*=[^\S\r\n]*(.*)", re.DOTALL)
-_QUOTED: Final = re.compile(r"(['\"])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-_EXPANDED: Final = re.compile(r"\$\{[^}]*\}")
-_ASSIGNMENT: Final = re.compile(r"^\s*(?:export\s+)?[A-Za-z_]\w*[^\S\r\n]*=", re.MULTILINE)
+# A name, and a value in quotes that close in the same line, or one without quotes.
+_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:(['\"])(.*?)\2(?:\s+#.*)?|(.*))")
 
 
-class EnvFile(NamedTuple):
-    """The content of a file of settings.
-
-    Attributes:
-        values: The values by their variables; those that are empty are left out.
-        problems: The lines that cannot be taken as they are.
-    """
-
-    values: dict[str, str]
-    problems: list[Problem]
-
-
-def read_env_file(path: Path, known: Collection[str]) -> EnvFile:
-    """Read a file; one that is not there is empty.
+def read_env_file(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[Problem]]:
+    """Return the values of a file that are not empty, by their variables, and what is wrong with its lines.
 
     Args:
-        path: The file.
+        path: The file; one that is not there is empty.
         known: The variables that may stand in it. It is the application's alone, so that every name must be known.
     """
     try:
         # Editors on Windows begin a file with a mark that is no part of the first name.
-        text = path.read_text(encoding="utf-8-sig")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        return EnvFile({}, [])
+        return {}, []
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
-        rule = f"cannot be read ({cause}); make it a readable text file in UTF-8, one NAME=value a line"
-        return EnvFile({}, [Problem(path.name, rule)])
-    bindings = list(parse_stream(io.StringIO(text)))
-    values = {binding.key: binding.value for binding in bindings if binding.key and binding.value}
-    return EnvFile(values, list(_problems(path.name, bindings, known)))
-
-
-def _problems(file: str, bindings: list[Binding], known: Collection[str]) -> Iterator[Problem]:
-    # The parser drops in silence what it cannot read.
-    if broken := [str(_line(each)) for each in bindings if each.error or (each.key and each.value is None)]:
-        yield Problem(file, f"cannot be understood in line {', '.join(broken)}; write NAME=value")
-    lines: dict[str, list[int]] = {}
-    for binding in bindings:
-        if binding.key and binding.value is not None:
-            lines.setdefault(binding.key, []).append(_line(binding))
-            if binding.key in known and (rule := _rewriting(binding, f"{file}, line {_line(binding)}")):
-                yield Problem(binding.key, rule)
-    for name, found in lines.items():
+        return {}, [
+            Problem(path.name, f"cannot be read ({cause}); make it a text file in UTF-8, one NAME=value a line")
+        ]
+    values: dict[str, str] = {}
+    problems: list[Problem] = []
+    broken: list[str] = []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        place = f"{path.name}, line {number}"
+        if not line or line.startswith("#"):
+            continue
+        if not (assignment := _ASSIGNMENT.fullmatch(line)):
+            broken.append(str(number))
+            continue
+        name, quote, quoted, bare = assignment.groups()
         if name not in known:
-            match = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {match[0]}?" if match else "remove it, or add it to a section of the settings"
-            yield Problem(name, f"is no setting of this application ({file}, line {found[0]}); {hint}")
-        elif len(found) > 1:
-            yield Problem(name, f"is set more than once, in {file}, lines {', '.join(map(str, found))}; keep one")
+            problems.append(Problem(name, f"is no setting of this application ({place}){did_you_mean(name, known)}"))
+        elif name in values:
+            problems.append(Problem(name, f"is set more than once, again in {place}; keep one"))
+        elif rule := _rule_broken_by(line, quote, quoted or bare):
+            problems.append(Problem(name, rule.format(place=place)))
+        values[name] = quoted if quote else bare
+    if broken:
+        problems.append(Problem(path.name, f"cannot be understood in line {', '.join(broken)}; write NAME=value"))
+    return {name: value for name, value in values.items() if value}, problems
 
 
-def _rewriting(binding: Binding, place: str) -> str | None:
-    """Return the rule that a value breaks when it would not arrive as it is written; None when it does."""
-    behind = _BEHIND_NAME.fullmatch(binding.original.string)
-    written = behind[1].strip() if behind else ""
-    quoted = _QUOTED.match(written)
-    literal = quoted[2] if quoted else written
-    if quoted is None and binding.value != literal:
-        return f"is cut at the # in {place}; put the value in single quotes, or the comment on a line of its own"
-    if quoted and _ASSIGNMENT.search(literal.partition("\n")[2]):
-        return f"begins with a quote in {place}, that is closed lines later, behind other settings; close it there"
-    if binding.value != literal:
-        return f"has a backslash in {place}, that quotes make another character of; write the value without quotes"
-    if not (quoted and quoted[1] == "'") and _EXPANDED.search(literal):
-        return f"has ${{…}} in {place}, which other readers of the file replace; put the value in single quotes"
+def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
+    """Return the question about the name most like this one, to end a sentence with; nothing where none is.
+
+    Args:
+        name: The name that is not known.
+        known: Those that are.
+        cutoff: The least likeness, as difflib measures it.
+    """
+    match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"; did you mean {match[0]}?" if match else ""
+
+
+def _rule_broken_by(line: str, quote: str | None, value: str) -> str | None:
+    """Return the rule that a value breaks which shells, Compose or python-dotenv would not take as it is written."""
+    if quote is None and value.startswith(("'", '"')):
+        return "begins with a quote in {place}, that must be closed in the same line"
+    if quote is None and re.search(r"\s#", line):
+        return "is cut at the # in {place}; put the value in single quotes, or the comment on a line of its own"
+    if quote != "'" and "${" in value:
+        return "has ${{…}} in {place}, which other readers of the file replace; put the value in single quotes"
+    if quote and (quote in value or "\\" in value):
+        return "has a backslash or a quote in {place}, of which quotes make another text; write it without quotes"
     return None
-
-
-def _line(binding: Binding) -> int:
-    """Return where it begins; the parser counts blank lines before it as its own."""
-    text = binding.original.string
-    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")

@@ -1,30 +1,25 @@
 """From the environment to checked settings: the one way in."""
 
-import difflib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from app.core.config.application import ApplicationSettings
-from app.core.config.env_file import read_env_file
-from app.core.config.section import Problem, SettingsSection
+from app.core.config.env_file import did_you_mean, read_env_file
+from app.core.config.section import Environment, Problem, SettingsSection
 from app.core.exceptions import ConfigurationError
-from app.core.stage import Environment
 
 _STAGE: Final = "ENVIRONMENT"
 # Marks the project's own folder, in a checkout and in the image alike: migrations need it anyway.
 _PROJECT_MARK: Final = "alembic.ini"
-# The subjects that pydantic's sentences begin with; the variable takes their place.
-_SUBJECT: Final = re.compile(r"^(?:Value error, |[A-Z]\w* (?=should |does |must |is |has ))")
-_VERB: Final = re.compile(r"(?:must|should|does|is|has|cannot)\b")
-# How alike two names must be (difflib's ratio): more where they do not even begin with the same word.
-_ALIKE: Final = 0.85
-_ALIKE_WITHIN_SECTION: Final = 0.74
+# A rule in one of pydantic's sentences, whose subject the variable takes the place of.
+_RULE: Final = re.compile(r"(?:Value error, |\w+ )?((?:must|should|does|is|has|cannot)\b.*)", re.DOTALL)
 
 
 def load_settings() -> ApplicationSettings:
@@ -38,22 +33,22 @@ def load_settings() -> ApplicationSettings:
         ConfigurationError: Something is wrong; the message has a line per problem, naming the variable and the rule
             but never the value.
     """
-    environment, found = _stage()
+    environment = _stage()
     file = env_file_name(environment)
-    values, in_file = read_env_file(project_folder() / file, known_variables())
-    found.extend(in_file)
-    if values.pop(_STAGE, environment) != environment:
+    values, found = read_env_file(project_folder() / file, known_variables())
+    if stage_name() != environment:
+        found.append(Problem(_STAGE, f"must be one of {', '.join(Environment)}"))
+    elif values.pop(_STAGE, environment) != environment:
         found.append(Problem(_STAGE, f"must be {environment} in {file}; set other stages in the environment"))
+    values |= {name.upper(): value for name, value in os.environ.items() if value}
 
     sections: dict[str, SettingsSection] = {}
     for name, section in ApplicationSettings.sections().items():
-        read, wrong = _read(section, _keywords(section, environment, values))
+        read, wrong = _read(section, environment, values)
         found.extend(wrong)
         if read is not None:
             sections[name] = read
-    reported = {problem.variable for problem in found}
-    for read in sections.values():
-        found.extend(problem for problem in read.problems(environment) if problem.variable not in reported)
+            found.extend(read.problems(environment))
     if found:
         raise _error([*found, *likely_typos()], file)
     return ApplicationSettings.model_validate({"environment": environment, **sections})
@@ -91,90 +86,72 @@ def likely_typos() -> Iterator[Problem]:
     They are worth a warning and no more: the environment belongs to other programs, too.
     """
     known = known_variables()
-    for name in sorted(os.environ.keys() - known):
-        of_section = [each for each in known if each.partition("_")[0] == name.partition("_")[0]]
-        match = difflib.get_close_matches(name, of_section, n=1, cutoff=_ALIKE_WITHIN_SECTION) or (
-            difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
-        )
-        if match and name.upper() not in known:
-            yield Problem(name, f"is no setting; did you mean {match[0]}?")
+    for name in sorted(os.environ):
+        if name.upper() not in known and (hint := did_you_mean(name, known, cutoff=0.75)):
+            yield Problem(name, f"is no setting{hint}")
 
 
 def known_variables() -> set[str]:
     """Return the names of all settings."""
-    return {_STAGE, *(name for section in ApplicationSettings.sections().values() for name in section.variables())}
+    sections = ApplicationSettings.sections().values()
+    return {_STAGE, *(variable for section in sections for variable in section.variables().values())}
 
 
-def _stage() -> tuple[Environment, list[Problem]]:
-    """Return the stage; where there is none of that name, the one it is most like, and the problem."""
-    name = stage_name()
-    if name in list(Environment):
-        return Environment(name), []
-    match = difflib.get_close_matches(name.lower(), list(Environment), n=1, cutoff=0.5)
-    return Environment(match[0] if match else Environment.DEVELOPMENT), [
-        Problem(_STAGE, f"must be one of {', '.join(Environment)}")
-    ]
+def _stage() -> Environment:
+    """Return the stage; where there is none of that name, the one that begins like it, whose rules are then checked."""
+    return next((each for each in Environment if each[0] == stage_name()[0].lower()), Environment.DEVELOPMENT)
 
 
-def _keywords(section: type[SettingsSection], environment: Environment, values: dict[str, str]) -> dict[str, Any]:
-    """Return what a section is given where the process environment says nothing: the file's, else production's own."""
-    in_environment = {name.upper() for name, value in os.environ.items() if value}
-    defaults = section.production_defaults if environment is Environment.PRODUCTION else {}
-    found: dict[str, Any] = {}
-    for field in section.model_fields:
-        variable = section.variable(field)
-        if variable in in_environment:
-            continue
-        if variable in values:
-            found[section.keyword(field)] = values[variable]
-        elif field in defaults:
-            found[section.keyword(field)] = defaults[field]
-    return found
-
-
-def _read(section: type[SettingsSection], keywords: dict[str, Any]) -> tuple[SettingsSection | None, list[Problem]]:
+def _read(
+    section: type[SettingsSection], environment: Environment, values: Mapping[str, str]
+) -> tuple[SettingsSection | None, list[Problem]]:
     """Return a section and what is wrong with its values, for each of which its default stands in.
 
-    The section is None where nothing can stand in: its own rules wait until it can be read.
+    So its own rules are checked in the same round. It is None where nothing can stand in: they wait.
     """
-    try:
-        return section(**keywords), []
-    except ValidationError as err:
-        problems = list(_problems_of(section, err))
-    broken = {problem.variable for problem in problems}
-    stand_ins = {
-        # Nothing that is required, such as a key, has a default.
-        section.keyword(name): secrets.token_urlsafe(48)
-        if field.is_required()
-        else field.get_default(call_default_factory=True, validated_data={})
-        for name, field in section.model_fields.items()
-        if section.variable(name) in broken
+    variables = section.variables()
+    given: dict[str, Any] = {
+        **(section.production_defaults if environment is Environment.PRODUCTION else {}),
+        **{name: values[variable] for name, variable in variables.items() if variable in values},
     }
     try:
-        return section(**keywords | stand_ins), problems
-    except ValidationError:
-        return None, problems
+        return _make(section, given), []
+    except ValidationError as err:
+        rules = _rules_broken(err)
+    # A validator of several fields names none of them.
+    every = ", ".join(sorted(variables.values()))
+    problems = [Problem(variables.get(name, every), rule) for name, rule in rules.items()]
+    for name, field in section.model_fields.items():
+        if name in rules:
+            # What is required, such as a key, has no default.
+            given[name] = secrets.token_urlsafe(48) if field.is_required() else field.get_default()
+    with suppress(ValidationError):
+        return _make(section, given), problems
+    return None, problems
 
 
-def _problems_of(section: type[SettingsSection], err: ValidationError) -> Iterator[Problem]:
-    """Yield pydantic's errors, one for each variable, under the names the user knows; their inputs stay out."""
-    fields = {section.keyword(field): field for field in section.model_fields}
-    seen = set()
+def _make(section: type[SettingsSection], given: Mapping[str, Any]) -> SettingsSection:
+    """Return a section made of the values of its fields, which pydantic takes under their aliases."""
+    return section(**{str(section.model_fields[name].validation_alias or name): given[name] for name in given})
+
+
+def _rules_broken(err: ValidationError) -> dict[str, str]:
+    """Return pydantic's first error for each field, without the input, as a rule that follows the variable."""
+    rules: dict[str, str] = {}
     for error in err.errors(include_input=False, include_url=False, include_context=False):
-        where = str(error["loc"][0]) if error["loc"] else ""
-        variable = section.variable(fields[where]) if where in fields else ", ".join(sorted(section.variables()))
-        if variable in seen:
-            continue
-        seen.add(variable)
-        rule = "is required" if error["type"] == "missing" else _SUBJECT.sub("", error["msg"])
-        yield Problem(variable, rule if _VERB.match(rule) else f"is refused ({rule})")
+        match = _RULE.fullmatch("is required" if error["type"] == "missing" else error["msg"])
+        name = str(error["loc"][0]) if error["loc"] else ""
+        rules.setdefault(name, match[1] if match else f"is refused ({error['msg']})")
+    return rules
 
 
 def _error(problems: list[Problem], file: str) -> ConfigurationError:
-    count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-    lines = [f"  {problem.variable} {problem.rule}" for problem in problems]
+    """Return the error that reports the first problem of each variable: those after it may follow from it."""
+    rules = {problem.variable: problem.rule for problem in reversed(problems)}
+    first = dict.fromkeys(problem.variable for problem in problems)
+    count = "1 setting is" if len(first) == 1 else f"{len(first)} settings are"
     return ConfigurationError(
-        "\n".join([f"{count} wrong:", *lines]),
+        "\n".join([f"{count} wrong:", *(f"  {variable} {rules[variable]}" for variable in first)]),
         next_step=f"Correct them in the environment or in {file}; the repository's .env.example documents each.",
-        details={"variables": [problem.variable for problem in problems]},
+        details={"variables": list(first)},
     )

@@ -38,14 +38,10 @@ class LoggingSettings(SettingsSection):
         description="One line per event: `console` for people, `json` for machines, which is production's default.",
     )
 
-    @field_validator("level", mode="before")
+    @field_validator("level", "format", mode="before")
     @classmethod
-    def _any_spelling(cls, value: object) -> object:
-        """Accept any case, and the other name that the standard library has for a level."""
-        return {"WARN": LogLevel.WARNING}.get(value.upper(), value.upper()) if isinstance(value, str) else value
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _other_name(cls, value: object) -> object:
-        """Accept any case, and the other name that `console` has."""
-        return {"text": LogFormat.CONSOLE}.get(value.lower(), value.lower()) if isinstance(value, str) else value
+    def _other_spellings(cls, value: object) -> str:
+        """Accept any case, and the other names that `WARNING` and `console` have."""
+        spelling = str(value).lower()
+        name = {"warn": "warning", "text": "console"}.get(spelling, spelling)
+        return name if name in list(LogFormat) else name.upper()

@@ -7,8 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection, is_this_machine
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection, is_this_machine
 
 _SHAPE: Final = "must look like redis://USER:PASSWORD@HOST:6379/0, rediss://… for TLS, or unix:///SOCKET?db=0"
 

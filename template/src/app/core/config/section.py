@@ -2,13 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.core.stage import Environment
+
+class Environment(StrEnum):
+    """The stage this process runs in, from `ENVIRONMENT`."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
 
 
 class Problem(NamedTuple):
@@ -58,27 +65,19 @@ class SettingsSection(BaseSettings):
         env_ignore_empty=True,
         validate_default=True,
         hide_input_in_errors=True,
+        loc_by_alias=False,
     )
 
-    # Defaults that production has of its own, by field; the loader applies them.
+    # Defaults that production has of its own, by field; `load_settings()` applies them.
     production_defaults: ClassVar[Mapping[str, object]] = {}
 
     @classmethod
-    def keyword(cls, field: str) -> str:
-        """Return the keyword argument that sets a field."""
-        alias = cls.model_fields[field].validation_alias
-        return alias if isinstance(alias, str) else field
-
-    @classmethod
-    def variable(cls, field: str) -> str:
-        """Return the environment variable that a field is read from."""
-        keyword = cls.keyword(field)
-        return (keyword if keyword != field else f"{cls.model_config.get('env_prefix', '')}{field}").upper()
-
-    @classmethod
-    def variables(cls) -> Iterator[str]:
-        """Yield each environment variable that this section reads."""
-        return (cls.variable(field) for field in cls.model_fields)
+    def variables(cls) -> dict[str, str]:
+        """Return the environment variable of each field."""
+        prefix = cls.model_config.get("env_prefix", "")
+        return {
+            name: str(field.validation_alias or f"{prefix}{name}").upper() for name, field in cls.model_fields.items()
+        }
 
     @property
     def stop_seconds(self) -> float:

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection
 
 _DSN_RULE: Final = "must be https://KEY@HOST/PROJECT, as Sentry shows it under Client Keys"
 

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection, Texts
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection, Texts
 
 # Secret and restricted keys, of an account or of an organisation (Stripe documentation, "API keys").
 _SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(?P<test>(?:org_)?test_)?[A-Za-z0-9_]+")

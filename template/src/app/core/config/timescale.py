@@ -6,8 +6,7 @@ from datetime import timedelta
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Problem, SettingsSection
-from app.core.stage import Environment
+from app.core.config.section import Environment, Problem, SettingsSection
 
 _HOURS_PER_DAY = 24
 _CENTURY_DAYS = 36_525
@@ -79,7 +78,7 @@ class TimescaleSettings(SettingsSection):
         """Yield what would not take effect, and what would keep rows for longer than the settings say."""
         given = self.model_fields_set - {"enabled"}
         if given and "enabled" not in self.model_fields_set:
-            names = ", ".join(sorted(self.variable(field) for field in given))
+            names = ", ".join(sorted(self.variables()[field] for field in given))
             yield Problem("TIMESCALE_ENABLED", f"must be set, to true or false, where {names} is")
         if not self.enabled:
             return

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, ExceptionContext
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from app.core.config import DatabaseSettings
-from app.core.config.database import Pooler, SslMode
-from app.core.config.database_url import network_hosts
+from app.core.config.database import Pooler
+from app.core.config.database_url import DatabaseAddress, SslMode
 from app.core.database.errors import connect, translate
 from app.core.database.pooling import through_transaction_pooler
 from app.core.exceptions import ConfigurationError
@@ -46,15 +46,15 @@ def make_engine(
         pool_timeout_seconds: Wait for a connection.
     """
     limits = session_settings(settings)
-    url, statement_seconds = settings.sqlalchemy_url, settings.statement_timeout_seconds
-    connect_args = _connect_args(settings, url, settings.effective_ssl_mode) | {
+    address, statement_seconds = settings.address, settings.statement_timeout_seconds
+    connect_args = _connect_args(settings, address) | {
         "command_timeout": statement_seconds + _CLIENT_GRACE_SECONDS if statement_seconds else None,
         "server_settings": {"application_name": application_name, **limits},
     }
     if settings.pooler is Pooler.TRANSACTION:
         connect_args |= through_transaction_pooler(limits, application_name=application_name)
     engine = create_async_engine(
-        url,
+        address.url,
         connect_args=connect_args,
         pool_size=pool_size,
         max_overflow=max_overflow,
@@ -88,11 +88,11 @@ def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> As
             "Migrations need a session of their own, which a pooler in transaction mode does not give.",
             next_step="Set MIGRATION_DATABASE_URL to the database server itself, past the pooler.",
         )
-    url = settings.migration_sqlalchemy_url
-    connect_args = _connect_args(settings, url, settings.migration_ssl_mode)
+    address = settings.migration_address
+    connect_args = _connect_args(settings, address)
     if pooled:
         connect_args |= through_transaction_pooler({}, application_name="app db")
-    return create_async_engine(url, connect_args=connect_args, poolclass=NullPool, hide_parameters=True)
+    return create_async_engine(address.url, connect_args=connect_args, poolclass=NullPool, hide_parameters=True)
 
 
 def session_settings(settings: DatabaseSettings) -> dict[str, str]:
@@ -107,10 +107,11 @@ def session_settings(settings: DatabaseSettings) -> dict[str, str]:
     }
 
 
-def _connect_args(settings: DatabaseSettings, url: URL, mode: SslMode) -> dict[str, Any]:
+def _connect_args(settings: DatabaseSettings, address: DatabaseAddress) -> dict[str, Any]:
     connect_args: dict[str, Any] = {"async_creator_fn": connect, "timeout": settings.connect_timeout_seconds}
     # Sockets in the file system are never encrypted.
-    return connect_args | {"ssl": _encryption(mode, settings.ssl_root_cert)} if network_hosts(url) else connect_args
+    encryption = {"ssl": _encryption(address.ssl_mode, settings.ssl_root_cert)} if address.hosts else {}
+    return connect_args | encryption
 
 
 def _encryption(mode: SslMode, root_cert: Path | None) -> str | ssl.SSLContext:

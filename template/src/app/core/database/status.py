@@ -120,7 +120,7 @@ def get_connection_info() -> ConnectionInfo:
         port=url.port,
         database=url.database or "",
         user=url.username or "",
-        ssl_mode=database.settings.effective_ssl_mode,
+        ssl_mode=database.settings.address.ssl_mode,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from app.core.config import Environment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
@@ -12,7 +13,6 @@ from app.core.payment.objects import CheckoutSession, StripeObject
 from app.core.payment.signatures import WebhookSignatures
 from app.core.payment.simulated import SimulatedClient
 from app.core.process import get_object
-from app.core.stage import Environment
 
 T = TypeVar("T", bound=StripeObject)
 

@@ -26,7 +26,7 @@ START = """
 import asyncio, sys
 from app.core.config.sentry import SentrySettings
 from app.core.monitoring.sentry import reporting_to_sentry
-from app.core.stage import Environment
+from app.core.config import Environment
 from app.main import create_app
 
 async def start():

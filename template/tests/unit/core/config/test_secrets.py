@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from app.core.config import IntegrationsSettings, SecretsSettings
+from app.core.config import load_settings
 from app.core.config.secrets import new_key, parse_keys
-from tests.traces import find_in_traceback
+from tests.environments import problems
 
 
 def encoded(material: bytes) -> str:
@@ -23,16 +24,17 @@ def material(number: int, length: int = 32) -> bytes:
 GOOD = encoded(material(1))
 
 
-def test_a_generated_key_is_one_that_is_accepted() -> None:
+def test_new_key_is_one_that_parse_keys_accepts() -> None:
     (key,) = parse_keys(new_key("k1"))
     assert (key.id, len(key.material)) == ("k1", 32)
     assert parse_keys(new_key())[0].id != parse_keys(new_key())[0].id
+    with pytest.raises(ValueError, match="must have an id of up to 32"):
+        new_key("No Id")
 
 
-def test_keys_keep_their_order_and_may_be_url_safe() -> None:
+def test_parse_keys_keeps_their_order_and_takes_url_safe_base64() -> None:
     url_safe = b"\xfb\xff" + material(3, 46)
-    text = f" b:{GOOD} , a:{base64.urlsafe_b64encode(url_safe).decode()} "
-    keys = parse_keys(SecretStr(text))
+    keys = parse_keys(SecretStr(f" b:{GOOD} , a:{base64.urlsafe_b64encode(url_safe).decode()} "))
     assert [key.id for key in keys] == ["b", "a"]
     assert keys[1].material.get_secret_value() == url_safe
 
@@ -42,35 +44,29 @@ def test_keys_keep_their_order_and_may_be_url_safe() -> None:
     [
         (GOOD, "must be id:base64"),
         (f"k1:{GOOD},", "key 2 is not"),
-        (f"k1:{GOOD}:x", "must be id:base64"),
-        (f":{GOOD}", "must begin each key with an id"),
-        (f"K1:{GOOD}", "must begin each key with an id"),
-        (f"k 1:{GOOD}", "must begin each key with an id"),
-        (f"k\N{CYRILLIC SMALL LETTER A}:{GOOD}", "must begin each key with an id"),
-        (f"{'k' * 33}:{GOOD}", "must begin each key with an id"),
-        (f"{GOOD}:k1", "must begin each key with an id"),
-        (f"k1:{GOOD[:-4]}!!!!", "must hold base64"),
+        (f"K1:{GOOD}", "must be id:base64"),
+        (f"k\N{CYRILLIC SMALL LETTER A}:{GOOD}", "must be id:base64"),
+        (f"{'k' * 33}:{GOOD}", "must be id:base64"),
+        (f"k1:{GOOD}:x", "must hold base64"),
         (f"k1:{GOOD.rstrip('=')}", "must hold base64"),
-        ("k1:", "shorter than 32 bytes"),
-        (f"k1:{encoded(material(2, 31))}", "shorter than 32 bytes"),
-        (f"k1:{encoded(bytes(32))}", "repeats itself"),
-        (f"k1:{encoded(b'0123456789abcde' * 4)}", "repeats itself"),
-        (f"k1:{encoded(b'correct horse battery staple 1234')}", "is text"),
+        ("k1:", "32 bytes or more"),
+        (f"k1:{encoded(material(2, 31))}", "32 bytes or more"),
+        (f"k1:{encoded(bytes(32))}", "easy to guess"),
+        (f"k1:{encoded(b'correct horse battery staple 1234')}", "easy to guess"),
         (f"k1:{GOOD},k1:{encoded(material(2))}", "must not use an id twice"),
         (f"k1:{GOOD},k2:{GOOD}", "must not hold a key twice"),
     ],
 )
-def test_a_key_that_is_malformed_or_weak_is_refused_without_being_shown(text: str, rule: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        SecretsSettings(keys=SecretStr(text))
-    assert rule in str(caught.value)
+def test_secrets_keys_that_are_malformed_or_weak_are_refused_without_being_shown(
+    text: str, rule: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRETS_KEYS", text)
 
-    with pytest.raises(ValueError, match=rule) as plain:
-        parse_keys(SecretStr(text))
-    for part in (part for part in text.replace(",", ":").split(":") if len(part) > 8):
-        assert not find_in_traceback(plain.value, part), part
-        assert not find_in_traceback(caught.value, part), part
-        assert part not in str(caught.value)
+    found = problems()
+
+    assert found.keys() == {"SECRETS_KEYS"}
+    assert rule in found["SECRETS_KEYS"]
+    assert not any(part in str(found) for part in text.replace(",", ":").split(":") if len(part) > 8)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +76,14 @@ def test_a_key_that_is_malformed_or_weak_is_refused_without_being_shown(text: st
         ('{"openai": "a,b", "x.y_z-1": "k"}', {"openai": "a,b", "x.y_z-1": "k"}),
     ],
 )
-def test_external_keys_are_a_list_or_json(text: str, keys: dict[str, str]) -> None:
-    settings = IntegrationsSettings(external_api_keys=SecretStr(text))
-    assert {name: key.get_secret_value() for name, key in settings.api_keys.items()} == keys
+def test_external_api_keys_are_a_list_or_json(
+    text: str, keys: dict[str, str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXTERNAL_API_KEYS", text)
+
+    found = load_settings().integrations.api_keys
+
+    assert {name: key.get_secret_value() for name, key in found.items()} == keys
 
 
 @pytest.mark.parametrize(
@@ -90,20 +91,20 @@ def test_external_keys_are_a_list_or_json(text: str, keys: dict[str, str]) -> No
     [
         "planted-value",
         "openai=planted-value,",
-        "openai=planted-value,openai=other",
         "OpenAI=planted-value",
         "a/b=planted-value",
         "openai=planted-value,x=",
         '{"openai": "planted-value"',
         '{"openai": ["planted-value"]}',
-        '{"openai": {"a": "planted-value"}}',
-        '{"openai": "planted-value", "openai": "other"}',
-        '{"openai": "planted-value", "": "other"}',
         "planted-value/=openai",
     ],
 )
-def test_malformed_external_keys_are_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        IntegrationsSettings(external_api_keys=SecretStr(text))
-    assert "planted-value" not in str(caught.value)
-    assert not find_in_traceback(caught.value, "planted-value")
+def test_external_api_keys_that_are_malformed_are_refused_without_being_shown(
+    text: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXTERNAL_API_KEYS", text)
+
+    found = problems()
+
+    assert found.keys() == {"EXTERNAL_API_KEYS"}
+    assert "planted" not in str(found)

@@ -9,9 +9,9 @@ import stripe
 from pydantic import SecretStr
 
 from app.core import payment
+from app.core.config import Environment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import SignatureError, ValidationError
-from app.core.stage import Environment
 from tests.applications import process_with
 from tests.orders import WEBHOOK_SECRET, make_stripe_settings, sign
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from app.api.errors import status_of
 from app.core import monitor, payment
+from app.core.config import Environment
 from app.core.exceptions import AppException, ConfigurationError, PaymentError
-from app.core.stage import Environment
 from tests.logs import captured_log
 from tests.orders import make_stripe_settings, payments_at_stripe
 from tests.servers.http import Answer, hang, reply, then_close, then_reset, unused_url

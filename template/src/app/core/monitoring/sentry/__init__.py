@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from app.core.config import Environment
 from app.core.config.sentry import SentrySettings
 from app.core.monitoring import monitor
-from app.core.stage import Environment
 from app.core.threads import run_in_thread
 
 

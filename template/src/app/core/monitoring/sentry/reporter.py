@@ -12,11 +12,11 @@ from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 from sentry_sdk.integrations.starlette import StarletteIntegration
 from sentry_sdk.types import Event, Hint
 
+from app.core.config import Environment
 from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
 from app.core.monitoring.reporter import Level, Reporter
 from app.core.redaction import redact
-from app.core.stage import Environment
 
 
 class SentryReporter(Reporter):
