@@ -136,7 +136,7 @@ REQUEST = (
         "src/app/core/security/passwords.py",
         'return unicodedata.normalize("NFC", password)',
         "return password",
-        "tests/integration/api/test_passwords.py",
+        "tests/integration/api/test_auth.py",
     ),
     Promise(
         "what is accepted can be read back",

@@ -1,4 +1,4 @@
-"""Wrong passwords: who is slowed down, who is not, and what is no guess."""
+"""Wrong passwords: the logins that are slowed down, those that are not, and what is no guess."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ import pytest
 from dirty_equals import IsInt
 from fastapi import FastAPI
 from httpx import AsyncClient
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config import ApplicationSettings
 from tests.applications import running
@@ -25,7 +24,7 @@ def email() -> str:
     return unused_email()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def two_guesses(app: FastAPI) -> Iterator[None]:
     with allowing_guesses(2):
         yield
@@ -38,45 +37,31 @@ async def guess(client: AsyncClient, email: str, times: int, **more: Any) -> lis
 
 async def guess_from_everywhere(app: FastAPI, email: str, times: int, **more: Any) -> list[int]:
     """Send wrong passwords, each from an address of its own, and return the statuses."""
-    statuses: list[int] = []
-    for _ in range(times):
-        async with make_client(app) as stranger:
-            statuses += await guess(stranger, email, 1, **more)
-    return statuses
+    return [(await guess(make_client(app), email, 1, **more))[0] for _ in range(times)]
 
 
-async def test_guessing_is_slowed_down_by_account_and_address_and_success_costs_nothing(
+async def test_login_counts_guesses_by_account_and_address_and_no_success(
     app: FastAPI, anonymous: AsyncClient, email: str
 ) -> None:
     await register(anonymous, email)
-    for _ in range(8):
-        assert (await log_in(anonymous, email)).status_code == 200
+    assert {(await log_in(anonymous, email)).status_code for _ in range(8)} == {200}
 
-    guesses = [await log_in(anonymous, email, password=f"guess number {number}") for number in range(6)]
-    async with make_client(app) as elsewhere:
-        from_elsewhere = await log_in(elsewhere, email)
+    assert await guess(anonymous, email, 3) == [401] * 2 + [429]
+    refused = await log_in(anonymous, email)
+    from_elsewhere = await log_in(make_client(app), email)
 
-    assert [guess.status_code for guess in guesses] == [401] * 5 + [429]
-    assert guesses[-1].json()["error_code"] == "RATE_LIMITED"
-    assert int(guesses[-1].headers["Retry-After"]) == IsInt(ge=1, le=181)
-    assert (await log_in(anonymous, email)).status_code == 429, "not even the right password gets through"
+    assert refused.status_code == 429, "not even the right password gets through"
+    assert refused.json()["error_code"] == "RATE_LIMITED"
+    assert int(refused.headers["Retry-After"]) == IsInt(ge=1, le=451)
     assert from_elsewhere.status_code == 200
 
 
-async def test_guessing_in_parallel_does_not_slip_through(scratch_client: AsyncClient, email: str) -> None:
+async def test_login_counts_guesses_in_parallel(scratch_client: AsyncClient, email: str) -> None:
     await register(scratch_client, email)
 
-    guesses = await asyncio.gather(
-        *(log_in(scratch_client, email, password=f"guess number {number}") for number in range(12))
-    )
+    guesses = await asyncio.gather(*(log_in(scratch_client, email, f"guess {number}") for number in range(12)))
 
-    assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
-
-
-async def test_one_address_cannot_try_many_accounts(anonymous: AsyncClient, email: str) -> None:
-    guesses = [await log_in(anonymous, email=f"user-{number}@example.com") for number in range(51)]
-
-    assert [guess.status_code for guess in guesses] == [401] * 50 + [429]
+    assert sorted(guess.status_code for guess in guesses) == [401] * 2 + [429] * 10
 
 
 async def test_login_from_a_known_device_is_not_kept_out_by_strangers(
@@ -85,32 +70,28 @@ async def test_login_from_a_known_device_is_not_kept_out_by_strangers(
     await register(anonymous, email)
     known = {"device_token": (await log_in(anonymous, email)).json()["device_token"]}
 
-    assert await guess_from_everywhere(app, email, 52) == [401] * 50 + [429] * 2
-    async with make_client(app) as stranger, make_client(app) as travelling:
-        assert await guess(stranger, email, 1, device_token="dt_made.up") == [429]
-        away = await log_in(stranger, email)
-        at_home = [await log_in(each, email, **known) for each in (anonymous, travelling)]
+    assert await guess_from_everywhere(app, email, 21) == [401] * 20 + [429]
+    away = await log_in(make_client(app), email)
+    at_home = [await log_in(each, email, **known) for each in (anonymous, make_client(app))]
 
     assert away.status_code == 429
-    assert int(away.headers["Retry-After"]) == IsInt(ge=1, le=19)
+    assert int(away.headers["Retry-After"]) == IsInt(ge=1, le=46)
     assert [answer.status_code for answer in at_home] == [200, 200]
     assert {answer.json()["device_token"] for answer in at_home} == set(known.values())
 
 
-@pytest.mark.usefixtures("two_guesses")
 async def test_login_from_a_known_device_is_not_kept_out_by_its_address(anonymous: AsyncClient, email: str) -> None:
     await register(anonymous, email)
     session = (await log_in(anonymous, email)).json()
     neighbours = [(await log_in(anonymous, f"user-{number}@example.com")).status_code for number in range(21)]
     change = {"current_password": PASSWORD, "new_password": "a new horse battery staple"}
 
-    assert neighbours[-1] == 429
+    assert neighbours == [401] * 20 + [429]
     assert (await log_in(anonymous, email)).status_code == 429
     assert (await log_in(anonymous, email, device_token=session["device_token"])).status_code == 200
     assert (await anonymous.post(f"{AUTH}/password", json=change, headers=bearer(session))).status_code == 204
 
 
-@pytest.mark.usefixtures("two_guesses")
 async def test_login_counts_wrong_passwords_of_a_known_device_wherever_it_is(
     app: FastAPI, anonymous: AsyncClient, email: str
 ) -> None:
@@ -122,7 +103,6 @@ async def test_login_counts_wrong_passwords_of_a_known_device_wherever_it_is(
     assert (await log_in(anonymous, email)).status_code == 200, "the device is locked out, not the account"
 
 
-@pytest.mark.usefixtures("two_guesses")
 async def test_login_takes_no_device_token_but_the_accounts_own(anonymous: AsyncClient, email: str) -> None:
     another = unused_email()
     for each in (email, another):
@@ -134,7 +114,7 @@ async def test_login_takes_no_device_token_but_the_accounts_own(anonymous: Async
         token[:-1],
         f"{token}A",
         f"{name[:-1]}{'A' if name[-1] != 'A' else 'B'}.{signature}",
-        token.removeprefix("dt_"),
+        "dt_made.up",
         "é",
         "",
     )
@@ -146,19 +126,17 @@ async def test_login_takes_no_device_token_but_the_accounts_own(anonymous: Async
     assert (await log_in(anonymous, email, device_token=token)).status_code == 200
 
 
-@pytest.mark.usefixtures("two_guesses")
 async def test_login_refused_by_one_limit_uses_up_no_other(app: FastAPI, anonymous: AsyncClient, email: str) -> None:
-    await register(anonymous, email)
     await guess_from_everywhere(app, email, 20)
-    async with make_client(app) as stranger:
-        refused = [(await log_in(stranger, email)).status_code for _ in range(20)]
-        others = [(await log_in(stranger, unused_email())).status_code for _ in range(20)]
+    stranger = make_client(app)
+    refused = await guess(stranger, email, 20)
+    others = [(await log_in(stranger, unused_email())).status_code for _ in range(20)]
 
     assert refused == [429] * 20
     assert others == [401] * 20
 
 
-async def test_an_outage_of_the_database_is_no_guess(
+async def test_login_counts_no_outage_of_the_database(
     settings: ApplicationSettings, server: DatabaseServer, scratch_url: str, email: str
 ) -> None:
     name = scratch_url.rpartition("/")[2].partition("?")[0]
@@ -177,16 +155,3 @@ async def test_an_outage_of_the_database_is_no_guess(
         assert {answer.status_code for answer in during} == {503}
         assert await guess(client, email, 6) == [401] * 5 + [429]
         assert await guess(client, email, 6, device_token=token) == [401] * 5 + [429]
-
-
-async def test_a_deactivated_user_on_a_known_device_is_refused_like_an_unknown_one(
-    anonymous: AsyncClient, email: str, transaction: AsyncConnection
-) -> None:
-    await register(anonymous, email)
-    known = {"device_token": (await log_in(anonymous, email)).json()["device_token"]}
-    await transaction.exec_driver_sql("UPDATE users SET is_active = false")
-
-    refused, unknown = await log_in(anonymous, email, **known), await log_in(anonymous, "bob@example.com", **known)
-
-    assert refused.status_code == unknown.status_code == 401
-    assert {**refused.json(), "request_id": ""} == {**unknown.json(), "request_id": ""}
