@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import structlog
 
-from app.core.logging import configure_logging, flush_requests, setup
+from app.core.logging import configure_logging, setup
+from app.core.logging.records import flush_requests
 
 
 class Log:
@@ -43,14 +43,13 @@ class Log:
 @contextmanager
 def logging_as_it_was() -> Iterator[None]:
     """Whatever is set up inside ends with the block."""
-    config, current = structlog.get_config(), setup._current
+    current = setup._current
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         flush_requests()
-        structlog.configure(**config)
         setup._current = current
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -62,9 +62,9 @@ PARTS = (
     ),
     Promise(
         "a user is on the lines of one request alone",
-        "src/app/core/monitoring/facade.py",
-        "        if is_log_context_open():\n            bind",
-        "        if True:\n            bind",
+        "src/app/core/logging/lines.py",
+        "    if _context.get() is _CLOSED:\n        return False\n",
+        "",
         "tests/unit/core/monitoring/test_monitor.py",
     ),
     Promise(
@@ -203,8 +203,10 @@ PARTS = (
     Promise(
         "no line waits for a loop that was stopped",
         "src/app/core/logging/records.py",
-        "if _flushed_by is not loop:",
-        "if _flushed_by is None:",
-        "tests/unit/core/test_log_functions.py",
+        "        asyncio.get_running_loop().call_soon(flush_requests)\n",
+        "        loop = asyncio.get_running_loop()\n"
+        "        if len(_answered) == 1:\n"
+        "            loop.call_soon(flush_requests)\n",
+        "tests/unit/core/test_logging.py",
     ),
 )

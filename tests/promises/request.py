@@ -246,8 +246,8 @@ REQUEST = (
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
         "src/app/core/logging/records.py",
-        '"path": redact_text(path)',
-        '"path": path',
+        '"path": redact_text(line["path"])',
+        '"path": line["path"]',
         "tests/unit/core/test_log_secrecy.py",
     ),
     Promise(

@@ -1,25 +1,21 @@
 """The lines that every service writes, under the same names everywhere."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from app.core.exceptions import AppException
-from app.core.logging.context import log_context_values
-from app.core.logging.lines import OURS, EventDict, add_facts, redact_line, timestamp
+from app.core.logging.lines import IDS, EventDict, add_facts, log_context_values, redact_line
 from app.core.logging.setup import Logger, write_lines
 from app.core.redaction import redact_text
 
 # HTTP's statuses from here on say that the server has failed.
 _FAILED: Final = 500
 
-# The lines of requests that wait for the turn's end: the time, a logger, the context, and
-# `log_request`'s arguments. Both ends may be used from different threads.
-_answered: Final[deque[tuple[datetime, Logger, Mapping[str, str], str, str, int, float]]] = deque()
-_flushed_by: asyncio.AbstractEventLoop | None = None
+# The lines of requests that wait for the turn's end, each beside its context.
+_answered: Final[deque[tuple[Mapping[str, str], EventDict]]] = deque()
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
@@ -36,40 +32,31 @@ def log_request(logger: Logger, method: str, path: str, status: int, *, duration
         status: HTTP status.
         duration_ms: Milliseconds from the first byte in to the last byte out.
     """
-    global _flushed_by  # noqa: PLW0603 — one for the process, like the log
-    _answered.append((datetime.now(UTC), logger, log_context_values(), method, path, status, duration_ms))
+    line: EventDict = {
+        "event": "request",
+        "method": method,
+        "path": path,
+        "status": status,
+        "duration_ms": round(duration_ms, 2),
+        "logger": logger.name,
+        "level": "warning" if status >= _FAILED else "info",
+        "timestamp": datetime.now(UTC),
+    }
+    _answered.append((log_context_values(), line))
     try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+        asyncio.get_running_loop().call_soon(flush_requests)
+    except RuntimeError:  # there is no loop, and no turn to wait for
         flush_requests()
-        return
-    # Another loop's turn may never end: it may have been stopped.
-    if _flushed_by is not loop:
-        _flushed_by = loop
-        loop.call_soon(flush_requests)
 
 
 def flush_requests() -> None:
     """Write the lines that wait for the end of the turn, now."""
-    global _flushed_by  # noqa: PLW0603 — one for the process, like the log
-    _flushed_by = None
-    lines: list[tuple[int, EventDict]] = []
+    lines = []
     while _answered:
-        at, logger, context, method, path, status, duration_ms = _answered.popleft()
-        failed = status >= _FAILED
-        line: EventDict = {
-            # There may be more than ids on the lines of this request.
-            **(context if OURS.issuperset(context) else redact_line(None, "", {**context})),
-            "event": "request",
-            "method": redact_text(method),
-            "path": redact_text(path),
-            "status": status,
-            "duration_ms": round(duration_ms, 2),
-            "logger": logger.name,
-            "level": "warning" if failed else "info",
-            "timestamp": timestamp(at),
-        }
-        lines.append((logging.WARNING if failed else logging.INFO, line))
+        context, line = _answered.popleft()
+        # There may be more than ids on the lines of this request.
+        ids = context if IDS.issuperset(context) else redact_line(None, "", {**context})
+        lines.append({**ids, **line, "method": redact_text(line["method"]), "path": redact_text(line["path"])})
     write_lines(lines)
 
 

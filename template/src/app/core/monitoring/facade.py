@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from app.core.logging import bind_log_context, get_logger, is_log_context_open, log_context, log_error
+from app.core.logging import bind_log_context, get_logger, log_context, log_error
 from app.core.monitoring.reporter import Level, Reporter
 
 logger = get_logger(__name__)
@@ -35,22 +35,12 @@ class Monitor:
 
     @contextmanager
     def scope(self, **values: str) -> Iterator[None]:
-        """Begin a job or the delivery of an event: it has a user and breadcrumbs of its own.
-
-        Args:
-            values: Put on the log's lines and on the reports made inside.
-        """
-        with self._reporter.scope(), log_context(**values):
-            _contained(self._reporter.set_tags, values)
+        """Put values on the log's lines and the reports of a job or of an event's delivery, and keep those apart."""
+        with self._reporter.scope(), self.request_scope(values):
             yield
 
     def capture_exception(self, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
-        """Report an unexpected error, with its traceback.
-
-        Args:
-            err: The error, raised or not.
-            context: Facts that help to understand it.
-        """
+        """Report an unexpected error, raised or not, with its traceback and facts that help to understand it."""
         log_error(logger, err, context=context)
         _contained(self._reporter.capture_exception, err, context or {})
 
@@ -59,10 +49,7 @@ class Monitor:
     ) -> None:
         """Report something that is no exception but worth a person's attention.
 
-        Args:
-            message: A constant sentence, so that equal reports are recognised; what varies goes into `context`.
-            level: The severity.
-            context: Facts that help to understand it.
+        The message is a constant sentence, so that equal reports are recognised; what varies goes into `context`.
         """
         getattr(logger, level)(message, extra=context)
         _contained(self._reporter.capture_message, message, level, context or {})
@@ -70,27 +57,16 @@ class Monitor:
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
         """Name the user of this request: reports carry it, and every further line of the log carries `user_id`.
 
-        In a thread, only the lines of that thread do. Outside of a request or a scope, it does nothing.
-
-        Args:
-            user_id: The user's key.
-            email: The user's address, for reports; never logged.
-            username: The user's name, for reports; never logged.
+        Address and name are never logged. In a thread, only the lines of that thread have the id. Outside of a request
+        or a scope, this does nothing.
         """
-        if is_log_context_open():
-            bind_log_context(user_id=str(user_id))
+        if bind_log_context(user_id=str(user_id)):
             _contained(self._reporter.set_user, str(user_id), email=email, username=username)
 
     def add_breadcrumb(
         self, message: str, *, category: str = "default", data: Mapping[str, object] | None = None
     ) -> None:
-        """Leave a step that further reports of this request are sent with; the log has it at DEBUG.
-
-        Args:
-            message: The step, in words.
-            category: The kind of step, such as "http".
-            data: Facts about it.
-        """
+        """Leave a step that further reports of this request are sent with; the log has it at DEBUG."""
         logger.debug("breadcrumb", step=message, category=category, data=data)
         _contained(self._reporter.add_breadcrumb, message, category=category, data=data or {})
 
@@ -98,11 +74,9 @@ class Monitor:
     def trace(self, name: str) -> Iterator[None]:
         """Time what runs inside, in coroutines as well: a line of the log at DEBUG, and a span. Traces nest.
 
-        Args:
-            name: A constant, such as "report.render".
+        The name is a constant, such as "report.render".
         """
-        began = time.perf_counter()
-        outcome = "failed"
+        began, outcome = time.perf_counter(), "failed"
         try:
             with self._reporter.span(name):
                 yield
