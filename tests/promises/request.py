@@ -284,6 +284,6 @@ REQUEST = (
         "src/app/api/errors.py",
         "    monitor.capture_exception(error,",
         "    dict(error=error,",
-        "tests/integration/api/test_events.py",
+        "tests/integration/api/test_errors.py",
     ),
 )

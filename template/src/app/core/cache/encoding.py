@@ -57,6 +57,8 @@ def encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN4
     Raises:
         CacheException: It would. The message names the type and never the value.
     """
+    if model is None and isinstance(value, UUID | date | Decimal | BaseModel):
+        model = type(value)
     try:
         if model is None:
             data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

@@ -9,12 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
 from typing import Any, TypeVar, cast, overload
-from uuid import UUID
-
-from pydantic import BaseModel
 
 from app.core.cache.encoding import Cacheable, decode, encode
 from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend
@@ -111,7 +106,7 @@ async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None: 
     """
     cache = get_object(Cache)
     name = cache.namespace + key
-    data, _ = encode(value, type(value) if isinstance(value, UUID | date | Decimal | BaseModel) else None)
+    data, _ = encode(value)
     # A load that began earlier would overwrite this with something older.
     cache.flights.pop(name, None)
     await cache.write(name, data, ttl)

@@ -35,7 +35,7 @@ class EventBusStats:
         published: Events that `publish()` took.
         delivered: The handler came to its end.
         failed: The handler raised, or ran out of time.
-        dropped: Given up: the oldest of a full queue, what was left when the bus stopped or its handler unsubscribed.
+        dropped: The oldest of a full queue, or what was left when the bus stopped or its handler unsubscribed.
         rejected: Refused for want of room, and the publisher was told.
         pending: In a queue, or under way.
     """
@@ -57,12 +57,10 @@ class _Subscription:
     priority: int
     waiting: deque[BaseEvent] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
-    overflowed: bool = False
 
     @property
     def name(self) -> str:
-        named = self.handler if hasattr(self.handler, "__qualname__") else type(self.handler)
-        return f"{named.__module__}.{named.__qualname__}"
+        return f"{self.handler.__module__}.{getattr(self.handler, '__qualname__', type(self.handler).__qualname__)}"
 
 
 class EventBus:
@@ -171,18 +169,14 @@ class EventBus:
     def _offer(self, subscription: _Subscription, event: BaseEvent) -> bool:
         """Queue an event; return False where it finds no room and the policy makes none."""
         if len(subscription.waiting) >= self._queue_size:
-            if not subscription.overflowed:
-                # Once, until the queue has been empty: under load there may be thousands of losses a second.
-                subscription.overflowed = True
-                logger.warning("event queue is full", event_handler=subscription.name, policy=self._policy)
             if self._policy == "reject":
                 self._stats.rejected += 1
                 return False
+            logger.warning("event queue is full", event_handler=subscription.name, event_type=event.type)
             self._drop_oldest(subscription)
         self._stats.pending += 1
         subscription.waiting.append(event)
         if subscription.task is None or subscription.task.done():
-            subscription.overflowed = False
             # A context of its own: a handler sees nothing of its publishers.
             subscription.task = asyncio.create_task(self._run(subscription), context=Context())
             self._tasks.add(subscription.task)

@@ -54,17 +54,6 @@ async def test_request_cached_runs_once_for_each_key_of_a_request_and_function(s
     assert await source.read("a") is not await source.read("a"), "there is no request"
 
 
-async def test_request_cached_begins_anew_after_clear(source: Source) -> None:
-    with RequestCache() as request:
-        early = asyncio.create_task(source.read("a"))
-        await asyncio.sleep(0)
-        request.clear()
-        late = await source.read("a")
-        assert await early is not late
-        assert await source.read("a") is late
-    assert source.calls == 2
-
-
 async def test_request_cached_keeps_nothing_for_a_task_that_outlives_its_request(source: Source) -> None:
     ended = asyncio.Event()
 
