@@ -7,14 +7,12 @@ each test runs inside a transaction that is rolled back: what the application co
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.cli import migrations
 from app.core import cache
 from app.core.config import ApplicationSettings
 from app.core.config.loading import known_variables
@@ -31,7 +29,6 @@ for _name in [*known_variables(), *(name for name in os.environ if name.lower().
     os.environ.pop(_name, None)
 
 _SERVER = pytest.StashKey[DatabaseServer]()
-_RESOURCES = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,31 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.stash[_SERVER] = DatabaseServer(**config.workerinput["server"])
         return
-    config.stash[_RESOURCES] = resources = ExitStack()
-    config.stash[_SERVER] = server = resources.enter_context(running_server())
-    template = server.url(server.template).render_as_string(hide_password=False)
-    migrations.upgrade(make_settings(database_url=template))
-    server.seal_template()
+    resources = ExitStack()
+    config.add_cleanup(resources.close)
+    config.stash[_SERVER] = resources.enter_context(running_server())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: pytest.Item) -> None:
     """Tell a worker of pytest-xdist where the server is."""
     node.workerinput["server"] = node.config.stash[_SERVER]._asdict()  # type: ignore[attr-defined]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let a worker that has nothing left take tests from one that has: they differ a thousandfold in length."""
-    from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415
-
-    return WorkStealingScheduling(config, log)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave nothing behind."""
-    if resources := config.stash.get(_RESOURCES, None):
-        resources.close()
 
 
 @pytest.fixture(scope="session")

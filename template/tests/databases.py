@@ -5,18 +5,38 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
+from app.cli import migrations
 from app.core.config.database_url import parse_database_url
 from devtools.embedded_postgres import embedded_postgres
+from tests.factories import make_settings
 
 # Names a server to test on, whose role may create databases. Databases that are there already are not touched.
 _VARIABLE = "TEST_DATABASE_URL"
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection past the application."""
+    return await asyncpg.connect(url.replace("+asyncpg", ""))
+
+
+def execute(url: str, statement: str) -> list[Any]:
+    """The rows that a statement returns, in a transaction that commits."""
+
+    async def work() -> list[Any]:
+        connection = await connect(url)
+        try:
+            return list(await connection.fetch(statement))
+        finally:
+            await connection.close()
+
+    return asyncio.run(work())
 
 
 class DatabaseServer(NamedTuple):
@@ -25,77 +45,45 @@ class DatabaseServer(NamedTuple):
     address: str
     run: str
 
-    @property
-    def template(self) -> str:
-        """The database with all migrations applied."""
-        return f"test_{self.run}_template"
+    def url(self, label: str) -> str:
+        """Return the address of this run's database of that label."""
+        return make_url(self.address).set(database=f"test_{self.run}_{label}").render_as_string(hide_password=False)
 
-    def url(self, database: str) -> URL:
-        """Return the address of a database of this server."""
-        return make_url(self.address).set(database=database)
+    @contextmanager
+    def database(self, label: str, *, template: str = "template0") -> Iterator[str]:
+        """A database of one's own for as long as the context lasts, empty or like the template.
 
-    def create(self, name: str, *, template: str = "template0") -> URL:
-        """A new database. Copying files is faster than writing every page to the log, and safe on an idle template."""
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-        return self.url(name)
-
-    def seal_template(self) -> None:
-        """Refuse connections to the template: extensions have workers that would connect in the midst of a copy."""
-        self._execute(f'ALTER DATABASE "{self.template}" ALLOW_CONNECTIONS false')
-
-    def disconnect(self, name: str) -> None:
-        """End every connection to a database, as a restart of the server would, and wait until they have ended."""
-        self._execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
-
-    def drop(self, name: str) -> None:
-        """Remove a database with the connections there still are to it."""
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        Copying files is faster than writing every page to the log, and safe on an idle template.
+        """
+        name = f"test_{self.run}_{label}"
+        execute(self.address, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        try:
+            yield self.url(label)
+        finally:
+            execute(self.address, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     @contextmanager
     def clone(self, label: str) -> Iterator[str]:
-        """A database of one's own for as long as the context lasts, migrated and empty."""
-        name = f"test_{self.run}_{label}"
-        url = self.create(name, template=self.template)
-        try:
-            yield url.render_as_string(hide_password=False)
-        finally:
-            self.drop(name)
+        """A database of one's own, migrated and empty."""
+        with self.database(label, template=f"test_{self.run}_template") as url:
+            yield url
 
-    def _execute(self, statement: str) -> None:
-        url = make_url(self.address)
-
-        async def run() -> None:
-            connection = await asyncpg.connect(
-                host=url.host or url.query.get("host"),
-                port=int(url.port or str(url.query.get("port", 5432))),
-                user=url.username,
-                password=url.password,
-                database=url.database,
-            )
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        asyncio.run(run())
+    def disconnect(self, name: str) -> None:
+        """End every connection to a database, as a restart of the server would, and wait until they have ended."""
+        execute(self.address, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
 
 
 @contextmanager
 def running_server() -> Iterator[DatabaseServer]:
-    """A server for this run with an empty template: the one `TEST_DATABASE_URL` names, else an embedded one."""
-    run = secrets.token_hex(4)
-    if configured := os.environ.get(_VARIABLE):
-        server = DatabaseServer(parse_database_url(configured).url.render_as_string(hide_password=False), run)
-        server.create(server.template)
-        try:
-            yield server
-        finally:
-            server.drop(server.template)
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="test-postgres-") as folder,
-        embedded_postgres(Path(folder), durable=False) as embedded,
-    ):
-        server = DatabaseServer(embedded.url, run)
-        server.create(server.template)
+    """A server with a migrated template for this run: the one `TEST_DATABASE_URL` names, else an embedded one."""
+    with ExitStack() as resources:
+        if configured := os.environ.get(_VARIABLE):
+            address = parse_database_url(configured).url.render_as_string(hide_password=False)
+        else:
+            folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="test-postgres-"))
+            address = resources.enter_context(embedded_postgres(Path(folder), durable=False)).url
+        server = DatabaseServer(address, secrets.token_hex(4))
+        migrations.upgrade(make_settings(database_url=resources.enter_context(server.database("template"))))
+        # Extensions have workers that would connect in the midst of a copy.
+        execute(address, f'ALTER DATABASE "test_{server.run}_template" ALLOW_CONNECTIONS false')
         yield server

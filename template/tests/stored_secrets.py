@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import asyncpg
 from pydantic import SecretStr
 
 from app.core.config.secrets import new_key, parse_keys
@@ -15,24 +13,6 @@ from app.core.uow import atomic
 from tests.factories import make_settings
 
 OLD, NEW = (new_key(key_id).get_secret_value() for key_id in ("old", "new"))
-
-
-async def connect(url: str) -> asyncpg.Connection:
-    """A connection past the application."""
-    return await asyncpg.connect(url.replace("+asyncpg", ""))
-
-
-def execute(url: str, statement: str) -> list[Any]:
-    """The rows that a statement returns, in a transaction that commits."""
-
-    async def work() -> list[Any]:
-        connection = await connect(url)
-        try:
-            return list(await connection.fetch(statement))
-        finally:
-            await connection.close()
-
-    return asyncio.run(work())
 
 
 @asynccontextmanager

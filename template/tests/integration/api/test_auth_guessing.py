@@ -12,7 +12,7 @@ from httpx import AsyncClient
 from app.core.config import ApplicationSettings
 from tests.applications import running
 from tests.clients import make_client
-from tests.databases import DatabaseServer
+from tests.databases import DatabaseServer, execute
 from tests.factories import PASSWORD
 from tests.logins import AUTH, allowing_guesses, bearer, log_in, register, unused_email
 
@@ -142,7 +142,7 @@ async def test_login_counts_no_outage_of_the_database(
     name = scratch_url.rpartition("/")[2].partition("?")[0]
 
     async def allow_connections(allowed: str) -> None:
-        await asyncio.to_thread(server._execute, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+        await asyncio.to_thread(execute, server.address, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
         await asyncio.to_thread(server.disconnect, name)
 
     async with running(settings.with_database_url(scratch_url)) as client:

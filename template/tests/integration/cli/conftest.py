@@ -71,12 +71,8 @@ def app_command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 @pytest.fixture
 def empty_url(server: DatabaseServer, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database without a single table."""
-    name = f"test_{server.run}_{worker_id}_empty"
-    url = server.create(name)
-    try:
-        yield url.render_as_string(hide_password=False)
-    finally:
-        server.drop(name)
+    with server.database(f"{worker_id}_empty") as url:
+        yield url
 
 
 @pytest.fixture

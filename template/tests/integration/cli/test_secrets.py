@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from app.core.config import load_settings
 from app.core.config.secrets import parse_keys
 from devtools.env_file import ensure_env_file
+from tests.databases import execute
 from tests.integration.cli.conftest import Result, Run
-from tests.stored_secrets import OLD, execute, stored
+from tests.stored_secrets import OLD, stored
 
 VALUE = "Planted Value of 7 Words, and Unmistakable"
 APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import connect, execute
 from tests.integration.cli.conftest import Run
-from tests.stored_secrets import NEW, OLD, connect, execute, fill, stored
+from tests.stored_secrets import NEW, OLD, fill, stored
 
 APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]
 
