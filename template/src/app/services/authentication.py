@@ -30,11 +30,7 @@ from app.services.guessing import GuessingLimits
 class Authentication:
     """Passwords, tokens and sessions in this process: the mechanisms of `app.core.security`, bound to the settings.
 
-    Args:
-        settings: The settings of authentication.
-        issuer: The name of this service in its tokens.
-        limits: The allowances of callers.
-        roles: The scopes of each role.
+    The issuer is the name of this service in its tokens.
     """
 
     def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:

@@ -33,23 +33,14 @@ async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iter
 
 
 async def register(new: UserCreate) -> UserRead:
-    """Create a user who signs up.
-
-    Raises:
-        AuthorizationError: Sign-up is closed.
-        ResourceExistsError: The address is taken.
-    """
+    """Create a user who signs up; AuthorizationError where sign-up is closed."""
     if get_authentication().sign_up is not SignUp.OPEN:
         raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
     return _shown(await create_user(new))
 
 
 async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
-    """Return the active user of this key.
-
-    Raises:
-        ResourceNotFoundError: There is none.
-    """
+    """Return the active user of this key; ResourceNotFoundError where there is none."""
     user = await users.find_user(session, user_id)
     if user is None:
         raise ResourceNotFoundError("User", user_id)
@@ -89,11 +80,7 @@ async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyR
 
 
 async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
-    """Revoke a user's key; it stops working with the next request.
-
-    Raises:
-        ResourceNotFoundError: The user has no such key.
-    """
+    """Revoke a user's key, which stops working with the next request; ResourceNotFoundError where there is none."""
     if not await api_keys.revoke_api_key(uow.session, user_id, key_id):
         raise ResourceNotFoundError("API key", key_id)
 

@@ -1,8 +1,7 @@
 """Encrypting and decrypting. The only module that imports `cryptography`: it costs some 30 ms, so it is imported late.
 
-AES-256-GCM with a random nonce of 96 bits for each encryption. NIST SP 800-38D, 8.3, bounds those at 2^32 for a key,
-where a nonce has repeated with a chance of 2^-32: eight years for an installation that sets a thousand secrets a
-minute. The envelope that is stored:
+AES-256-GCM with a random nonce of 96 bits for each encryption. NIST SP 800-38D, 8.3, bounds those at 2^32 for a key:
+eight years at a thousand a minute. The envelope that is stored:
 
     offset  bytes  content
     0       1      version of this format, 1

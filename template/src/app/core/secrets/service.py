@@ -69,11 +69,7 @@ class SecretsService:
     async def get_api_key(
         self, session: ReadSession, org_id: OwnerId, provider: str, team_id: OwnerId | None = None
     ) -> SecretStr:
-        """Return the key that `find_api_key()` finds.
-
-        Raises:
-            ConfigurationError: There is none, which is no caller's fault. And see `find_api_key()`.
-        """
+        """Return the key that `find_api_key()` finds; ConfigurationError of ours where there is none."""
         key = await self.find_api_key(session, org_id, provider, team_id)
         if key is None:
             raise ConfigurationError(
@@ -104,11 +100,7 @@ class SecretsService:
     async def delete_api_key(
         self, session: WriteSession, org_id: OwnerId, provider: str, team_id: OwnerId | None = None
     ) -> None:
-        """Delete a key of exactly this place.
-
-        Raises:
-            ResourceNotFoundError: There is none.
-        """
+        """Delete a key of exactly this place; ResourceNotFoundError where there is none."""
         path = api_key_path(org_id, provider, team_id)
         deleted = await session.execute(delete(Secret).where(Secret.path == path).returning(Secret.path))
         if deleted.one_or_none() is None:

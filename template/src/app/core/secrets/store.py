@@ -29,10 +29,7 @@ _MAX_PATH_LENGTH: Final = 255
 
 
 class SecretsError(InfrastructureException):
-    """Raised when a stored secret cannot be read. `details` names its path and key id, never a value or a key.
-
-    A caller learns nothing of it but a support id (500); the log, which row.
-    """
+    """Raised when a stored secret cannot be read: a 500 for callers. `details` has path and key id, for the log."""
 
     code = "SECRET_UNREADABLE"
 
@@ -71,22 +68,14 @@ class Secret(Timestamps, Base):
 
 
 def api_key_path(org_id: OwnerId, provider: str, team_id: OwnerId | None = None) -> str:
-    """Return the path of an organisation's API key, or of a team's in it.
-
-    Raises:
-        ValidationError: A part breaks the rule of its alphabet.
-    """
+    """Return the path of an organisation's API key, or of a team's in it; ValidationError for a malformed part."""
     if not PROVIDER_NAME.fullmatch(provider):
         raise ValidationError("provider", f"A provider's name has {PROVIDER_RULE}.")
     return f"{owner_prefix(org_id, team_id)}{provider}_api_key"
 
 
 def owner_prefix(org_id: OwnerId, team_id: OwnerId | None = None) -> str:
-    """Return the beginning of all paths of an organisation, or of a team in it; it ends in a slash.
-
-    Raises:
-        ValidationError: A part breaks the rule of its alphabet.
-    """
+    """Return the beginning of all paths of an organisation, or of a team in it; it ends in a slash."""
     for field, value in (("org_id", org_id), ("team_id", team_id)):
         if value is not None and not _OWNER.fullmatch(str(value)):
             raise ValidationError(field, f"An id has {_OWNER_RULE}.")

@@ -21,8 +21,7 @@ class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
     Sessions revoked by this process count at once; those revoked by others, after the next refresh or announcement.
-    While the source is away the last copy stays in force: an access token outlives its session by its own lifetime at
-    the most.
+    While the source is away the last copy stays in force.
 
     Args:
         load: Returns all sessions revoked within an access token's lifetime.
