@@ -5,20 +5,19 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection
 
-from app.cli.failed_migrations import Attempt
-from app.cli.migrators import migrate
+from app.cli.migrators import Progress, migrate
 from app.core.config import get_settings
 from app.models.domain import load_metadata
 
 
-def run(connection: Connection, attempt: Attempt) -> None:
+def run(connection: Connection, progress: Progress) -> None:
     """Run the migrations that Alembic has been asked for."""
     context.configure(
         connection=connection,
         # Names the constraints that a migration leaves without a name.
         target_metadata=load_metadata(),
         transaction_per_migration=True,
-        on_version_apply=attempt.version_written,
+        on_version_apply=progress.version_written,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -31,6 +30,4 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    given = context.config.attributes
-    database = given.get("database") or get_settings().database
-    asyncio.run(migrate(database, run, relative=given.get("relative", False)))
+    asyncio.run(migrate(context.config.attributes.get("database") or get_settings().database, run))

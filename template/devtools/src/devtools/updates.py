@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.cli.failures import Finding
+from app.cli.errors import Finding
 from app.cli.update import ANSWERS_FILE, find_interrupted, git_url, read_answer
 from app.core.config.loading import project_folder
 from app.core.redaction import redact_text

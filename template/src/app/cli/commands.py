@@ -1,32 +1,23 @@
 """Every command by its name, each imported when it is run."""
 
 from importlib import import_module
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from app.cli.update import update
-
-
-class _Listed(NamedTuple):
-    """The place of a command, and the line that the list of commands has for it."""
-
-    place: str
-    help: str
-
-
+# The place of each command, and its line in the list.
 COMMANDS: Final = {
-    "dev": _Listed(
-        "app.cli.dev:dev", "Serve for development: brings PostgreSQL if none is configured, migrates it, reloads."
+    "dev": (
+        "app.cli.serve:dev",
+        "Serve for development: brings PostgreSQL if none is configured, migrates it, reloads on changes.",
     ),
-    "serve": _Listed("app.cli.serve:serve", "Serve requests with several processes, in production."),
-    "db": _Listed("app.cli.db:db", "Migrations of the database."),
-    "secrets": _Listed("app.cli.secrets:secrets", "API keys of organisations and teams, encrypted in the database."),
-    "users": _Listed("app.cli.users:users", "Users of this service."),
-    "doctor": _Listed("app.cli.doctor:doctor", "Check every setting and service; the exit code is 1 for a failure."),
-    # The console script starts it before anything else is imported; this is for the list.
-    "update": _Listed("app.cli.commands:update_", "Bring a later version of the template in, or other answers."),
+    "serve": ("app.cli.serve:serve", "Serve requests with several processes, in production."),
+    "db": ("app.cli.db:db", "Migrations of the database."),
+    "secrets": ("app.cli.secrets:secrets", "API keys of organisations and teams, encrypted in the database."),
+    "users": ("app.cli.users:users", "Users of this service."),
+    "doctor": ("app.cli.doctor:doctor", "Check every setting and service; the exit code is 1 for a failure."),
+    "update": ("app.cli.update:update", "Bring a later version of the template in, or other answers."),
 }
 
 
@@ -37,8 +28,7 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ANN401, ARG002 — as above
-        listed = COMMANDS.get(cmd_name)
-        return TyperCommand(cmd_name, help=listed.help) if listed else None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 — as above
         name, listed, rest = super().resolve_command(ctx, args)
@@ -47,7 +37,7 @@ class _Commands(TyperGroup):
 
 def load_command(name: str) -> TyperCommand | TyperGroup:
     """Import a command; raises whatever its module raises."""
-    module, _, attribute = COMMANDS[name].place.partition(":")
+    module, _, attribute = COMMANDS[name][0].partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(add_completion=False)
@@ -68,11 +58,3 @@ cli = typer.Typer(
 @cli.callback()
 def _app() -> None:
     """Runs and looks after this service."""
-
-
-update_ = typer.Typer(add_completion=False)
-
-
-@update_.command(name="update", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def _update(context: typer.Context) -> None:
-    raise typer.Exit(update(context.args))

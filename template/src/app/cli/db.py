@@ -1,13 +1,18 @@
 """`app db`: the migrations of the database."""
 
+import asyncio
+import io
 from typing import Annotated
 
 import typer
+from alembic import command
+from alembic.script import ScriptDirectory
 from rich.text import Text
 
 from app.cli import migrations
-from app.cli.output import err, out, working
-from app.cli.settings import command_settings, require_devtools, with_database
+from app.cli.base import command_settings, err, out, with_database
+from app.cli.migrators import dropping, read_state
+from app.core.exceptions import ConfigurationError
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
 
@@ -17,17 +22,19 @@ Message = Annotated[str, typer.Option("--message", "-m", help="Its purpose, in a
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
-    with with_database(command_settings()) as settings, working("Migrating …"):
+    with with_database(command_settings()) as settings, err.status("Migrating …"):
         before, _ = migrations.state(settings.database)
-        after = migrations.upgrade(settings, revision)
+        migrations.upgrade(settings, revision)
+        after, _ = migrations.state(settings.database)
     out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
 def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]) -> None:
     """Take migrations back."""
-    with with_database(command_settings()) as settings, working("Migrating …"):
-        migrations.downgrade(settings.database, revision)
+    with with_database(command_settings()) as settings, err.status("Migrating …"):
+        with migrations.alembic_config(settings.database) as config:
+            command.downgrade(config, revision)
         now, _ = migrations.state(settings.database)
     out.print(_named(now))
 
@@ -43,13 +50,12 @@ def revision(
 
     The database must be up to date. The embedded one is brought up to date first; one that is configured is only read.
     """
-    require_devtools("`app db revision`")
     from devtools.migrations.revisions import write_revision  # noqa: PLC0415 — absent from the image
 
     settings = command_settings()
     with with_database(settings) as ready:
         if not settings.database.is_configured:
-            with working("Migrating …"):
+            with err.status("Migrating …"):
                 migrations.upgrade(ready)
         migrations.require_current(ready.database)
         write_revision(ready.database, message, drop=drop or ())
@@ -58,8 +64,11 @@ def revision(
 @db.command()
 def merge(message: Message = "Join two branches") -> None:
     """Join several newest migrations, as two branches leave them, into one."""
-    path = migrations.merge(message)
-    out.print(Text(f"wrote {path}" if path else "one migration is the newest: nothing to join"))
+    with migrations.alembic_config() as config:
+        if len(ScriptDirectory.from_config(config).get_heads()) == 1:
+            out.print("one migration is the newest: nothing to join")
+        elif script := command.merge(config, "heads", message):
+            out.print(Text(f"wrote {script.path}"))
 
 
 @db.command()
@@ -75,8 +84,11 @@ def check() -> None:
     """Fail when migrations are pending, when an index is invalid, or when models and database differ."""
     with with_database(command_settings()) as settings:
         migrations.require_current(settings.database)
-        migrations.require_valid_indexes(settings.database)
-        require_devtools("the comparison of models and database")
+        if invalid := asyncio.run(read_state(settings.database))[1]:
+            raise ConfigurationError(
+                f"Building an index concurrently has failed, and what it left is of no use: {', '.join(invalid)}.",
+                next_step=f"{dropping(invalid)} Then build it again.",
+            )
         from devtools.migrations.revisions import check as compare  # noqa: PLC0415 — absent from the image
 
         compare(settings.database)
@@ -88,15 +100,18 @@ def sql(
 ) -> None:
     """Print migrations as SQL: the pending ones, or those between two revisions."""
     settings = command_settings()
-    if revisions:
-        statements = migrations.sql(settings.database, revisions)
-    else:
+    if revisions is None:
         with with_database(settings) as ready:
-            statements = migrations.sql(ready.database, None)
-    if not statements:
-        err.print("nothing is pending")
+            now, wanted = migrations.state(ready.database)
+        if now == wanted:
+            err.print("nothing is pending")
+            return
+        revisions = f"{','.join(sorted(now)) or 'base'}:head"
+    with migrations.alembic_config(settings.database) as config:
+        config.output_buffer = statements = io.StringIO()
+        command.upgrade(config, revisions, sql=True)
     # As it is: a console would break lines and colour words.
-    typer.echo(statements, nl=False)
+    typer.echo(statements.getvalue(), nl=False)
 
 
 def _named(revisions: frozenset[str]) -> str:

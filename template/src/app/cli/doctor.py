@@ -11,36 +11,33 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
-from app.cli.failures import Finding, failure
-from app.cli.output import out
+from app.cli.errors import Finding, failure
 
 if TYPE_CHECKING:
     from app.core.config import ApplicationSettings
     from app.core.health import HealthCheck
 
-_DATABASE = "database"
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def doctor() -> None:
     """Check every setting and service; the exit code is 1 when something does not work."""
-    failed = False
-    said = set()
+    out = Console(highlight=False, soft_wrap=True)
+    failures = set()
     for finding in _findings():
-        failed = failed or finding.verdict == "failed"
-        # One module that cannot be imported stops several checks; once is enough.
-        if finding.verdict == "failed" and finding.message in said:
-            continue
-        said.add(finding.message)
-        line = Text.assemble(
-            (f"{finding.verdict:8}", _STYLES[finding.verdict]), f"{finding.subject}: {finding.message}"
-        )
-        out.print(line)
+        if finding.verdict == "failed":
+            # One module that cannot be imported stops several checks; once is enough.
+            if finding.message in failures:
+                continue
+            failures.add(finding.message)
+        verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
+        out.print(Text.assemble(verdict, f"{finding.subject}: {finding.message}"))
         if finding.next_step:
             out.print(Text(f"{'':8}next: {finding.next_step}"))
-    if failed:
+    if failures:
         raise typer.Exit(1)
 
 
@@ -58,23 +55,23 @@ def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[F
         yield failure(subject, error)
 
 
-def _updates() -> Iterator[Finding]:
-    """Yield what updates have left to do; nothing where there are no tools for development, as in the image."""
+def _updates() -> Iterable[Finding]:
+    """Find what updates have left to do; nothing where there are no tools for development, as in the image."""
     if find_spec("devtools") is None:
-        return
+        return ()
     from devtools.updates import find_leftovers
 
-    yield from find_leftovers()
+    return find_leftovers()
 
 
-def _code() -> Iterator[Finding]:
-    """Find the first module that cannot be imported; the application imports them all."""
+def _code() -> Iterable[Finding]:
+    # The application imports every module, or fails with the first that cannot be.
     import_module("app.main")
-    yield from ()
+    return ()
 
 
 def _settings() -> Iterator[Finding]:
-    from app.cli.settings import command_settings, with_database
+    from app.cli.base import command_settings, with_database
     from app.core.config.loading import likely_typos
     from app.core.logging import configure_logging
 
@@ -86,45 +83,36 @@ def _settings() -> Iterator[Finding]:
         yield Finding("warning", "settings", f"{remark.variable} {remark.rule}", "Change it, unless it is meant.")
     for typo in likely_typos():
         yield Finding("warning", "environment", f"{typo.variable} {typo.rule}", "Correct or unset it.")
-    try:
-        with with_database(settings) as ready:
-            yield from _guarded(_DATABASE, lambda: [asyncio.run(_database(ready))])
-            yield from _guarded("migrations", lambda: _migrations(ready))
-    except Exception as error:  # noqa: BLE001 — as above
-        yield failure(_DATABASE, error)
+    with with_database(settings) as ready:
+        yield from _guarded("database", lambda: [asyncio.run(_database(ready))])
+        yield from _guarded("migrations", lambda: _migrations(ready))
 
 
 async def _database(settings: "ApplicationSettings") -> Finding:
     from sqlalchemy import text
 
     from app.core.config.database import Pooler
-    from app.core.database import Database, check_session_settings, get_connection_info
-    from app.core.process import open_process
+    from app.core.database import Database, check_session_settings
 
-    async with open_process() as process:
-        database = Database(settings.database, application_name="app doctor")
-        process.add(database, close=database.close)
-        async with database.engine.connect() as connection:
-            row = (
-                await connection.execute(
-                    text("SELECT current_setting('server_version'), current_setting('max_connections')::int")
-                )
-            ).one()
+    database = Database(settings.database, application_name="app doctor")
+    try:
         await check_session_settings(database)
-        where = get_connection_info()
-        # One more for each process: the probes' own.
-        wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
-        found = f"PostgreSQL {row[0]}, {where.database} on {where.host}"
-        if settings.database.pooler is Pooler.TRANSACTION:
-            found += " through a pooler"
-        elif wanted > row[1]:
-            return Finding(
-                "warning",
-                _DATABASE,
-                f"{found}; its max_connections is {row[1]}, this service may open {wanted}",
-                "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
-            )
-        return Finding("ok", _DATABASE, found)
+        async with database.engine.connect() as connection:
+            version = await connection.scalar(text("SELECT current_setting('server_version')"))
+            limit = int(await connection.scalar(text("SELECT current_setting('max_connections')")) or 0)
+    finally:
+        await database.close()
+    found = f"PostgreSQL {version}, {database.engine.url.database}"
+    # One more for each process: the probes' own.
+    wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
+    if wanted > limit and settings.database.pooler is Pooler.NONE:
+        return Finding(
+            "warning",
+            "database",
+            f"{found}; its max_connections is {limit}, this service may open {wanted}",
+            "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
+        )
+    return Finding("ok", "database", found)
 
 
 def _migrations(settings: "ApplicationSettings") -> Iterator[Finding]:
@@ -132,21 +120,27 @@ def _migrations(settings: "ApplicationSettings") -> Iterator[Finding]:
 
     migrations.require_current(settings.database)
     yield Finding("ok", "migrations", "all applied")
-    yield from _guarded("secrets", lambda: [asyncio.run(_secrets(settings))])
     yield from _guarded("services", lambda: asyncio.run(_services(settings)))
+
+
+async def _services(settings: "ApplicationSettings") -> list[Finding]:
+    """Return a line for the secrets, and for each part that has a health check, set up as in a server."""
+    from app.core.health import Health
+    from app.core.process import get_object
+    from app.wiring import open_services
+
+    async with open_services(settings):
+        checks = [check for check in get_object(Health).checks if check.name != "database"]
+        return [await _secrets(settings), *[await _checked(check) for check in checks]]
 
 
 async def _secrets(settings: "ApplicationSettings") -> Finding:
     """Compare the ring with the keys that stored secrets need. Reads which, decrypts nothing."""
-    from app.core.database import Database
+    from app.core.database import get_database
     from app.core.secrets import count_by_key
 
-    database = Database(settings.database, application_name="app doctor")
-    try:
-        async with database.read_session() as session:
-            used = await count_by_key(session)
-    finally:
-        await database.close()
+    async with get_database().read_session() as session:
+        used = await count_by_key(session)
     ring = [key.id for key in settings.secrets.key_materials]
     if lost := {key_id: count for key_id, count in used.items() if key_id not in ring}:
         return Finding(
@@ -155,24 +149,11 @@ async def _secrets(settings: "ApplicationSettings") -> Finding:
             f"{sum(lost.values())} cannot be read: SECRETS_KEYS lacks {', '.join(lost)}",
             "Put the missing keys back; take one out only when `app secrets rotate` has finished.",
         )
-    others = sum(used.values()) - (used.get(ring[0], 0) if ring else 0)
-    if others:
+    if others := sum(count for key_id, count in used.items() if key_id != ring[0]):
         return Finding(
-            "warning", "secrets", f"{others} under other keys than the first, {ring[0]}", "Run `app secrets rotate`."
+            "warning", "secrets", f"{others} not under the first key, {ring[0]}", "Run `app secrets rotate`."
         )
-    if not ring:
-        return Finding("ok", "secrets", "none stored; storing one needs SECRETS_KEYS")
-    return Finding("ok", "secrets", f"{sum(used.values())} stored, all under {ring[0]}")
-
-
-async def _services(settings: "ApplicationSettings") -> list[Finding]:
-    """Return a line for each part that has a health check, set up as in a server; the database has its line already."""
-    from app.core.health import Health
-    from app.core.process import get_object
-    from app.wiring import open_services
-
-    async with open_services(settings):
-        return [await _checked(check) for check in get_object(Health).checks if check.name != _DATABASE]
+    return Finding("ok", "secrets", f"{sum(used.values())} stored{'' if ring else '; storing one needs SECRETS_KEYS'}")
 
 
 async def _checked(check: "HealthCheck") -> Finding:
@@ -181,6 +162,5 @@ async def _checked(check: "HealthCheck") -> Finding:
             await check.check()
     except Exception as error:  # noqa: BLE001 — as above
         found = failure(check.name, error)
-    else:
-        return Finding("ok", check.name, "works")
-    return found if check.required else found._replace(verdict="warning")
+        return found if check.required else found._replace(verdict="warning")
+    return Finding("ok", check.name, "works")

@@ -1,23 +1,18 @@
 """`app secrets`: API keys of organisations and teams, and the keys they are encrypted with."""
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 from rich.text import Text
 
-from app.cli import migrations
-from app.cli.output import err, out
-from app.cli.settings import command_settings, with_database
+from app.cli.base import ask, err, out, run_with_services
 from app.core.config.secrets import new_key
 from app.core.database import get_database
-from app.core.exceptions import ConfigurationError, ValidationError
+from app.core.exceptions import ConfigurationError
 from app.core.secrets import MAX_VALUE_BYTES, get_secrets_service, rotate
 from app.core.uow import atomic
-from app.wiring import open_services
 
 secrets = typer.Typer(help="API keys of organisations and teams, encrypted in the database.", no_args_is_help=True)
 
@@ -35,7 +30,7 @@ def set_key(provider: Provider, org: Organization, team: Team = None) -> None:
             await get_secrets_service().set_api_key(session, org, provider, value, team)
 
     value = _read_value()
-    _run(store)
+    run_with_services(store)
     out.print("stored")
 
 
@@ -50,7 +45,7 @@ def list_keys(
             for info in await get_secrets_service().list(session, org):
                 out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
 
-    _run(show)
+    run_with_services(show)
 
 
 @secrets.command(name="delete")
@@ -62,14 +57,15 @@ def delete_key(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a key."""
-    if not yes and not _confirmed(f"Delete the {provider} key of {org}{f', team {team}' if team else ''}?"):
-        raise typer.Exit(1)
+    owner = f"{org}{f', team {team}' if team else ''}"
+    if not yes and ask(f"Delete the {provider} key of {owner}? yes/no:", instead="Repeat this with --yes.") != "yes":
+        raise typer.Abort
 
     async def delete() -> None:
         async with get_database().session() as session, atomic(session):
             await get_secrets_service().delete_api_key(session, org, provider, team)
 
-    _run(delete)
+    run_with_services(delete)
     out.print("deleted")
 
 
@@ -97,57 +93,28 @@ def rotate_keys(
                 next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
             )
 
-    _run(work)
+    run_with_services(work)
 
 
 @secrets.command()
 def keygen(
     key_id: Annotated[str | None, typer.Option("--id", help="Its id; today's date unless given.")] = None,
 ) -> None:
-    """Print a new key for SECRETS_KEYS."""
+    """Print a new key for SECRETS_KEYS.
+
+    To change keys without a gap: append it to SECRETS_KEYS everywhere; when every process has it, move it to the
+    front; run `app secrets rotate`; take the old key out.
+    """
     try:
         key = new_key(key_id)
     except ValueError as error:
         raise ConfigurationError(f"The key {error}.", next_step="Choose another --id.") from None
     typer.echo(key.get_secret_value())
-    err.print(
-        "To change keys without a gap: append it to SECRETS_KEYS everywhere; when every process has it, move it to the "
-        "front; run `app secrets rotate`; take the old key out.",
-        style="dim",
-    )
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with with_database(command_settings()) as settings:
-        # Else the first command in a new project fails over a missing table, without a next step.
-        migrations.require_current(settings.database, or_newer=True)
-
-        async def run() -> None:
-            async with open_services(settings):
-                await work()
-
-        asyncio.run(run())
 
 
 def _read_value() -> SecretStr:
     if sys.stdin.isatty():
-        import questionary  # noqa: PLC0415 — a whole terminal toolkit, for this question alone
-
-        answer = questionary.password("Key:").ask()
-        if answer is None:
-            raise typer.Exit(1)
-        return SecretStr(answer)
-    try:
-        # One line break at the end is the pipe's, not the key's; a value that is too long is refused by its length.
-        return SecretStr(sys.stdin.buffer.read(MAX_VALUE_BYTES + 3).decode().removesuffix("\n").removesuffix("\r"))
-    except UnicodeDecodeError:
-        pass
-    raise ValidationError("value", "An API key is UTF-8 text.")
-
-
-def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise ConfigurationError("There is no terminal to ask in.", next_step="Repeat this with --yes.")
-    import questionary  # noqa: PLC0415 — as above
-
-    return bool(questionary.confirm(question, default=False).ask())
+        return SecretStr(ask("Key:", secret=True, instead="Pipe it in."))
+    # One line break at the end is the pipe's, not the key's. What is too long, or no text, is refused later.
+    read = sys.stdin.buffer.read(MAX_VALUE_BYTES + 3).decode(errors="surrogateescape")
+    return SecretStr(read.removesuffix("\n").removesuffix("\r"))

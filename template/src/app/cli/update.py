@@ -1,51 +1,52 @@
 """`app update`: the template's own command, in the version that the project is updated to.
 
-It needs nothing but the standard library: after an interrupted update, most other modules may be broken.
+It needs nothing of the application's: after an interrupted update, most of its modules may be broken.
 """
 
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, NoReturn
+
+import typer
 
 ANSWERS_FILE: Final = ".copier-answers.yml"
 _SHORT: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _RELEASE: Final = re.compile(r"v?\d+(\.\d+)*")
 
+update = typer.Typer(add_completion=False)
 
-def update(arguments: Sequence[str]) -> int:
-    """Run `ashlar update`, and return its exit code.
 
-    Args:
-        arguments: Its options, as they were typed.
-    """
+# All options but this one, and the help, are for `ashlar update`.
+@update.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--no-help"]}
+)
+def run(context: typer.Context, to: Annotated[str | None, typer.Option()] = None) -> None:
+    """Bring a later version of the template in, or other answers."""
     here = Path.cwd()
     answers = next((at / ANSWERS_FILE for at in (here, *here.parents) if (at / ANSWERS_FILE).is_file()), None)
     source = read_answer(answers, "_src_path") if answers else None
     if source is None:
-        return _refuse(
+        _refuse(
             f"no {ANSWERS_FILE} here or above names the template (_src_path).",
             f"Take it back from git: `git log -- {ANSWERS_FILE}` has its versions.",
         )
     url = git_url(source)
     try:
-        commit = _commit(url, _requested(arguments))
-        return subprocess.run(  # noqa: S603 — a program and its arguments, never a shell's
-            ["uvx", "--from", f"git+{url}@{commit}", "ashlar", "update", *arguments],  # noqa: S607 — wherever it is
-            check=False,
-        ).returncode
+        command = ["uvx", "--from", f"git+{url}@{_commit(url, to)}", "ashlar", "update", *context.args]
+        ended = subprocess.run([*command, *(["--to", to] if to else [])], check=False)  # noqa: S603 — never a shell's
     except FileNotFoundError as error:
-        return _refuse(f"{error.filename} is not here.", "Install git 2.38 or later, and uv: `pip install uv`.")
+        _refuse(f"{error.filename} is not here.", "Install git 2.38 or later, and uv: `pip install uv`.")
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
-        return _refuse(
+        _refuse(
             f"the template at {re.sub('(?<=://)[^/@]*@', '', url)} cannot be reached: {said[-1]}",
             f"Check the network and your access; if it has moved, write where it is to _src_path in {ANSWERS_FILE}.",
         )
+    raise typer.Exit(ended.returncode)
 
 
 def read_answer(file: Path, name: str) -> str | None:
@@ -73,33 +74,16 @@ def git_url(source: str) -> str:
 
 def find_interrupted(folder: Path) -> str | None:
     """Return the title of an update that was interrupted; None when there is none, or git does not answer."""
-    command = ["git", "rev-parse", "--git-path", "ashlar/journal.json"]
     with suppress(OSError, ValueError, KeyError, subprocess.SubprocessError):
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603 — as above
-        return str(json.loads((folder / asked.stdout.strip()).read_text(encoding="utf-8"))["title"])
-    return None
-
-
-def _requested(arguments: Sequence[str]) -> str | None:
-    """Return the version after `--to`."""
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=False):
-        if argument == "--to":
-            return following
-        if argument.startswith("--to="):
-            return argument.partition("=")[2]
+        journal = folder / _git("-C", str(folder), "rev-parse", "--git-path", "ashlar/journal.json").strip()
+        return str(json.loads(journal.read_text(encoding="utf-8"))["title"])
     return None
 
 
 def _commit(url: str, version: str | None) -> str:
     """Return the commit of a released version: the one that is asked for, else the latest, else the main branch."""
-    listed = subprocess.run(  # noqa: S603 — as above
-        ["git", "ls-remote", "--", url],  # noqa: S607 — as above
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
     commits: dict[str, str] = {}
-    for line in listed.splitlines():
+    for line in _git("ls-remote", "--", url).splitlines():
         commit, _, name = line.partition("\t")
         # An annotated tag is listed twice; the second time, with ^{}, as the commit it stands for.
         commits[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
@@ -108,6 +92,10 @@ def _commit(url: str, version: str | None) -> str:
     return commits[version if version in releases else latest]
 
 
-def _refuse(message: str, next_step: str) -> int:
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+
+
+def _refuse(message: str, next_step: str) -> NoReturn:
     sys.stderr.write(f"error: {message}\nnext: {next_step}\n")
-    return 1
+    raise typer.Exit(1)

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from app.cli import run
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
 from tests.databases import DatabaseServer
 from tests.logs import logging_as_it_was
-from tests.stored_secrets import OLD
 
 PROJECT = Path(__file__).parents[3]
 # The console script as a process of its own.
@@ -89,14 +92,27 @@ def on_migrated(project: Path, scratch_url: str, monkeypatch: pytest.MonkeyPatch
     return scratch_url
 
 
-@pytest.fixture
-def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `app secrets` with one key."""
-    monkeypatch.setenv("SECRETS_KEYS", OLD)
+class _Keyboard(io.StringIO):
+    """Standard input at which a person types."""
 
-    def command(*arguments: str, stdin: bytes = b"") -> Result:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        return app_command("secrets", *arguments)
+    def isatty(self) -> bool:
+        return True
+
+
+TypeIn = Callable[..., tuple[Result, str]]
+
+
+@pytest.fixture
+def type_in(app_command: Run, monkeypatch: pytest.MonkeyPatch) -> TypeIn:
+    """Run a command at a terminal with some keys typed; returns its result, and what the terminal has shown."""
+
+    def command(keys: str, *arguments: str) -> tuple[Result, str]:
+        shown = io.StringIO()
+        screen = Vt100_Output(shown, lambda: Size(rows=24, columns=80), term="xterm", enable_cpr=False)
+        monkeypatch.setattr("sys.stdin", _Keyboard())
+        with create_pipe_input() as typed, create_app_session(input=typed, output=screen):
+            typed.send_text(keys)
+            return app_command(*arguments), shown.getvalue()
 
     return command
 

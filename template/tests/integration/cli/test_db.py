@@ -26,7 +26,7 @@ def written(project: Path) -> list[Path]:
     return [path for path in (project / "migrations" / "versions").glob("*.py") if not path.name.startswith(HEAD)]
 
 
-def test_migrations_are_applied_once_and_can_be_taken_back(on_empty: str, app_command: Run) -> None:
+def test_upgrade_applies_once_and_downgrade_takes_back(on_empty: str, app_command: Run) -> None:
     assert app_command("db", "current") == (0, f"empty (newest: {HEAD})\n", "")
     assert app_command("db", "upgrade")[:2] == (0, f"empty → {HEAD}\n")
     assert app_command("db", "upgrade")[:2] == (0, f"{HEAD}: nothing to do\n")
@@ -37,16 +37,10 @@ def test_migrations_are_applied_once_and_can_be_taken_back(on_empty: str, app_co
     assert app_command("db", "downgrade", "base")[:2] == (0, "empty\n")
 
 
-def test_pending_migrations_fail_the_check(on_empty: str, app_command: Run) -> None:
-    result = app_command("db", "check")
-
-    assert result.code == 1
-    assert "The database is at revision (none), the application needs 0001." in result.err
-    assert "app db upgrade" in result.err
-
-
 @pytest.mark.parametrize("command", [("upgrade", "nonsense"), ("downgrade", "nonsense"), ("downgrade", "-9")])
-def test_an_unknown_revision_is_a_sentence(command: tuple[str, str], on_migrated: str, app_command: Run) -> None:
+def test_upgrade_and_downgrade_name_an_unknown_revision(
+    command: tuple[str, str], on_migrated: str, app_command: Run
+) -> None:
     result = app_command("db", *command)
 
     assert result.code == 1
@@ -55,7 +49,7 @@ def test_an_unknown_revision_is_a_sentence(command: tuple[str, str], on_migrated
     assert "Traceback" not in result.err
 
 
-def test_migrations_run_without_the_tools_for_development(
+def test_upgrade_works_without_the_tools_for_development(
     on_empty: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in the image, which has no devtools."""
@@ -69,25 +63,18 @@ def test_migrations_run_without_the_tools_for_development(
     for refused in (("revision", "-m", "x"), ("check",)):
         result = app_command("db", *refused)
         assert result.code == 1
-        assert "error: The package devtools, which " in result.err
-        assert "next: Run `uv sync` in a checkout" in result.err
-
-
-def test_revision_without_changes_writes_nothing(project: Path, on_migrated: str, app_command: Run) -> None:
-    result = app_command("db", "revision", "-m", "nothing")
-
-    assert (result.code, result.out) == (0, "the models and the database agree: nothing to write\n")
-    assert written(project) == []
+        assert "cannot be imported (ModuleNotFoundError: " in result.err
+        assert "run `uv sync`" in result.err
 
 
 def test_revision_leaves_a_configured_database_that_is_behind_alone(
     project: Path, on_empty: str, app_command: Run
 ) -> None:
-    result = app_command("db", "revision", "-m", "nothing")
-
-    assert result.code == 1
-    assert "The database is at revision (none), the application needs 0001." in result.err
-    assert "app db upgrade" in result.err
+    for command in (("revision", "-m", "nothing"), ("check",)):
+        result = app_command("db", *command)
+        assert result.code == 1
+        assert "The database is at revision (none), the application needs 0001." in result.err
+        assert "app db upgrade" in result.err
     assert app_command("db", "current").out == f"empty (newest: {HEAD})\n"
 
 
@@ -103,8 +90,7 @@ def test_merge_joins_two_branches_whose_next_step_it_is(project: Path, on_migrat
     for command in (("upgrade",), ("check",), ("revision", "-m", "x")):
         result = app_command("db", *command)
         assert result.code == 1
-        assert "Several migrations are the newest: a, b" in result.err
-        assert "next: Join them with `app db merge`." in result.err
+        assert "app db merge" in result.err
 
     merged = app_command("db", "merge")
 
@@ -138,22 +124,8 @@ def test_sql_prints_what_is_pending_and_what_lies_between_two_revisions(
     assert "The database server cannot be reached" in unreachable.err
 
 
-def test_sql_of_a_migration_that_asks_the_database_is_a_sentence(
-    project: Path, on_migrated: str, app_command: Run
-) -> None:
-    branch(project, "a", 'op.get_bind().scalar("SELECT 1")')
-
-    result = app_command("db", "sql")
-
-    assert result.code == 1
-    assert "error: migrations/versions/a.py, line 8 failed: AttributeError" in result.err
-    assert "begin after it: `app db sql REVISION:head`" in result.err
-
-
 @pytest.mark.parametrize("text", ["def upgrade(:\n", "import nothing_of_that_name\n"])
-def test_a_migration_that_cannot_be_read_is_a_sentence(
-    text: str, project: Path, on_migrated: str, app_command: Run
-) -> None:
+def test_db_names_a_migration_that_cannot_be_read(text: str, project: Path, on_migrated: str, app_command: Run) -> None:
     (project / "migrations" / "versions" / "0002_broken.py").write_text(text)
 
     for command in (("upgrade",), ("current",), ("check",), ("merge",)):
@@ -163,7 +135,7 @@ def test_a_migration_that_cannot_be_read_is_a_sentence(
         assert "Traceback" not in result.err
 
 
-def test_a_change_of_the_models_becomes_a_clean_migration(
+def test_revision_writes_a_clean_migration_of_a_change_of_the_models(
     project: Path, new_model: str, on_migrated: str, app_command: Run
 ) -> None:
     unchecked = app_command("db", "check")
@@ -185,19 +157,6 @@ def test_a_change_of_the_models_becomes_a_clean_migration(
     assert app_command("db", "upgrade").out.startswith(f"{HEAD} → ")
     assert app_command("db", "check").code == 0
     assert app_command("db", "downgrade", HEAD).code == 0
-    assert new_model in app_command("db", "revision", "-m", "again").err or len(written(project)) == 1
-
-
-def test_a_revision_wants_a_message(on_migrated: str, app_command: Run) -> None:
-    assert app_command("db", "revision").code == 2
-
-
-@pytest.mark.parametrize("command", ["upgrade", "current", "check"])
-def test_elsewhere_there_is_nothing_to_migrate(command: str, project: Path, on_migrated: str, app_command: Run) -> None:
-    (project / "alembic.ini").unlink()
-
-    result = app_command("db", command)
-
-    assert result.code == 1
-    assert "There are no migrations here." in result.err
-    assert "inside the project's folder" in result.err
+    assert app_command("db", "upgrade").code == 0
+    again = app_command("db", "revision", "-m", "again")
+    assert (again.out, len(written(project))) == ("the models and the database agree: nothing to write\n", 1)

@@ -54,18 +54,14 @@ def query(on_migrated: str) -> Query:
 
 
 @contextmanager
-def reader(url: str, *, seconds: float = 60) -> Iterator[int]:
-    """Read `users` in a transaction that stays open, in a thread; yields the server process."""
-    done, pid = threading.Event(), []
-    ready = threading.Event()
+def reader(url: str, *, seconds: float) -> Iterator[None]:
+    """Read `users` in a transaction that stays open for that long at most, in a thread."""
+    done, ready = threading.Event(), threading.Event()
 
     async def read() -> None:
-        connection = await asyncpg.connect(
-            url.replace("+asyncpg", ""), server_settings={"application_name": "a report"}
-        )
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""))
         async with connection.transaction():
             await connection.execute("SELECT FROM users")
-            pid.append(connection.get_server_pid())
             ready.set()
             await asyncio.to_thread(done.wait, seconds)
         await connection.close()
@@ -74,7 +70,7 @@ def reader(url: str, *, seconds: float = 60) -> Iterator[int]:
     thread.start()
     try:
         assert ready.wait(30)
-        yield pid[0]
+        yield
     finally:
         done.set()
         thread.join()
@@ -118,36 +114,18 @@ def test_upgrade_by_two_at_once_finishes_whatever_the_migration_does(
     assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
 
 
-def test_upgrade_waits_for_no_lock_longer_than_the_setting_and_says_who_holds_it(
+def test_upgrade_waits_for_no_lock_longer_than_the_setting(
     on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "0.2")
     migration(HALF)
-    with reader(on_migrated) as pid:
+    with reader(on_migrated, seconds=5):
         result = app_command("db", "upgrade")
 
     assert result.code == 1
-    assert "The lock for migrations/versions/0002_it.py, line 8 was not to be had" in result.err
-    assert f"held by server process {pid} (a report, idle in transaction, since " in result.err
-    assert (
-        "tried 3 times. The database is at revision 0001. Nothing of the migration after it was applied." in result.err
-    )
-    assert f"SELECT pg_terminate_backend({pid})" in result.err
-    assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in result.err
+    assert "migrations/versions/0002_it.py, line 8 got no lock within DATABASE_MIGRATION_LOCK" in result.err
+    assert "The database is at revision 0001; this run applied nothing of the migration after it." in result.err
     assert app_command("db", "upgrade").out == "0001 → 0002\n"
-
-
-def test_upgrade_tries_again_when_a_lock_becomes_free(
-    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "2")
-    migration(HALF)
-    with reader(on_migrated, seconds=3):
-        result = app_command("db", "upgrade")
-
-    assert result[:2] == (0, "0001 → 0002\n"), result.err
-    assert "waiting for server process" in result.err
-    assert "no lock within 2 s: waiting, then trying again" in result.err
 
 
 def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
@@ -170,7 +148,6 @@ def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
         (HALF, block("pass"), WRONG),
         (block(HALF, WRONG),),
         (HALF, 'op.execute("COMMIT")', WRONG),
-        (HALF, 'op.execute("SELECT nothing FROM nowhere")'),
         (HALF, 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'),
         (HALF, "op.get_bind().commit()", WRONG),
     ],
@@ -189,8 +166,7 @@ def test_upgrade_that_fails_says_what_is_applied(
     assert "The database is at revision 0002" in result.err
     half = query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'half'")
     assert ("a part of the migration after it is applied" in result.err) == bool(half), result.err
-    if half:
-        assert "Nothing of" not in result.err
+    assert not half or "applied nothing" not in result.err
     assert query("SELECT version_num FROM alembic_version") == "0002"
     assert query("SELECT to_regclass('whole') IS NOT NULL")
 
@@ -212,7 +188,7 @@ def test_upgrade_that_left_an_invalid_index_names_the_way_on_which_works(
 
     assert again.code == 1
     assert "this run applied nothing" in again.err
-    assert "If an earlier run applied a part of it" in again.err
+    assert "take back by hand what an earlier run may have applied" in again.err
     for said in (first.err, again.err):
         assert "DROP INDEX CONCURRENTLY public.uq_half;" in said
     found = re.search(r"(DROP INDEX CONCURRENTLY \S+);", again.err)

@@ -1,26 +1,32 @@
-"""`app secrets`, as it is typed, on a database of the test's own."""
+"""`app secrets`, as it is typed, on a database of the test's own: values never show, and keys change without a loss."""
 
-import os
-import pty
-import subprocess
+import io
 import sys
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import load_settings
 from app.core.config.secrets import parse_keys
-from devtools.env_file import ensure_env_file
 from tests.databases import execute
-from tests.integration.cli.conftest import Result, Run
-from tests.stored_secrets import OLD, stored
+from tests.integration.cli.conftest import Result, Run, TypeIn
+from tests.stored_secrets import NEW, OLD, fill, stored
 
 VALUE = "Planted Value of 7 Words, and Unmistakable"
-APP = [sys.executable, "-c", "from app.cli import run; run()", "secrets"]
 
 
-def test_a_key_is_set_from_standard_input_listed_and_deleted(app_secrets: Run, scratch_url: str) -> None:
+@pytest.fixture
+def app_secrets(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `app secrets` with one key."""
+    monkeypatch.setenv("SECRETS_KEYS", OLD)
+
+    def command(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        return app_command("secrets", *arguments)
+
+    return command
+
+
+def test_secrets_set_list_and_delete(app_secrets: Run, scratch_url: str) -> None:
     for line_end in (b"", b"\n", b"\r\n"):
         answer = app_secrets("set", "openai", "--org", "org-0", stdin=b"value 0" + line_end)
         assert answer == Result(0, "stored\n", "")
@@ -43,68 +49,73 @@ def test_a_key_is_set_from_standard_input_listed_and_deleted(app_secrets: Run, s
 
 
 @pytest.mark.parametrize("value", [b"", b"\n", b"x" * 20_000, b"\xff\xfe"])
-def test_a_value_that_cannot_be_kept_is_refused(value: bytes, app_secrets: Run) -> None:
+def test_secrets_set_refuses_a_value_that_cannot_be_kept(value: bytes, app_secrets: Run) -> None:
     answer = app_secrets("set", "openai", "--org", "acme", stdin=value)
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("error: An API key ")
     assert app_secrets("list").out == ""
 
 
-def test_without_keys_the_next_step_is_said(app_secrets: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_without_keys_or_tables_names_the_next_step(
+    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(scratch_url, "TRUNCATE alembic_version")
+    answer = app_secrets("list")
+    assert (answer.code, "app db upgrade" in answer.err) == (1, True)
+
+    execute(scratch_url, "INSERT INTO alembic_version VALUES ('0001')")
     monkeypatch.delenv("SECRETS_KEYS")
     for arguments in (("set", "openai", "--org", "acme"), ("rotate",)):
         answer = app_secrets(*arguments, stdin=b"v")
         assert (answer.code, "app secrets keygen" in answer.err) == (1, True)
 
 
-def test_a_database_that_is_not_migrated_has_a_next_step(app_secrets: Run, scratch_url: str) -> None:
-    execute(scratch_url, "TRUNCATE alembic_version")
-    answer = app_secrets("list")
-    assert (answer.code, "app db upgrade" in answer.err) == (1, True)
-
-
-def test_a_generated_key_is_alone_on_standard_output(app_secrets: Run) -> None:
-    answer = app_secrets("keygen", "--id", "k7")
+def test_secrets_keygen_prints_a_key_and_nothing_else(app_command: Run) -> None:
+    answer = app_command("secrets", "keygen", "--id", "k7")
     (key,) = parse_keys(SecretStr(answer.out.strip()))
     assert (answer.code, key.id) == (0, "k7")
-    assert answer.out.strip().split(":")[1] not in answer.err
-    refused = app_secrets("keygen", "--id", "Not An Id")
+    refused = app_command("secrets", "keygen", "--id", "Not An Id")
     assert (refused.code, refused.out) == (1, "")
 
 
-@pytest.mark.process
-def test_the_prompt_does_not_show_what_is_typed(app_secrets: Run, project: Path, scratch_url: str) -> None:
-    """On a real terminal, for which a process of its own is needed."""
-    ours, theirs = pty.openpty()
-    command = [*APP, "set", "openai", "--org", "org-0"]
-    process = subprocess.Popen(
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=project,
-        env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
-        start_new_session=True,
+def test_secrets_asks_at_a_terminal_and_does_not_show_the_key(
+    type_in: TypeIn, on_migrated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRETS_KEYS", OLD)
+    result, shown = type_in(f"{VALUE}\r", "secrets", "set", "openai", "--org", "org-0")
+    assert (result.code, result.out) == (0, "stored\n")
+    assert "Key:" in shown
+    assert VALUE[:7] not in shown
+    assert stored(on_migrated, OLD, number=1) == [VALUE]
+
+    for typed, code in (("\x03", 1), ("no\r", 1), ("yes\r", 0)):
+        assert type_in(typed, "secrets", "delete", "openai", "--org", "org-0")[0].code == code
+
+
+def test_secrets_rotate_says_how_much_it_did_and_can_be_repeated(
+    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(scratch_url, 25)
+    monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
+    answer = app_secrets("rotate", "--batch-size", "10")
+    assert (answer.code, answer.out) == (0, "re-encrypted 25 with new\n")
+    assert app_secrets("rotate").out == "re-encrypted 0 with new\n"
+    assert stored(scratch_url, NEW, number=25) == [f"value {index}" for index in range(25)]
+
+
+def test_secrets_rotate_names_what_it_cannot_decrypt_and_fails(
+    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(scratch_url, 4)
+    execute(
+        scratch_url,
+        "UPDATE secrets SET envelope = set_byte(envelope, 30, get_byte(envelope, 30) # 1) WHERE path LIKE '%org-2/%'",
     )
-    os.close(theirs)
-    shown = b""
-    try:
-        while b"Key:" not in shown:
-            shown += os.read(ours, 4096)
-        os.write(ours, VALUE.encode() + b"\r")
-        while b"stored" not in shown:
-            shown += os.read(ours, 4096)
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    assert VALUE.encode() not in shown
-    assert VALUE[:7].encode() not in shown
-    assert stored(scratch_url, OLD, number=1) == [VALUE]
-
-
-def test_the_first_command_makes_a_key_for_development(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SECRET_KEY")
-    assert ensure_env_file(project)
-    assert len(load_settings().secrets.key_materials) == 1
+    monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
+    answer = app_secrets("rotate")
+    assert (answer.code, answer.out) == (1, "re-encrypted 3 with new\n")
+    assert "/organizations/org-2/openai_api_key: A stored secret was altered" in answer.err
+    assert "org-1" not in answer.err
+    assert execute(scratch_url, "SELECT path FROM secrets WHERE key_id = 'old'") == [
+        ("/organizations/org-2/openai_api_key",)
+    ]

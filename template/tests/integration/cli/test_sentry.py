@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.integration.cli.test_servers import LIMIT_SECONDS, get, processes, start, until
+from tests.integration.cli.test_serve import LIMIT_SECONDS, get, processes, start, until
 from tests.servers.http import Answer, hang, reply
 from tests.servers.sentry import dsn_of, sentry_server
 

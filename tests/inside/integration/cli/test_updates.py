@@ -81,7 +81,7 @@ def test_app_update_runs_the_command_of_the_version_updated_to(made: Path, templ
 
     assert ran("--dry-run", "--data", "use_kettle=true") == shown("0.10.0", "--dry-run", "--data", "use_kettle=true")
     assert ran("--to", "0.9.0") == shown("0.9.0", "--to", "0.9.0")
-    assert ran("--to=main") == shown("0.10.0", "--to=main")
+    assert ran("--to=main") == shown("0.10.0", "--to", "main")
     git(template, "tag", "--delete", "0.1.0", "0.9.0", "0.10.0")
     assert ran() == shown("HEAD")
 
@@ -183,7 +183,7 @@ def test_the_doctor_finds_answers_that_no_update_can_start_from(on_migrated: str
     [
         (CONFLICT, False, "wiring.py, line 1: conflicts of an update or a merge are left there.\nnext: Choose between"),
         ("import app.gone\n", True, "error: The update 1 → 2 was interrupted.\nnext: Run `uv run app update`"),
-        ("import app.gone\n", False, "`import app.gone`): No module named 'app.gone'.\nnext: "),
+        ("import app.gone\n", False, "line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone').\nnext: "),
     ],
 )
 def test_a_command_that_cannot_be_imported_says_why(broken: str, noted: bool, said: str, project: Path) -> None:  # noqa: FBT001

@@ -9,8 +9,8 @@ from alembic.util import rev_id
 from rich.text import Text
 from sqlalchemy import Connection, column, func, literal, select, table
 
+from app.cli.base import err, out
 from app.cli.migrations import alembic_config
-from app.cli.output import err, out, working
 from app.core.config import DatabaseSettings
 from app.core.config.loading import project_folder
 from app.core.database import migration_engine
@@ -96,7 +96,7 @@ def _compared(database: DatabaseSettings) -> tuple[Comparison, dict[str, str]]:
         async with migration_engine(database).connect() as connection:
             return await connection.run_sync(compare_and_count)
 
-    with working("Comparing …"):
+    with err.status("Comparing …"):
         return asyncio.run(run())
 
 
