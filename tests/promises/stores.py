@@ -109,7 +109,7 @@ STORES = (
         "src/app/core/secrets/rotation.py",
         "        .limit(limit)\n        .with_for",
         "        .with_for",
-        "tests/integration/cli/test_secrets_rotation.py::test_a_rotation_that_is_killed_loses_nothing_and_is_resumed",
+        "tests/integration/cli/test_kills.py::test_secrets_rotate_that_is_killed_loses_nothing_and_is_resumed",
     ),
     Promise(
         "no local variable holds a secret in the clear",

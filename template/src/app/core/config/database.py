@@ -91,7 +91,7 @@ class DatabaseSettings(SettingsSection):
         default=5,
         gt=0,
         le=3600,
-        description="Limit for a migration's wait for a lock, behind which requests queue; it is tried three times. "
+        description="Limit for a migration's wait for a lock, behind which requests queue. "
         "CREATE INDEX CONCURRENTLY, which blocks no other session, waits without a limit.",
     )
     embedded_bin_folder: str | None = Field(
