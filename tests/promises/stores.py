@@ -10,7 +10,7 @@ STORES = (
         "src/app/core/cache/store.py",
         "while (flight := flights.get(key)) is not None:",
         "while (flight := flights.get(None)) is not None:",
-        "tests/unit/core/cache/test_get_or_set.py"
+        "tests/unit/core/cache/test_cache.py"
         "::test_get_or_set_loads_once_for_a_thousand_misses_and_for_each_key",
     ),
     Promise(
@@ -18,7 +18,7 @@ STORES = (
         "src/app/core/cache/store.py",
         "        flight.cancel()\n",
         '        flight.done() or flight.set_exception(ValueError("gone"))\n',
-        "tests/unit/core/cache/test_get_or_set.py"
+        "tests/unit/core/cache/test_cache.py"
         "::test_get_or_set_whose_caller_is_cancelled_takes_no_other_along",
     ),
     Promise(
@@ -26,7 +26,7 @@ STORES = (
         "src/app/core/cache/store.py",
         "if cache.flights.get(name) is flight:",
         "if True:",
-        "tests/unit/core/cache/test_get_or_set.py"
+        "tests/unit/core/cache/test_cache.py"
         "::test_get_or_set_does_not_undo_a_change_that_came_after_it_began",
     ),
     Promise(
