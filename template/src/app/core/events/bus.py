@@ -27,24 +27,17 @@ logger = get_logger(__name__)
 
 @dataclass
 class EventBusStats:
-    """Counts since the bus was made.
-
-    `published` counts events, all others deliveries: an event has one for each of its handlers.
-
-    Attributes:
-        published: Events that `publish()` took.
-        delivered: The handler came to its end.
-        failed: The handler raised, or ran out of time.
-        dropped: The oldest of a full queue, or what was left when the bus stopped or its handler unsubscribed.
-        rejected: Refused for want of room, and the publisher was told.
-        pending: In a queue, or under way.
-    """
+    """Counts since the bus was made: of events that were published, and of their deliveries, one for each handler."""
 
     published: int = 0
     delivered: int = 0
+    # The handler raised, or ran out of time.
     failed: int = 0
+    # The oldest of a full queue, or what was left when the bus stopped or its handler unsubscribed.
     dropped: int = 0
+    # Refused for want of room, and the publisher was told.
     rejected: int = 0
+    # In a queue, or under way.
     pending: int = 0
 
 

@@ -9,15 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import time_machine
 from pydantic import BaseModel, Field, SecretStr
 
 from app.core import cache
 from app.core.cache import make_cache
 from app.core.config import CacheSettings
-from app.core.exceptions import CacheException, ConfigurationError, ResourceNotFoundError
+from app.core.exceptions import CacheException, ResourceNotFoundError
 from app.core.process import open_process
-from tests.applications import process_of_its_own
 from tests.caches import UnsteadyBackend, caching
 from tests.logs import captured_log
 
@@ -138,15 +136,6 @@ async def test_set_shortens_a_ttl_at_random_and_refuses_none_at_all(backend: Uns
     assert len(set(backend.ttls)) > 250
 
 
-async def test_set_obeys_a_clock_that_is_moved() -> None:
-    with time_machine.travel("2030-01-01T00:00:00Z", tick=False) as clock:
-        await cache.set("a", 1, ttl=3600)
-        clock.shift(3599)
-        assert await cache.get("a") == 1
-        clock.shift(1)
-        assert await cache.get("a") is None
-
-
 async def test_set_keeps_no_value_over_the_limit_and_no_former_one_in_its_place() -> None:
     large = "p4ssphrase" * 100
     with captured_log() as log:
@@ -181,12 +170,6 @@ async def test_without_its_backend_every_call_works_and_nothing_is_kept(backend:
 
     backend.away = False
     assert await cache.get("a") == 1
-
-
-async def test_without_a_process_every_call_says_what_to_do() -> None:
-    with process_of_its_own(), pytest.raises(ConfigurationError) as caught:
-        await cache.get("a")
-    assert "app.wiring" in str(caught.value.next_step)
 
 
 async def test_make_cache_is_bounded_and_named_by_the_settings() -> None:
