@@ -19,7 +19,6 @@ from app.api.middleware import install_middleware
 from app.api.openapi import install_openapi
 from app.api.routes import install_routes
 from app.core.config import ApplicationSettings, get_settings
-from app.core.config.logging import LogFormat
 from app.core.logging import configure_logging
 from app.wiring import DISTRIBUTION, ROUTERS, TITLE, TRACE_HEADERS, open_services
 
@@ -34,7 +33,7 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         ConfigurationError: The settings are wrong.
     """
     settings = settings or get_settings()
-    configure_logging(level=settings.logging.level, json_lines=settings.logging.format is LogFormat.JSON)
+    configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

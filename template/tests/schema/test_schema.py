@@ -22,7 +22,6 @@ from schemathesis.python.asgi import shutdown_lifespans
 from starlette.types import Receive, Scope, Send
 
 from app.core.config import LoggingSettings
-from app.core.config.logging import LogLevel
 from app.main import create_app
 from app.models.domain.user import User
 from app.models.schemas.auth import Login
@@ -74,7 +73,7 @@ class FreshCallers:
 def app(server: DatabaseServer, worker_id: str) -> Iterator[FreshCallers]:
     """The application on a database of its own. schemathesis starts it, in an event loop of its own, and calls it."""
     with server.clone(f"{worker_id}_schema") as url, process_of_its_own():
-        yield FreshCallers(create_app(make_settings(database_url=url, logging=LoggingSettings(level=LogLevel.ERROR))))
+        yield FreshCallers(create_app(make_settings(database_url=url, logging=LoggingSettings(level="ERROR"))))
         shutdown_lifespans()
 
 

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from app.core.config import ApplicationSettings, Environment, get_settings
 from app.core.config.loading import export_database_url, project_folder, stage_name
-from app.core.config.logging import LogFormat, LogLevel
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
 
@@ -58,8 +57,8 @@ def command_settings() -> ApplicationSettings:
             if ensure_env_file(project_folder()):
                 err.print("wrote .env with fresh secrets for development")
     settings = get_settings()
-    json_lines = settings.logging.format is LogFormat.JSON
-    configure_logging(level=LogLevel.WARNING, json_lines=json_lines, stream=sys.stderr)
+    json_lines = settings.logging.format == "json"
+    configure_logging(level="WARNING", json_lines=json_lines, stream=sys.stderr)
     return settings
 
 

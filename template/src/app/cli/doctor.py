@@ -91,7 +91,6 @@ def _settings() -> Iterator[Finding]:
 async def _database(settings: "ApplicationSettings") -> Finding:
     from sqlalchemy import text
 
-    from app.core.config.database import Pooler
     from app.core.database import Database, check_session_settings
 
     database = Database(settings.database, application_name="app doctor")
@@ -105,7 +104,7 @@ async def _database(settings: "ApplicationSettings") -> Finding:
     found = f"PostgreSQL {version}, {database.engine.url.database}"
     # One more for each process: the probes' own.
     wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
-    if wanted > limit and settings.database.pooler is Pooler.NONE:
+    if wanted > limit and settings.database.pooler == "none":
         return Finding(
             "warning",
             "database",

@@ -11,7 +11,6 @@ import uvicorn
 from app.cli import migrations
 from app.cli.base import command_settings, err, with_database
 from app.core.config import ApplicationSettings, Environment
-from app.core.config.logging import LogFormat
 from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
@@ -88,7 +87,7 @@ async def _require_session_settings(settings: ApplicationSettings) -> None:
 
 def _run_server(settings: ApplicationSettings, factory: str, **options: Any) -> None:  # noqa: ANN401 — uvicorn's own
     """Run uvicorn until it is told to stop; the factory makes the application, as "module:function"."""
-    configure_logging(level=settings.logging.level, json_lines=settings.logging.format is LogFormat.JSON)
+    configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
     uvicorn.run(
         factory,
         factory=True,

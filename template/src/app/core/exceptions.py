@@ -8,8 +8,6 @@ from typing import ClassVar, Final, TypedDict, Unpack
 
 from app.core.redaction import redact, redact_text
 
-Details = Mapping[str, object]
-
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
@@ -24,23 +22,18 @@ class ErrorContext(TypedDict, total=False):
         timestamp: The moment it happened, timezone-aware; now unless told otherwise.
     """
 
-    error_code: str | None
-    details: Details | None
-    operation: str | None
-    hostname: str | None
-    timestamp: datetime | None
+    error_code: str
+    details: Mapping[str, object]
+    operation: str
+    hostname: str
+    timestamp: datetime
 
 
 class AppException(Exception):
     """An error with a stable code that clients and alerts may rely on.
 
-    `message` is a sentence for the person who reads it; `details` carries what is known about the case. Both may
-    hold secrets by accident, so all that is shown goes through `to_dict()`. A subclass sets `code`, in capital letters
-    and underscores: `code = "STOCK_EMPTY"`. It stays what it is once clients know it.
-
-    Args:
-        message: The cause, as a sentence. Clients see it, so it tells nothing about the inside.
-        context: See `ErrorContext`.
+    The message is a sentence about the cause. Clients see it, so it tells nothing about the inside. A subclass sets
+    `code`, in capital letters and underscores: `code = "STOCK_EMPTY"`. It stays what it is once clients know it.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -56,11 +49,11 @@ class AppException(Exception):
     def __init__(self, message: str, **context: Unpack[ErrorContext]) -> None:
         super().__init__(message)
         self.message = message
-        self.error_code = context.get("error_code") or self.code
-        self.details: Details = dict(context.get("details") or {})
+        self.error_code = context.get("error_code", self.code)
+        self.details = dict(context.get("details", {}))
         self.operation = context.get("operation")
-        self.hostname = context.get("hostname") or socket.gethostname()
-        self.timestamp = context.get("timestamp") or datetime.now(UTC)
+        self.hostname = context.get("hostname", socket.gethostname())
+        self.timestamp = context.get("timestamp", datetime.now(UTC))
 
     def to_dict(self) -> dict[str, object]:
         """Return the error as plain data for logs and reports, with secrets taken out."""
@@ -77,7 +70,7 @@ class AppException(Exception):
 
 def _with_facts(context: ErrorContext, **facts: object) -> ErrorContext:
     """Return an error's context with what its class knows among the details; details that were given win."""
-    return {**context, "details": {**facts, **(context.get("details") or {})}}
+    return {**context, "details": {**facts, **context.get("details", {})}}
 
 
 class ResourceNotFoundError(AppException):
@@ -113,12 +106,7 @@ class ConcurrentUpdateError(AppException):
 
 
 class ValidationError(AppException):
-    """Raised when a value breaks a rule.
-
-    Args:
-        field: The name that the caller knows the value by.
-        message: The rule, as a sentence; never the value.
-    """
+    """Raised when a value breaks a rule: `field` is the caller's name for it, the message the rule, never the value."""
 
     code = "VALIDATION_ERROR"
 
@@ -241,12 +229,7 @@ class EventRejectedError(EventBusException):
 
 
 class ExternalServiceError(InfrastructureException):
-    """Raised when another service failed or refused.
-
-    Args:
-        service: Its name, such as "billing".
-        message: A sentence, without URLs or credentials.
-    """
+    """Raised when another service ("billing", say) failed or refused; the message has no URLs or credentials."""
 
     code = "EXTERNAL_SERVICE_ERROR"
 
@@ -267,11 +250,9 @@ class MonitoringException(InfrastructureException):
 
 
 class ConfigurationError(AppException):
-    """Raised when the application cannot start as it is set up.
+    """Raised when the application cannot do this as it is set up; `next_step` is the way out, as a sentence.
 
-    Args:
-        message: The cause, naming settings and rules but never a value.
-        next_step: The way out, as a sentence.
+    The message names settings and rules, never a value.
     """
 
     code = "CONFIGURATION_ERROR"

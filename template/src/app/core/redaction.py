@@ -53,7 +53,7 @@ _SENSITIVE_TEXT: Final = re.compile(
 
 @lru_cache(maxsize=1024)
 def is_sensitive(key: str) -> bool:
-    """Whether a value under this name is a secret by its name alone."""
+    """Return True for a name that says by itself that its value is a secret."""
     return _SENSITIVE_KEY.search(key) is not None and _SENSITIVE_KEY.search(_NO_SECRET.sub("", key)) is not None
 
 
@@ -68,7 +68,7 @@ _SHORTEST_OF_LETTERS: Final = 20
 
 
 def redact_text(text: str) -> str:
-    """The text with everything that has the shape of a credential replaced; what precedes it stays readable.
+    """Return a text with everything that has the shape of a credential replaced; what precedes it stays readable.
 
     Halves of characters, which JSON can spell and UTF-8 cannot, become escapes: the text can be written anywhere.
     """
@@ -85,7 +85,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: object, *, depth: int = 0) -> object:
-    """A copy of a structure of dicts, lists and scalars that is safe to show; other objects become redacted text.
+    """Return a copy of a structure of dicts, lists and scalars that is safe to show; other objects become text.
 
     Numbers, booleans and None are kept as they are unless their key is telling; infinities and NaN, which JSON does
     not have, become text. Structures nested deeper than eight levels are replaced by "…".

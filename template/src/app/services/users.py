@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from app.core.config.auth import SignUp
 from app.core.database import ReadSession
 from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
 from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
@@ -34,7 +33,7 @@ async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iter
 
 async def register(new: UserCreate) -> UserRead:
     """Create a user who signs up; AuthorizationError where sign-up is closed."""
-    if get_authentication().sign_up is not SignUp.OPEN:
+    if get_authentication().sign_up != "open":
         raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
     return _shown(await create_user(new))
 

@@ -8,7 +8,6 @@ from dirty_equals import IsDatetime, IsStr, IsUUID
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config.auth import SignUp
 from app.services.authentication import get_authentication
 from tests.factories import PASSWORD
 from tests.logins import AUTH, ME, bearer, log_in, me, refresh, register, with_authentication
@@ -45,7 +44,7 @@ async def test_register_refuses_a_taken_address_and_everyone_where_sign_up_is_cl
     await register(anonymous, "ada@example.com")
 
     taken = await register(anonymous, "ADA@example.com")
-    with with_authentication(sign_up=SignUp.CLOSED):
+    with with_authentication(sign_up="closed"):
         closed = await register(anonymous, "bob@example.com")
 
     assert (taken.status_code, taken.json()["error_code"]) == (409, "ALREADY_EXISTS")

@@ -81,7 +81,9 @@ async def test_publish_reaches_handlers_of_the_event_s_class_and_of_its_bases_by
     began: list[str] = []
 
     async with running_bus() as bus:
-        for name, kind, priority in [("low", Counted, -1), ("twice", CountedTwice, 0), ("high", BaseEvent, 5)]:
+        kinds: list[tuple[str, type[BaseEvent], int]]
+        kinds = [("low", Counted, -1), ("twice", CountedTwice, 0), ("high", BaseEvent, 5)]
+        for name, kind, priority in kinds:
 
             async def handler(event: BaseEvent, name: str = name) -> None:
                 began.append(f"{name} {event.type}")

@@ -23,53 +23,35 @@ class ApiSettings(SettingsSection):
 
     production_defaults: ClassVar = {"docs_enabled": False}
 
-    host: str = Field(
-        default="127.0.0.1",
-        description="The address the server listens on; 0.0.0.0 inside a container.",
-    )
+    host: str = Field(default="127.0.0.1", description="The address the server listens on; 0.0.0.0 in a container.")
     port: int = Field(default=8000, ge=1, le=65535, description="The port the server listens on.")
-    workers: int = Field(
-        default=1, ge=1, le=256, description="Server processes. Each has its own pool of database connections."
-    )
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes, each with a pool of connections.")
     graceful_shutdown_seconds: int = Field(
-        default=20, ge=1, le=600, description="How long requests under way may take to finish when the server stops."
+        default=20, ge=1, le=600, description="The time for requests under way when the server stops."
     )
     keep_alive_seconds: int = Field(
-        default=75,
-        ge=1,
-        le=3600,
-        description="How long an idle connection is kept; longer than a balancer in front keeps its own (often 60).",
+        default=75, ge=1, le=3600, description="The life of an idle connection; longer than a balancer's (often 60)."
     )
-    root_path: str = Field(
-        default="",
-        description="The prefix that a proxy in front publishes this service under, such as /shop; requests may "
-        "arrive with or without it.",
-    )
+    root_path: str = Field(default="", description="The prefix that a proxy in front publishes this service under.")
     allowed_hosts: Texts = Field(
         default=(),
-        description="Host names that requests may be addressed to, separated by commas; *.example.com stands for all "
-        "below. Empty: any. Probes of the health are always answered.",
+        description="Host names that requests may be addressed to; *.example.com stands for all below. Empty: any.",
     )
     trusted_proxies: str = Field(
-        default="127.0.0.1",
-        description="Addresses or networks, separated by commas, whose X-Forwarded-* headers are believed.",
+        default="127.0.0.1", description="Addresses or networks whose X-Forwarded-* headers are believed."
     )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, le=1_073_741_824, description="The largest request body that is read."
     )
-    docs_enabled: bool = Field(
-        default=True, description="Serves /docs, /redoc and /openapi.json; off in production unless set."
-    )
+    docs_enabled: bool = Field(default=True, description="Serves /docs, /redoc and /openapi.json.")
     debug: bool = Field(
-        default=False,
-        validation_alias="DEBUG",
-        description="Put the traceback into the answer to an unexpected error. Refused in production.",
+        default=False, validation_alias="DEBUG", description="Puts tracebacks into the answers to unexpected errors."
     )
 
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, value: str) -> str:
-        """Refuse what could not be told from this application's own paths."""
+        """Refuse a prefix that could not be told from this application's own paths."""
         if value and (not _PREFIX.fullmatch(value) or value.split("/")[1] == "api"):
             raise ValueError("must look like /shop: a slash in front, none at the end, and other than /api")
         return value
@@ -82,11 +64,6 @@ class ApiSettings(SettingsSection):
             raise ValueError("must hold host names such as api.example.com or *.example.com, without scheme or port")
         return lower
 
-    @property
-    def stop_seconds(self) -> float:
-        """The time for requests under way, which are answered first."""
-        return self.graceful_shutdown_seconds
-
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """Yield what would show tracebacks in production."""
         if self.debug and environment is Environment.PRODUCTION:
@@ -98,17 +75,12 @@ class SecuritySettings(SettingsSection):
 
     production_defaults: ClassVar = {"hsts_seconds": _YEAR}
 
-    cors_origins: Texts = Field(
-        default=(),
-        description="Origins whose pages may call this API: a list separated by commas, or JSON. Empty: none.",
-    )
+    cors_origins: Texts = Field(default=(), description="Origins whose pages may call this API. Empty: none.")
     cors_allow_credentials: bool = Field(
-        default=False, description="Let those pages send cookies; Authorization headers need no leave."
+        default=False, description="Lets those pages send cookies; Authorization headers need no leave."
     )
     hsts_seconds: int = Field(
-        default=0,
-        ge=0,
-        description="Lifetime of Strict-Transport-Security; 0 leaves the header out. In production a year unless set.",
+        default=0, ge=0, description="Lifetime of Strict-Transport-Security; 0 leaves the header out."
     )
 
     @field_validator("cors_origins")

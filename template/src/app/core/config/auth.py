@@ -1,8 +1,7 @@
 """Sign-up, passwords and tokens."""
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -19,27 +18,14 @@ _MIN_ARGON2_MEMORY_KIB = 19_456
 _MIN_ARGON2_TIME_COST = 2
 
 
-class SignUp(StrEnum):
-    """The ways to become a user."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-
-
 class AuthSettings(SettingsSection):
     """Sign-up, passwords, tokens and the key they are signed with."""
 
-    production_defaults: ClassVar = {"sign_up": SignUp.CLOSED}
+    production_defaults: ClassVar = {"sign_up": "closed"}
 
-    secret_key: SecretStr = Field(
-        min_length=MIN_SECRET_BYTES,
-        description="Signs what this service hands out. At least 32 random characters: `openssl rand -base64 48`.",
-    )
-    sign_up: SignUp = Field(
-        default=SignUp.OPEN,
-        validation_alias="AUTH_SIGN_UP",
-        description="`open`: registration is open to all. `closed`: only `app users create` makes users, as in "
-        "production unless set.",
+    secret_key: SecretStr = Field(min_length=MIN_SECRET_BYTES, description="Signs what this service hands out.")
+    sign_up: Literal["open", "closed"] = Field(
+        default="open", validation_alias="AUTH_SIGN_UP", description="`closed`: only `app users create` makes users."
     )
     access_token_expire_minutes: int = Field(
         default=15, ge=1, le=1440, description="Lifetime of an access token, which cannot be shortened once issued."
@@ -52,31 +38,30 @@ class AuthSettings(SettingsSection):
         ge=0,
         le=300,
         validation_alias="AUTH_REFRESH_GRACE_SECONDS",
-        description="How long after its first use a refresh token may be used again: two tabs of a browser, or a lost "
-        "answer. Later, a second use ends the session.",
+        description="The time after its first use in which a refresh token may be used again. Later, that ends the "
+        "session.",
     )
     token_leeway_seconds: int = Field(
         default=10,
         ge=0,
         le=120,
         validation_alias="AUTH_TOKEN_LEEWAY_SECONDS",
-        description="How far the clocks of the machines that serve requests may differ.",
+        description="The most that the clocks of the machines that serve requests may differ.",
     )
     revocation_refresh_seconds: float = Field(
         default=5,
         ge=0,
         le=300,
         validation_alias="AUTH_REVOCATION_REFRESH_SECONDS",
-        description="After how long a logout that another process handled is known to this one.",
+        description="The time after which a logout that another process handled is known to this one.",
     )
     login_attempts: int = Field(
         default=5,
         ge=1,
         le=1000,
         validation_alias="AUTH_LOGIN_ATTEMPTS",
-        description="Wrong passwords for one account from one address, or from one device that has logged in before, "
-        "in AUTH_LOGIN_WINDOW_SECONDS; ten times as many from one address to any account, or to one account from "
-        "anywhere, which known devices do not count towards.",
+        description="Wrong passwords for one account from one address or known device in a window; ten times as many "
+        "from one address to any account, or to one account from anywhere, known devices apart.",
     )
     login_window_seconds: int = Field(
         default=900,
@@ -85,13 +70,9 @@ class AuthSettings(SettingsSection):
         validation_alias="AUTH_LOGIN_WINDOW_SECONDS",
         description="How long wrong passwords count.",
     )
-    argon2_memory_kib: int = Field(
-        default=65_536, ge=64, le=4_194_304, description="Memory that hashing one password takes, in KiB."
-    )
+    argon2_memory_kib: int = Field(default=65_536, ge=64, le=4_194_304, description="Memory for hashing a password.")
     argon2_time_cost: int = Field(default=3, ge=1, le=100, description="Passes over that memory.")
-    argon2_concurrency: int = Field(
-        default=4, ge=1, le=64, description="Passwords hashed at the same time, in each process."
-    )
+    argon2_concurrency: int = Field(default=4, ge=1, le=64, description="Passwords hashed at once, in each process.")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """Yield a key that does not look random and passwords that are cheap to guess, outside development."""

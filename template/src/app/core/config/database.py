@@ -1,9 +1,8 @@
 """The database: its address, the pool of connections and the limits of each."""
 
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -12,26 +11,13 @@ from sqlalchemy.engine import URL
 from app.core.config.database_url import DRIVER, DatabaseAddress, SslMode, parse_database_url
 from app.core.config.section import Environment, Problem, SettingsSection
 
-# The longest that closing connections takes when a process stops.
-CLOSE_SECONDS: Final = 2.0
-
-
-class Pooler(StrEnum):
-    """Between this application and the server: nothing that matters, or a pooler that lends connections."""
-
-    NONE = "none"
-    TRANSACTION = "transaction"
-
 
 class DatabaseSettings(SettingsSection):
     """One `DATABASE_URL`, or `POSTGRES_*`; then the pool and the server-side limits of each connection."""
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_")
 
-    url: SecretStr | None = Field(
-        default=None,
-        description="postgresql://USER:PASSWORD@HOST:PORT/NAME; postgres:// is accepted, too. Or set POSTGRES_*.",
-    )
+    url: SecretStr | None = Field(default=None, description="postgresql://USER:PASSWORD@HOST:PORT/NAME.")
     host: str | None = Field(default=None, validation_alias="POSTGRES_HOST", description="Host name of the server.")
     port: int = Field(default=5432, ge=1, le=65535, validation_alias="POSTGRES_PORT", description="Port of the server.")
     user: str = Field(default="postgres", validation_alias="POSTGRES_USER", description="Role to connect as.")
@@ -39,29 +25,21 @@ class DatabaseSettings(SettingsSection):
         default=None, validation_alias="POSTGRES_PASSWORD", description="Password of the role."
     )
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
-    pooler: Pooler = Field(
-        default=Pooler.NONE,
-        description="transaction: the address is that of a pooler, such as PgBouncer, that lends a connection for one "
-        "transaction at a time. none: the server itself, or a pooler that lends it for as long as a client stays.",
+    pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="transaction: the address is a pooler's that lends a connection for one transaction at a time.",
     )
     migration_url: SecretStr | None = Field(
         default=None,
         validation_alias="MIGRATION_DATABASE_URL",
-        description="Where migrations connect: the server itself where there is a pooler, the role that owns the "
-        "tables where it is another. DATABASE_URL unless set.",
+        description="Where migrations connect: past a pooler, or as the role that owns the tables.",
     )
-    ssl_mode: SslMode = Field(
-        default=SslMode.PREFER, description="Encryption of the connection, as libpq's sslmode; also read from the URL."
-    )
+    ssl_mode: SslMode = Field(default=SslMode.PREFER, description="Encryption, unless the URL has an `sslmode`.")
     ssl_root_cert: Path | None = Field(
-        default=None,
-        description="File of the authorities that verify-ca and verify-full trust; the system's unless set.",
+        default=None, description="File of the authorities that verify-ca and verify-full trust; else the system's."
     )
     pool_size: int = Field(
-        default=20,
-        ge=1,
-        le=500,
-        description="Connections each server process keeps. More requests than these wait their turn in order.",
+        default=20, ge=1, le=500, description="Connections each server process keeps. More requests wait in order."
     )
     max_overflow: int = Field(
         default=0, ge=0, le=500, description="Connections beyond the pool, opened and closed on demand: they cost."
@@ -69,13 +47,9 @@ class DatabaseSettings(SettingsSection):
     pool_timeout_seconds: float = Field(
         default=10, gt=0, le=300, description="How long a request waits for a connection before it gets a 503."
     )
-    pool_recycle_seconds: int = Field(
-        default=1800, ge=-1, description="Age at which a connection is replaced; -1: never."
-    )
+    pool_recycle_seconds: int = Field(default=1800, ge=-1, description="Age of a connection's end; -1: never.")
     pool_pre_ping: bool = Field(
-        default=False,
-        description="Ask the server before each use of a connection. A closed one is noticed without it; a network "
-        "that drops idle connections silently needs it. Costs a round trip.",
+        default=False, description="Ask the server before each use, where a network drops idle connections silently."
     )
     connect_timeout_seconds: float = Field(default=5, gt=0, le=120, description="Limit for opening a connection.")
     statement_timeout_seconds: float = Field(
@@ -88,11 +62,7 @@ class DatabaseSettings(SettingsSection):
         default=30, ge=0, le=3600, description="Idle transactions older than this are ended by the server; 0: never."
     )
     migration_lock_timeout_seconds: float = Field(
-        default=5,
-        gt=0,
-        le=3600,
-        description="Limit for a migration's wait for a lock, behind which requests queue. "
-        "CREATE INDEX CONCURRENTLY, which blocks no other session, waits without a limit.",
+        default=5, gt=0, le=3600, description="Limit for a migration's wait for a lock, behind which requests queue."
     )
     embedded_bin_folder: str | None = Field(
         default=None,
@@ -137,11 +107,6 @@ class DatabaseSettings(SettingsSection):
         if self.migration_url is None:
             return self.address
         return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)
-
-    @property
-    def stop_seconds(self) -> float:
-        """Connections are closed after all that uses them."""
-        return CLOSE_SECONDS
 
     def _elsewhere(self) -> Iterator[tuple[str, SslMode]]:
         """Yield the variables of addresses on other machines, and how the connections to them are encrypted."""

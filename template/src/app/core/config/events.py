@@ -24,8 +24,3 @@ class EventSettings(SettingsSection):
     drain_seconds: float = Field(
         default=5, ge=0, le=600, description="How long handlers may take to finish when the server stops."
     )
-
-    @property
-    def stop_seconds(self) -> float:
-        """The bus drains before anything that its handlers use is closed."""
-        return self.drain_seconds

@@ -1,7 +1,6 @@
 """Level and format of the log."""
 
-from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -9,39 +8,29 @@ from pydantic_settings import SettingsConfigDict
 from app.core.config.section import SettingsSection
 
 
-class LogLevel(StrEnum):
-    """The levels of the standard library's `logging`."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-
-
-class LogFormat(StrEnum):
-    """`console` for people, `json` for machines."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
 class LoggingSettings(SettingsSection):
     """Level and format of the log, which goes to standard output."""
 
     model_config = SettingsConfigDict(env_prefix="LOG_")
 
-    production_defaults: ClassVar = {"format": LogFormat.JSON}
+    production_defaults: ClassVar = {"format": "json"}
 
-    level: LogLevel = Field(default=LogLevel.INFO, description="The least severe level that is logged.")
-    format: LogFormat = Field(
-        default=LogFormat.CONSOLE,
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe level that is logged."
+    )
+    format: Literal["console", "json"] = Field(
+        default="console",
         description="One line per event: `console` for people, `json` for machines, which is production's default.",
     )
 
-    @field_validator("level", "format", mode="before")
+    @field_validator("level", mode="before")
     @classmethod
-    def _other_spellings(cls, value: object) -> str:
-        """Accept any case, and the other names that `WARNING` and `console` have."""
-        spelling = str(value).lower()
-        name = {"warn": "warning", "text": "console"}.get(spelling, spelling)
-        return name if name in list(LogFormat) else name.upper()
+    def _any_level(cls, value: str) -> str:
+        """Accept any case, and the other name that the standard library has for `WARNING`."""
+        return "WARNING" if value.upper() == "WARN" else value.upper()
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _any_format(cls, value: str) -> str:
+        """Accept any case, and the other name of `console`."""
+        return "console" if value.lower() == "text" else value.lower()

@@ -79,11 +79,6 @@ class SettingsSection(BaseSettings):
             name: str(field.validation_alias or f"{prefix}{name}").upper() for name, field in cls.model_fields.items()
         }
 
-    @property
-    def stop_seconds(self) -> float:
-        """The longest that this concern takes to stop when the process does."""
-        return 0
-
     def remarks(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
         """Yield what was set on purpose and is yet worth a line of `app doctor`."""
         yield from ()

@@ -55,11 +55,6 @@ class SentrySettings(SettingsSection):
             raise ValueError(_DSN_RULE)
         return value
 
-    @property
-    def stop_seconds(self) -> float:
-        """The reports that are left are sent last."""
-        return self.flush_seconds
-
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — the same in every stage
         """Yield the address that is missing where it is switched on."""
         if self.enabled and self.dsn is None:

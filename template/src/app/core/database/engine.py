@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from app.core.config import DatabaseSettings
-from app.core.config.database import Pooler
 from app.core.config.database_url import DatabaseAddress, SslMode
 from app.core.database.errors import connect, translate
 from app.core.database.pooling import through_transaction_pooler
@@ -51,7 +50,7 @@ def make_engine(
         "command_timeout": statement_seconds + _CLIENT_GRACE_SECONDS if statement_seconds else None,
         "server_settings": {"application_name": application_name, **limits},
     }
-    if settings.pooler is Pooler.TRANSACTION:
+    if settings.pooler == "transaction":
         connect_args |= through_transaction_pooler(limits, application_name=application_name)
     engine = create_async_engine(
         address.url,
@@ -82,7 +81,7 @@ def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> As
     Raises:
         ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold.
     """
-    pooled = settings.pooler is Pooler.TRANSACTION and settings.migration_url is None
+    pooled = settings.pooler == "transaction" and settings.migration_url is None
     if pooled and not reading:
         raise ConfigurationError(
             "Migrations need a session of their own, which a pooler in transaction mode does not give.",

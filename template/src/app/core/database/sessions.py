@@ -12,7 +12,6 @@ from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.core.config import DatabaseSettings
-from app.core.config.database import CLOSE_SECONDS
 from app.core.database.engine import make_engine
 from app.core.exceptions import (
     ConfigurationError,
@@ -29,6 +28,8 @@ WriteSession = NewType("WriteSession", ReadSession)
 
 # SQLSTATE disk_full (PostgreSQL documentation, appendix A).
 _DISK_FULL: Final = "53100"
+# The longest that closing connections takes when a process stops.
+_CLOSE_SECONDS: Final = 2.0
 # Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
 # too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
 # that was rolled back has given its locks back.
@@ -115,7 +116,7 @@ class Database:
         """Close every connection; those that a server no longer answers on are left to it."""
         engines = [self.engine, *([self.probes] if "probes" in self.__dict__ else [])]
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(_CLOSE_SECONDS):
                 for engine in engines:
                     await engine.dispose()
 
