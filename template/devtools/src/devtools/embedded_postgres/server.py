@@ -1,9 +1,9 @@
 """The context manager: join the server that runs on a data folder, or start it."""
 
 import os
-import secrets
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,34 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from devtools.embedded_postgres.cluster import (
-    KEEPER,
-    SOCKET_FOLDER_PREFIX,
-    Cluster,
-    majors_with_data,
-    reachable,
-    switch_arguments,
-)
+from devtools.embedded_postgres.cluster import SOCKET_FOLDER_PREFIX, Cluster, majors_with_data, reachable
 from devtools.embedded_postgres.copying import runnable_by
 from devtools.embedded_postgres.locks import LockFile
 from devtools.embedded_postgres.programs import (
     EmbeddedPostgresError,
-    Identity,
     Installation,
     clean_environment,
     find_installation,
     server_identity,
 )
 
+# Isolated and without site-packages, for speed: it imports the standard library alone.
+_KEEPER = (sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py").absolute())
 PORT = 5432  # a part of the socket's file name; nothing listens on TCP
-_START_SECONDS = 60.0  # for an initdb, a crash recovery, or another client's start to end
+_START_SECONDS = 60.0  # for a crash recovery, or another client's start to end
 _LEAVE_SECONDS = 20.0
-_FORK_SECONDS = 30  # for Python to start and fork; a busy machine may take a while
 _STEP = 0.002
 _ANSWER_SECONDS = 5.0
 # The shortest question of the protocol (PostgreSQL documentation, 54.7, SSLRequest); "no" is an answer, too.
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
-_SHORT_FOLDER = Path("/tmp")
+_SHORT_FOLDER = "/tmp"
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -105,7 +98,6 @@ def embedded_postgres(
     found = find_installation(bin_folder, majors=majors)
     if majors and found.major not in majors:
         raise _other_version(data_folder, found, max(majors))
-    identity = server_identity()
     cluster = Cluster(data_folder.absolute() / f"postgres-{found.major}")
     try:
         cluster.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,115 +105,84 @@ def embedded_postgres(
         raise _unusable(cluster, err) from err
     with LockFile(cluster.lock("clients")) as presence:
         try:
-            socket_folder = _join(cluster, found, identity, presence=presence, durable=durable)
-            yield EmbeddedServer(major=found.major, socket_folder=socket_folder)
+            yield EmbeddedServer(major=found.major, socket_folder=_join(cluster, found, presence, durable=durable))
         finally:
             _leave(cluster, presence)
 
 
 # How sharing works, and why no order of events breaks it.
 #
-# Three locks, all released by the kernel when their holder ends, however it ends:
-#   start     exclusive: held while a client joins, or looks whether it was the last to leave;
+# Three locks, all released by the kernel when their holders end, however they end:
+#   start     exclusive: held while a client joins, or looks whether it was the last to leave; a keeper inherits it,
+#             and holds it until its server is ready;
 #   clients   shared: held by every client from joining to leaving;
 #             exclusive: held by a keeper from its decision to stop to its end;
-#   keeper    exclusive: held by the keeper from before its first instruction (it inherits the
-#             lock) to its end.
+#   server    exclusive: held by the keeper and, since they inherit it, by all processes of the server.
 #
-# - A client that holds `clients` keeps the server: the keeper stops it only once `clients` is its
-#   own. A client that arrives while the keeper stops waits for `clients`, then finds no keeper, or
-#   waits until it has gone, and starts another one.
-# - Two first starters: `start` lets one in; the other then finds a keeper, or starts one itself if
-#   the first failed.
-# - A starter killed half-way: its keeper gets `clients` and ends; or, if another client came first,
-#   that one finds the keeper's lock held and waits for its state file as the starter did.
-# - A state file is believed only while the keeper's lock is held, and the starter removes the old
-#   one before it starts a keeper. `start` makes the two one step for all others, which could
-#   otherwise connect to the dying server of a killed keeper. The keeper of a crashed server may
-#   not have removed its state file yet: a connection must succeed, too.
-# - A killed keeper: on Linux the kernel stops the server; elsewhere it becomes an orphan. Either
-#   way the next starter, who gets the keeper's lock, ends that server first (`clear_leftovers`).
-def _join(
-    cluster: Cluster,
-    found: Installation,
-    identity: Identity,
-    *,
-    presence: LockFile,
-    durable: bool,
-) -> Path:
+# - A client that holds `clients` keeps the server: the keeper stops it only once `clients` is its own. A client that
+#   arrives while the keeper stops waits for `clients`, then finds no server, and starts another one.
+# - A starter killed half-way: its keeper goes on, and ends when the server is ready, unless another client, which waits
+#   for `start`, has come.
+# - A killed keeper: on Linux the kernel stops the server; elsewhere the server goes on, and is joined. A killed server:
+#   its keeper ends. Either way the next client finds no server that answers, and waits for `server`.
+def _join(cluster: Cluster, found: Installation, presence: LockFile, *, durable: bool) -> Path:
     deadline = time.monotonic() + _START_SECONDS
-    started = False
     with LockFile(cluster.lock("start")) as start:
         start.acquire(deadline=deadline)
         presence.acquire(shared=True, deadline=deadline)
-        while time.monotonic() < deadline:
-            with LockFile(cluster.lock("keeper")) as keeper_lock:
-                if keeper_lock.try_acquire():
-                    if started and not _old_backends_run(cluster):
-                        raise _failed_start(cluster)
-                    _start(cluster, found, identity, keeper_lock=keeper_lock, durable=durable)
-                    started = True
-            socket_folder = _ready_socket_folder(cluster)
-            if socket_folder is not None:
-                return socket_folder
-            time.sleep(_STEP)
-    raise EmbeddedPostgresError(
-        f"The embedded PostgreSQL server was not ready after {_START_SECONDS:.0f} seconds.",
-        next_step=f"Read its log, {cluster.log}.",
-    )
+        socket_folder = cluster.socket_folder()
+        if socket_folder is not None and _answers(f"{socket_folder}/.s.PGSQL.{PORT}"):
+            return socket_folder
+        with LockFile(cluster.lock("server")) as server:
+            server.acquire(deadline=deadline)
+            try:
+                return _start(cluster, found, start, server, durable=durable)
+            except OSError as err:
+                raise _unusable(cluster, err) from err
+            except subprocess.TimeoutExpired as err:
+                raise EmbeddedPostgresError(
+                    f"The embedded PostgreSQL server was not ready after {_START_SECONDS:.0f} seconds.",
+                    next_step=f"Read its log, {cluster.log}.",
+                ) from err
 
 
-def _start(
-    cluster: Cluster,
-    found: Installation,
-    identity: Identity,
-    *,
-    keeper_lock: LockFile,
-    durable: bool,
-) -> None:
-    """Start the keeper with the server; it writes the state file when the server is ready, and takes the lock over."""
-    try:
-        cluster.clear_leftovers()
-        installation = runnable_by(identity, found)
-        cluster.create_data(installation, identity)
-        # A socket's path may have 107 bytes (macOS: 103). A folder named by TMPDIR may be longer, and
-        # the server's user may not be able to enter it.
-        short = _SHORT_FOLDER if os.access(_SHORT_FOLDER, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
-        socket_folder = short / f"{SOCKET_FOLDER_PREFIX}{secrets.token_hex(8)}"
-        settings = _SETTINGS | ({} if durable else _THROWAWAY_SETTINGS)
-        with reachable(cluster.data) as (data, descriptors), cluster.log.open("wb") as log:
-            command: list[str | Path] = [installation.bin_folder / "postgres", "-D", data, "-c", cluster.mark]
-            for name, value in (settings | {"unix_socket_directories": socket_folder}).items():
-                command += ["-c", f"{name}={value}"]
-            subprocess.run(
-                [
-                    *(*KEEPER, "keep", str(keeper_lock.fileno())),
-                    *(cluster.lock("clients"), cluster.postmaster_file, cluster.state, socket_folder),
-                    *switch_arguments(identity),
-                    *command,
-                ],
-                cwd="/",
-                env=clean_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal is for the clients
-                pass_fds=(*descriptors, keeper_lock.fileno()),
-                timeout=_FORK_SECONDS,
-                check=False,  # the log says what went wrong, and the lock says that it did
-            )
-    except OSError as err:
-        raise _unusable(cluster, err) from err
-
-
-def _ready_socket_folder(cluster: Cluster) -> Path | None:
-    try:
-        socket_folder, *processes = cluster.state.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return None
-    if not processes:
-        return None  # the keeper lives, the server is still starting
-    return Path(socket_folder) if _answers(f"{socket_folder}/.s.PGSQL.{PORT}") else None
+def _start(cluster: Cluster, found: Installation, start: LockFile, server: LockFile, *, durable: bool) -> Path:
+    """Start the keeper with the server, and return the folder of its socket when it is ready."""
+    identity = server_identity()
+    cluster.clear_leftovers()
+    installation = runnable_by(identity, found)
+    cluster.create_data(installation, identity)
+    # A socket's path may have 107 bytes (macOS: 103). A folder named by TMPDIR may be longer, and
+    # the server's user may not be able to enter it.
+    short = _SHORT_FOLDER if os.access(_SHORT_FOLDER, os.W_OK | os.X_OK) else tempfile.gettempdir()
+    socket_folder = tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX, dir=short)
+    os.chown(socket_folder, identity.uid, identity.gid)
+    cluster.state.write_text(socket_folder, encoding="utf-8")
+    settings = _SETTINGS | ({} if durable else _THROWAWAY_SETTINGS) | {"unix_socket_directories": socket_folder}
+    with reachable(cluster.data) as (data, descriptors), cluster.log.open("wb") as log:
+        command: list[str | Path] = [installation.bin_folder / "postgres", "-D", data]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        files = (cluster.lock("clients"), cluster.postmaster_file, cluster.state, socket_folder)
+        done = subprocess.run(
+            [*_KEEPER, f"{start.fileno()}", *files, *map(str, identity), *command],
+            cwd="/",
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for the clients
+            pass_fds=(*descriptors, start.fileno(), server.fileno()),
+            timeout=_START_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        said = "\n".join(cluster.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+        raise EmbeddedPostgresError(
+            f"The embedded PostgreSQL server ended while it was starting:\n{said}",
+            next_step=f"Read its log, {cluster.log}.",
+        )
+    return Path(socket_folder)
 
 
 def _answers(path: str) -> bool:
@@ -234,19 +195,6 @@ def _answers(path: str) -> bool:
             return probe.recv(1) != b""
     except OSError:
         return False  # it crashed, and its keeper is about to end
-
-
-def _old_backends_run(cluster: Cluster) -> bool:
-    # Backends of a server that was killed together with its keeper end by themselves, but late.
-    return "pre-existing shared memory block" in _log_tail(cluster)
-
-
-def _log_tail(cluster: Cluster) -> str:
-    try:
-        lines = cluster.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-5:])
 
 
 def _other_version(data_folder: Path, found: Installation, old: int) -> EmbeddedPostgresError:
@@ -267,29 +215,18 @@ def _unusable(cluster: Cluster, err: OSError) -> EmbeddedPostgresError:
     )
 
 
-def _failed_start(cluster: Cluster) -> EmbeddedPostgresError:
-    return EmbeddedPostgresError(
-        f"The embedded PostgreSQL server ended while it was starting:\n{_log_tail(cluster)}",
-        next_step=f"Read its log, {cluster.log}.",
-    )
-
-
 def _leave(cluster: Cluster, presence: LockFile) -> None:
-    """Leave; the last to leave waits until the keeper has ended, for at most _LEAVE_SECONDS."""
+    """Leave; the last to leave waits until the server has ended, for at most _LEAVE_SECONDS."""
     presence.release()
     deadline = time.monotonic() + _LEAVE_SECONDS
     while time.monotonic() < deadline and cluster.home.exists():
-        with LockFile(cluster.lock("start")) as start:
-            # Without it, a look at the keeper's lock could be taken for the keeper itself.
+        with LockFile(cluster.lock("start")) as start, LockFile(cluster.lock("server")) as server:
             if start.try_acquire():
-                last = presence.try_acquire()
-                with LockFile(cluster.lock("keeper")) as keeper:
-                    if keeper.try_acquire():
-                        if last:  # for a keeper that was killed; the others still use its server
-                            cluster.clear_leftovers()
-                        return
+                if server.try_acquire():
+                    cluster.clear_leftovers()  # of a keeper that was killed
+                    return
                 # Shared but not exclusive: others are left. Neither: the keeper is stopping.
-                if not last and presence.try_acquire(shared=True):
+                if not presence.try_acquire() and presence.try_acquire(shared=True):
                     return
                 presence.release()
         time.sleep(_STEP)

@@ -45,19 +45,26 @@ def home(data_folder: Path) -> Path:
 
 def processes(data_folder: Path) -> tuple[int, int]:
     """Return the PIDs of the postmaster and of its keeper."""
-    _, postmaster, keeper = (home(data_folder) / "server.state").read_text().splitlines()
-    return int(postmaster), int(keeper)
+    postmaster = int((home(data_folder) / "data" / "postmaster.pid").read_text().split()[0])
+    return postmaster, int(shown("ppid", postmaster))
+
+
+def shown(what: str, pid: int) -> str:
+    """Return what the system says about a process: `ppid` or `stat`; nothing when there is no such process."""
+    if LINUX:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return fields[0 if what == "stat" else 1]
+    return subprocess.run(
+        ["/bin/ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def ended(pid: int) -> bool:
     """Return whether a process is gone, or waits only for PID 1 to take notice."""
-    if LINUX:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-    shown = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return not shown.stdout.strip() or shown.stdout.startswith("Z")
+    return shown("stat", pid)[:1] in {"", "Z"}
 
 
 def in_use(folder: Path) -> bool:

@@ -16,7 +16,10 @@ from devtools.embedded_postgres import copying, embedded_postgres
 from devtools.embedded_postgres.copying import runnable_by
 from devtools.embedded_postgres.programs import Installation, find_installation, server_identity
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
+]
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
 """The embedded server when something is killed: nothing is left running or lost, and the next start succeeds."""
 
-import asyncio
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from devtools.embedded_postgres import EmbeddedPostgresError, embedded_postgres
-from devtools.embedded_postgres.cluster import Cluster
 from devtools.embedded_postgres.programs import server_identity
 from tests.devtools.embedded_servers import (
     LINUX,
@@ -28,6 +24,8 @@ from tests.devtools.embedded_servers import (
     socket_folder_of,
     wait_for,
 )
+
+pytestmark = pytest.mark.process
 
 
 def test_a_killed_client_leaves_nothing(data_folder: Path) -> None:
@@ -52,20 +50,11 @@ def test_a_killed_keeper_takes_the_server_with_it(data_folder: Path) -> None:
 
 
 def test_a_killed_server_ends_its_keeper_and_is_recovered(data_folder: Path) -> None:
-    async def kill_while_busy() -> None:
-        connection = await asyncpg.connect(host=str(server.socket_folder), port=5432, user="postgres")
-        many = "generate_series(1, 50000)"
-        busy = asyncio.ensure_future(connection.fetchval(f"SELECT count(*) FROM {many} a, {many} b"))
-        await asyncio.sleep(0.1)  # a backend that computes does not notice its postmaster's end
-        os.kill(postmaster, signal.SIGKILL)
-        with pytest.raises(asyncpg.PostgresConnectionError):
-            await asyncio.wait_for(busy, timeout=5)
-
     with embedded_postgres(data_folder) as server:
         keep(server, 45)
         query(server, "CHECKPOINT")
         postmaster, keeper = processes(data_folder)
-        asyncio.run(kill_while_busy())
+        os.kill(postmaster, signal.SIGKILL)
         wait_for(lambda: ended(keeper))
         assert not server.socket_folder.exists()
         # The first client is still there; the next one gets a new server at once.
@@ -95,21 +84,32 @@ def test_server_and_keeper_killed_together(data_folder: Path) -> None:
     assert kept(data_folder) == 46
 
 
-def test_an_orphaned_server_is_stopped_first(data_folder: Path) -> None:
-    with embedded_postgres(data_folder) as server:
-        keep(server, 47)
-        mark = Cluster(home(data_folder)).mark
-    # What macOS is left with after its keeper was killed: a process with the cluster's mark.
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", mark]) as orphan:
-        (home(data_folder) / "data" / "postmaster.pid").write_text(f"{orphan.pid}\n")
-        assert kept(data_folder) == 47
-        assert orphan.wait(timeout=10) != 0
+def test_the_server_outlives_the_client_that_started_it(data_folder: Path) -> None:
+    with client(data_folder) as first:
+        socket_folder = socket_folder_of(first)
+        with embedded_postgres(data_folder) as server:
+            assert server.socket_folder == socket_folder
+            os.killpg(first.pid, signal.SIGINT)  # Ctrl-C in the first one's terminal
+            first.wait(timeout=10)
+            assert query(server, "SELECT count(*) FROM kept") == 1
+            running = processes(data_folder)
+    assert all(ended(pid) for pid in running)
 
 
-@pytest.mark.skipif(not LINUX, reason="elsewhere the folder of a process cannot be seen")
+def test_a_starter_that_was_killed_is_no_ones_loss(tmp_path: Path) -> None:
+    with client(tmp_path / "new") as first, client(tmp_path / "new") as second:
+        wait_for(lambda: any(tmp_path.glob("new/*/server.state")), seconds=20)
+        first.kill()
+        assert socket_folder_of(second).is_dir()
+        running = processes(tmp_path / "new")
+    wait_for(lambda: all(ended(pid) for pid in running))
+
+
 def test_a_server_of_another_program_is_left_alone(data_folder: Path) -> None:
     data = home(data_folder) / "data"
-    with subprocess.Popen([sys.executable, "-c", "input()", "postgres"], cwd=data, stdin=subprocess.PIPE) as other:
+    identity = server_identity()
+    user = identity.uid
+    with subprocess.Popen(["/bin/sh", "-c", "read line", "postgres"], user=user, stdin=subprocess.PIPE) as other:
         (data / "postmaster.pid").write_text(f"{other.pid}\n")
         with pytest.raises(EmbeddedPostgresError, match=str(other.pid)), embedded_postgres(data_folder):
             pass
@@ -122,11 +122,9 @@ def test_files_left_by_a_reboot_are_ignored(data_folder: Path, tmp_path: Path) -
     identity = server_identity()
     old_folder = tmp_path / "embedded-postgres-old"
     old_folder.mkdir()
-    (home(data_folder) / "server.state").write_text(f"{old_folder}\n1\n1\n")
+    (home(data_folder) / "server.state").write_text(str(old_folder))
     # The recorded PID is another program's by now, and PostgreSQL alone would refuse to start.
-    with subprocess.Popen(
-        ["/bin/sleep", "60"], user=identity.uid if identity.switched else None, extra_groups=None
-    ) as foreign:
+    with subprocess.Popen(["/bin/sleep", "60"], user=identity.uid, extra_groups=None) as foreign:
         (home(data_folder) / "data" / "postmaster.pid").write_text(f"{foreign.pid}\n{data_folder}\n1\n5432\n/tmp\n")
         try:
             assert kept(data_folder) is not None
