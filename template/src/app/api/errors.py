@@ -12,25 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from app.core import monitor
-from app.core.exceptions import (
-    AppException,
-    AuthenticationError,
-    AuthorizationError,
-    BusinessRuleError,
-    ConcurrentUpdateError,
-    DatabaseConflictError,
-    DatabaseConnectionError,
-    DatabaseTimeoutError,
-    ExternalServiceError,
-    PaymentError,
-    RateLimitError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-    SignatureError,
-    TimeoutError,
-    ValidationError,
-)
+from app.core import exceptions, monitor
 from app.core.logging import current_request_id, get_logger, log_error
 from app.core.redaction import redact, redact_text
 from app.models.schemas.problem import FieldProblem, Problem
@@ -40,35 +22,35 @@ logger = get_logger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 
 # A class stands for its subclasses, except for those with a line of their own. All others are a 500.
-STATUS_OF: Final[Mapping[type[AppException], HTTPStatus]] = {
-    ResourceNotFoundError: HTTPStatus.NOT_FOUND,
-    ResourceExistsError: HTTPStatus.CONFLICT,
-    ConcurrentUpdateError: HTTPStatus.CONFLICT,
-    BusinessRuleError: HTTPStatus.CONFLICT,
-    ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    AuthenticationError: HTTPStatus.UNAUTHORIZED,
-    AuthorizationError: HTTPStatus.FORBIDDEN,
-    PaymentError: HTTPStatus.PAYMENT_REQUIRED,
-    SignatureError: HTTPStatus.BAD_REQUEST,
-    RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
-    ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
-    DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,
-    DatabaseConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
-    DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
-    TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+STATUS_OF: Final[Mapping[type[exceptions.AppException], HTTPStatus]] = {
+    exceptions.ResourceNotFoundError: HTTPStatus.NOT_FOUND,
+    exceptions.ResourceExistsError: HTTPStatus.CONFLICT,
+    exceptions.ConcurrentUpdateError: HTTPStatus.CONFLICT,
+    exceptions.BusinessRuleError: HTTPStatus.CONFLICT,
+    exceptions.ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    exceptions.AuthenticationError: HTTPStatus.UNAUTHORIZED,
+    exceptions.AuthorizationError: HTTPStatus.FORBIDDEN,
+    exceptions.PaymentError: HTTPStatus.PAYMENT_REQUIRED,
+    exceptions.SignatureError: HTTPStatus.BAD_REQUEST,
+    exceptions.RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    exceptions.ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    exceptions.DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,
+    exceptions.DatabaseConflictError: HTTPStatus.SERVICE_UNAVAILABLE,
+    exceptions.DatabaseTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+    exceptions.TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 # Codes of the framework's errors are the names of their statuses, except where Python's versions disagree on them.
 _CODE_OF_STATUS: Final = {
     413: "BODY_TOO_LARGE",
     414: "URI_TOO_LONG",
     416: "RANGE_NOT_SATISFIABLE",
-    422: ValidationError.code,
+    422: exceptions.ValidationError.code,
 }
 # Seconds after which a part that was briefly away may be back.
 _RETRY_AFTER: Final = 1
 
 
-def status_of(error: AppException) -> HTTPStatus:
+def status_of(error: exceptions.AppException) -> HTTPStatus:
     """Return the status with which an error is answered."""
     return next(
         (STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
@@ -78,15 +60,15 @@ def status_of(error: AppException) -> HTTPStatus:
 def install_error_handlers(app: FastAPI) -> None:
     """Answer the application's errors with problem documents; `UnexpectedErrorMiddleware` answers all others."""
 
-    @app.exception_handler(AppException)
-    async def on_app_exception(_request: Request, error: AppException) -> JSONResponse:
+    @app.exception_handler(exceptions.AppException)
+    async def on_app_exception(_request: Request, error: exceptions.AppException) -> JSONResponse:
         status = status_of(error)
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return unexpected_error(error, debug=app.debug)
         if status > HTTPStatus.INTERNAL_SERVER_ERROR:
             log_error(logger, error)
         problem = Problem.of(status, redact_text(error.message), error.error_code, current_request_id())
-        if isinstance(error, ValidationError):
+        if isinstance(error, exceptions.ValidationError):
             problem.field = error.field
         if error.details:
             problem.details = redact(error.details)
@@ -98,7 +80,9 @@ def install_error_handlers(app: FastAPI) -> None:
         _request: Request, error: RequestValidationError | WebSocketRequestValidationError
     ) -> JSONResponse:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
-        problem = Problem.of(status, "The request breaks a rule.", ValidationError.code, current_request_id())
+        problem = Problem.of(
+            status, "The request breaks a rule.", exceptions.ValidationError.code, current_request_id()
+        )
         # Pydantic's own report holds the input, which may be a password: place and rule are enough.
         problem.errors = [
             FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"]).removeprefix("Value error, "))
@@ -134,7 +118,7 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
     support_id = current_request_id() or uuid4().hex
     monitor.capture_exception(error, context={"support_id": support_id})
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
-    problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, AppException.code, support_id)
+    problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, exceptions.AppException.code, support_id)
     if debug:
         problem.traceback = [redact_text(lines) for lines in traceback.format_exception(error)]
     return _answer(problem)
@@ -146,8 +130,8 @@ def problem_answer(status: HTTPStatus, detail: str) -> JSONResponse:
     return _answer(Problem.of(status, detail, code, current_request_id()))
 
 
-def _headers(error: AppException, status: HTTPStatus) -> dict[str, str] | None:
-    if isinstance(error, RateLimitError):
+def _headers(error: exceptions.AppException, status: HTTPStatus) -> dict[str, str] | None:
+    if isinstance(error, exceptions.RateLimitError):
         return {"Retry-After": str(error.retry_after)}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(_RETRY_AFTER)}

@@ -16,31 +16,22 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 — a name
 API_KEY: Final = "api_key"
 
 _PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-_RETRY_AFTER: Final[dict[str, Any]] = {
-    "Retry-After": {
-        "description": "Seconds after which to try again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
+
+
+def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
+    return {name: {"description": description, "required": True, "schema": schema}}
+
+
+LOCATION: Final = _header("Location", "The address of the resource.", type="string", format="uri-reference")
+_RETRY_AFTER: Final = _header("Retry-After", "Seconds after which to try again.", type="integer", minimum=1)
 # Headers that answers of a status always carry.
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
-    HTTPStatus.UNAUTHORIZED: {
-        "WWW-Authenticate": {"description": "The scheme to use.", "required": True, "schema": {"type": "string"}}
-    },
+    HTTPStatus.UNAUTHORIZED: _header("WWW-Authenticate", "The scheme to use.", type="string"),
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
 }
 # Problems of a body that cannot be read: it is no text, or over the limit.
 _OF_BODIES: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-
-LOCATION: Final[dict[str, Any]] = {
-    "Location": {
-        "description": "The address of the resource.",
-        "required": True,
-        "schema": {"type": "string", "format": "uri-reference"},
-    }
-}
 
 
 def problems(*statuses: HTTPStatus) -> Responses:
@@ -52,31 +43,28 @@ def problems(*statuses: HTTPStatus) -> Responses:
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Correct FastAPI's document when it is first made: it knows one media type per route."""
+    """Correct FastAPI's document whenever it is made: it knows one media type per route."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        fresh = app.openapi_schema is None
+        before = app.openapi_schema
         document = generate()
-        if fresh:
-            for path in document["paths"].values():
-                for operation in path.values():
-                    if operation.get("security") == [{API_KEY: []}]:
-                        operation["security"].append({ACCESS_TOKEN: []})
-                    if "requestBody" in operation:
-                        operation["responses"].update(_too_early())
-                    for response in operation["responses"].values():
-                        content = response.get("content", {})
-                        if content.get("application/json", {}).get("schema") == _PROBLEM:
-                            content[MEDIA_TYPE] = content.pop("application/json")
+        if document is not before:
+            for operation in (operation for path in document["paths"].values() for operation in path.values()):
+                _correct(operation)
         return document
 
     # FastAPI's documented way to extend the document.
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _too_early() -> dict[str, Any]:
-    return {
-        str(status.value): {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
-        for status in _OF_BODIES
-    }
+def _correct(operation: dict[str, Any]) -> None:
+    if operation.get("security") == [{API_KEY: []}]:
+        operation["security"].append({ACCESS_TOKEN: []})
+    answers = operation["responses"]
+    for response in answers.values():
+        content = response.get("content", {})
+        if content.get("application/json", {}).get("schema") == _PROBLEM:
+            content[MEDIA_TYPE] = content.pop("application/json")
+    for status in _OF_BODIES if "requestBody" in operation else ():
+        answers[str(status.value)] = {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}

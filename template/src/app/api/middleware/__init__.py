@@ -4,7 +4,6 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 
-from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.addressed import AllowedHostsMiddleware, RootPathMiddleware
 from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.context import REQUEST_ID_HEADER, RequestContextMiddleware
@@ -17,8 +16,8 @@ from app.core.config import ApplicationSettings
 def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_headers: Collection[str] = ()) -> None:
     """Put the middleware around the application; the last one added is the outermost.
 
-    Inwards: prefix, context, access log, security headers, allowed hosts, CORS, unexpected errors, body limit. Errors
-    are answered far inside, so that those answers carry every header and are logged like any other.
+    Inwards: prefix, context, security headers, allowed hosts, CORS, unexpected errors, body limit. Errors are answered
+    far inside, so that those answers carry every header and are logged like any other.
 
     Args:
         app: The application.
@@ -40,7 +39,6 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
     if settings.api.allowed_hosts:
         app.add_middleware(AllowedHostsMiddleware, allowed_hosts=settings.api.allowed_hosts, www_redirect=False)
     app.add_middleware(SecurityHeadersMiddleware, hsts_seconds=security.hsts_seconds)
-    app.add_middleware(AccessLogMiddleware)
     app.add_middleware(RequestContextMiddleware)
     if settings.api.root_path:
         app.add_middleware(RootPathMiddleware, root_path=settings.api.root_path)

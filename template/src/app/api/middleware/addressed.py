@@ -3,7 +3,7 @@
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.middleware.access_log import PROBES
+from app.api.middleware.context import PROBES
 
 
 class AllowedHostsMiddleware(TrustedHostMiddleware):
