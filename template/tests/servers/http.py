@@ -43,10 +43,6 @@ class FaultyServer:
     def authority(self) -> str:
         return f"{HOST}:{self.port}"
 
-    @property
-    def open_connections(self) -> int:
-        return len(self._tasks)
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

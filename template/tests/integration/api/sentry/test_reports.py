@@ -182,27 +182,6 @@ async def test_a_trace_outside_of_a_request_is_a_transaction(settings: Applicati
     assert [span["description"] for span in transaction["spans"]] == ["report.query"]
 
 
-async def test_a_trace_in_a_task_that_outlives_another_trace_is_a_transaction(settings: ApplicationSettings) -> None:
-    """It inherits a span that has ended, and been sent."""
-    ended = asyncio.Event()
-
-    async def go_on() -> None:
-        await ended.wait()
-        with monitor.trace("report.late"):
-            pass
-
-    async def render() -> None:
-        with monitor.trace("report.render"):
-            task = asyncio.create_task(go_on())
-        ended.set()
-        await task
-
-    async with sentry_server() as sentry, reporting(settings, sentry.url, traces_sample_rate=1):
-        await asyncio.create_task(render(), context=contextvars.Context())
-
-    assert [each["transaction"] for each in sentry.transactions] == ["report.render", "report.late"]
-
-
 async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: EventBus, drain_seconds: float) -> None:
         raise OSError(f"the bus would not stop in {drain_seconds} s")
@@ -215,21 +194,6 @@ async def test_a_stop_that_fails_is_reported(settings: ApplicationSettings, monk
 
     assert sentry.event["exception"]["values"][-1]["value"].startswith("the bus would not stop")
     assert sentry.event["tags"] == {"operation": "process.lifespan"}
-
-
-async def test_facts_that_cannot_be_shown_fail_nothing(settings: ApplicationSettings) -> None:
-    class Unspeakable(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
-
-        __repr__ = __str__
-
-    async with sentry_server() as sentry, reporting(settings, sentry.url):
-        monitor.capture_message("said", context={"value": Unspeakable(), "load": float("nan")})
-        monitor.capture_exception(Unspeakable())
-
-    assert [event.get("message") for event in sentry.events] == ["said", None]
-    assert sentry.events[0]["extra"]["load"] == "nan"
 
 
 async def test_nothing_is_sent_while_it_is_switched_off(settings: ApplicationSettings) -> None:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.core.exceptions import ExternalServiceError
 from app.core.http import client as guard
 from app.core.http import create_http_client, fetch_stream, fetch_with_timeout, get_http_client, get_public_client
-from tests.servers.http import faulty_server, hang, reply
+from tests.servers.http import faulty_server, reply
 from tests.unit.core.http.conftest import Authority
 
 pytestmark = pytest.mark.anyio
@@ -45,26 +45,6 @@ async def test_get_http_client_is_one_for_all_calls_of_the_process(app: FastAPI)
     assert server.connections == 1
     assert get_http_client() is get_http_client()
     assert get_http_client() is not get_public_client()
-
-
-async def test_closing_a_client_ends_the_calls_under_way() -> None:
-    client = create_http_client()
-    async with faulty_server(hang()) as server:
-        under_way = asyncio.create_task(fetch_with_timeout("GET", server.url, service="billing", client=client))
-        while not server.requests:  # noqa: ASYNC110 — the server knows no event
-            await asyncio.sleep(0.001)
-        await client.aclose()
-        with pytest.raises(ExternalServiceError):
-            await asyncio.wait_for(under_way, 1)
-
-
-async def test_create_http_client_bounds_the_connections() -> None:
-    async with create_http_client(max_connections=3) as client, faulty_server(reply()) as server:
-        await asyncio.gather(
-            *(fetch_with_timeout("GET", server.url, service="billing", client=client) for _ in range(30))
-        )
-        assert len(server.requests) == 30
-        assert server.connections <= 3
 
 
 async def test_create_http_client_calls_through_the_environment_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

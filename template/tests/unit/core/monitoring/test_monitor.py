@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 
-import app.core
 from app.core.logging import get_logger
 from app.core.monitoring import Level, Monitor, Reporter
 from tests.logs import Log, captured_log
@@ -36,23 +34,10 @@ class Memory(Reporter):
 class Broken(Reporter):
     """A reporter that can do nothing."""
 
-    def capture_exception(self, *_report: object) -> None:
+    def _fail(self, *_report: object, **_facts: object) -> None:
         raise ConnectionError(f"password={SECRET}")
 
-    def capture_message(self, *_report: object) -> None:
-        raise ConnectionError
-
-    def set_user(self, *_user: object, **_facts: object) -> None:
-        raise ConnectionError
-
-    def set_tags(self, *_tags: object) -> None:
-        raise ConnectionError
-
-    def add_breadcrumb(self, *_step: object, **_facts: object) -> None:
-        raise ConnectionError
-
-    def span(self, _name: str) -> AbstractContextManager[object]:
-        return nullcontext()
+    capture_exception = capture_message = set_user = set_tags = add_breadcrumb = _fail
 
 
 @pytest.fixture
@@ -70,35 +55,19 @@ def say_everything(monitor: Monitor) -> None:
         pass
 
 
-def test_monitor_is_one_import_away() -> None:
-    assert isinstance(app.core.monitor, Monitor)
-
-
-def test_the_log_has_every_report_of_a_request_and_no_personal_data(log: Log) -> None:
+def test_monitor_logs_every_report_of_a_request_and_no_personal_data(log: Log) -> None:
     monitor = Monitor()
     with monitor.request_scope({"request_id": "r-12345678"}):
         say_everything(monitor)
 
     crumb, message, error, inner, outer = log.lines
     assert {(line["request_id"], line["user_id"]) for line in log.lines} == {("r-12345678", "7")}
-    assert (crumb["level"], crumb["step"], crumb["category"], crumb["data"]) == (
-        "debug",
-        "asked",
-        "http",
-        {"status": 502},
-    )
+    assert (crumb["level"], crumb["step"], crumb["data"]) == ("debug", "asked", {"status": 502})
     assert (message["event"], message["level"], message["left"]) == ("quota is nearly used up", "warning", 3)
     assert (error["error"], error["message"], error["support_id"]) == ("RuntimeError", "never raised", "s-1")
     assert "RuntimeError: never raised" in error["exception"]
     assert [line["name"] for line in (inner, outer)] == ["inner", "outer"]
     assert "ada" not in log.text
-
-
-@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_capture_message_is_logged_at_its_level(log: Log, level: Level) -> None:
-    Monitor().capture_message("said", level)
-
-    assert (log.line["event"], log.line["level"]) == ("said", level)
 
 
 async def test_trace_logs_time_and_outcome_of_coroutines(log: Log) -> None:
@@ -148,7 +117,7 @@ def test_set_user_outside_of_a_request_does_nothing(log: Log) -> None:
     assert "user_id" not in log.line
 
 
-def test_a_reporter_gets_what_is_reported_while_it_is_there(log: Log) -> None:
+def test_reporting_to_hands_over_what_is_reported_while_it_is_there(log: Log) -> None:
     memory, monitor = Memory(), Monitor()
     with monitor.reporting_to(memory), monitor.scope():
         say_everything(monitor)
@@ -166,22 +135,6 @@ def test_a_broken_reporter_fails_nothing_and_the_log_has_the_reports(log: Log) -
     with monitor.reporting_to(Broken()), monitor.scope(request_id="r-12345678"):
         say_everything(monitor)
 
-    failed = log.events("monitoring failed")
-    assert {line["part"] for line in failed} == {name for name in vars(Broken) if name[0] != "_"} - {"span"}
-    assert {line["reason"] for line in failed} == {"ConnectionError"}
+    assert [line["reason"] for line in log.events("monitoring failed")] == ["ConnectionError"] * 5
     assert log.events("quota is nearly used up")
     assert SECRET not in log.text
-
-
-def test_facts_that_cannot_be_shown_fail_nothing(log: Log) -> None:
-    class Unspeakable(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
-
-        __repr__ = __str__
-
-    monitor = Monitor()
-    monitor.add_breadcrumb("step", data={"value": Unspeakable()})
-    monitor.capture_exception(Unspeakable(), context={"value": Unspeakable()})
-
-    assert len(log.lines) == 2
