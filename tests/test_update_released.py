@@ -27,6 +27,8 @@ SPOKEN = {
     ".toml": re.compile(r"^ *# [A-Z].*\.$"),
     ".example": re.compile(r"^# [A-Z].*\.$"),
 }
+# Of an initial migration, the update leaves everything as it is; of answers, only answers.
+NOT_THEIRS = ("migrations/versions/", ".copier-answers.yml")
 LONGEST = 100
 # The command's exit code where conflicts are left.
 CONFLICTS = 3
@@ -37,7 +39,7 @@ def spoken_lines(project: Path) -> Iterator[tuple[Path, int, str]]:
     """Yield files with the number of the line to edit, near the middle, and its edited form."""
     for path in git(project, "ls-files").splitlines():
         file = project / path
-        if not (spoken := SPOKEN.get(file.suffix)) or path.startswith("migrations/versions/"):
+        if not (spoken := SPOKEN.get(file.suffix)) or path.startswith(NOT_THEIRS):
             continue
         lines = file.read_text(encoding="utf-8").splitlines()
         fitting = [
