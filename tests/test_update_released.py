@@ -116,5 +116,6 @@ def test_forty_edited_lines_of_the_last_release_are_kept(tmp_path: Path) -> None
             file.write_text(MARKERS.sub(r"\1", text), encoding="utf-8")
     commit(folder, "Updated")
     project.run("uv", "sync").must_succeed()
+    project.tool("app", "db", "revision", "-m", "update").must_succeed()
     for check in ("ruff check", "ruff format --check", "mypy", "lint-imports", "pytest -q -n auto"):
         project.tool(*check.split(), timeout=900).must_succeed()
