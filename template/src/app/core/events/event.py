@@ -29,10 +29,6 @@ class BaseEvent(BaseModel):
         source: The part of the application it comes from.
         correlation_id: The id of the request that it is a consequence of, if there is one.
         metadata: Circumstances of the fact, such as the user who asked for it.
-
-    Raises:
-        TypeError: A subclass has no `type` of its own.
-        ValueError: A value is not of its annotated type, or `timestamp` has no time zone.
     """
 
     # The values are people's data, and stay out of the error that refuses them.
