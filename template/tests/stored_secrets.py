@@ -7,18 +7,36 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 
 from app.core.config.secrets import new_key, parse_keys
-from app.core.database import Database
+from app.core.database import Database, get_database
 from app.core.secrets import SecretsService
-from app.core.uow import atomic
+from app.core.uow import atomic, unit_of_work
 from tests.factories import make_settings
 
 OLD, NEW = (new_key(key_id).get_secret_value() for key_id in ("old", "new"))
 
 
+def make_service(*keys: str, **environment: str) -> SecretsService:
+    """A service with a ring of these keys, and this installation's own keys by provider."""
+    ring = parse_keys(SecretStr(",".join(keys))) if keys else ()
+    return SecretsService(keys=ring, environment={name: SecretStr(value) for name, value in environment.items()})
+
+
+async def put(service: SecretsService, value: str, org: str, team: str | None = None) -> None:
+    """Set a key in the application's database."""
+    async with unit_of_work() as uow:
+        await service.set_api_key(uow.session, org, "openai", SecretStr(value), team)
+
+
+async def get(service: SecretsService, org: str, team: str | None = None) -> str:
+    """Get a key from the application's database."""
+    async with get_database().read_session() as session:
+        return (await service.get_api_key(session, org, "openai", team)).get_secret_value()
+
+
 @asynccontextmanager
-async def _opened(url: str, *keys: str) -> AsyncIterator[tuple[Database, SecretsService]]:
+async def _opened(url: str) -> AsyncIterator[Database]:
     database = Database(make_settings(database_url=url).database)
-    yield database, SecretsService(keys=parse_keys(SecretStr(",".join(keys))), environment={})
+    yield database
     await database.close()
 
 
@@ -26,7 +44,8 @@ def fill(url: str, number: int) -> None:
     """Keys of many organisations, under the old key."""
 
     async def work() -> None:
-        async with _opened(url, OLD) as (database, service), database.session() as session, atomic(session):
+        service = make_service(OLD)
+        async with _opened(url) as database, database.session() as session, atomic(session):
             for index in range(number):
                 await service.set_api_key(session, f"org-{index}", "openai", SecretStr(f"value {index}"))
 
@@ -37,7 +56,8 @@ def stored(url: str, *keys: str, number: int) -> list[str]:
     """Return what is stored, read with these keys."""
 
     async def work() -> list[str]:
-        async with _opened(url, *keys) as (database, service), database.read_session() as session:
+        service = make_service(*keys)
+        async with _opened(url) as database, database.read_session() as session:
             found = [await service.get_api_key(session, f"org-{index}", "openai") for index in range(number)]
             return [value.get_secret_value() for value in found]
 

@@ -3,44 +3,29 @@
 from itertools import permutations
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config.secrets import new_key, parse_keys
-from app.core.database import get_async_session, get_database
+from app.core.config.secrets import new_key
+from app.core.database import get_database
 from app.core.exceptions import ConfigurationError, DatabaseException, ResourceNotFoundError, ValidationError
 from app.core.secrets import SecretsService, TamperedSecretError, UnknownKeyError
-from app.core.uow import atomic
+from app.core.uow import unit_of_work
+from tests.stored_secrets import get, make_service, put
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("transaction")]
 
 PATH = "/organizations/acme/openai_api_key"
 
 
-def make_service(*key_ids: str) -> SecretsService:
-    keys = [parse_keys(new_key(key_id))[0] for key_id in key_ids]
-    return SecretsService(keys=keys, environment={"openai": SecretStr("of-the-installation")})
-
-
 @pytest.fixture
 def service() -> SecretsService:
-    return make_service("k1")
-
-
-async def put(service: SecretsService, value: str, org: str, team: str | None = None) -> None:
-    async with get_async_session() as session, atomic(session):
-        await service.set_api_key(session, org, "openai", SecretStr(value), team)
-
-
-async def get(service: SecretsService, org: str, team: str | None = None) -> str:
-    async with get_database().read_session() as session:
-        return (await service.get_api_key(session, org, "openai", team)).get_secret_value()
+    return make_service(new_key("k1").get_secret_value(), openai="of-the-installation")
 
 
 async def delete(service: SecretsService, org: str, team: str | None = None) -> None:
-    async with get_async_session() as session, atomic(session):
-        await service.delete_api_key(session, org, "openai", team)
+    async with unit_of_work() as uow:
+        await service.delete_api_key(uow.session, org, "openai", team)
 
 
 async def paths(service: SecretsService, *owner: str) -> list[str]:
@@ -120,10 +105,10 @@ async def test_the_table_holds_the_key_id_that_the_envelope_names(
 async def test_a_stored_key_that_cannot_be_read_is_an_error_and_not_the_next_one(service: SecretsService) -> None:
     await put(service, "of-acme", "acme")
     with pytest.raises(UnknownKeyError) as caught:
-        await get(make_service("k2"), "acme", "red")
+        await get(make_service(new_key("k2").get_secret_value()), "acme", "red")
     assert caught.value.details == {"path": PATH, "key_id": "k1"}
 
-    keyless = make_service()
+    keyless = make_service(openai="of-the-installation")
     assert await get(keyless, "globex") == "of-the-installation"
     with pytest.raises(ConfigurationError, match="SECRETS_KEYS"):
         await get(keyless, "acme")
