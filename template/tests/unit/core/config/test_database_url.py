@@ -7,28 +7,20 @@ from app.core.config import DatabaseSettings
 from app.core.config.database_url import parse_database_url
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-def test_parse_database_url_normalises_every_scheme_to_one_driver(scheme: str) -> None:
-    url = parse_database_url(f"{scheme}://u:p@db.example.org:6543/app").url
-
-    assert url.render_as_string(hide_password=False) == "postgresql+asyncpg://u:p@db.example.org:6543/app"
-
-
 @pytest.mark.parametrize(
     ("text", "host", "password"),
     [
         ("postgresql://u:p%40%2F%3A%3F%25%20ss@h/db", "h", "p@/:?% ss"),
         ("postgresql://u:p@[2001:db8::1]:5432/db", "2001:db8::1", "p"),
-        ("postgresql://u:p,q@h/db", "h", "p,q"),
-        ("postgresql://u@h/db", "h", None),
-        ("postgresql://h/db", "h", None),
+        ("postgresql+asyncpg://u:p,q@h/db", "h", "p,q"),
+        ("postgres://h/db", "h", None),
         ("postgresql://u:p@/db?host=/run/post%20gres&port=5433", None, "p"),
     ],
 )
 def test_parse_database_url_keeps_host_password_and_name(text: str, host: str | None, password: str | None) -> None:
     url = parse_database_url(text).url
 
-    assert (url.host, url.password, url.database) == (host, password, "db")
+    assert (url.drivername, url.host, url.password, url.database) == ("postgresql+asyncpg", host, password, "db")
     assert url.query == ({} if host else {"host": "/run/post gres", "port": "5433"})
 
 
@@ -61,24 +53,18 @@ def test_parse_database_url_hands_several_servers_to_the_driver(text: str, query
     [
         ("nonsense", "must begin with postgresql://"),
         ("mysql://h/db", "must begin with postgresql://"),
-        ("postgresql+psycopg://h/db", "must begin with postgresql://"),
         ("postgresql://h:port/db", "must look like postgresql://"),
         ("postgresql://h:99999/db", "must look like postgresql://"),
-        ("postgresql://h:0/db", "must look like postgresql://"),
         ("postgresql://[::1/db", "must look like postgresql://"),
         ("postgresql:///db?host=/run&port=x", "must look like postgresql://"),
-        ("postgresql://a:1,b:x/db", "must look like postgresql://"),
         ("postgresql://a:1,,b/db", "must look like postgresql://"),
-        ("postgresql://u:p ss@h/db", "must look like postgresql://"),
         ("postgresql://u:p@h/db\n", "must look like postgresql://"),
         ("postgresql://u:p@ss#w/rd@h/db", "must have its password percent-encoded"),
         ("postgresql://u:p@ss@h/db", "must have its password percent-encoded"),
         ("postgresql://u:p#ss@h/db", "must have its password percent-encoded"),
         ("postgresql://u:1/ss@h/db", "must have its password percent-encoded"),
         ("postgresql://u:1/db?ss@h/db", "must have its password percent-encoded"),
-        ("postgresql://u:p@s/s@h/db", "must have its password percent-encoded"),
         ("postgresql://u:p@s#s@h1,h2/db", "must have its password percent-encoded"),
-        ("postgresql://u:p@h/db#1", "must have its password percent-encoded"),
         ("postgresql://u:p@h/db/more", "must have its password percent-encoded"),
         ("postgresql://h/", "must end in the name of a database"),
         ("postgresql:///db", "must name a host"),
