@@ -10,14 +10,8 @@ import json
 from http import HTTPStatus
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-_SENTENCES = {
-    HTTPStatus.BAD_REQUEST: "This is not HTTP.",
-    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to arrive.",
-    HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are too large.",
-}
 _NEVER = float("inf")
 _CODES = {414: "URI_TOO_LONG"}  # Python's versions disagree on its name
 
@@ -51,23 +45,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # Bytes that the parser has taken without a callback: a header that goes on and on.
     _silent_bytes = 0
     _unread_since: float | None = None
-    _refusal = HTTPStatus.BAD_REQUEST
-    _check: asyncio.TimerHandle | None = None
+    _refusal = 400
+    _check: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._deadline = self.loop.time() + self.patience_seconds
+        self._restart_clock()
         self._check = self.loop.call_later(self.check_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the checks."""
-        self._stop_looking()
+        self._check.cancel()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to another protocol, which has limits of its own."""
-        self._stop_looking()
+        self._check.cancel()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
@@ -76,28 +70,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._silent_bytes += len(data)
         super().data_received(data)
-        if self._silent_bytes and self._message_complete and self._is_idle() and self._deadline == _NEVER:
+        if self._silent_bytes and self._message_complete and self._is_idle and self._deadline == _NEVER:
             # Line breaks that begin nothing have ended keep-alive's timer.
-            self._deadline = self.loop.time() + self.patience_seconds
+            self._restart_clock()
         if self._silent_bytes > self.max_head_bytes and not self.transport.is_closing():
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._refuse(431)
 
     def on_message_begin(self) -> None:
         """Count a request's head from its first byte."""
         self._has_spoken = True
         self._head_complete = self._message_complete = False
         self._head_bytes = self._silent_bytes = 0
-        self._deadline = self.loop.time() + self.patience_seconds
+        self._restart_clock()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Count a part of the request line."""
-        self._count(len(url), HTTPStatus.REQUEST_URI_TOO_LONG)
+        self._count(len(url), 414)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count a header or a trailer. Trailers go no further: they would be added to headers already believed."""
-        self._count(len(name) + len(value) + 4, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._count(len(name) + len(value) + 4, 431)
         if not self._head_complete:
             super().on_header(name, value)
 
@@ -105,13 +99,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Start the time of the body, and the size of the trailers."""
         self._head_complete = True
         self._head_bytes = self._silent_bytes = 0
-        self._deadline = self.loop.time() + self.patience_seconds
+        self._restart_clock()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Extend the time of a body that arrives."""
+        """Extend the time of a body that arrives, until it has been answered."""
         self._silent_bytes = 0
-        if not self._is_idle():
+        if not self._is_idle:
             self._deadline += len(body) / self.body_bytes_per_second
         super().on_body(body)
 
@@ -142,36 +136,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Answer a request that cannot be parsed, or that a callback of the parser has refused."""
         self._refuse(self._refusal)
 
-    def _exchange(self) -> RequestResponseCycle | None:
-        """Return the request under way, or the last one; None before the first, which uvicorn's types leave out."""
-        return self.cycle
-
+    @property
     def _is_idle(self) -> bool:
-        exchange = self._exchange()
-        return exchange is None or exchange.response_complete
+        """True before the first request, and after the answer to each."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
-    def _count(self, count: int, refusal: HTTPStatus) -> None:
+    def _restart_clock(self) -> None:
+        self._deadline = self.loop.time() + self.patience_seconds
+
+    def _count(self, count: int, refusal: int) -> None:
         self._silent_bytes = 0
         self._head_bytes += count
         if self._head_bytes > self.max_head_bytes:
             self._refusal = refusal
             # Stops the parser; uvicorn then calls `send_400_response`.
-            raise ValueError(_SENTENCES[refusal])
+            raise ValueError(refusal)
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, status: int) -> None:
         # Half an answer cannot become another one.
-        if self._is_idle() or not self.cycle.response_started:
-            problem = {
-                "type": "about:blank",
-                "title": status.phrase,
-                "status": status.value,
-                "detail": _SENTENCES[status],
-                "error_code": _CODES.get(status) or status.name,
-            }
-            body = json.dumps(problem).encode()
+        if self._is_idle or not self.cycle.response_started:
+            known = HTTPStatus(status)
+            problem = {"type": "about:blank", "title": known.phrase, "status": status, "detail": known.description}
+            body = json.dumps({**problem, "error_code": _CODES.get(status, known.name)}).encode()
             head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head % len(body) + body)
-        if self._is_idle() and self.transport.can_write_eof():
+        if self._is_idle and self.transport.can_write_eof():
             # Closed with something unread, the connection would be reset, and the answer lost with it (RFC 9112, 9.6).
             self._refused = True
             self._deadline = self.loop.time() + self.linger_seconds
@@ -182,27 +171,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         """Close the connection of a client that is late, else check again later."""
         now = self.loop.time()
+        self._check = self.loop.call_later(self.check_seconds, self._look)
         if self.transport.is_closing():
             # The rest of the answer has its own time to be read.
             self._unread_since = self._unread_since or now
-        elif self.flow.read_paused or ((exchange := self._exchange()) and exchange.waiting_for_100_continue):
+        elif self.flow.read_paused or (not self._is_idle and self.cycle.waiting_for_100_continue):
             # The body waits for the application.
             self._deadline = max(self._deadline, now + self.patience_seconds)
         if self._unread_since is not None and now - self._unread_since >= self.write_seconds:
             self.transport.abort()
-            return
-        if now >= self._deadline and not self.transport.is_closing():
-            self._late()
-        self._check = self.loop.call_later(self.check_seconds, self._look)
-
-    def _late(self) -> None:
-        if self._refused or not self._has_spoken:
-            # A client that has sent nothing, such as a browser that connects in advance, awaits no answer.
-            self.transport.close()
-        else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
-
-    def _stop_looking(self) -> None:
-        if self._check is not None:
-            self._check.cancel()
-            self._check = None
+        elif now >= self._deadline and not self.transport.is_closing():
+            if self._has_spoken and not self._refused:
+                self._refuse(408)
+            else:
+                # A client that has sent nothing, such as a browser that connects in advance, awaits no answer.
+                self.transport.close()

@@ -2,24 +2,18 @@
 
 import asyncio
 import io
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from app.core.config import get_settings
-from app.core.database import Database, WriteSession, migration_engine
-from app.core.events import EventBus
+from app.core.database import Database
 from app.core.exceptions import AuthenticationError
 from app.core.process import open_process
 from app.core.security import MemoryRateLimits
-from app.core.uow import UnitOfWork
 from app.models.schemas.auth import Login
 from app.services.authentication import Authentication
 from app.wiring import DISTRIBUTION, ROLES, USER_SCOPES
-from tests.buses import Counted
-from tests.factories import make_settings
 from tests.integration.cli.conftest import Result, Run, TypeIn
 
 ADDRESS = "ada@example.com"
@@ -64,28 +58,6 @@ def test_users_create_makes_a_user_with_a_piped_password(app_users: Run) -> None
     assert result.out.startswith(f"created {ADDRESS} (")
     assert PASSWORD not in result.out + result.err
     assert scopes_of(ADDRESS, PASSWORD) == {*USER_SCOPES, "reports:read", "reports:write"}
-
-
-def test_users_create_reaches_the_subscribers_of_events(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[int] = []
-
-    async def listen(event: Counted) -> None:
-        heard.append(event.number)
-
-    def subscribe_and_start(bus: EventBus) -> None:
-        bus.subscribe(Counted, listen)
-        start(bus)
-
-    def record_at_once(unit: UnitOfWork, session: WriteSession) -> None:
-        plain(unit, session)
-        unit.record(Counted(number=7))
-
-    start, plain = EventBus.start, UnitOfWork.__init__
-    monkeypatch.setattr(EventBus, "start", subscribe_and_start)
-    monkeypatch.setattr(UnitOfWork, "__init__", record_at_once)
-
-    assert app_users("--email", ADDRESS, "--password-stdin", stdin=PASSWORD).code == 0
-    assert heard == [7]
 
 
 def test_users_create_gives_a_role_of_the_table_and_no_other(app_users: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,25 +128,3 @@ def test_users_create_that_is_interrupted_makes_no_user(app_users: Run, type_in:
     assert "created" not in result.out
     with pytest.raises(AuthenticationError):
         scopes_of(ADDRESS, PASSWORD)
-
-
-def test_revision_gives_the_users_of_a_database_without_roles_the_ordinary_one(
-    app_users: Run, app_command: Run, scratch_url: str
-) -> None:
-    def change(statement: str) -> list[Any]:
-        async def run() -> list[Any]:
-            engine = migration_engine(make_settings(database_url=scratch_url).database)
-            async with engine.begin() as connection:
-                done = await connection.execute(text(statement))
-                return list(done.scalars()) if done.returns_rows else []
-
-        return asyncio.run(run())
-
-    assert app_users("--email", ADDRESS, "--scope", "old:read", "--password-stdin", stdin=PASSWORD).code == 0
-    change("ALTER TABLE users DROP COLUMN role")  # as 0.1.1 made it
-
-    assert app_command("db", "revision", "-m", "roles").code == 0
-    assert app_command("db", "upgrade").code == 0
-    assert app_command("db", "check").code == 0
-    assert change("SELECT role FROM users") == ["user"]
-    assert scopes_of(ADDRESS, PASSWORD) == {*USER_SCOPES, "old:read"}

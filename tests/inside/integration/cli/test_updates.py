@@ -183,7 +183,7 @@ def test_the_doctor_finds_answers_that_no_update_can_start_from(on_migrated: str
     [
         (CONFLICT, False, "wiring.py, line 1: conflicts of an update or a merge are left there.\nnext: Choose between"),
         ("import app.gone\n", True, "error: The update 1 → 2 was interrupted.\nnext: Run `uv run app update`"),
-        ("import app.gone\n", False, "line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone').\nnext: "),
+        ("import app.gone\n", False, "line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone')."),
     ],
 )
 def test_a_command_that_cannot_be_imported_says_why(broken: str, noted: bool, said: str, project: Path) -> None:  # noqa: FBT001
