@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 from typing import Any
 
 import pytest
@@ -73,26 +72,6 @@ async def test_create_item_refuses_a_taken_sku(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"sku": "A 1"}, "body.sku"),
-        ({"description": "a\udfffb"}, "body.description"),
-        ({"tags": ["Not A Tag"]}, "body.tags.0"),
-        ({"tags": ["a"] * 33}, "body.tags"),
-        ({"metadata": {"a": ["b", {"c\0": 1}]}}, "body.metadata"),
-        ({"metadata": {"\ud800": 1}}, "body.metadata"),
-        ({"colour": "green"}, "body.colour"),
-    ],
-)
-async def test_create_item_refuses_a_malformed_item(client: AsyncClient, change: dict[str, Any], field: str) -> None:
-    content = json.dumps({"sku": "A-1", "name": "x", **change})
-
-    refused = await client.post(ITEMS, content=content, headers={"Content-Type": "application/json"})
-
-    assert problem(refused, 422, "VALIDATION_ERROR")["field"] == field
-
-
-@pytest.mark.parametrize(
     ("metadata", "rule"),
     [
         ("[" * 33 + "]" * 33, "must not be nested more than 32 levels deep"),
@@ -138,18 +117,9 @@ async def test_list_items_filters_by_tags_and_metadata_together(client: AsyncCli
     assert names(await client.get(ITEMS, params={"tag": "wood", "metadata": '{"color": "green"}'})) == ["Both"]
 
 
-@pytest.mark.parametrize(
-    ("params", "field"),
-    [
-        ({"limit": 101}, "query.limit"),
-        ({"metadata": "[]"}, "query.metadata"),
-        ({"search": "\0"}, "query.search"),
-        ({"colour": "x"}, "query.colour"),
-        *(({"cursor": cursor}, "cursor") for cursor in ("x", "!!!!", "WzEsMl0", "bm90IGpzb24", "é")),
-    ],
-)
-async def test_list_items_refuses_malformed_parameters(client: AsyncClient, params: dict[str, Any], field: str) -> None:
-    assert problem(await client.get(ITEMS, params=params), 422, "VALIDATION_ERROR")["field"] == field
+@pytest.mark.parametrize("cursor", ["x", "!!!!", "WzEsMl0", "bm90IGpzb24", "é"])
+async def test_list_items_refuses_a_cursor_that_no_page_gave(client: AsyncClient, cursor: str) -> None:
+    assert problem(await client.get(ITEMS, params={"cursor": cursor}), 422, "VALIDATION_ERROR")["field"] == "cursor"
 
 
 async def test_list_items_search_takes_wildcards_literally(client: AsyncClient) -> None:
@@ -184,21 +154,6 @@ async def test_change_item_leaves_other_values(client: AsyncClient) -> None:
 
     assert changed.json() == {**item, "description": None, "metadata": {}, "version": 2, "updated_at": IsStr()}
     assert (await client.get(f"{ITEMS}/{item['id']}")).json() == changed.json()
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        *(({name: None}, name) for name in ("name", "tags", "metadata")),
-        *(({"version": version}, "version") for version in (True, "1", 0, 2**31)),
-    ],
-)
-async def test_change_item_refuses_a_malformed_value(client: AsyncClient, change: dict[str, Any], field: str) -> None:
-    item = await make_item(client)
-
-    refused = await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, **change})
-
-    assert problem(refused, 422, "VALIDATION_ERROR")["field"] == f"body.{field}"
 
 
 async def test_put_item_creates_then_replaces(client: AsyncClient) -> None:

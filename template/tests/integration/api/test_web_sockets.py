@@ -41,11 +41,6 @@ async def limited(socket: WebSocket) -> None:
     await socket.accept()
 
 
-@router.websocket("/numbered/{number}")
-async def numbered(socket: WebSocket, number: int) -> None:
-    await socket.accept()
-
-
 @router.websocket("/bug")
 async def bug(socket: WebSocket, when: str = "before") -> None:
     if when == "after":
@@ -119,7 +114,7 @@ async def test_web_socket_knows_its_caller_as_a_request_does(address: str, api: 
     ("path", "status", "code"),
     [
         ("/caller", 401, "AUTHENTICATION_FAILED"),
-        ("/numbered/one?email=planted", 422, "VALIDATION_ERROR"),
+        ("/rule?closed=planted", 422, "VALIDATION_ERROR"),
         ("/bug", 500, "INTERNAL_ERROR"),
     ],
 )

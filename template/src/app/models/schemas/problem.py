@@ -18,14 +18,7 @@ class Problem(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {
-                    "type": "about:blank",
-                    "title": "Not Found",
-                    "status": 404,
-                    "detail": "Item 019a8f3e-5f0c-7c3a-9d55-0b8f6f0f2a11 does not exist.",
-                    "error_code": "NOT_FOUND",
-                    "request_id": "0d9f7b6c3e2a4f18",
-                }
+                {"title": "Not Found", "status": 404, "detail": "Item 7 does not exist.", "error_code": "NOT_FOUND"}
             ]
         }
     )
