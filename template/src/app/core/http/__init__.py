@@ -11,7 +11,7 @@ unless `accept` says otherwise. `fetch_stream` reads an answer as it comes.
 A URL that a user chose may name a host inside your network: give `client=get_public_client()`.
 """
 
-from app.core.http.answers import HttpResponse, HttpStream
+from app.core.http.answers import HttpResponse
 from app.core.http.client import HttpClients, create_http_client, get_http_client, get_public_client
 from app.core.http.fetch import (
     ANY_STATUS,
@@ -33,7 +33,6 @@ __all__ = [
     "ExternalConnectionError",
     "HttpClients",
     "HttpResponse",
-    "HttpStream",
     "Method",
     "RetryConfig",
     "create_http_client",

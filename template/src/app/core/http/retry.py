@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final, Unpack
 
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
@@ -26,7 +27,6 @@ logger = get_logger(__name__)
 
 # RFC 9110, 9.2.2: doing it twice has the effect of doing it once.
 _IDEMPOTENT: Final[frozenset[Method]] = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT"})
-_TOO_MANY_REQUESTS: Final = 429
 _LONGEST_BACKOFF: Final = 5.0
 
 
@@ -63,7 +63,9 @@ class RetryConfig:
         least = None
         if isinstance(outcome, HttpResponse):
             least = _retry_after_seconds(outcome.headers)
-            if outcome.status not in self.statuses and (outcome.status != _TOO_MANY_REQUESTS or least is None):
+            if outcome.status not in self.statuses and (
+                outcome.status != HTTPStatus.TOO_MANY_REQUESTS or least is None
+            ):
                 return None
         elif not isinstance(outcome, ExternalConnectionError | TimeoutError):
             return None
