@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from app.core.config import AuthSettings
@@ -26,6 +27,11 @@ from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import sessions, users
 from app.services.guessing import GuessingLimits
 
+# The time after its first use in which a refresh token may be used again: two tabs of a browser, or a lost answer.
+_REFRESH_GRACE: Final = timedelta(seconds=30)
+# The most that the clocks of the machines that serve requests may differ.
+_LEEWAY_SECONDS: Final = 10
+
 
 class Authentication:
     """Passwords, tokens and sessions in this process: the mechanisms of `app.core.security`, bound to the settings.
@@ -35,12 +41,12 @@ class Authentication:
 
     def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:
         secret = settings.secret_key.get_secret_value()
-        lifetime, leeway = 60 * settings.access_token_expire_minutes, settings.token_leeway_seconds
+        lifetime, leeway = 60 * settings.access_token_expire_minutes, _LEEWAY_SECONDS
         self.limits = limits
         self.roles = roles
         self.sign_up = settings.sign_up
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
-        self.refresh_grace = timedelta(seconds=settings.refresh_grace_seconds)
+        self.refresh_grace = _REFRESH_GRACE
         self.passwords = PasswordHasher(
             time_cost=settings.argon2_time_cost,
             memory_kib=settings.argon2_memory_kib,

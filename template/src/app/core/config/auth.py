@@ -33,21 +33,6 @@ class AuthSettings(SettingsSection):
     refresh_token_expire_days: int = Field(
         default=30, ge=1, le=366, description="How long a session lasts without being used."
     )
-    refresh_grace_seconds: float = Field(
-        default=30,
-        ge=0,
-        le=300,
-        validation_alias="AUTH_REFRESH_GRACE_SECONDS",
-        description="The time after its first use in which a refresh token may be used again. Later, that ends the "
-        "session.",
-    )
-    token_leeway_seconds: int = Field(
-        default=10,
-        ge=0,
-        le=120,
-        validation_alias="AUTH_TOKEN_LEEWAY_SECONDS",
-        description="The most that the clocks of the machines that serve requests may differ.",
-    )
     revocation_refresh_seconds: float = Field(
         default=5,
         ge=0,
