@@ -24,7 +24,7 @@ REQUESTS = 20
 
 @pytest.fixture
 async def broken(on_migrated: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have servers work on a database that lacks a table, which nobody has foreseen."""
+    """Have servers work on a database that lacks a table, which is a failure that is not foreseen."""
     engine = create_async_engine(on_migrated)
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE users RENAME TO people"))

@@ -93,36 +93,39 @@ async def fetch_stream(
     The errors are those of `fetch_with_timeout`, with the timeout for the beginning and for each piece; reading
     the answer raises them, too. A large file needs its `max_response_bytes`.
     """
-    client, service = options.get("client") or get_http_client(), options["service"]
+    client = options.get("client") or get_http_client()
+    service, operation = options["service"], f"http.{method}"
     deadline = asyncio.get_running_loop().time() + total_seconds
     limit = options.get("max_response_bytes", _MAX_BYTES)
 
     async def bounded(step: Awaitable[T]) -> T:
-        return await _without_quotes(step, service, f"http.{method}", until=deadline)
+        return await _without_quotes(step, service, operation, until=deadline)
 
     async def pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         left = limit
         while piece := await bounded(anext(body, b"")):
             left -= len(piece)
             if left < 0:
-                raise ExternalServiceError(service, f"The answer is larger than {limit} bytes.")
+                raise ExternalServiceError(service, f"The answer is larger than {limit} bytes.", operation=operation)
             yield piece
 
     response = await bounded(_send(client, method, url, options))
     try:
         headers = dict(response.headers)
-        require_accepted(response.status_code, options.get("accept", SUCCESS), service)
+        require_accepted(response.status_code, options.get("accept", SUCCESS), service, operation)
         if headers.get("content-encoding", "identity").lower() not in ("identity", client.headers["accept-encoding"]):
-            raise ExternalServiceError(service, "The answer is compressed in a way that was not asked for.")
+            sentence = "The answer is compressed in a way that was not asked for."
+            raise ExternalServiceError(service, sentence, operation=operation)
         yield HttpStream(status=response.status_code, headers=headers, pieces=pieces(response.aiter_bytes()))
     finally:
         await response.aclose()
 
 
-def require_accepted(status: int, accepted: Container[int], service: str) -> None:
+def require_accepted(status: int, accepted: Container[int], service: str, operation: str) -> None:
     """Raise ExternalServiceError for a status that is no answer."""
     if status not in accepted:
-        raise ExternalServiceError(service, f"Answered with status {status}.", details={"status": status})
+        sentence, details = f"Answered with status {status}.", {"status": status}
+        raise ExternalServiceError(service, sentence, details=details, operation=operation)
 
 
 async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: CallOptions) -> "httpx.Response":

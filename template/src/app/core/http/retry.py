@@ -103,7 +103,7 @@ async def fetch_with_retry(
         await asyncio.sleep(wait)
     if isinstance(outcome, AppException):
         raise outcome
-    require_accepted(outcome.status, accepted, service)
+    require_accepted(outcome.status, accepted, service, f"http.{method}")
     return outcome
 
 

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/planted")
 
 
 class Sealed:
-    """What a local variable may hold, in plain sight of whoever prints it."""
+    """The value of a local variable, which is in plain sight where it is printed."""
 
     def __repr__(self) -> str:
         return PLANTED
@@ -57,7 +57,7 @@ async def fail(key: str, request: Request, url: str) -> None:
         ) from err
 
 
-async def test_nothing_that_is_secret_or_somebody_s_own_is_in_what_sentry_gets(settings: ApplicationSettings) -> None:
+async def test_nothing_secret_or_personal_is_in_what_sentry_gets(settings: ApplicationSettings) -> None:
     async with (
         sentry_server() as sentry,
         faulty_server(reply(200)) as stock,

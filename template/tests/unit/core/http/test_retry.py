@@ -78,7 +78,7 @@ async def test_fetch_with_retry_raises_an_error_status_after_all_attempts(status
         with pytest.raises(ExternalServiceError) as caught:
             await fetch_with_retry("GET", server.url, service="billing", client=http, retry=FAST)
     assert caught.value.message == f"billing: Answered with status {status}."
-    assert caught.value.details == {"service": "billing", "status": status}
+    assert (caught.value.details, caught.value.operation) == ({"service": "billing", "status": status}, "http.GET")
     assert len(server.requests) == (3 if status == 503 else 1)
 
 
