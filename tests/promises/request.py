@@ -64,8 +64,8 @@ REQUEST = (
     Promise(
         "a client that is late is hung up on",
         "src/app/serving/protocol.py",
-        "        if now >= self._deadline and",
-        "        if False and",
+        "        elif now >= self._deadline and",
+        "        elif False and",
         "tests/integration/api/test_connections.py",
     ),
     Promise(

@@ -27,9 +27,8 @@ update = typer.Typer(add_completion=False)
 def run(context: typer.Context, to: Annotated[str | None, typer.Option()] = None) -> None:
     """Bring a later version of the template in, or other answers."""
     here = Path.cwd()
-    answers = next((at / ANSWERS_FILE for at in (here, *here.parents) if (at / ANSWERS_FILE).is_file()), None)
-    source = read_answer(answers, "_src_path") if answers else None
-    if source is None:
+    places = (read_answer(folder / ANSWERS_FILE, "_src_path") for folder in (here, *here.parents))
+    if (source := next(filter(None, places), None)) is None:
         _refuse(
             f"no {ANSWERS_FILE} here or above names the template (_src_path).",
             f"Take it back from git: `git log -- {ANSWERS_FILE}` has its versions.",
