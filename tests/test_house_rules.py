@@ -34,7 +34,7 @@ MAY_END_TRANSACTIONS = {
         "rollback"
     },  # of a transaction in which nothing was done yet
     # Migrations have transactions of their own.
-    "src/app/cli/migrators.py": {"AUTOCOMMIT", "commit", "rollback"},
+    "src/app/cli/migrators.py": {"commit", "rollback"},
 }
 _STATEMENT = re.compile(
     r"\s*(?:begin|commit|rollback|start\s+transaction|end)\b[\s;]*", re.IGNORECASE

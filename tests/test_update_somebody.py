@@ -24,7 +24,7 @@ pytestmark = pytest.mark.laws
 STATEMENTS = """
 import asyncio, json, sys
 from sqlalchemy import text
-from app.cli.base import command_settings, with_database
+from app.cli.settings import command_settings, with_database
 from app.core.database import Database
 
 async def run(settings):

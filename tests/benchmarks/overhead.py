@@ -28,7 +28,7 @@ os.environ.update(LOG_FORMAT="json", LOG_LEVEL="INFO")
 import uvicorn
 from app import asgi
 from app.cli import migrations
-from app.cli.base import command_settings, with_database
+from app.cli.settings import command_settings, with_database
 from app.main import create_app
 from app.services.authentication import get_authentication
 from fastapi import FastAPI

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.cli import migrations
-from app.cli.base import command_settings, with_database
+from app.cli.settings import command_settings, with_database
 
 ROUNDS = 9
 # Against the floor: CPU until the first success, and memory then.

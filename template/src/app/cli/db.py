@@ -10,8 +10,9 @@ from alembic.script import ScriptDirectory
 from rich.text import Text
 
 from app.cli import migrations
-from app.cli.base import command_settings, err, out, with_database
 from app.cli.migrators import dropping, read_state
+from app.cli.output import err, out
+from app.cli.settings import command_settings, with_database
 from app.core.exceptions import ConfigurationError
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)

@@ -71,7 +71,7 @@ def _code() -> Iterable[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    from app.cli.base import command_settings, with_database
+    from app.cli.settings import command_settings, with_database
     from app.core.config.loading import likely_typos
     from app.core.logging import configure_logging
 

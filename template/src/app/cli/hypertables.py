@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.cli.base import out
+from app.cli.output import out
 from app.core.config import ApplicationSettings
 from app.core.timescale import set_up_timescale
 from app.models.domain import load_metadata

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.cli.base import err
+from app.cli.output import err
 from app.core.config import DatabaseSettings
 from app.core.database import migration_engine
 from app.core.exceptions import AppException, ConfigurationError, DatabaseConnectionError

@@ -7,7 +7,8 @@ import typer
 from pydantic import SecretStr
 from rich.text import Text
 
-from app.cli.base import ask, err, out, run_with_services
+from app.cli.output import ask, err, out
+from app.cli.settings import run_with_services
 from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError

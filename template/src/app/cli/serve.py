@@ -9,7 +9,8 @@ import typer
 import uvicorn
 
 from app.cli import migrations
-from app.cli.base import command_settings, err, with_database
+from app.cli.output import err
+from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings, Environment
 from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.cli.base import ask, out, run_with_services
+from app.cli.output import ask, out
+from app.cli.settings import run_with_services
 from app.core.exceptions import ConfigurationError
 from app.models.domain.user import DEFAULT_ROLE, User
 from app.models.schemas.user import UserCreate

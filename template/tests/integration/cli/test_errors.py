@@ -121,7 +121,7 @@ def test_app_names_a_folder_without_the_project(name: str, on_migrated: str, pro
 
 def test_app_names_a_file_that_cannot_be_written(refused: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY")
-    monkeypatch.setattr("app.cli.base.project_folder", lambda: Path("/proc"))
+    monkeypatch.setattr("app.cli.settings.project_folder", lambda: Path("/proc"))
 
     assert ".env cannot be written to /proc (" in refused("db current").err
 

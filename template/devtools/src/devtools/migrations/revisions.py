@@ -9,8 +9,8 @@ from alembic.util import rev_id
 from rich.text import Text
 from sqlalchemy import Connection, column, func, literal, select, table
 
-from app.cli.base import err, out
 from app.cli.migrations import alembic_config
+from app.cli.output import err, out
 from app.core.config import DatabaseSettings
 from app.core.config.loading import project_folder
 from app.core.database import migration_engine

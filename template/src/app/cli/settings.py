@@ -1,4 +1,4 @@
-"""The base of a command: its output and questions, checked settings, and a database."""
+"""The base of a command: checked settings, a database, and the services of the application."""
 
 import asyncio
 import sys
@@ -7,40 +7,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-import typer
-from rich.console import Console
-
+from app.cli.output import err
 from app.core.config import ApplicationSettings, Environment, get_settings
 from app.core.config.loading import export_database_url, project_folder, stage_name
-from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
 
 T = TypeVar("T")
-
-# Results on standard output, everything else on standard error.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
-
-
-def ask(question: str, *, secret: bool = False, instead: str) -> str:
-    """Return a person's answer.
-
-    Args:
-        question: One line.
-        secret: The answer is not shown.
-        instead: The next step where there is no terminal.
-
-    Raises:
-        ConfigurationError: There is no terminal to ask in.
-    """
-    if not sys.stdin.isatty():
-        raise ConfigurationError("There is no terminal to ask in.", next_step=instead)
-    import questionary  # noqa: PLC0415 — a whole terminal toolkit, for the few commands that ask
-
-    answer = (questionary.password if secret else questionary.text)(question).ask()
-    if answer is None:
-        raise typer.Abort
-    return str(answer)
 
 
 def command_settings() -> ApplicationSettings:
