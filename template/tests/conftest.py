@@ -18,11 +18,11 @@ from app.core.config import ApplicationSettings
 from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
 from app.main import create_app
-from app.models.domain.user import User
+from app.repositories.users import UserRow
 from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
 from tests.factories import make_settings, make_tokens, make_user
-from tests.turns import bind_sessions, share_connection
+from tests.turns import SharedConnection, replaced
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in [*known_variables(), *(name for name in os.environ if name.lower().endswith("_proxy"))]:
@@ -72,15 +72,18 @@ async def app(settings: ApplicationSettings) -> AsyncIterator[FastAPI]:
         yield app
 
 
+@pytest.fixture(scope="session")
+async def shared(app: FastAPI) -> AsyncIterator[SharedConnection]:
+    shared = SharedConnection(get_database())
+    yield shared
+    await shared.close()
+
+
 @pytest.fixture
-async def transaction(app: FastAPI) -> AsyncIterator[AsyncConnection]:
+async def transaction(shared: SharedConnection) -> AsyncIterator[AsyncConnection]:
     """The transaction this test runs in; sessions of the application join it, and it is rolled back at the end."""
-    engine = get_database().engine
-    async with engine.connect() as connection, connection.begin() as outer:
-        await share_connection(get_database(), connection)
+    async with shared.transaction(get_database()) as connection:
         yield connection
-        bind_sessions(get_database(), engine)
-        await outer.rollback()
     # What was cached came from rows that are gone now.
     await cache.clear()
 
@@ -93,14 +96,14 @@ async def anonymous(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator
 
 
 @pytest.fixture(scope="session")
-async def member(app: FastAPI) -> User:
+async def member(app: FastAPI) -> UserRow:
     """A user who is there in every test of this worker."""
     user, _ = await make_user()
     return user
 
 
 @pytest.fixture
-async def client(app: FastAPI, member: User, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
+async def client(app: FastAPI, member: UserRow, transaction: AsyncConnection) -> AsyncIterator[AsyncClient]:
     """A client that is logged in, in a session of its own, whose changes vanish with the test."""
     async with make_client(app, make_tokens(member)) as client:
         yield client
@@ -117,10 +120,8 @@ def scratch_url(server: DatabaseServer, worker_id: str) -> Iterator[str]:
 async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncEngine]:
     """The application on that database: what it commits here is committed."""
     database = Database(settings.with_database_url(scratch_url).database)
-    usual = get_database().engine
-    bind_sessions(get_database(), database.engine)
-    yield database.engine
-    bind_sessions(get_database(), usual)
+    with replaced(get_database(), database):
+        yield database.engine
     await database.close()
 
 

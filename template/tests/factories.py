@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from app.core.config import ApplicationSettings, AuthSettings, DatabaseSettings, Environment, SecretsSettings
 from app.core.config.secrets import new_key
 from app.core.security import allowed_scopes
-from app.models.domain.user import DEFAULT_ROLE, User
+from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import Login, Tokens
 from app.models.schemas.user import UserCreate
+from app.repositories.users import UserRow
 from app.services.authentication import get_authentication
 from app.services.users import create_user
 
@@ -39,7 +40,7 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
     return ApplicationSettings(**{"environment": Environment.DEVELOPMENT, **others, **given})
 
 
-async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[User, Tokens]:
+async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[UserRow, Tokens]:
     """Create a user and log them in.
 
     Args:
@@ -56,7 +57,7 @@ async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[User, Token
     return user, await get_authentication().log_in(login, address=f"{address}'s machine")
 
 
-def make_tokens(user: User) -> Tokens:
+def make_tokens(user: UserRow) -> Tokens:
     """Return tokens as of a login, without the login: an access token is believed without a query."""
     tokens = get_authentication().tokens
     scopes = allowed_scopes(get_authentication().roles, user.role, user.scopes)

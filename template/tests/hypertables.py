@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import ReadSession, WriteSession, migration_engine
+from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import extension
 from tests.databases import DatabaseServer
@@ -75,15 +75,10 @@ def unlimited_session(url: str) -> AsyncSession:
     return AsyncSession(migration_engine(make_settings(database_url=url).database))
 
 
-def for_writing(session: AsyncSession) -> WriteSession:
-    """The same, for what changes something."""
-    return WriteSession(ReadSession(session))
-
-
 async def find_reason_against(server: DatabaseServer) -> str | None:
     """Return the reason against using this server with TimescaleDB; None when there is none."""
     async with unlimited_session(server.address) as session:
-        found = await extension.find_extension(ReadSession(session))
+        found = await extension.find_extension(session)
     try:
         found.require_usable()
     except ConfigurationError as error:

@@ -29,7 +29,7 @@ async def put(service: SecretsService, value: str, org: str, team: str | None = 
 
 async def get(service: SecretsService, org: str, team: str | None = None) -> str:
     """Get a key from the application's database."""
-    async with get_database().read_session() as session:
+    async with get_database().session() as session:
         return (await service.get_api_key(session, org, "openai", team)).get_secret_value()
 
 
@@ -57,7 +57,7 @@ def stored(url: str, *keys: str, number: int) -> list[str]:
 
     async def work() -> list[str]:
         service = make_service(*keys)
-        async with _opened(url) as database, database.read_session() as session:
+        async with _opened(url) as database, database.session() as session:
             found = [await service.get_api_key(session, f"org-{index}", "openai") for index in range(number)]
             return [value.get_secret_value() for value in found]
 

@@ -8,16 +8,17 @@ Two transactions of one test that must overlap need databases of their own: take
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
-from sqlalchemy.sql.elements import TextClause
-from sqlalchemy.util.concurrency import await_
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database import Database
+from app.core.database.connections import Connections
 
 # How long a turn may be in coming: longer than any test takes, unless sessions wait for each other.
 _PATIENCE_SECONDS = 30
@@ -38,16 +39,20 @@ class Turn:
         self._inside = asyncio.Lock()
         self._held: asyncio.Lock | None = None
 
-    def take(self) -> None:
-        """Wait for it, inside a greenlet of SQLAlchemy's."""
-        if not self.taken:
-            await_(self._wait())
-
-    def wait_for_others(self) -> None:
-        """Wait until no turn inside of this one is taken."""
-        if self._inside.locked():
-            await_(self._acquire(self._inside))
-            self._inside.release()
+    async def take(self) -> None:
+        """Wait for it."""
+        around = self.above
+        while around is not None and not around.taken:
+            around = around.above
+        assert around is not None
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await around._inside.acquire()
+        except TimeoutError:
+            raise AssertionError(
+                "sessions of this test wait for each other's transactions: let it take `scratch`"
+            ) from None
+        self.taken, self._held = True, around._inside
 
     def end(self) -> None:
         """Let the next one have it."""
@@ -55,114 +60,112 @@ class Turn:
             self._held.release()
             self.taken, self._held = False, None
 
-    async def _wait(self) -> None:
-        around = self.above
-        while around is not None and not around.taken:
-            around = around.above
-        assert around is not None
-        await self._acquire(around._inside)
-        self.taken, self._held = True, around._inside
-
-    async def _acquire(self, lock: asyncio.Lock) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await lock.acquire()
-        except TimeoutError:
-            raise AssertionError(
-                "sessions of this test wait for each other's transactions: let it take `scratch`"
-            ) from None
-
 
 _current: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
-class SessionInTurn(Session):
-    """A session that has its turn from its first statement to its commit or rollback."""
+class ConnectionsInTurn(Connections):
+    """The shared connection, lent to one session after the other."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        assert isinstance(self.bind, Connection)
-        root: Turn = self.bind.info["turn"]
+    def __init__(self, shared: Database, root: Turn) -> None:
+        super().__init__(shared.engine, places=100, wait_seconds=_PATIENCE_SECONDS, slow_seconds=60)
+        self._root = root
+
+    async def borrow(self) -> PoolProxiedConnection:
         around = _current.get()
-        self.turn = Turn(around if around is not None and around.root is root else root)
-        _current.set(self.turn)
+        turn = Turn(around if around is not None and around.root is self._root else self._root)
+        await turn.take()
+        try:
+            connection = await super().borrow()
+            connection.info["turn"] = turn
+            await self._begin(connection)
+        except BaseException:
+            turn.end()
+            raise
+        return connection
 
-    def get_bind(self, *args: Any, **kwargs: Any) -> Any:
-        self.turn.take()
-        return super().get_bind(*args, **kwargs)
+    async def _begin(self, connection: PoolProxiedConnection) -> None:
+        _current.set(connection.info["turn"])
+        driver: Any = connection.driver_connection
+        connection.info["before"] = await driver.fetchval(_TRANSACTION_IDS)
 
-    def close(self) -> None:
-        super().close()
-        self.turn.end()
+    async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
+        # Broken is what must not be used again; this connection cannot be replaced in the midst of a test.
+        del broken
+        turn: Turn = connection.info.pop("turn")
+        connection.close()
+        self._places.release()
+        turn.end()
 
-
-@event.listens_for(SessionInTurn, "after_begin")
-def _note_what_was_changed_before(session: SessionInTurn, transaction: SessionTransaction, found: Connection) -> None:
-    if transaction.parent is None:
-        session.info["before"] = found.exec_driver_sql(_TRANSACTION_IDS).scalar_one()
-
-
-@event.listens_for(SessionInTurn, "before_commit")
-def _wait_for_those_inside(session: SessionInTurn) -> None:
-    session.turn.wait_for_others()
-
-
-@event.listens_for(SessionInTurn, "after_transaction_end")
-def _end_turn(session: SessionInTurn, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.turn.end()
-
-
-@event.listens_for(SessionInTurn, "do_orm_execute")
-def _ask_for_this_session(state: ORMExecuteState) -> Any:
-    """Ask whether this session has changed anything: that of the test's transaction as a whole is no answer."""
-    if isinstance(state.statement, TextClause) and "pg_current_xact_id_if_assigned" in state.statement.text:
-        question = text(f"SELECT ({_TRANSACTION_IDS}) > {state.session.info['before']}")
-        return state.invoke_statement(statement=question)
-    return None
+    async def has_changed(self, connection: PoolProxiedConnection) -> bool:
+        """Return True if this session has changed anything: of the test's transaction as a whole, the server knows."""
+        driver: Any = connection.driver_connection
+        return bool(await self.run(connection, driver.fetchval, _TRANSACTION_IDS) > connection.info["before"])
 
 
-class ReadSessionInTurn(SessionInTurn):
-    """A session that has its turn for each statement, which may fail or be refused for changing something."""
+class ReadingInTurn(ConnectionsInTurn):
+    """The shared connection, lent for a statement that may fail or be refused for changing something."""
 
-    def get_bind(self, *args: Any, **kwargs: Any) -> Any:
-        return Session.get_bind(self, *args, **kwargs)
+    async def _begin(self, connection: PoolProxiedConnection) -> None:
+        driver: Any = connection.driver_connection
+        connection.info["savepoint"] = driver.transaction()
+        await connection.info["savepoint"].start()
+        await driver.execute("SET TRANSACTION READ ONLY")
 
-    def rollback(self) -> None:
-        """End the session's transaction, and not the test's."""
-        self.commit()
-
-
-@event.listens_for(ReadSessionInTurn, "do_orm_execute")
-def _read_in_turn(state: ORMExecuteState) -> Any:
-    session = state.session
-    assert isinstance(session, ReadSessionInTurn)
-    if session.turn.taken:
-        return None
-    session.turn.take()
-    try:
-        connection = session.connection()
-        with connection.begin_nested():
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            return state.invoke_statement()
-    finally:
-        session.turn.end()
+    async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
+        await connection.info.pop("savepoint").rollback()
+        await super().give_back(connection, broken=broken)
 
 
-async def share_connection(database: Database, connection: AsyncConnection) -> None:
-    """Have the sessions of a database take turns on this connection, in the transaction that it is in."""
-    assert connection.sync_connection is not None
-    connection.sync_connection.info["turn"] = Turn()
-    database.sessions.configure(
-        bind=connection, join_transaction_mode="create_savepoint", sync_session_class=SessionInTurn
-    )
-    database.read_sessions.configure(
-        bind=connection, join_transaction_mode="rollback_only", sync_session_class=ReadSessionInTurn
-    )
+class SharedConnection:
+    """One connection to a database, which any number of sessions use as if each had its own.
+
+    Args:
+        source: The database.
+    """
+
+    def __init__(self, source: Database) -> None:
+        self._source = source
+        self._own: PoolProxiedConnection | None = None
+        # SQLAlchemy's sessions want a connection each: these are the same one below.
+        self._shared = Database(source.settings)
+        event.listen(self._shared.engine.sync_engine, "do_connect", self._connect_to_own)
+
+    @asynccontextmanager
+    async def transaction(self, database: Database) -> AsyncIterator[AsyncConnection]:
+        """Have a database's sessions use the connection, in a transaction that is rolled back with what they did."""
+        if self._own is None:
+            self._own = await self._source.engine.raw_connection()
+        driver: Any = self._own.driver_connection
+        outer = driver.transaction()
+        await outer.start()
+        root = Turn()
+        usual = database.writing, database.reading
+        database.writing, database.reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
+        try:
+            async with self._shared.engine.connect() as joined:
+                yield joined
+        finally:
+            database.writing, database.reading = usual
+            await outer.rollback()
+
+    async def close(self) -> None:
+        """Give the connection back to its database."""
+        if self._own is not None:
+            self._own.close()
+
+    def _connect_to_own(self, _dialect: Any, _entry: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        async def own(*_: object, **__: object) -> Any:
+            assert self._own is not None
+            return self._own.driver_connection
+
+        options["async_creator_fn"] = own
 
 
-def bind_sessions(database: Database, engine: AsyncEngine) -> None:
-    """Have the sessions of a database use the connections of this engine, as they do outside of tests."""
-    reading = engine.execution_options(postgresql_readonly=True)
-    for sessions, bind in ((database.sessions, engine), (database.read_sessions, reading)):
-        sessions.configure(bind=bind, join_transaction_mode="conditional_savepoint", sync_session_class=Session)
+@contextmanager
+def replaced(database: Database, other: Database) -> Iterator[None]:
+    """Have a database's sessions use another one's connections."""
+    usual = database.writing, database.reading
+    database.writing, database.reading = other.writing, other.reading
+    yield
+    database.writing, database.reading = usual

@@ -23,8 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.config import LoggingSettings
 from app.main import create_app
-from app.models.domain.user import User
 from app.models.schemas.auth import Login
+from app.repositories.users import UserRow
 from app.services.authentication import get_authentication
 from tests.applications import process_of_its_own
 from tests.databases import DatabaseServer
@@ -51,7 +51,7 @@ class FreshCallers:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self._addresses = (str(IPv4Address("10.0.0.1") + number) for number in itertools.count())
-        self._user: User | None = None
+        self._user: UserRow | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -71,8 +71,7 @@ async def _identify(connection: HTTPConnection) -> Principal:
     if authorization[: len(_SCHEME)].lower() == _SCHEME:
         return await get_authentication().identify(authorization[len(_SCHEME) :])
     if api_key := headers.get(_API_KEY_HEADER):
-        async with get_database().read_session() as session:
-            return await identify_api_key(session, api_key)
+        return await identify_api_key(get_database().reader, api_key)
     raise AuthenticationError("This needs an access token or an API key.")
 
 

@@ -102,8 +102,8 @@ async def _database(settings: "ApplicationSettings") -> Finding:
     finally:
         await database.close()
     found = f"PostgreSQL {version}, {database.engine.url.database}"
-    # One more for each process: the probes' own.
-    wanted = settings.api.workers * (settings.database.pool_size + settings.database.max_overflow + 1)
+    # A pool for changes, one for reading, and a connection for probes.
+    wanted = settings.api.workers * (2 * (settings.database.pool_size + settings.database.max_overflow) + 1)
     if wanted > limit and settings.database.pooler == "none":
         return Finding(
             "warning",
@@ -138,8 +138,7 @@ async def _secrets(settings: "ApplicationSettings") -> Finding:
     from app.core.database import get_database
     from app.core.secrets import count_by_key
 
-    async with get_database().read_session() as session:
-        used = await count_by_key(session)
+    used = await count_by_key(get_database().reader)
     ring = [key.id for key in settings.secrets.key_materials]
     if lost := {key_id: count for key_id, count in used.items() if key_id not in ring}:
         return Finding(

@@ -42,9 +42,8 @@ def list_keys(
     """Show what is stored, a line each: path, key id, when it was last set. Never a value."""
 
     async def show() -> None:
-        async with get_database().read_session() as session:
-            for info in await get_secrets_service().list(session, org):
-                out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
+        for info in await get_secrets_service().list(get_database().reader, org):
+            out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
 
     run_with_services(show)
 

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from app.cli.output import ask, out
 from app.cli.settings import run_with_services
 from app.core.exceptions import ConfigurationError
-from app.models.domain.user import DEFAULT_ROLE, User
+from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.user import UserCreate
+from app.repositories.users import UserRow
 from app.services.users import create_user
 from app.wiring import ROLES
 
@@ -46,7 +47,7 @@ def create(
         rules = "; ".join(f"{each['msg'].removeprefix('Value error, ')} ({each['loc'][0]})" for each in error.errors())
         raise ConfigurationError(f"No user was made. {rules}.", next_step="Try again within the rules.") from None
 
-    async def work() -> User:
+    async def work() -> UserRow:
         return await create_user(new, role=role, grants=scope or ())
 
     out.print(f"created {new.email} ({run_with_services(work).id})", markup=False)

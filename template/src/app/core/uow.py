@@ -1,7 +1,7 @@
 """The unit of work: the one place that commits, and that publishes what was recorded.
 
     async with atomic(session) as uow:
-        uow.session.add(...)
+        await items.insert_item(uow.session, …)
         uow.record(SomethingHappened(...))
 
 Everything inside is committed together when the block ends, or rolled back together when it raises. Blocks nest: an
@@ -11,7 +11,6 @@ inner one is a savepoint. Events recorded inside are published after the commit,
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
 
 from app.core.database import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
@@ -20,9 +19,6 @@ from app.core.monitoring import monitor
 
 # A function without arguments, or a coroutine function.
 Action = Callable[[], Awaitable[object] | None]
-
-# The key under which a session keeps the unit of work it is inside of.
-_CURRENT: Final = "unit_of_work"
 
 
 class UnitOfWork:
@@ -42,7 +38,7 @@ class UnitOfWork:
         self.commits_with: BaseException | None = None
 
     async def flush(self) -> None:
-        """Send pending changes to the database without committing them, to learn keys or meet constraints."""
+        """Send changes of entities that are pending, without committing them, to learn keys or meet constraints."""
         await self.session.flush()
 
     def record(self, event: BaseEvent) -> None:
@@ -82,14 +78,13 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     Raises:
         DatabaseException: The commit failed; nothing was changed.
     """
-    outer: UnitOfWork | None = session.info.get(_CURRENT)
-    uow = UnitOfWork(session)
-    session.info[_CURRENT] = uow
+    outer: UnitOfWork | None = session.unit_of_work
+    session.unit_of_work = uow = UnitOfWork(session)
     try:
-        async with session.begin_nested() if outer else _transaction(uow):
+        async with session.savepoint() if outer else _transaction(uow):
             yield uow
     finally:
-        session.info[_CURRENT] = outer
+        session.unit_of_work = outer
     if outer:
         outer.events.extend(uow.events)
         outer.actions.extend(uow.actions)
@@ -116,11 +111,7 @@ async def _transaction(uow: UnitOfWork) -> AsyncIterator[None]:
 
 
 async def _commit(uow: UnitOfWork) -> None:
-    try:
-        await uow.session.commit()
-    except BaseException:
-        await uow.session.rollback()
-        raise
+    await uow.session.commit()
     # Events first: the bus takes them without waiting, so that no action can keep them back.
     for event in uow.events:
         facts = {"operation": "uow.publish", "event_type": event.type, "event_id": str(event.id)}

@@ -1,88 +1,83 @@
 """Statements on items, one each."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    cast,
-    delete,
-    func,
-    literal,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Text, Uuid, bindparam, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import REAL, insert
-from sqlalchemy.sql.dml import ReturningInsert
 
-from app.core.database import ReadSession, WriteSession
+from app.core.database import ReadSession, Statement, WriteSession
 from app.models.domain.item import Item
-from app.models.schemas.item import ItemQuery
+from app.models.schemas.item import ItemContent, ItemQuery, ItemRead
 from app.models.schemas.page import Cursor
 
+# A search ranks so many matches, the newest: a common word has a million, and ranking them all takes a second.
+_RANKED: Final = 1_000
 
-class RankedItem(NamedTuple):
+_OWN: Final = (Item.owner_id == bindparam("owner_id"), Item.id == bindparam("item_id"))
+_GIVEN: Final[dict[str, Any]] = {name: bindparam(name) for name in ("owner_id", "sku", *ItemContent.model_fields)}
+_CONTENT: Final = [Item.__mapper__.columns[name].name for name in ItemContent.model_fields]
+_CONDITIONS: Final = {
+    "tags": Item.tags.contains(bindparam("tags")),
+    "metadata": Item.attributes.contains(bindparam("metadata")),
+    "substring": func.strpos(func.lower(Item.name), func.lower(bindparam("substring", type_=Text))) > 0,
+    # Both the operator, which the index answers, and the function compare the search with the closest part of the
+    # name (documentation, F.35): typing errors are forgiven, and a long name does not count against itself.
+    "words": bindparam("words", type_=Text).op("<%", is_comparison=True)(Item.name),
+    "after_id": Item.id < bindparam("after_id"),
+}
+
+_FIND: Final = Statement(select(Item).where(*_OWN), ItemRead)
+_INSERT: Final = Statement(
+    insert(Item).values(_GIVEN).on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku]), ItemRead
+)
+_NEW = insert(Item).values(_GIVEN)
+_UPSERT: Final = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=[Item.owner_id, Item.sku],
+        set_={name: _NEW.excluded[name] for name in _CONTENT} | {"version": Item.version + 1, "updated_at": func.now()},
+    ),
+    ItemRead,
+)
+_DELETE: Final = Statement(delete(Item).where(*_OWN))
+
+
+@dataclass(slots=True)
+class RankedItem(ItemRead):
     """An item and how well it matched the search, from 0 to 1."""
 
-    item: Item
     rank: float
 
 
-async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item | None:
+async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead | None:
     """Return the owner's item of this key."""
-    return (await session.scalars(select(Item).where(Item.id == item_id, Item.owner_id == owner_id))).one_or_none()
+    return await session.one_or_none(_FIND, owner_id=owner_id, item_id=item_id)
 
 
-async def insert_item(session: WriteSession, values: Mapping[str, object]) -> Item | None:
+async def insert_item(session: WriteSession, values: Mapping[str, object]) -> ItemRead | None:
     """Insert an item; None when its SKU is taken, which the statement itself finds out."""
-    statement = (
-        insert(Item)
-        .values(dict(values))
-        .on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku])
-        .returning(Item)
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
+    return await session.one_or_none(_INSERT, **values)
 
 
-async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> tuple[Item, bool]:
-    """Insert or replace the owner's item of this SKU; return it, and True if it is new."""
-    statement = insert(Item).values(dict(values))
-    columns = [Item.__mapper__.columns[name].name for name in values if name not in {"owner_id", "sku"}]
-    upsert: ReturningInsert[Item, bool] = statement.on_conflict_do_update(
-        index_elements=[Item.owner_id, Item.sku],
-        set_={
-            **{name: statement.excluded[name] for name in columns},
-            "version": Item.version + 1,
-            "updated_at": func.now(),
-        },
-        # A row that this statement inserted has never been locked or deleted: its xmax is 0.
-    ).returning(Item, literal_column("(items.xmax = 0)", Boolean))
-    item, created = (await session.execute(upsert, execution_options={"populate_existing": True})).one()
-    return item, created
+async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> ItemRead:
+    """Insert the owner's item of this SKU, in its first version, or replace it; return it."""
+    return await session.one(_UPSERT, **values)
 
 
 async def update_item(
     session: WriteSession, owner_id: UUID, item_id: UUID, *, version: int, changes: Mapping[str, object]
-) -> Item | None:
+) -> ItemRead | None:
     """Change an item and return it; None when there is none of this key and version."""
-    statement = (
-        update(Item)
-        .where(Item.id == item_id, Item.owner_id == owner_id, Item.version == version)
-        .values({**changes, "version": Item.version + 1})
-        .returning(Item)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
+    statement = _update(frozenset(changes))
+    return await session.one_or_none(statement, owner_id=owner_id, item_id=item_id, made_from=version, **changes)
 
 
 async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> bool:
     """Delete an item; return False where there was none."""
-    statement = delete(Item).where(Item.id == item_id, Item.owner_id == owner_id).returning(Item.id)
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+    return await session.execute(_DELETE, owner_id=owner_id, item_id=item_id) > 0
 
 
 async def list_items(
@@ -97,21 +92,45 @@ async def list_items(
         after: Begin after this row.
         fuzzy: Search by similarity (needs pg_trgm), else by substring.
     """
-    rank: ColumnElement[float] = literal(0.0, REAL)
-    conditions: list[ColumnElement[bool]] = [Item.owner_id == owner_id]
+    values: dict[str, object] = {"owner_id": owner_id, "limit": which.limit + 1}
     if which.tag:
-        conditions.append(Item.tags.contains(which.tag))
+        values["tags"] = which.tag
     if which.metadata:
-        conditions.append(Item.attributes.contains(which.metadata))
-    if which.search and fuzzy:
-        # Both the operator, which the index answers, and the function compare the search with the closest part of the
-        # name (documentation, F.35): typing errors are forgiven, and a long name does not count against itself.
-        conditions.append(literal(which.search).op("<%", is_comparison=True)(Item.name))
-        rank = func.word_similarity(which.search, Item.name, type_=REAL)
-    elif which.search:
-        conditions.append(Item.name.icontains(which.search, autoescape=True))
+        values["metadata"] = which.metadata
+    if which.search:
+        values["words" if fuzzy else "substring"] = which.search
     if after is not None:
+        values |= {"after_id": after.id, "after_rank": after.rank} if "words" in values else {"after_id": after.id}
+    return await session.all(_list(frozenset(values)), **values)
+
+
+@cache
+def _update(names: frozenset[str]) -> Statement[ItemRead]:
+    """Return the statement for a set of values, of which there are sixteen."""
+    changes: dict[str, Any] = {name: bindparam(name) for name in names}
+    statement = update(Item).where(*_OWN, Item.version == bindparam("made_from"))
+    return Statement(statement.values({**changes, "version": Item.version + 1}), ItemRead)
+
+
+@cache
+def _list(names: frozenset[str]) -> Statement[RankedItem]:
+    """Return the statement for the conditions of these names; a page begins in the index where the last one ended."""
+    if "words" in names:
+        return _search(names)
+    statement = select(Item, literal_column("0::real", REAL).label("rank")).where(
+        Item.owner_id == bindparam("owner_id"), *(_CONDITIONS[name] for name in sorted(names & _CONDITIONS.keys()))
+    )
+    return Statement(statement.order_by(Item.id.desc()).limit(bindparam("limit")), RankedItem)
+
+
+def _search(names: frozenset[str]) -> Statement[RankedItem]:
+    rank = func.word_similarity(bindparam("words", type_=Text), Item.name, type_=REAL).label("rank")
+    conditions = (_CONDITIONS[name] for name in sorted(names & _CONDITIONS.keys() - {"after_id"}))
+    newest = select(Item.id, rank).where(Item.owner_id == bindparam("owner_id"), *conditions)
+    ranked = newest.order_by(Item.id.desc()).limit(_RANKED).subquery()
+    statement = select(Item, ranked.c.rank).join(ranked, ranked.c.id == Item.id)
+    if "after_id" in names:
         # The rank came from the server as a real and goes back as one, so that equality holds.
-        conditions.append(tuple_(rank, Item.id) < tuple_(cast(after.rank, REAL), after.id))
-    statement = select(Item, rank).where(*conditions).order_by(rank.desc(), Item.id.desc()).limit(which.limit + 1)
-    return [RankedItem(item, value) for item, value in await session.execute(statement)]
+        after = tuple_(bindparam("after_rank", type_=REAL), bindparam("after_id", type_=Uuid))
+        statement = statement.where(tuple_(ranked.c.rank, Item.id) < after)
+    return Statement(statement.order_by(ranked.c.rank.desc(), Item.id.desc()).limit(bindparam("limit")), RankedItem)

@@ -1,14 +1,25 @@
 """Statements on orders, one each."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.database import ReadSession, WriteSession
+from app.core.database import ReadSession, Statement, WriteSession
 from app.models.domain.order import Order
+from app.models.schemas.order import OrderRead
 from app.models.schemas.page import Cursor
+
+_OWN = select(Order).where(Order.owner_id == bindparam("owner_id"))
+_FIND: Final = Statement(_OWN.where(Order.id == bindparam("order_id")), OrderRead)
+_NEWEST = _OWN.order_by(Order.id.desc()).limit(bindparam("limit"))
+_LIST: Final = Statement(_NEWEST, OrderRead)
+_LOCK_PAYMENT: Final = Statement(
+    select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("payment_intent_id", type_=Text), 0)))
+)
+_LIST_AFTER: Final = Statement(_NEWEST.where(Order.id < bindparam("after")), OrderRead)
 
 
 async def insert_order(session: WriteSession, values: Mapping[str, object]) -> Order | None:
@@ -19,18 +30,18 @@ async def insert_order(session: WriteSession, values: Mapping[str, object]) -> O
         .on_conflict_do_nothing(index_elements=[Order.owner_id, Order.idempotency_key])
         .returning(Order)
     )
-    return (await session.execute(statement)).scalar_one_or_none()
+    return (await (await session.orm()).scalars(statement)).one_or_none()
 
 
-async def get_order_by_key(session: ReadSession, owner_id: UUID, idempotency_key: str) -> Order:
+async def get_order_by_key(session: WriteSession, owner_id: UUID, idempotency_key: str) -> Order:
     """Return the order that was made under this key."""
     statement = select(Order).where(Order.owner_id == owner_id, Order.idempotency_key == idempotency_key)
-    return (await session.scalars(statement)).one()
+    return (await (await session.orm()).scalars(statement)).one()
 
 
-async def find_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Order | None:
+async def find_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> OrderRead | None:
     """Return the owner's order of this id."""
-    return (await session.scalars(select(Order).where(Order.id == order_id, Order.owner_id == owner_id))).one_or_none()
+    return await session.one_or_none(_FIND, owner_id=owner_id, order_id=order_id)
 
 
 async def lock_order(session: WriteSession, order_id: UUID, *, owner_id: UUID | None = None) -> Order | None:
@@ -38,18 +49,20 @@ async def lock_order(session: WriteSession, order_id: UUID, *, owner_id: UUID | 
     statement = select(Order).where(Order.id == order_id).with_for_update()
     if owner_id is not None:
         statement = statement.where(Order.owner_id == owner_id)
-    return (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+    found = await (await session.orm()).scalars(statement.execution_options(populate_existing=True))
+    return found.one_or_none()
 
 
 async def lock_order_of_payment(session: WriteSession, payment_intent_id: str) -> Order | None:
     """Return the order that a payment is known to be for, likewise."""
     statement = select(Order).where(Order.payment_intent_id == payment_intent_id).with_for_update()
-    return (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+    found = await (await session.orm()).scalars(statement.execution_options(populate_existing=True))
+    return found.one_or_none()
 
 
 async def lock_payment(session: WriteSession, payment_intent_id: str) -> None:
     """Lock a payment until this transaction ends: there may be no order of it to lock yet."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(payment_intent_id, 0))))
+    await session.execute(_LOCK_PAYMENT, payment_intent_id=payment_intent_id)
 
 
 async def update_order(session: WriteSession, order_id: UUID, changes: Mapping[str, object]) -> Order:
@@ -61,12 +74,11 @@ async def update_order(session: WriteSession, order_id: UUID, changes: Mapping[s
         .returning(Order)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return (await session.execute(statement)).scalar_one()
+    return (await (await session.orm()).scalars(statement)).one()
 
 
-async def list_orders(session: ReadSession, owner_id: UUID, *, after: Cursor | None, limit: int) -> Sequence[Order]:
+async def list_orders(session: ReadSession, owner_id: UUID, *, after: Cursor | None, limit: int) -> Sequence[OrderRead]:
     """Return the owner's orders, newest first."""
-    statement = select(Order).where(Order.owner_id == owner_id).order_by(Order.id.desc()).limit(limit)
-    if after is not None:
-        statement = statement.where(Order.id < after.id)
-    return (await session.scalars(statement)).all()
+    if after is None:
+        return await session.all(_LIST, owner_id=owner_id, limit=limit)
+    return await session.all(_LIST_AFTER, owner_id=owner_id, after=after.id, limit=limit)

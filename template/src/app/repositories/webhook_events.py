@@ -1,11 +1,19 @@
 """The statement on the inbox of webhooks."""
 
 from datetime import datetime
+from typing import Final
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.database import WriteSession
+from app.core.database import Statement, WriteSession
 from app.models.domain.webhook_event import WebhookEvent
+
+_INSERT: Final = Statement(
+    insert(WebhookEvent)
+    .values({name: bindparam(name) for name in ("id", "type", "happened_at")})
+    .on_conflict_do_nothing(index_elements=[WebhookEvent.id])
+)
 
 
 async def insert_event(session: WriteSession, event_id: str, event_type: str, happened_at: datetime) -> bool:
@@ -14,10 +22,4 @@ async def insert_event(session: WriteSession, event_id: str, event_type: str, ha
     Where another transaction has just received it, the statement waits for that one's end: after a commit the event is
     old, after a rollback it is new.
     """
-    statement = (
-        insert(WebhookEvent)
-        .values(id=event_id, type=event_type, happened_at=happened_at)
-        .on_conflict_do_nothing(index_elements=[WebhookEvent.id])
-        .returning(WebhookEvent.id)
-    )
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+    return await session.execute(_INSERT, id=event_id, type=event_type, happened_at=happened_at) > 0

@@ -22,7 +22,6 @@ from app.core.security import (
     new_credential,
 )
 from app.core.uow import UnitOfWork, unit_of_work
-from app.models.domain.user import User
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import sessions, users
 from app.services.guessing import GuessingLimits
@@ -83,10 +82,8 @@ class Authentication:
         device_token = login.device_token.get_secret_value() if login.device_token else ""
         device = self.devices.recognise(device_token, login.email)
         async with self.guessing.attempt(login.email, address, device=device):
-            async with get_database().read_session() as session:
-                found = await users.find_user_by_email(session, login.email)
-            # Outside of the session: hashing takes a tenth of a second, and logins that held connections meanwhile
-            # would leave none for other requests.
+            found = await users.find_user_by_email(get_database().reader, login.email)
+            # No connection is held meanwhile: hashing takes a tenth of a second.
             user, better_hash = await self._check(found, login.password.get_secret_value())
         async with unit_of_work() as uow:
             if better_hash:
@@ -110,8 +107,8 @@ class Authentication:
         known_as = fingerprint(refresh_token)
         exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
         if exchanged is not None:
-            session_id, user_id, role, grants = exchanged
-            return await self._tokens(uow, session_id, user_id, allowed_scopes(self.roles, role, grants))
+            scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
+            return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
         refused = AuthenticationError("The refresh token is invalid or has expired: log in again.")
         copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
         if copied is None:
@@ -136,8 +133,7 @@ class Authentication:
         # A session is a known device: others' guesses from the same address must not lock its user out.
         device = str(caller.session_id)
         async with self.guessing.attempt(str(caller.user_id), address, device=device):
-            async with get_database().read_session() as session:
-                user = await users.find_user(session, caller.user_id)
+            user = await users.find_user(get_database().reader, caller.user_id)
             await self._check(user, change.current_password.get_secret_value())
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
@@ -145,7 +141,7 @@ class Authentication:
             ended = await sessions.revoke_other_sessions(uow.session, caller.user_id, keep=caller.session_id)
             uow.after_commit(lambda: self.revoked.add(*ended))
 
-    async def _check(self, user: User | None, password: str) -> tuple[User, str | None]:
+    async def _check(self, user: users.UserRow | None, password: str) -> tuple[users.UserRow, str | None]:
         right, better_hash = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not right:
             raise AuthenticationError("The e-mail address or the password is wrong.")
@@ -163,8 +159,7 @@ class Authentication:
         )
 
     async def _load_revoked(self) -> Iterable[UUID]:
-        async with get_database().read_session() as session:
-            return await sessions.list_revoked(session, within=self._revocation_memory)
+        return await sessions.list_revoked(get_database().reader, within=self._revocation_memory)
 
 
 def get_authentication() -> Authentication:

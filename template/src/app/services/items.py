@@ -5,14 +5,13 @@ from uuid import UUID
 from app.core.database import ReadSession, has_extension
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
-from app.models.domain.item import Item
 from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.models.schemas.page import Cursor, Page
 from app.repositories import items
 
 
-async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item:
+async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead:
     """Return the owner's item of this key.
 
     Raises:
@@ -24,7 +23,7 @@ async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item:
     return item
 
 
-async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
+async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> ItemRead:
     """Create an item.
 
     Raises:
@@ -37,10 +36,11 @@ async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> Item:
     return item
 
 
-async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemContent) -> tuple[Item, bool]:
+async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemContent) -> tuple[ItemRead, bool]:
     """Create or replace the item of this SKU; return it, and True if it was created. Safe to repeat."""
     values = content.model_dump()
-    item, created = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
+    item = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
+    created = item.version == 1
     uow.record(
         ItemCreated(item_id=item.id, sku=sku)
         if created
@@ -49,7 +49,7 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
     return item, created
 
 
-async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: ItemUpdate) -> Item:
+async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: ItemUpdate) -> ItemRead:
     """Change some of an item's values, and return it.
 
     Raises:
@@ -90,7 +90,4 @@ async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> 
     found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
     page = found[: which.limit]
     more = len(found) > which.limit
-    return Page(
-        items=[ItemRead.model_validate(ranked.item) for ranked in page],
-        next_cursor=Cursor(rank=page[-1].rank, id=page[-1].item.id).encode() if more else None,
-    )
+    return Page(items=page, next_cursor=Cursor(rank=page[-1].rank, id=page[-1].id).encode() if more else None)

@@ -21,7 +21,6 @@ from app.models.schemas.measurement import (
     Bucket,
     BucketQuery,
     Ingested,
-    Latest,
     LatestPage,
     LatestQuery,
     MeasurementCreate,
@@ -86,8 +85,7 @@ async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery)
     if which.end - which.start > MAX_BUCKETS * which.width:
         raise ValidationError("seconds", f"must be longer: the range has more than {MAX_BUCKETS} buckets of these")
     key = await _series_key(session, owner_id, which.series)
-    found = await measurements.list_buckets(session, key, start=which.start, end=which.end, width=which.width)
-    return [Bucket.model_validate(row) for row in found]
+    return await measurements.list_buckets(session, key, start=which.start, end=which.end, width=which.width)
 
 
 async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRange) -> Statistics:
@@ -99,8 +97,7 @@ async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRang
     """
     _check_range(which)
     key = await _series_key(session, owner_id, which.series)
-    row = await measurements.get_statistics(session, key, start=which.start, end=which.end)
-    return Statistics.model_validate(row)
+    return await measurements.get_statistics(session, key, start=which.start, end=which.end)
 
 
 async def list_latest(session: ReadSession, owner_id: UUID, which: LatestQuery) -> LatestPage:
@@ -109,7 +106,7 @@ async def list_latest(session: ReadSession, owner_id: UUID, which: LatestQuery) 
     found = await measurements.list_latest(
         session, owner_id, since=since, after=which.after or "", limit=which.limit + 1
     )
-    page = [Latest.model_validate(row) for row in found[: which.limit]]
+    page = found[: which.limit]
     return LatestPage(latest=page, next=page[-1].series if len(found) > which.limit else None)
 
 

@@ -1,5 +1,6 @@
 """Orders, each of which is its owner's alone."""
 
+from dataclasses import fields
 from uuid import UUID
 
 from app.core import get_logger
@@ -37,7 +38,7 @@ async def create_order(
     return order, False
 
 
-async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Order:
+async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> OrderRead:
     """Return the owner's order of this id.
 
     Raises:
@@ -59,9 +60,14 @@ async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -
     found = await orders.list_orders(session, owner_id, after=after, limit=which.limit + 1)
     page = found[: which.limit]
     return Page(
-        items=[OrderRead.model_validate(order) for order in page],
+        items=page,
         next_cursor=Cursor(id=page[-1].id).encode() if len(found) > which.limit else None,
     )
+
+
+def shown(order: Order) -> OrderRead:
+    """Return of an order what is shown of it."""
+    return OrderRead(*(getattr(order, field.name) for field in fields(OrderRead)))
 
 
 async def lock_own_order(uow: UnitOfWork, owner_id: UUID, order_id: UUID) -> Order:

@@ -1,20 +1,21 @@
 """Users and their API keys."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from uuid import UUID
 
 from app.core.database import ReadSession
 from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
 from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
-from app.models.domain.user import DEFAULT_ROLE, User
+from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
 from app.models.schemas.user import UserCreate, UserRead
 from app.repositories import api_keys, users
 from app.services.authentication import get_authentication
 
 
-async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> User:
+async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> users.UserRow:
     """Create a user with a role, from which scopes follow whenever a token is issued, and grants beyond it.
 
     Raises:
@@ -70,12 +71,12 @@ async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreat
     key = new_credential("ak")
     stored = {"user_id": principal.user_id, "hint": key[-4:], "fingerprint": fingerprint(key)}
     made = await api_keys.insert_api_key(uow.session, {**new.model_dump(), "scopes": sorted(set(new.scopes)), **stored})
-    return ApiKeyCreated(**ApiKeyRead.model_validate(made).model_dump(), key=key)
+    return ApiKeyCreated(**asdict(made), key=key)
 
 
 async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyRead]:
     """Return a user's keys, without the keys themselves."""
-    return [ApiKeyRead.model_validate(key) for key in await api_keys.list_api_keys(session, user_id)]
+    return await api_keys.list_api_keys(session, user_id)
 
 
 async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
@@ -84,6 +85,6 @@ async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
         raise ResourceNotFoundError("API key", key_id)
 
 
-def _shown(user: User) -> UserRead:
+def _shown(user: users.UserRow) -> UserRead:
     scopes = sorted(allowed_scopes(get_authentication().roles, user.role, user.scopes))
     return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)

@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 from sqlalchemy import text
-from sqlalchemy.exc import InvalidRequestError
 
 from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.core import database
 from app.core.config import ApplicationSettings
-from app.core.database import get_database, get_database_stats
+from app.core.database import Statement, get_database, get_database_stats
 from app.core.uow import atomic
 from tests.applications import running
 from tests.databases import DatabaseServer
@@ -24,21 +23,23 @@ from tests.problems import problem
 pytestmark = pytest.mark.anyio
 
 NOTES = "/notes"
+INSERT = Statement(text("INSERT INTO doodles VALUES (:word) RETURNING word"), str)
+WORDS = Statement(text("SELECT word FROM doodles"), str)
 
 router = APIRouter()
 
 
 @router.post(NOTES)
 async def write_note(word: str, uow: UnitOfWork) -> dict[str, str]:
-    await uow.session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
+    await uow.session.execute(INSERT, word=word)
     return {"word": word}
 
 
 @router.post(f"{NOTES}/in-blocks")
 async def write_two_notes(session: WriteSession) -> None:
     async with atomic(session):
-        await session.execute(text("INSERT INTO doodles VALUES ('table')"))
-    await session.execute(text("INSERT INTO doodles VALUES ('chair')"))
+        await session.execute(INSERT, word="table")
+    await session.execute(INSERT, word="chair")
 
 
 @router.post(f"{NOTES}/late")
@@ -49,9 +50,9 @@ async def write_two_notes_and_answer_first(
 
 
 @router.get(f"{NOTES}/streamed")
-async def stream_notes(session: ReadSession) -> StreamingResponse:
+async def stream_notes(uow: UnitOfWork) -> StreamingResponse:
     async def lines() -> AsyncIterator[str]:
-        for word in await session.scalars(text("SELECT word FROM doodles")):
+        for word in await uow.session.all(WORDS):
             yield word
 
     return StreamingResponse(lines())
@@ -59,7 +60,7 @@ async def stream_notes(session: ReadSession) -> StreamingResponse:
 
 @router.get(NOTES)
 async def read_notes(session: ReadSession) -> list[str]:
-    return list(await session.scalars(text("SELECT word FROM doodles")))
+    return await session.all(WORDS)
 
 
 @pytest.fixture
@@ -120,10 +121,10 @@ async def test_write_session_with_changes_that_were_not_committed_is_reported(pa
     assert "UncommittedChangesError" in line["exception"]
 
 
-async def test_read_session_that_a_streamed_body_uses_is_closed(notes: AsyncClient) -> None:
+async def test_session_that_a_streamed_body_uses_is_closed(notes: AsyncClient) -> None:
     with captured_log() as log:
         for _ in range(3):
-            with pytest.raises(InvalidRequestError, match="closed"):
+            with pytest.raises(RuntimeError, match="closed"):
                 await notes.get(f"{NOTES}/streamed")
 
     assert len(log.events("error")) == 3

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.api.dependencies import UnitOfWork
 from app.core.config import ApplicationSettings, EventSettings
-from app.core.database import get_async_session
+from app.core.database import Statement, get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import BusinessRuleError
 from tests.applications import running
@@ -30,7 +30,7 @@ class NoteWritten(BaseEvent):
 
 @notes.post("/{word}")
 async def write(word: str, uow: UnitOfWork) -> str:
-    await uow.session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
+    await uow.session.execute(Statement(text("INSERT INTO doodles VALUES (:word)")), word=word)
     uow.record(NoteWritten(word=word))
     return word
 
@@ -49,7 +49,8 @@ class Handler:
 
     async def __call__(self, event: NoteWritten) -> None:
         async with get_async_session() as session:
-            found = await session.scalar(text("SELECT count(*) FROM doodles WHERE word = :word"), {"word": event.word})
+            statement = Statement(text("SELECT count(*) FROM doodles WHERE word = :word"), int)
+            found = await session.one(statement, word=event.word)
         self.heard.append((event.word, bool(found), event.correlation_id))
 
 
@@ -69,7 +70,7 @@ async def client(own_settings: ApplicationSettings, handler: Handler) -> AsyncIt
     async with running(own_settings, notes) as client:
         async with get_async_session() as session:
             statement = "CREATE TABLE doodles (word text UNIQUE DEFERRABLE INITIALLY DEFERRED)"
-            await session.execute(text(statement))
+            await session.execute(Statement(text(statement)))
             await session.commit()
         get_event_bus().subscribe(NoteWritten, handler)
         yield client
@@ -114,7 +115,7 @@ async def test_the_application_s_end_waits_for_handlers_but_not_for_ever(own_set
     async def slow(event: NoteWritten) -> None:
         # The database is still there while the bus drains.
         async with get_async_session() as session:
-            await session.execute(text("SELECT 1"))
+            await session.execute(Statement(text("SELECT 1")))
         reached.append(event.word)
         if event.word == "b":
             await asyncio.Event().wait()

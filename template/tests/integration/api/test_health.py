@@ -120,10 +120,10 @@ async def test_readiness_waits_behind_no_request(settings: ApplicationSettings) 
     """All connections taken, and the queue in front of them full: the process works, and must not lose its traffic."""
     busy = settings.database.model_copy(update={"pool_size": 1, "pool_timeout_seconds": 0.05})
     async with running(settings.model_copy(update={"database": busy})) as client, get_database().session() as session:
-        await session.execute(text("SELECT 1"))
+        await (await session.orm()).execute(text("SELECT 1"))
         with pytest.raises(DatabaseConnectionError, match="busy"):
-            async with get_database().session():
-                pass
+            async with get_database().session() as other:
+                await other.driver()
         answers = await asyncio.gather(*(client.get(f"{HEALTH}/ready") for _ in range(5)))
 
     assert {answer.status_code for answer in answers} == {200}

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.config import DatabaseSettings
-from app.core.database import Database, WriteSession
+from app.core.database import Database, Statement, WriteSession
 from app.core.process import open_process
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
@@ -64,5 +64,4 @@ async def open_database(database_url: str) -> AsyncIterator[Callable[..., Databa
 async def shown(database: Database, name: str) -> str:
     """The value of one of the server's settings, for a session of this engine."""
     async with database.session() as session:
-        found = await session.scalar(text(f"SHOW {name}"))
-    return str(found)
+        return await session.one(Statement(text(f"SHOW {name}"), str))

@@ -1,19 +1,14 @@
-"""Database on a real server: its limits, its errors, and its sessions for reading."""
+"""Database on a real server: the limits, errors and refusals of each way to run a statement."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.core.database import (
-    Database,
-    WriteSession,
-    get_connection_info,
-    get_database,
-    has_extension,
-)
+from app.core.database import Database, Statement, get_connection_info, get_database, has_extension
 from app.core.exceptions import (
     DatabaseConnectionError,
     DatabaseException,
@@ -26,23 +21,31 @@ from tests.integration.core.conftest import shown
 
 pytestmark = pytest.mark.anyio
 
+Way = Callable[[Database, str], Awaitable[object]]
 
-async def test_session_has_the_limits_of_the_settings(open_database: Callable[..., Database]) -> None:
+
+async def read(database: Database, statement: str) -> object:
+    return await database.reader.one_or_none(Statement(text(statement), object))
+
+
+async def write(database: Database, statement: str) -> object:
+    async with database.session() as session, atomic(session):
+        return await session.one_or_none(Statement(text(statement), object))
+
+
+async def use_orm(database: Database, statement: str) -> object:
+    async with database.session() as session, atomic(session):
+        return (await (await session.orm()).execute(text(statement))).scalar()
+
+
+EACH_WAY = pytest.mark.parametrize("way", [read, write, use_orm])
+
+
+async def test_every_transaction_has_the_limits_of_the_settings(open_database: Callable[..., Database]) -> None:
     database = open_database(
         statement_timeout_seconds=1.5, lock_timeout_seconds=0.25, idle_in_transaction_timeout_seconds=7
     )
-
-    assert {
-        name: await shown(database, name)
-        for name in (
-            "statement_timeout",
-            "lock_timeout",
-            "idle_in_transaction_session_timeout",
-            "timezone",
-            "jit",
-            "application_name",
-        )
-    } == {
+    limits = {
         "statement_timeout": "1500ms",
         "lock_timeout": "250ms",
         "idle_in_transaction_session_timeout": "7s",
@@ -51,102 +54,137 @@ async def test_session_has_the_limits_of_the_settings(open_database: Callable[..
         "application_name": "limits",
     }
 
+    assert {name: await shown(database, name) for name in limits} == limits
+    assert {name: await read(database, f"SHOW {name}") for name in limits} == limits
 
-async def test_session_ends_a_statement_that_takes_too_long(open_database: Callable[..., Database]) -> None:
+
+@EACH_WAY
+async def test_a_statement_that_takes_too_long_is_ended(way: Way, open_database: Callable[..., Database]) -> None:
     database = open_database(statement_timeout_seconds=0.05)
 
-    async with database.read_session() as session:
-        with pytest.raises(DatabaseTimeoutError) as caught:
-            await session.execute(text("SELECT pg_sleep(10), 'Xq7planted'"))
+    with pytest.raises(DatabaseTimeoutError) as caught:
+        await way(database, "SELECT pg_sleep(10), 'Xq7planted'")
 
     assert caught.value.error_code == "DATABASE_TIMEOUT"
     assert "planted" not in caught.value.message
+    assert await way(database, "SELECT 1") == 1
 
 
-async def test_session_ends_the_wait_for_a_lock(open_database: Callable[..., Database]) -> None:
+@EACH_WAY
+async def test_the_wait_for_a_lock_is_ended(way: Way, open_database: Callable[..., Database]) -> None:
     database = open_database(lock_timeout_seconds=0.05)
 
-    async with database.session() as first, database.read_session() as second:
-        await first.execute(text("SELECT pg_advisory_xact_lock(1)"))
+    async with database.session() as session:
+        await session.one(Statement(text("SELECT pg_advisory_xact_lock(1)::text"), str))
         with pytest.raises(DatabaseTimeoutError):
-            await second.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            await way(database, "SELECT pg_advisory_xact_lock(1)")
 
 
 async def test_session_ends_a_transaction_in_which_nothing_happens(open_database: Callable[..., Database]) -> None:
     database = open_database(idle_in_transaction_timeout_seconds=0.05)
+    statement = Statement(text("SELECT 1"), int)
 
-    async with database.read_session() as session:
-        await session.execute(text("SELECT 1"))
+    async with database.session() as session:
+        await session.one(statement)
         await asyncio.sleep(0.15)
         with pytest.raises((DatabaseConnectionError, DatabaseTimeoutError)):
-            await session.execute(text("SELECT 1"))
-    assert await shown(database, "timezone") == "UTC"
+            await session.one(statement)
+        await session.rollback()
+        assert await session.one(statement) == 1
 
 
-async def test_session_meets_a_column_s_new_type_without_an_error_on_every_connection(database: Database) -> None:
-    async def read() -> object:
-        async with database.read_session() as session:
-            found = await session.scalar(text("SELECT number FROM numbers"))
-            await asyncio.sleep(0.01)
-            return found
+@pytest.mark.parametrize("way", [read, write])
+async def test_a_column_s_new_type_fails_no_statement_on_any_connection(way: Way, database: Database) -> None:
+    statement = "UPDATE numbers SET note = 'x' RETURNING number" if way is write else "SELECT number FROM numbers"
 
-    async def write() -> object:
-        async with database.session() as session, atomic(session):
-            found = await session.scalar(text("UPDATE numbers SET note = 'x' RETURNING number"))
-            await asyncio.sleep(0.01)
-            return found
-
-    async def use_every_connection() -> list[object]:
-        return [await asyncio.gather(*(use() for _ in range(5))) for use in (read, write)]
+    async def use() -> object:
+        found = await way(database, statement)
+        await asyncio.sleep(0.01)
+        return found
 
     async with database.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE IF EXISTS numbers"))
         await connection.execute(text("CREATE TABLE numbers AS SELECT 1 AS number, '' AS note"))
-    assert await use_every_connection() == [[1] * 5] * 2
+    assert await asyncio.gather(*(use() for _ in range(5))) == [1] * 5
     for name, value in (("bigint", 1), ("text", "1")):
         async with database.engine.begin() as connection:
             await connection.exec_driver_sql(f"ALTER TABLE numbers ALTER number TYPE {name}")
-        assert await use_every_connection() == [[value] * 5] * 2
+        assert await asyncio.gather(*(use() for _ in range(5))) == [value] * 5
 
 
+@EACH_WAY
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
         ("SELECT nonsense", DatabaseQueryError),
         ("SELECT 1 / 0", DatabaseQueryError),
+        ("SELECT CAST('Xq7planted' AS text) / 2", DatabaseQueryError),
         ("INSERT INTO doodles VALUES ('a'), ('a')", DatabaseIntegrityError),
         ("SELECT pg_terminate_backend(pg_backend_pid())", DatabaseConnectionError),
     ],
 )
-async def test_session_raises_the_application_s_errors_without_the_inside(
-    statement: str, error: type[DatabaseException], database: Database, session: WriteSession
+async def test_errors_are_the_application_s_without_the_inside(
+    statement: str, error: type[DatabaseException], way: Way, database: Database
 ) -> None:
-    with pytest.raises(error) as caught:
-        await session.execute(text(statement))
+    with pytest.raises(error if way is not read or "INSERT" not in statement else DatabaseQueryError) as caught:
+        await way(database, statement)
 
     assert caught.value.__cause__ is not None
-    for inside in ("doodles", "nonsense", "SELECT", "asyncpg"):
+    for inside in ("doodles", "nonsense", "SELECT", "asyncpg", "planted"):
         assert inside not in caught.value.message
+    assert await way(database, "SELECT 1") == 1
 
 
-async def test_session_raises_no_error_with_values(database: Database, session: WriteSession) -> None:
-    with pytest.raises(DatabaseException) as caught:
-        await session.execute(text("SELECT CAST(:value AS text) / 2"), {"value": "Xq7planted"})
+async def test_values_are_in_no_error(database: Database) -> None:
+    statement = Statement(text("SELECT CAST(:value AS text) / 2"), str)
 
-    error: BaseException | None = caught.value
-    while error is not None:
-        assert "planted" not in str(error)
-        error = error.__cause__
+    async with database.session() as session:
+        for each in (database.reader, session):
+            with pytest.raises(DatabaseException) as caught:
+                await each.one(statement, value="Xq7planted")
+            error: BaseException | None = caught.value
+            while error is not None:
+                assert "planted" not in str(error)
+                error = error.__cause__
+        await session.rollback()
 
 
-async def test_read_session_refuses_every_change(database: Database) -> None:
+async def test_reader_refuses_every_change(database: Database) -> None:
     for statement in ("INSERT INTO doodles VALUES ('a')", "CREATE TABLE others ()", "DELETE FROM doodles"):
-        async with database.read_session() as session:
-            with pytest.raises(DatabaseQueryError):
-                await session.execute(text(statement))
-    async with database.session() as session, atomic(session):
-        await session.execute(text("INSERT INTO doodles VALUES ('a')"))
-    async with database.read_session() as session:
-        assert list(await session.scalars(text("SELECT word FROM doodles"))) == ["a"]
+        with pytest.raises(DatabaseQueryError):
+            await read(database, statement)
+    await write(database, "INSERT INTO doodles VALUES ('a')")
+    assert await read(database, "SELECT word FROM doodles") == "a"
+
+
+@EACH_WAY
+async def test_connections_that_the_server_has_closed_are_replaced_unnoticed(way: Way, database: Database) -> None:
+    async def use() -> object:
+        return await way(database, "SELECT pg_sleep(0.01)::text")
+
+    await asyncio.gather(*(use() for _ in range(5)))
+    async with database.probes.connect() as connection:
+        others = "pid <> pg_backend_pid() AND application_name = 'tests'"
+        await connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
+    # One look at the network, as any process has had by the time of its next request.
+    await asyncio.sleep(0.01)
+
+    assert await asyncio.gather(*(use() for _ in range(5))) == [""] * 5
+
+
+async def test_a_query_logger_of_the_driver_sees_each_way(open_database: Callable[..., Database]) -> None:
+    database = open_database(pool_size=1)
+    seen: list[str] = []
+    for connections in (database.reading, database.writing):
+        connection = await connections.borrow()
+        driver: Any = connection.driver_connection
+        driver.add_query_logger(lambda query: seen.append(query.query))
+        await connections.give_back(connection)
+    await read(database, "SELECT 'read'")
+    await write(database, "SELECT 'written'")
+    await asyncio.sleep(0)
+
+    assert seen == ["SELECT 'read'", "BEGIN;", "SELECT 'written'", "COMMIT;"]
 
 
 async def test_get_connection_info_holds_no_password(open_database: Callable[..., Database]) -> None:
@@ -167,9 +205,8 @@ async def test_get_connection_info_has_a_socket_s_folder_for_its_host(open_datab
 async def test_has_extension_asks_the_server_once(open_database: Callable[..., Database]) -> None:
     database = open_database()
 
-    async with database.read_session() as session:
-        assert await has_extension(session, "plpgsql")
-        assert not await has_extension(session, "no_such_extension")
-        await session.execute(text("SET LOCAL statement_timeout = 1"))
-        assert database.extensions == {"plpgsql": True, "no_such_extension": False}
-        assert await has_extension(session, "plpgsql")
+    assert await has_extension(database.reader, "plpgsql")
+    assert not await has_extension(database.reader, "no_such_extension")
+    assert database.extensions == {"plpgsql": True, "no_such_extension": False}
+    await database.close()
+    assert await has_extension(database.reader, "plpgsql")

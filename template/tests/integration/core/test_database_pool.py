@@ -1,4 +1,4 @@
-"""Database: one per process, and the queue in front of its connections: first come, first served, and bounded."""
+"""Database: one per process, and the queues in front of its connections: first come, first served, and bounded."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.core.database import (
     Database,
+    Statement,
     check_database_health,
     get_async_session,
     get_connection_info,
@@ -16,34 +17,58 @@ from app.core.database import (
     get_database_stats,
     test_database_connection,
 )
+from app.core.database.connections import Connections
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from tests.applications import process_of_its_own
-from tests.integration.core.conftest import shown
 
 pytestmark = pytest.mark.anyio
 
+ONE = Statement(text("SELECT 1"), int)
+SLEEP = Statement(text("SELECT 1 FROM pg_sleep(:seconds)"), int)
 
-async def test_session_gives_up_waiting_for_a_connection(open_database: Callable[..., Database]) -> None:
+
+async def read(database: Database, *, seconds: float = 0) -> int:
+    return await database.reader.one(SLEEP, seconds=seconds)
+
+
+async def write(database: Database, *, seconds: float = 0) -> int:
+    async with database.session() as session:
+        return await session.one(SLEEP, seconds=seconds)
+
+
+EACH_WAY = pytest.mark.parametrize("way", [read, write])
+
+
+@EACH_WAY
+async def test_a_statement_gives_up_waiting_for_a_connection(
+    way: Callable[..., asyncio.Future[int]], open_database: Callable[..., Database]
+) -> None:
     database = open_database(pool_size=1, pool_timeout_seconds=0.05)
 
-    async with database.session():
-        began = time.monotonic()
-        for way in (database.session, database.read_session):
-            with pytest.raises(DatabaseConnectionError, match="busy"):
-                async with way():
-                    pass
-        assert 0.1 <= time.monotonic() - began < 2
-    assert await shown(database, "timezone") == "UTC"
+    long = asyncio.ensure_future(way(database, seconds=0.3))
+    await asyncio.sleep(0.02)
+    began = time.monotonic()
+    with pytest.raises(DatabaseConnectionError, match="busy"):
+        await way(database)
+    assert 0.05 <= time.monotonic() - began < 0.25
+    assert await long == 1
 
 
-async def test_session_waits_its_turn_for_a_connection(open_database: Callable[..., Database]) -> None:
-    database = open_database(pool_size=2)
+@pytest.mark.parametrize("connections", ["reading", "writing"])
+async def test_connections_are_lent_first_come_first_served(
+    connections: str, open_database: Callable[..., Database]
+) -> None:
+    lender: Connections = getattr(open_database(pool_size=2), connections)
+    opened = [await lender.borrow(), await lender.borrow()]
+    for each in opened:
+        await lender.give_back(each)
     served: list[int] = []
 
     async def ask(number: int) -> None:
-        async with database.session() as session:
-            served.append(number)
-            await session.execute(text("SELECT pg_sleep(0.002)"))
+        connection = await lender.borrow()
+        served.append(number)
+        await asyncio.sleep(0.002)
+        await lender.give_back(connection)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*map(ask, range(30)))
@@ -52,34 +77,35 @@ async def test_session_waits_its_turn_for_a_connection(open_database: Callable[.
     assert get_database_stats().in_use == 0
 
 
-async def test_get_database_stats_counts_the_overflow_that_comes_and_goes(
-    open_database: Callable[..., Database],
+@EACH_WAY
+async def test_a_statement_that_is_cancelled_leaves_the_queue_and_its_connection(
+    way: Callable[..., asyncio.Future[int]], open_database: Callable[..., Database]
 ) -> None:
+    database = open_database(pool_size=1)
+
+    running = [asyncio.ensure_future(way(database, seconds=0.2)) for _ in range(4)]
+    await asyncio.sleep(0.02)
+    for task in running[:2]:
+        task.cancel()
+    await asyncio.wait(running[:2])
+    async with asyncio.timeout(5):
+        assert await running[2] == await running[3] == await way(database) == 1
+    assert get_database_stats().in_use == 0
+
+
+async def test_get_database_stats_counts_both_pools_and_the_overflow(open_database: Callable[..., Database]) -> None:
     database = open_database(pool_size=1, max_overflow=1, pool_timeout_seconds=0.05)
+    assert get_database_stats() == (2, 0, 0, 0)
 
     async with database.engine.connect(), database.engine.connect():
-        assert get_database_stats() == (1, 2, 0, 1)
+        assert await read(database) == 1
+        assert get_database_stats() == (2, 2, 1, 1)
         # Health is asked for on a connection apart, which nothing that others do can take away.
         await test_database_connection()
         health = await check_database_health()
         assert health.healthy
         assert 0 < health.latency_ms < 5000
-    assert get_database_stats() == (1, 0, 1, 0)
-
-
-async def test_session_that_is_cancelled_leaves_the_queue(open_database: Callable[..., Database]) -> None:
-    database = open_database(pool_size=1)
-
-    async def ask() -> str:
-        return await shown(database, "timezone")
-
-    async with database.session():
-        waiting = [asyncio.create_task(ask()) for _ in range(3)]
-        await asyncio.sleep(0.01)
-        waiting[0].cancel()
-        await asyncio.wait([waiting[0]])
-    async with asyncio.timeout(5):
-        assert await waiting[1] == await waiting[2] == "UTC"
+    assert get_database_stats() == (2, 0, 2, 0)
 
 
 async def test_get_database_returns_the_process_s_only_one(open_database: Callable[..., Database]) -> None:
@@ -93,7 +119,7 @@ async def test_get_database_returns_the_process_s_only_one(open_database: Callab
         open_database()
     assert get_database() is first
     async with get_async_session() as session:
-        assert await session.scalar(text("SELECT 1")) == 1
+        assert await session.one(ONE) == 1
 
 
 async def test_database_needs_settings_that_name_one(open_database: Callable[..., Database]) -> None:

@@ -37,7 +37,7 @@ async def expect_unreachable(open_database: Callable[..., Database], url: str) -
 
     async def ask() -> None:
         async with database.session() as session:
-            await session.execute(text("SELECT 1"))
+            await (await session.orm()).execute(text("SELECT 1"))
 
     for way in (ask, test_database_connection):
         with pytest.raises(DatabaseConnectionError) as caught:

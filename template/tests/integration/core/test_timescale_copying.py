@@ -21,7 +21,7 @@ DOODLES = Table("doodles", MetaData(), Column("word", Text))
 
 
 async def words(session: WriteSession) -> list[str]:
-    return list((await session.scalars(text("SELECT word FROM doodles ORDER BY word"))).all())
+    return list((await (await session.orm()).scalars(text("SELECT word FROM doodles ORDER BY word"))).all())
 
 
 async def test_copy_rows_belongs_to_the_transaction(database: Database, session: WriteSession) -> None:
@@ -63,17 +63,17 @@ async def test_copy_rows_whose_failure_is_swallowed_does_not_commit_in_silence(s
 
 
 async def test_copy_rows_keeps_the_server_s_limits(database: Database, session: WriteSession) -> None:
-    await session.execute(text("SET LOCAL lock_timeout = '50ms'"))
+    await (await session.orm()).execute(text("SET LOCAL lock_timeout = '50ms'"))
     async with database.session() as other:
-        await other.execute(text("LOCK TABLE doodles"))
+        await (await other.orm()).execute(text("LOCK TABLE doodles"))
         with pytest.raises(DatabaseTimeoutError):
             await copy_rows(session, DOODLES, ["word"], [("a",)])
         await other.rollback()
 
 
 async def test_copy_rows_on_a_connection_that_breaks_is_an_error(database: Database, session: WriteSession) -> None:
-    pid = await session.scalar(text("SELECT pg_backend_pid()"))
+    pid = await (await session.orm()).scalar(text("SELECT pg_backend_pid()"))
     async with database.session() as other:
-        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        await (await other.orm()).execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     with pytest.raises(DatabaseConnectionError):
         await copy_rows(session, DOODLES, ["word"], [("a",)])

@@ -1,23 +1,27 @@
 """atomic(): its commit and rollback, and the events and actions that follow from them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
-from app.core.database import Database, WriteSession
+from app.core.database import Database, Statement, WriteSession
 from app.core.events import BaseEvent, EventBus
 from app.core.exceptions import ConfigurationError, DatabaseException, DatabaseIntegrityError
 from app.core.process import open_process
 from app.core.uow import atomic
+from app.models.domain.user import User
 from tests.buses import until_settled
 from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
+
+
+Write = Callable[[WriteSession, str], Awaitable[None]]
 
 
 class Written(BaseEvent):
@@ -65,8 +69,19 @@ def listener(database: Database, bus: EventBus) -> Listener:
     return listener
 
 
+INSERT = "INSERT INTO doodles VALUES (:word)"
+_INSERT = Statement(text(INSERT))
+
+
 async def write(session: WriteSession, word: str) -> None:
-    await session.execute(text("INSERT INTO doodles VALUES (:word)"), {"word": word})
+    await session.execute(_INSERT, word=word)
+
+
+async def write_by_orm(session: WriteSession, word: str) -> None:
+    await (await session.orm()).execute(text(INSERT), {"word": word})
+
+
+EACH_WAY = pytest.mark.parametrize("write", [write, write_by_orm])
 
 
 async def words(database: Database) -> list[str]:
@@ -85,9 +100,10 @@ async def test_atomic_commits_when_the_block_ends(database: Database, session: W
     assert await words(database) == ["a", "b"]
 
 
+@EACH_WAY
 @pytest.mark.parametrize("error", [Failure, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
 async def test_atomic_rolls_back_for_any_exception(
-    error: type[BaseException], database: Database, session: WriteSession
+    error: type[BaseException], write: Write, database: Database, session: WriteSession
 ) -> None:
     with suppress(error):
         async with atomic(session):
@@ -100,15 +116,55 @@ async def test_atomic_rolls_back_for_any_exception(
     assert await words(database) == ["b"]
 
 
-async def test_atomic_inside_of_atomic_takes_back_its_own_part_only(database: Database, session: WriteSession) -> None:
+@EACH_WAY
+@pytest.mark.parametrize("write_outside", [write, write_by_orm])
+async def test_atomic_inside_of_atomic_takes_back_its_own_part_only(
+    write: Write, write_outside: Write, database: Database, session: WriteSession
+) -> None:
     async with atomic(session):
-        await write(session, "a")
-        with pytest.raises(DatabaseIntegrityError):
+        await write_outside(session, "a")
+        with suppress(DatabaseIntegrityError):
             async with atomic(session):
+                await write(session, "b")
                 await write(session, "a")
-        await write(session, "c")
+        async with atomic(session):
+            await write(session, "c")
+        await write_outside(session, "d")
+        assert await words(database) == []
 
-    assert await words(database) == ["a", "c"]
+    assert await words(database) == ["a", "c", "d"]
+
+
+async def test_atomic_that_is_taken_back_restores_entities_too(database: Database, session: WriteSession) -> None:
+    async with atomic(session):
+        orm = await session.orm()
+        user = User(email="ada@example.com", password_hash="x", scopes=[])
+        orm.add(user)
+        await session.flush()
+        with suppress(Failure):
+            async with atomic(session):
+                user.password_hash = "y"
+                orm.add(User(email="bob@example.com", password_hash="x", scopes=[]))
+                raise Failure
+        await orm.refresh(user)
+        assert user.password_hash == "x"
+
+    async with database.engine.begin() as connection:
+        assert (await connection.scalars(delete(User).returning(User.password_hash))).all() == ["x"]
+
+
+async def test_orm_begins_inside_of_the_driver_s_transaction(database: Database, session: WriteSession) -> None:
+    """What it commits is a savepoint; what the driver ran before it, and after it, is in the same transaction."""
+    with suppress(Failure):
+        async with atomic(session):
+            await write(session, "a")
+            await write_by_orm(session, "b")
+            await (await session.orm()).commit()
+            await write(session, "c")
+            assert await words(database) == []
+            raise Failure
+
+    assert await words(database) == []
 
 
 async def test_atomic_inside_of_atomic_commits_with_the_outer_one_only(
@@ -248,12 +304,12 @@ async def test_record_without_a_bus_is_an_error_before_the_commit(
 async def test_atomic_raises_a_commit_that_fails_and_publishes_nothing(
     database: Database, session: WriteSession, listener: Listener
 ) -> None:
-    await session.execute(text("INSERT INTO doodles VALUES ('a')"))
-    await session.commit()
+    async with atomic(session):
+        await write(session, "a")
 
     async def commit_the_same_word() -> None:
         async with atomic(session) as uow:
-            await session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+            await session.execute(Statement(text("SET CONSTRAINTS ALL DEFERRED")))
             await write(session, "a")
             uow.record(Written(word="a"))
 
@@ -266,8 +322,9 @@ async def test_atomic_raises_a_commit_that_fails_and_publishes_nothing(
     assert await words(database) == ["a"]
 
 
+@EACH_WAY
 async def test_atomic_fails_where_an_error_of_the_database_was_swallowed(
-    database: Database, session: WriteSession, listener: Listener
+    write: Write, database: Database, session: WriteSession, listener: Listener
 ) -> None:
     """PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and without any error."""
 
@@ -290,6 +347,8 @@ async def test_atomic_fails_where_an_error_of_the_database_was_swallowed(
 
 async def test_flush_meets_constraints_before_the_commit(database: Database, session: WriteSession) -> None:
     async with atomic(session) as uow:
-        await write(session, "a")
         await uow.flush()
-        assert await words(database) == []
+        (await session.orm()).add_all(User(email="a@example.com", password_hash="x", scopes=[]) for _ in "ab")
+        with pytest.raises(DatabaseIntegrityError):
+            await uow.flush()
+        await session.rollback()

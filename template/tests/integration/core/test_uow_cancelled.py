@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import anyio
 import pytest
+from asyncpg.transaction import Transaction
 from sqlalchemy import text
 
-from app.core.database import Database
+from app.core.database import Database, Statement
 from app.core.uow import atomic
-from tests.integration.core.test_uow import write
+from tests.integration.core.test_uow import Write, words, write, write_by_orm
 
 pytestmark = pytest.mark.anyio
 
@@ -32,14 +33,15 @@ async def _anyio_timeout() -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("limited", [_asyncio_timeout, _anyio_timeout])
+@pytest.mark.parametrize("write", [write, write_by_orm])
 async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
-    limited: Callable[[], AbstractAsyncContextManager[None]], database: Database
+    write: Write, limited: Callable[[], AbstractAsyncContextManager[None]], database: Database
 ) -> None:
     for _ in range(POOL_SIZE + 1):
         ended = True
         async with limited(), database.session() as session, atomic(session):
             await write(session, "a")
-            await session.execute(text("SELECT pg_sleep(10)"))
+            await session.execute(Statement(text("SELECT pg_sleep(10)")))
             ended = False
         assert ended
 
@@ -47,3 +49,28 @@ async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
         for _ in range(POOL_SIZE):
             connection = await stack.enter_async_context(database.engine.connect())
             assert (await connection.execute(text("SELECT count(*) FROM doodles"))).scalar_one() == 0
+
+
+@pytest.mark.parametrize("moment", ["start", "commit", "rollback"])
+async def test_a_connection_whose_transaction_was_cancelled_at_its_ends_is_not_used_again(
+    moment: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver would take the next transaction for one inside of it."""
+    whole = getattr(Transaction, moment)
+
+    async def cancelled(transaction: Transaction) -> None:
+        await whole(transaction)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch, suppress(asyncio.CancelledError, RuntimeError):
+        patch.setattr(Transaction, moment, cancelled)
+        async with database.session() as session, atomic(session):
+            await write(session, "a")
+            if moment == "rollback":
+                raise RuntimeError
+
+    for _ in range(POOL_SIZE):
+        async with database.session() as session, atomic(session):
+            await session.one(Statement(text("SELECT count(*) FROM doodles"), int))
+    assert await words(database) == (["a"] if moment == "commit" else [])
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]

@@ -34,8 +34,8 @@ async def told(app: FastAPI) -> AsyncIterator[list[str]]:
     statuses: list[str] = []
 
     async def listen(event: OrderStatusChanged) -> None:
-        async with get_database().read_session() as session:
-            await session.get_one(Order, event.order_id)
+        async with get_database().session() as session:
+            await (await session.orm()).get_one(Order, event.order_id)
         statuses.append(event.status)
 
     unsubscribe = get_event_bus().subscribe(OrderStatusChanged, listen)

@@ -17,6 +17,7 @@ from app.api.dependencies import ReadSession
 from app.api.identity import limited_to
 from app.core import cache
 from app.core.config import ApplicationSettings
+from app.core.database import Statement
 from app.core.redis import open_redis
 from app.core.security import Rate, RevokedSessions
 from tests.applications import running
@@ -44,7 +45,7 @@ class Answers:
     async def read(self, number: int, session: ReadSession, _limited: Limited) -> int:
         async def load() -> int:
             self.loads += 1
-            return int((await session.execute(text("SELECT 42"))).scalar_one())
+            return await session.one(Statement(text("SELECT 42"), int))
 
         return await cache.get_or_set(cache.make_key("answer", number), load, ttl=60)
 

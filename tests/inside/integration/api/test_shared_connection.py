@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from sqlalchemy import text
 
 from app.api.dependencies import UnitOfWork
-from app.core.database import get_async_session, get_database
+from app.core.database import Statement, get_async_session, get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import DatabaseQueryError, UncommittedChangesError
 from app.core.uow import unit_of_work
@@ -18,8 +18,8 @@ from tests.buses import until_settled
 
 pytestmark = pytest.mark.anyio
 
-INSERT = text("INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), :email, '')")
-COUNT = text("SELECT count(*) FROM users WHERE email LIKE '%@shared.example'")
+INSERT = Statement(text("INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), :email, '')"))
+COUNT = Statement(text("SELECT count(*) FROM users WHERE email LIKE '%@shared.example'"), int)
 
 router = APIRouter()
 
@@ -31,21 +31,21 @@ class Arrived(BaseEvent):
 
 @router.post("/arrivals/{name}")
 async def arrive(name: str, uow: UnitOfWork) -> list[int]:
-    await uow.session.execute(INSERT, {"email": f"{name}@shared.example"})
+    await uow.session.execute(INSERT, email=f"{name}@shared.example")
     uow.record(Arrived(name=name))
     found = await asyncio.gather(*(count() for _ in range(3)))
     async with unit_of_work() as inner:
-        await inner.session.execute(INSERT, {"email": f"{name}-too@shared.example"})
+        statement = text("INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), :email, '')")
+        await (await inner.session.orm()).execute(statement, {"email": f"{name}-too@shared.example"})
     await asyncio.sleep(0.001)
-    await uow.session.execute(INSERT, {"email": f"{name}-late@shared.example"})
+    await uow.session.execute(INSERT, email=f"{name}-late@shared.example")
     if name.startswith("refused"):
         raise RuntimeError
     return found
 
 
 async def count() -> int:
-    async with get_database().read_session() as session:
-        return int((await session.execute(COUNT)).scalar_one())
+    return await get_database().reader.one(COUNT)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_a_subscriber_reads_and_writes_while_requests_do(arrivals: AsyncCl
     async def listen(event: Arrived) -> None:
         seen.append(await count())
         async with unit_of_work() as uow:
-            await uow.session.execute(INSERT, {"email": f"{event.name}-heard@shared.example"})
+            await uow.session.execute(INSERT, email=f"{event.name}-heard@shared.example")
 
     unsubscribe = get_event_bus().subscribe(Arrived, listen)
     for number in range(8):
@@ -79,13 +79,11 @@ async def test_a_subscriber_reads_and_writes_while_requests_do(arrivals: AsyncCl
 
 async def test_a_read_that_fails_or_changes_something_spoils_nothing(client: AsyncClient) -> None:
     async with unit_of_work() as uow:
-        await uow.session.execute(INSERT, {"email": "a@shared.example"})
+        await uow.session.execute(INSERT, email="a@shared.example")
         for wrong in ("SELECT 1 / 0", "SELECT nonsense", "DELETE FROM users"):
-            async with get_database().read_session() as session:
-                with pytest.raises(DatabaseQueryError):
-                    await session.execute(text(wrong))
-                assert (await session.execute(COUNT)).scalar_one() == 1
-                await session.rollback()
+            with pytest.raises(DatabaseQueryError):
+                await get_database().reader.all(Statement(text(wrong), int))
+            assert await count() == 1
 
     assert await count() == 1
     assert (await client.get("/api/v1/users/me")).status_code == 200
@@ -93,11 +91,11 @@ async def test_a_read_that_fails_or_changes_something_spoils_nothing(client: Asy
 
 async def test_a_write_session_that_commits_nothing_is_an_error_here_too(client: AsyncClient) -> None:
     async with unit_of_work() as uow:
-        await uow.session.execute(INSERT, {"email": "a@shared.example"})
+        await uow.session.execute(INSERT, email="a@shared.example")
     async with get_async_session() as session:
-        await session.execute(COUNT)
+        await session.one(COUNT)
     with pytest.raises(UncommittedChangesError):
         async with get_async_session() as session:
-            await session.execute(INSERT, {"email": "b@shared.example"})
+            await session.execute(INSERT, email="b@shared.example")
 
     assert await count() == 1

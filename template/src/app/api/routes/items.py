@@ -10,7 +10,6 @@ from app.api.dependencies import ReadSession, UnitOfWork
 from app.api.identity import CallerWith
 from app.api.openapi import LOCATION, problems
 from app.core.security import Principal
-from app.models.domain.item import Item
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate, Sku
 from app.models.schemas.page import Page
 from app.services import items
@@ -27,10 +26,9 @@ ItemId = Annotated[UUID, Path(description="The item's key.")]
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    response_model=ItemRead,
     responses={**problems(HTTPStatus.CONFLICT), HTTPStatus.CREATED.value: {"headers": LOCATION}},
 )
-async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> Item:
+async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> ItemRead:
     """Create an item; 409 when its SKU is taken."""
     item = await items.create_item(uow, caller.user_id, new)
     response.headers["Location"] = f"{router.prefix}/{item.id}"
@@ -43,21 +41,20 @@ async def list_items(which: Annotated[ItemQuery, Query()], caller: Reader, sessi
     return await items.list_items(session, caller.user_id, which)
 
 
-@router.get("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND))
-async def get_item(item_id: ItemId, caller: Reader, session: ReadSession) -> Item:
+@router.get("/{item_id}", responses=problems(HTTPStatus.NOT_FOUND))
+async def get_item(item_id: ItemId, caller: Reader, session: ReadSession) -> ItemRead:
     """Return one item."""
     return await items.get_item(session, caller.user_id, item_id)
 
 
-@router.patch("/{item_id}", response_model=ItemRead, responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
-async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: UnitOfWork) -> Item:
+@router.patch("/{item_id}", responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: UnitOfWork) -> ItemRead:
     """Change some of an item's values; 409 when it has changed since `version`."""
     return await items.change_item(uow, caller.user_id, item_id, change)
 
 
 @router.put(
     "/by-sku/{sku}",
-    response_model=ItemRead,
     responses={
         HTTPStatus.CREATED.value: {
             "model": ItemRead,
@@ -68,7 +65,7 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
 )
 async def put_item(
     sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response
-) -> Item:
+) -> ItemRead:
     """Create or replace the item of this SKU, in one statement and safe to repeat."""
     item, created = await items.put_item(uow, caller.user_id, sku, content)
     if created:

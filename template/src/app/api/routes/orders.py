@@ -10,7 +10,6 @@ from app.api.dependencies import ReadSession, UnitOfWork
 from app.api.identity import CallerWith
 from app.api.openapi import LOCATION, problems
 from app.core.security import Principal
-from app.models.domain.order import Order
 from app.models.schemas.order import CheckoutRead, IdempotencyKey, OrderCreate, OrderQuery, OrderRead
 from app.models.schemas.page import Page
 from app.services import checkout, orders, refunds
@@ -34,7 +33,6 @@ _OF_PAYMENTS = problems(
 
 @router.post(
     "",
-    response_model=OrderRead,
     responses={
         **problems(HTTPStatus.CONFLICT),
         HTTPStatus.OK.value: {"description": "It was made before, under the same key."},
@@ -54,13 +52,13 @@ async def create_order(
     caller: Writer,
     uow: UnitOfWork,
     response: Response,
-) -> Order:
+) -> OrderRead:
     """Make an order; 409 when the key was used for another one."""
     order, created = await orders.create_order(uow, caller.user_id, new, idempotency_key=key)
     if created:
         response.status_code = HTTPStatus.CREATED
         response.headers["Location"] = f"{router.prefix}/{order.id}"
-    return order
+    return orders.shown(order)
 
 
 @router.get("")
@@ -69,8 +67,8 @@ async def list_orders(which: Annotated[OrderQuery, Query()], caller: Reader, ses
     return await orders.list_orders(session, caller.user_id, which)
 
 
-@router.get("/{order_id}", response_model=OrderRead, responses=problems(HTTPStatus.NOT_FOUND))
-async def get_order(order_id: OrderId, caller: Reader, session: ReadSession) -> Order:
+@router.get("/{order_id}", responses=problems(HTTPStatus.NOT_FOUND))
+async def get_order(order_id: OrderId, caller: Reader, session: ReadSession) -> OrderRead:
     """One order."""
     return await orders.get_order(session, caller.user_id, order_id)
 
@@ -82,7 +80,7 @@ async def start_checkout(order_id: OrderId, caller: Writer) -> CheckoutRead:
     return await checkout.start_checkout(caller.user_id, order_id)
 
 
-@router.post("/{order_id}/refund", response_model=OrderRead, responses=_OF_PAYMENTS)
-async def refund_order(order_id: OrderId, caller: Writer) -> Order:
+@router.post("/{order_id}/refund", responses=_OF_PAYMENTS)
+async def refund_order(order_id: OrderId, caller: Writer) -> OrderRead:
     """Give the money back, once however often this is repeated; 409 when the order is not paid."""
-    return await refunds.refund_order(caller.user_id, order_id)
+    return orders.shown(await refunds.refund_order(caller.user_id, order_id))

@@ -39,10 +39,14 @@ class DatabaseSettings(SettingsSection):
         default=None, description="File of the authorities that verify-ca and verify-full trust; else the system's."
     )
     pool_size: int = Field(
-        default=20, ge=1, le=500, description="Connections each server process keeps. More requests wait in order."
+        default=20,
+        ge=1,
+        le=500,
+        description="Connections each server process keeps for changes, and as many again for reading. More statements "
+        "than these wait their turn in order.",
     )
     max_overflow: int = Field(
-        default=0, ge=0, le=500, description="Connections beyond the pool, opened and closed on demand: they cost."
+        default=0, ge=0, le=500, description="Connections beyond each pool, opened and closed on demand: they cost."
     )
     pool_timeout_seconds: float = Field(
         default=10, gt=0, le=300, description="How long a request waits for a connection before it gets a 503."
@@ -54,6 +58,9 @@ class DatabaseSettings(SettingsSection):
     connect_timeout_seconds: float = Field(default=5, gt=0, le=120, description="Limit for opening a connection.")
     statement_timeout_seconds: float = Field(
         default=15, ge=0, le=3600, description="Limit the server puts on a statement; 0: none."
+    )
+    slow_statement_seconds: float = Field(
+        default=1, gt=0, le=3600, description="Statements that take this long are logged as warnings."
     )
     lock_timeout_seconds: float = Field(
         default=5, ge=0, le=3600, description="Limit the server puts on waiting for a lock; 0: none."

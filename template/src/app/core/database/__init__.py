@@ -1,16 +1,16 @@
 """PostgreSQL: the process's engine, the sessions it lends, and its state."""
 
 from app.core.database.base import Base, Timestamps, UuidKey
-from app.core.database.engine import migration_engine
-from app.core.database.sessions import (
+from app.core.database.database import (
     Database,
-    ReadSession,
-    WriteSession,
     get_async_session,
     get_database,
     get_db_session,
     get_read_session,
 )
+from app.core.database.engine import migration_engine
+from app.core.database.sessions import ReadSession, WriteSession
+from app.core.database.statements import Statement
 from app.core.database.status import (
     check_database_health,
     check_session_settings,
@@ -24,6 +24,7 @@ __all__ = [
     "Base",
     "Database",
     "ReadSession",
+    "Statement",
     "Timestamps",
     "UuidKey",
     "WriteSession",

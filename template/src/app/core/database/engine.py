@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
@@ -20,8 +19,6 @@ from app.core.exceptions import ConfigurationError
 # Seconds that the client waits for a statement beyond the server's own limit: the server's answer should win, this
 # bound is for a server or a network that no longer answers at all.
 _CLIENT_GRACE_SECONDS: Final = 5.0
-# Marks a connection on which a statement has failed since its last commit.
-FAILED: Final = "statement_failed"
 
 
 def make_engine(
@@ -31,6 +28,7 @@ def make_engine(
     pool_size: int,
     max_overflow: int = 0,
     pool_timeout_seconds: float,
+    read_only: bool = False,
 ) -> AsyncEngine:
     """Return an engine whose every transaction has the settings' limits; nothing is connected yet.
 
@@ -43,8 +41,11 @@ def make_engine(
         pool_size: Connections kept open once used.
         max_overflow: Connections beyond those.
         pool_timeout_seconds: Wait for a connection.
+        read_only: The server refuses changes.
     """
     limits = session_settings(settings)
+    if read_only:
+        limits["default_transaction_read_only"] = "on"
     address, statement_seconds = settings.address, settings.statement_timeout_seconds
     connect_args = _connect_args(settings, address) | {
         "command_timeout": statement_seconds + _CLIENT_GRACE_SECONDS if statement_seconds else None,
@@ -64,10 +65,7 @@ def make_engine(
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
-    event.listen(engine.sync_engine, "do_execute", _execute_prepared)
     event.listen(engine.sync_engine, "handle_error", translate)
-    event.listen(engine.sync_engine, "handle_error", _note_failure)
-    event.listen(engine.sync_engine, "commit", _refuse_failed_transaction)
     return engine
 
 
@@ -128,43 +126,6 @@ def _replace_closed_connection(
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
-
-
-def _execute_prepared(cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext) -> bool:  # noqa: ANN401 — SQLAlchemy's own
-    """Execute a statement, and prepare it again where a migration has changed the types of its columns.
-
-    Every connection of the pool has prepared it for itself, so that all requests of a moment would fail. It is repeated
-    where it is the first of its transaction, which most reads are alone in; later ones fail, and are prepared anew the
-    next time, on all connections.
-    """
-    dialect: Any = context.dialect
-    pooled = context.root_connection.connection
-    begins = not pooled.driver_connection.is_in_transaction()  # type: ignore[union-attr]
-    try:
-        cursor.execute(statement, parameters)
-    except dialect.loaded_dbapi.InvalidCachedStatementError as err:
-        if not begins:
-            raise
-        pooled.rollback()
-        # SQLAlchemy forgets by this what was prepared before now, on all connections, and tells the cursor so.
-        context.handle_dbapi_exception(err)
-        context.pre_exec()
-        cursor.execute(statement, parameters)
-    return True
-
-
-def _note_failure(context: ExceptionContext) -> None:
-    if context.connection is not None and not context.is_disconnect:
-        context.connection.info[FAILED] = True
-
-
-def _refuse_failed_transaction(connection: Connection) -> None:
-    """Raise where a failed statement was swallowed: PostgreSQL answers COMMIT with a silent ROLLBACK then.
-
-    Only the server knows whether a savepoint has healed the transaction; it is asked after a failure, not else.
-    """
-    if connection.info.pop(FAILED, False):
-        connection.exec_driver_sql("SELECT 1")
 
 
 def _milliseconds(seconds: float) -> str:

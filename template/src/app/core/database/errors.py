@@ -22,10 +22,13 @@ from app.core.exceptions import (
 _TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
 # Connection exceptions, insufficient resources, operator intervention such as a shutdown.
 _UNAVAILABLE: Final = ("08", "53", "57P")
-_CONNECTION_FAILURE: Final = "08006"
 _INTEGRITY: Final = "23"
 # serialization_failure and deadlock_detected.
 _CONFLICTS: Final = frozenset({"40001", "40P01"})
+# All that the driver raises for a server or a network that is at fault, or a statement.
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# Raised for a plan made before a migration changed a column's type; the driver has forgotten it then.
+StalePlanError = asyncpg.InvalidCachedStatementError
 _UNREACHABLE: Final = "The database cannot be reached."
 
 
@@ -38,7 +41,7 @@ async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN
     try:
         return await asyncpg.connect(*args, **kwargs)
     # ValueError: what the host's name or the server's answer cannot be read as.
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as err:
+    except (*DRIVER_ERRORS, ValueError) as err:
         raise DatabaseConnectionError(_UNREACHABLE) from err
 
 
@@ -48,17 +51,17 @@ def translate(context: ExceptionContext) -> DatabaseException | None:
     if isinstance(error, DBAPIError):
         # Present wherever the server answered; absent where the connection broke before it could.
         state = str(getattr(error.orig, "sqlstate", None) or "")
-        return error_of(_CONNECTION_FAILURE if context.is_disconnect and state not in _TIMEOUTS else state)
+        return error_of(state, disconnected=context.is_disconnect)
     if isinstance(context.original_exception, TimeoutError):
         return DatabaseConnectionError("The database did not answer in time.")
     return None
 
 
-def error_of(state: str) -> DatabaseException:
-    """Return the error that an SQLSTATE of the server amounts to."""
+def error_of(state: str, *, disconnected: bool = False) -> DatabaseException:
+    """Return the error that an SQLSTATE of the server amounts to, or its absence where the connection broke."""
     if state in _TIMEOUTS:
         return DatabaseTimeoutError("The database took too long.")
-    if state.startswith(_UNAVAILABLE):
+    if disconnected or state.startswith(_UNAVAILABLE):
         return DatabaseConnectionError("The connection to the database was lost.")
     if state.startswith(_INTEGRITY):
         return DatabaseIntegrityError("The change contradicts other data.")

@@ -1,193 +1,255 @@
-"""The process's database, and the sessions that requests, commands and handlers of events borrow from it."""
+"""Sessions run statements and return rows: one to read, on a connection for each; one to change, in a transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property
-from typing import Final, NewType
+from functools import partial
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import event, text
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import PendingRollbackError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.pool import PoolProxiedConnection
 
-from app.core.config import DatabaseSettings
-from app.core.database.engine import make_engine
-from app.core.exceptions import (
-    ConfigurationError,
-    DatabaseConnectionError,
-    DatabaseQueryError,
-    UncommittedChangesError,
-)
-from app.core.process import get_object
+from app.core.database.connections import FAILED, Connections
+from app.core.database.errors import StalePlanError
+from app.core.database.statements import Record, Statement
+from app.core.exceptions import DatabaseException, DatabaseQueryError, UncommittedChangesError
 
-# A function's signature tells what it does with its session: one that takes a ReadSession can be given either, one that
-# takes a WriteSession cannot be given a session that refuses changes.
-ReadSession = NewType("ReadSession", AsyncSession)
-WriteSession = NewType("WriteSession", ReadSession)
-
-# SQLSTATE disk_full (PostgreSQL documentation, appendix A).
-_DISK_FULL: Final = "53100"
-# The longest that closing connections takes when a process stops.
-_CLOSE_SECONDS: Final = 2.0
-# Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
-# too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
-# that was rolled back has given its locks back.
-_HAS_CHANGED: Final = text(
-    "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() "
-    "AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock'))"
-)
+R = TypeVar("R")
+T = TypeVar("T")
 
 
-class Database:
-    """An engine, its sessions, and the queue in front of its pool.
+class ReadSession(ABC):
+    """Reads rows. A function that takes one can be given either kind of session."""
 
-    SQLAlchemy's pool hands a free connection to the next that asks, not to the one that has waited longest, which
-    starves some requests under load. A semaphore of the pool's size in front of it is first come, first served.
+    @abstractmethod
+    async def _fetch(self, statement: Statement[Any], values: Mapping[str, object]) -> Sequence[Record]: ...
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
+        """Return all rows of a statement.
+
+        Raises:
+            DatabaseException: It failed. So it is with each of these functions.
+        """
+        return statement.rows(await self._fetch(statement, values))
+
+    async def one_or_none(self, statement: Statement[R], /, **values: object) -> R | None:
+        """Return the row of a statement that has one at most."""
+        rows = statement.rows(await self._fetch(statement, values))
+        return rows[0] if rows else None
+
+    async def one(self, statement: Statement[R], /, **values: object) -> R:
+        """Return the row of a statement that always has one."""
+        return statement.rows(await self._fetch(statement, values))[0]
+
+
+class Reader(ReadSession):
+    """Reads each statement on a connection of its own, whose changes the server refuses, and gives it back at once.
+
+    It has no state: a process has one, for all of its requests.
 
     Args:
-        settings: The place of the database, and its limits.
-        application_name: The name of this process in `pg_stat_activity`.
-
-    Raises:
-        ConfigurationError: No database is configured.
+        connections: Those of a read-only engine.
+        begins: Read in a transaction, to which a pooler limits what is set.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
-        # Nothing is connected here: a server that is still starting delays no start of ours.
-        if not settings.is_configured:
-            raise ConfigurationError(
-                "No database is configured.",
-                next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
-            )
-        self.settings = settings
-        self._application_name = application_name
-        self.engine: AsyncEngine = make_engine(
-            settings,
-            application_name=application_name,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_timeout_seconds=settings.pool_timeout_seconds,
-        )
-        # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
-        self.disk_full = False
-        event.listen(self.engine.sync_engine, "handle_error", self._note_full_disk)
-        # A closed session raises where it is used again, in a streamed body for example: it would take a connection
-        # that only the garbage collector gives back.
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, close_resets_only=False)
-        # The server itself refuses a change in these; it is told so in the statement that begins the transaction.
-        self.read_sessions = async_sessionmaker(
-            self.engine.execution_options(postgresql_readonly=True), expire_on_commit=False, close_resets_only=False
-        )
-        self.extensions: dict[str, bool] = {}
-        self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
+    def __init__(self, connections: Connections, *, begins: bool) -> None:
+        self._connections = connections
+        self._begins = begins
 
-    @cached_property
-    def probes(self) -> AsyncEngine:
-        """An engine of one connection for questions about health, which wait behind no request."""
-        seconds = self.settings.connect_timeout_seconds
-        return make_engine(
-            self.settings, application_name=self._application_name, pool_size=1, pool_timeout_seconds=seconds
-        )
+    async def _fetch(self, statement: Statement[Any], values: Mapping[str, object]) -> Sequence[Record]:
+        arguments = statement.arguments(values)
+        connection = await self._connections.borrow()
+        broken = self._begins
+        try:
+            driver: Any = connection.driver_connection
+            fetch = partial(self._fetch_in_transaction, driver) if broken else driver.fetch
+            records: Sequence[Record] = await self._connections.run(connection, fetch, statement.sql, *arguments)
+            broken = False
+        finally:
+            await self._connections.give_back(connection, broken=broken)
+        return records
+
+    @staticmethod
+    async def _fetch_in_transaction(driver: Any, sql: str, *arguments: object) -> Sequence[Record]:  # noqa: ANN401
+        async with driver.transaction(readonly=True):
+            records: Sequence[Record] = await driver.fetch(sql, *arguments)
+        return records
+
+
+class WriteSession(ReadSession):
+    """Changes rows, in a transaction that begins with the first statement and ends with its block of `atomic()`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._connection: PoolProxiedConnection | None = None
+        self._transaction: Any = None
+        # True until the transaction has run a statement.
+        self._fresh = True
+        self._closed = False
+        self._ending = asyncio.Lock()
+        self._orm: AsyncSession | None = None
+        # That of the innermost block of `atomic()`.
+        self.unit_of_work: Any = None
+
+    async def execute(self, statement: Statement[Any], /, **values: object) -> int:
+        """Run a statement, and return the number of rows that it has changed."""
+        status: str = await self._run("execute", statement, values)
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def driver(self) -> Any:  # noqa: ANN401 — the driver has no types
+        """Return the driver's connection in this transaction, for what it can do beyond statements; see `run`."""
+        if self._closed:
+            raise RuntimeError("This session is closed: open one where it is used, in a streamed body for example.")
+        if self._connection is None:
+            connection = await self._connections.borrow()
+            try:
+                await self._begin(connection)
+            except BaseException:
+                await self._connections.give_back(connection, broken=True)
+                raise
+            self._connection = connection
+        return self._connection.driver_connection
+
+    async def run(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """Return what a function of the driver returns, with the application's errors in place of the driver's."""
+        self._fresh = False
+        return await self._connections.run(cast("PoolProxiedConnection", self._connection), function, *arguments)
+
+    async def orm(self) -> AsyncSession:
+        """Return SQLAlchemy's session in this transaction, for entities. Nothing that it commits is, before `atomic()`.
+
+        Its own transaction is a savepoint: the driver has begun before it.
+        """
+        await self.driver()
+        self._fresh = False
+        if self._orm is None:
+            self._orm = AsyncSession(expire_on_commit=False, close_resets_only=False)
+        if self._orm.sync_session.bind is None:
+            self._orm.sync_session.bind = Connection(self._connections.engine.sync_engine, self._connection)
+        return self._orm
+
+    async def flush(self) -> None:
+        """Send the changes of entities that are still pending."""
+        if self._orm is not None:
+            await (await self.orm()).flush()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[WriteSession]:
-        """A session that ends with the block and commits nothing by itself.
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Take back what was changed in the block, and only that, if it raises."""
+        orm = self._orm
+        if orm is not None:
+            # SQLAlchemy's own restores its entities, too. It begins with the first use of the connection.
+            async with (await self.orm()).begin_nested():
+                await orm.connection()
+                yield
+            return
+        savepoint = (await self.driver()).transaction()
+        self._fresh = False
+        await self.run(savepoint.start)
+        try:
+            yield
+            if self._orm is not None:
+                await self._orm.commit()
+            await self.run(savepoint.commit)
+        except BaseException:
+            # The transaction fails, if a connection that is lost keeps it from going back to here.
+            with suppress(DatabaseException):
+                if self._orm is not None:
+                    await self._orm.rollback()
+                await self.run(savepoint.rollback)
+            raise
+
+    async def commit(self) -> None:
+        """Commit, or else roll back."""
+        try:
+            if self._orm is not None:
+                await (await self.orm()).commit()
+            if self._connection is None:
+                return
+            if FAILED in self._connection.info:
+                # PostgreSQL answers COMMIT in a failed transaction with a silent ROLLBACK. Only the server knows if a
+                # savepoint has healed it; it is asked after a failure, not else.
+                await self.run((await self.driver()).fetchval, "SELECT 1")
+            await self._end(self._transaction.commit)
+        except BaseException:
+            await self.rollback()
+            raise
+
+    async def rollback(self) -> None:
+        """Take back what was not committed: to the end, even if the task is cancelled meanwhile."""
+        await asyncio.shield(asyncio.ensure_future(self._roll_back()))
+
+    async def require_committed(self) -> None:
+        """Return if nothing is left to commit. The server is asked inside an open transaction only.
 
         Raises:
-            DatabaseConnectionError: No connection became free within the pool's timeout.
-            UncommittedChangesError: The block ends with changes that were not committed.
+            UncommittedChangesError: There is; or a failure was swallowed that took with it what was changed before.
         """
-        async with self._borrow(self.sessions) as session:
-            yield WriteSession(session)
-            await _require_committed(session)
-
-    @asynccontextmanager
-    async def read_session(self) -> AsyncIterator[ReadSession]:
-        """A session whose changes the server refuses.
-
-        Raises:
-            DatabaseConnectionError: No connection became free within the pool's timeout.
-        """
-        async with self._borrow(self.read_sessions) as session:
-            yield session
+        orm = self._orm
+        if orm and (orm.new or orm.deleted or any(map(orm.is_modified, orm.dirty)) or not orm.is_active):
+            raise UncommittedChangesError
+        if self._connection is not None:
+            try:
+                changed = await self._connections.has_changed(self._connection)
+            except DatabaseException as err:
+                raise UncommittedChangesError from err
+            if changed:
+                raise UncommittedChangesError
 
     async def close(self) -> None:
-        """Close every connection; those that a server no longer answers on are left to it."""
-        engines = [self.engine, *([self.probes] if "probes" in self.__dict__ else [])]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                for engine in engines:
-                    await engine.dispose()
+        """Roll back what was not committed, and refuse any further use."""
+        self._closed = True
+        if self._connection is not None or self._orm is not None:
+            await asyncio.shield(asyncio.ensure_future(self._roll_back(close=True)))
 
-    @asynccontextmanager
-    async def _borrow(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[ReadSession]:
-        session = sessions()
+    async def _fetch(self, statement: Statement[Any], values: Mapping[str, object]) -> Sequence[Record]:
+        records: Sequence[Record] = await self._run("fetch", statement, values)
+        return records
+
+    async def _run(self, method: str, statement: Statement[Any], values: Mapping[str, object]) -> Any:  # noqa: ANN401
+        arguments = statement.arguments(values)
+        driver = await self.driver()
+        fresh, self._fresh = self._fresh, False
         try:
-            # A timer is armed only for those who wait: it costs more than the semaphore.
-            async with asyncio.timeout(self.settings.pool_timeout_seconds if self._places.locked() else None):
-                await self._places.acquire()
-        except TimeoutError:
-            raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
+            return await self.run(getattr(driver, method), statement.sql, *arguments)
+        except DatabaseQueryError as err:
+            if not (fresh and isinstance(err.__cause__, StalePlanError)):
+                raise
+        # A migration has changed a column's type. Nothing was done so far, and the driver has forgotten its plans.
+        await self.run(self._transaction.rollback)
+        await self._begin(cast("PoolProxiedConnection", self._connection))
+        return await self.run(getattr(driver, method), statement.sql, *arguments)
+
+    async def _end(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Run the last action of the transaction, and give the connection back, whatever comes of it."""
+        connection, broken = cast("PoolProxiedConnection", self._connection), True
         try:
-            yield ReadSession(session)
+            await self._connections.run(connection, function)
+            broken = False
         finally:
-            try:
-                if session.in_transaction():
-                    # As `async with` ends it: in a task of its own, so that the connection is given back even if this
-                    # one is cancelled meanwhile.
-                    await session.__aexit__(None, None, None)
-                else:
-                    # Committed, rolled back or never used: there is no connection to give back.
-                    session.sync_session.close()
-            finally:
-                self._places.release()
+            self._connection = None
+            if self._orm is not None:
+                self._orm.sync_session.bind = None
+            await self._connections.give_back(connection, broken=broken)
 
-    def _note_full_disk(self, context: ExceptionContext) -> None:
-        if getattr(getattr(context.sqlalchemy_exception, "orig", None), "sqlstate", None) == _DISK_FULL:
-            self.disk_full = True
+    async def _roll_back(self, *, close: bool = False) -> None:
+        async with self._ending:
+            with suppress(DatabaseException):
+                if self._orm is not None:
+                    await self._orm.rollback()
+            if self._connection is not None:
+                with suppress(DatabaseException):
+                    await self._end(self._transaction.rollback)
+            if close and self._orm is not None:
+                await self._orm.close()
 
-
-async def _require_committed(session: AsyncSession) -> None:
-    """Return if the session has nothing left to commit. The server is asked inside an open transaction only.
-
-    Raises:
-        UncommittedChangesError: It has; or a failure was swallowed that took with it what was changed before.
-    """
-    if not session.in_transaction():
-        return
-    pending = session.new or session.deleted or any(session.is_modified(each) for each in session.dirty)
-    try:
-        changed = pending or await session.scalar(_HAS_CHANGED)
-    except (DatabaseQueryError, PendingRollbackError) as err:
-        raise UncommittedChangesError from err
-    if changed:
-        raise UncommittedChangesError
-
-
-def get_database() -> Database:
-    """Return the process's database.
-
-    Raises:
-        ConfigurationError: There is none yet, or no longer.
-    """
-    return get_object(Database)
-
-
-async def get_db_session() -> AsyncIterator[WriteSession]:
-    """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`."""
-    async with get_database().session() as session:
-        yield session
-
-
-async def get_read_session() -> AsyncIterator[ReadSession]:
-    """FastAPI dependency: the session of a request that only reads."""
-    async with get_database().read_session() as session:
-        yield session
-
-
-@asynccontextmanager
-async def get_async_session() -> AsyncIterator[WriteSession]:
-    """A session for scripts and jobs; wrap its changes in `atomic()`: those that are not committed are an error."""
-    async with get_database().session() as session:
-        yield session
+    async def _begin(self, connection: PoolProxiedConnection) -> None:
+        # By the driver, and before anything else: what ran earlier would be committed at once.
+        driver: Any = connection.driver_connection
+        self._transaction = driver.transaction()
+        await self._connections.run(connection, self._transaction.start)
+        connection.info.pop(FAILED, None)
+        self._fresh = True

@@ -1,15 +1,21 @@
 """The state of the database: for health checks, `app doctor` and dashboards."""
 
 import time
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, column, exists, select, table, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from app.core.database.database import Database, get_database
 from app.core.database.engine import session_settings
-from app.core.database.sessions import Database, ReadSession, get_database
+from app.core.database.sessions import ReadSession
+from app.core.database.statements import Statement
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
+
+_HAS_EXTENSION: Final = Statement(
+    select(exists().select_from(table("pg_extension")).where(column("extname") == bindparam("name"))), bool
+)
 
 
 class DatabaseHealth(NamedTuple):
@@ -20,7 +26,7 @@ class DatabaseHealth(NamedTuple):
 
 
 class DatabaseStats(NamedTuple):
-    """The pool's connections at this moment."""
+    """The connections for changes and for reading at this moment."""
 
     size: int
     in_use: int
@@ -53,10 +59,10 @@ async def test_database_connection() -> None:
             # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
             if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
                 raise DatabaseConnectionError("The database takes no changes: it is read-only.")
-            if database.disk_full:
+            if database.writing.disk_full:
                 await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
                 await connection.rollback()
-                database.disk_full = False
+                database.writing.disk_full = False
     except PoolTimeoutError as err:
         raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
 
@@ -103,11 +109,15 @@ async def check_database_health() -> DatabaseHealth:
 
 
 def get_database_stats() -> DatabaseStats:
-    """Return the use of the pool, which asks no server."""
+    """Return the use of both pools, which asks no server."""
+    database = get_database()
     # The only kind of pool that `make_engine` makes.
-    pool = cast("QueuePool", get_database().engine.pool)
+    pools = [cast("QueuePool", each.engine.pool) for each in (database.writing, database.reading)]
     return DatabaseStats(
-        size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin(), overflow=max(0, pool.overflow())
+        size=sum(pool.size() for pool in pools),
+        in_use=sum(pool.checkedout() for pool in pools),
+        idle=sum(pool.checkedin() for pool in pools),
+        overflow=sum(max(0, pool.overflow()) for pool in pools),
     )
 
 
@@ -131,6 +141,5 @@ async def has_extension(session: ReadSession, name: str) -> bool:
     """
     known = get_database().extensions
     if name not in known:
-        found = await session.scalar(text("SELECT 1 FROM pg_extension WHERE extname = :name"), {"name": name})
-        known[name] = found is not None
+        known[name] = await session.one(_HAS_EXTENSION, name=name)
     return known[name]

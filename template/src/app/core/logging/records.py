@@ -60,7 +60,9 @@ def flush_requests() -> None:
     write_lines(lines)
 
 
-def log_db_query(logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None) -> None:
+def log_db_query(
+    logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None, slow: bool = False
+) -> None:
     """Log that a statement ran; its parameters are left out, they are people's data.
 
     Args:
@@ -68,8 +70,10 @@ def log_db_query(logger: Logger, statement: str, *, duration_ms: float, rows: in
         statement: SQL with placeholders.
         duration_ms: Milliseconds.
         rows: The number of rows it returned or changed, where known.
+        slow: Log it as a warning.
     """
-    logger.debug("query", statement=" ".join(statement.split()), duration_ms=round(duration_ms, 2), rows=rows)
+    log = logger.warning if slow else logger.debug
+    log("query", statement=" ".join(statement.split()), duration_ms=round(duration_ms, 2), rows=rows)
 
 
 def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:

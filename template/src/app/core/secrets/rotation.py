@@ -6,16 +6,38 @@ envelope that the ring opens; started again, the rest is done. Any number of rot
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
-from app.core.database import get_database
+from app.core.database import Statement, get_database
 from app.core.secrets.store import Secret, SecretsError, count_by_key
 from app.core.uow import unit_of_work
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing
+
+
+@dataclass(slots=True)
+class _Sealed:
+    path: str
+    envelope: bytes
+
+
+_LOCK: Final = Statement(
+    select(Secret)
+    .where(Secret.key_id != bindparam("key_id"), Secret.path > bindparam("after"))
+    .order_by(Secret.path)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True),
+    _Sealed,
+)
+_REPLACE: Final = Statement(
+    update(Secret)
+    .where(Secret.path == bindparam("path"))
+    # The value stays as it is, and so does the time at which it was set.
+    .values(envelope=bindparam("envelope"), key_id=bindparam("key_id"), updated_at=Secret.updated_at)
+)
 
 
 @dataclass
@@ -40,8 +62,7 @@ async def rotate(keyring: "KeyRing", *, batch_size: int = 100) -> Rotation:
     after: str | None = ""
     while after is not None:
         after = await _rotate_batch(rotation, keyring, after=after, limit=batch_size)
-    async with get_database().read_session() as session:
-        counts = await count_by_key(session)
+    counts = await count_by_key(get_database().reader)
     others = sum(counts.values()) - counts.get(keyring.active_id, 0)
     rotation.remaining = max(0, others - len(rotation.failures))
     return rotation
@@ -49,23 +70,15 @@ async def rotate(keyring: "KeyRing", *, batch_size: int = 100) -> Rotation:
 
 async def _rotate_batch(rotation: Rotation, keyring: "KeyRing", *, after: str, limit: int) -> str | None:
     """Re-encrypt a batch in a transaction; return the path behind which the next one begins, or None at the end."""
-    statement = (
-        select(Secret.path, Secret.envelope)
-        .where(Secret.key_id != keyring.active_id, Secret.path > after)
-        .order_by(Secret.path)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    key_id = keyring.active_id
     async with unit_of_work() as uow:
-        rows = (await uow.session.execute(statement)).all()
-        for path, envelope in rows:
+        rows = await uow.session.all(_LOCK, key_id=key_id, after=after, limit=limit)
+        for row in rows:
             try:
-                sealed = keyring.seal(keyring.open(envelope, path=path), path=path)
+                sealed = keyring.seal(keyring.open(row.envelope, path=row.path), path=row.path)
             except SecretsError as error:
-                rotation.failures[path] = error
+                rotation.failures[row.path] = error
                 continue
-            # The value stays as it is, and so does the time at which it was set.
-            changed = {"envelope": sealed, "key_id": keyring.active_id, "updated_at": Secret.updated_at}
-            await uow.session.execute(update(Secret).where(Secret.path == path).values(changed))
+            await uow.session.execute(_REPLACE, path=row.path, envelope=sealed, key_id=key_id)
             rotation.done += 1
     return rows[-1].path if len(rows) == limit else None

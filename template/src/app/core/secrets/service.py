@@ -1,15 +1,16 @@
 """API keys of organisations and teams."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
-from sqlalchemy import delete, func, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.config.secrets import KeyMaterial
-from app.core.database import ReadSession, WriteSession
+from app.core.database import ReadSession, Statement, WriteSession
 from app.core.exceptions import ConfigurationError, ResourceNotFoundError, ValidationError
 from app.core.process import get_object
 from app.core.secrets.store import OwnerId, Secret, api_key_path, owner_prefix
@@ -22,12 +23,34 @@ if TYPE_CHECKING:
 MAX_VALUE_BYTES: Final = 16_384
 
 
-class SecretInfo(NamedTuple):
+@dataclass(slots=True)
+class SecretInfo:
     """All that is shown of a secret; `updated_at` is the time at which its value was last set, in UTC."""
 
     path: str
     key_id: str
     updated_at: datetime
+
+
+@dataclass(slots=True)
+class _Stored:
+    path: str
+    envelope: bytes
+
+
+_FIND: Final = Statement(select(Secret).where(Secret.path == any_(bindparam("paths", type_=ARRAY(Text)))), _Stored)
+_NEW = insert(Secret).values({name: bindparam(name) for name in ("path", "envelope", "key_id")})
+_SET: Final = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=[Secret.path],
+        set_={"envelope": _NEW.excluded.envelope, "key_id": _NEW.excluded.key_id, "updated_at": func.now()},
+    )
+)
+_DELETE: Final = Statement(delete(Secret).where(Secret.path == bindparam("path")))
+_LIST: Final = Statement(
+    select(Secret).where(func.starts_with(Secret.path, bindparam("prefix", type_=Text))).order_by(Secret.path),
+    SecretInfo,
+)
 
 
 class SecretsService:
@@ -59,8 +82,7 @@ class SecretsService:
         """
         owners = [None] if team_id is None else [team_id, None]
         paths = [api_key_path(org_id, provider, owner) for owner in owners]
-        rows = await session.execute(select(Secret.path, Secret.envelope).where(Secret.path.in_(paths)))
-        found = dict(rows.all())
+        found = {each.path: each.envelope for each in await session.all(_FIND, paths=paths)}
         for path in paths:
             if path in found:
                 return self.keyring().open(found[path], path=path)
@@ -91,19 +113,14 @@ class SecretsService:
         if not _storable(value):
             raise ValidationError("value", f"An API key has 1 to {MAX_VALUE_BYTES} bytes of UTF-8 text.")
         keyring = self.keyring()
-        envelope = {"envelope": keyring.seal(value, path=path), "key_id": keyring.active_id}
-        statement = insert(Secret).values(path=path, **envelope)
-        await session.execute(
-            statement.on_conflict_do_update(index_elements=[Secret.path], set_={**envelope, "updated_at": func.now()})
-        )
+        await session.execute(_SET, path=path, envelope=keyring.seal(value, path=path), key_id=keyring.active_id)
 
     async def delete_api_key(
         self, session: WriteSession, org_id: OwnerId, provider: str, team_id: OwnerId | None = None
     ) -> None:
         """Delete a key of exactly this place; ResourceNotFoundError where there is none."""
         path = api_key_path(org_id, provider, team_id)
-        deleted = await session.execute(delete(Secret).where(Secret.path == path).returning(Secret.path))
-        if deleted.one_or_none() is None:
+        if not await session.execute(_DELETE, path=path):
             raise ResourceNotFoundError("API key", provider)
 
     async def list(
@@ -111,9 +128,7 @@ class SecretsService:
     ) -> Sequence[SecretInfo]:
         """Return what is stored, by path, never a value: all, or an organisation's with its teams', or a team's."""
         prefix = "/" if org_id is None else owner_prefix(org_id, team_id)
-        columns = (Secret.path, Secret.key_id, Secret.updated_at)
-        statement = select(*columns).where(Secret.path.startswith(prefix, autoescape=True)).order_by(Secret.path)
-        return [SecretInfo(*row) for row in await session.execute(statement)]
+        return await session.all(_LIST, prefix=prefix)
 
 
 def get_secrets_service() -> SecretsService:

@@ -9,6 +9,7 @@ slashes nor letters beyond ASCII, and begin with a letter or a digit, so that no
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sqlalchemy import CheckConstraint, LargeBinary, String, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.config.http_client import PROVIDER_NAME, PROVIDER_RULE
-from app.core.database import Base, ReadSession, Timestamps
+from app.core.database import Base, ReadSession, Statement, Timestamps
 from app.core.exceptions import InfrastructureException, ValidationError
 
 # The id of an organisation or a team; a UUID counts in its usual spelling, as `str()` gives it.
@@ -82,7 +83,17 @@ def owner_prefix(org_id: OwnerId, team_id: OwnerId | None = None) -> str:
     return f"/organizations/{org_id}/" if team_id is None else f"/organizations/{org_id}/teams/{team_id}/"
 
 
+@dataclass(slots=True)
+class _Count:
+    key_id: str
+    secrets: int
+
+
+_COUNT_BY_KEY: Final = Statement(
+    select(Secret.key_id, func.count().label("secrets")).group_by(Secret.key_id).order_by(Secret.key_id), _Count
+)
+
+
 async def count_by_key(session: ReadSession) -> Mapping[str, int]:
     """Return the number of secrets that each key id has encrypted."""
-    counted = await session.execute(select(Secret.key_id, func.count()).group_by(Secret.key_id).order_by(Secret.key_id))
-    return dict(counted.all())
+    return {each.key_id: each.secrets for each in await session.all(_COUNT_BY_KEY)}

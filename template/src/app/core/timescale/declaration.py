@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import ReadSession
 from app.core.exceptions import ConfigurationError
 
 _KEY: Final = "hypertable"
@@ -33,7 +33,7 @@ class Hypertable:
         """The table's name as statements spell it."""
         return quoted_name(self.table)
 
-    async def exists(self, session: ReadSession) -> bool:
+    async def exists(self, session: AsyncSession) -> bool:
         """Return True once a migration has made the table."""
         return bool(await session.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": self.name}))
 

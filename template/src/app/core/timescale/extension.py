@@ -7,11 +7,10 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import ReadSession, WriteSession
 from app.core.exceptions import ConfigurationError
-from app.core.uow import atomic
 
 # Columnstore names in place of compression, and `by_range` (2.13). Older ones are not tested.
 _OLDEST: Final = (2, 18)
@@ -86,13 +85,13 @@ class Extension(NamedTuple):
             )
 
 
-async def find_extension(session: ReadSession) -> Extension:
+async def find_extension(session: AsyncSession) -> Extension:
     """Return the extension's state. Nothing in here makes the server load the library, which may end the connection."""
     row = (await session.execute(_STATE)).one()
     return Extension(row.available, row.created, row.loaded, row.license)
 
 
-async def create_extension(session: WriteSession, settings: TimescaleSettings) -> list[str]:
+async def create_extension(session: AsyncSession, settings: TimescaleSettings) -> list[str]:
     """Create the extension in this database unless it is there, and return what was done, in sentences.
 
     Raises:
@@ -116,14 +115,14 @@ async def create_extension(session: WriteSession, settings: TimescaleSettings) -
 
 
 @asynccontextmanager
-async def take_turn(session: WriteSession, settings: TimescaleSettings) -> AsyncIterator[None]:
+async def take_turn(session: AsyncSession, settings: TimescaleSettings) -> AsyncIterator[None]:
     """Commit the changes of a step, or none of them: one process at a time, within the settings' limits.
 
     Raises:
         ConfigurationError: The server refused it.
     """
     try:
-        async with atomic(session):
+        async with session.begin():
             # Waiting for one's turn has no limit: another process may be converting a large table.
             await _limit(session, lock_seconds=0, statement_seconds=0)
             await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -137,7 +136,7 @@ async def take_turn(session: WriteSession, settings: TimescaleSettings) -> Async
         raise _refusal(err) from err
 
 
-async def _limit(session: WriteSession, *, lock_seconds: float, statement_seconds: float) -> None:
+async def _limit(session: AsyncSession, *, lock_seconds: float, statement_seconds: float) -> None:
     await session.execute(
         text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)"),
         {"lock": f"{lock_seconds * 1000:.0f}", "statement": f"{statement_seconds * 1000:.0f}"},

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.database import DatabaseSettings
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import ReadSession, WriteSession, migration_engine
+from app.core.database import migration_engine
 from app.core.timescale.declaration import Hypertable, declared_hypertables
 from app.core.timescale.extension import create_extension, take_turn
 from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
@@ -50,8 +50,7 @@ async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettin
     if not settings.enabled:
         return []
     hypertables = declared_hypertables(metadata)
-    async with AsyncSession(migration_engine(database)) as unlimited:
-        session = WriteSession(ReadSession(unlimited))
+    async with AsyncSession(migration_engine(database)) as session:
         return [
             *await create_extension(session, settings),
             *await create_hypertables(session, hypertables, settings),
@@ -61,7 +60,7 @@ async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettin
 
 
 async def create_hypertables(
-    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
+    session: AsyncSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
     """Make hypertables of plain tables, rows included, and give new chunks the interval that is asked for.
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import WriteSession
 from app.core.timescale.declaration import Hypertable
 from app.core.timescale.extension import find_extension, take_turn
 
@@ -65,7 +65,7 @@ _QUOTED: Final = text(
 
 
 async def setup_compression_policies(
-    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
+    session: AsyncSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
     """Have chunks converted to the columnstore once they are old enough; 0 days remove a policy that is there.
 
@@ -91,7 +91,7 @@ async def setup_compression_policies(
 
 
 async def setup_retention_policies(
-    session: WriteSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
+    session: AsyncSession, hypertables: Iterable[Hypertable], settings: TimescaleSettings
 ) -> list[str]:
     """Have chunks dropped once they are old enough, whole and for good; 0 days remove a policy that is there.
 
@@ -112,7 +112,7 @@ async def setup_retention_policies(
     return changes
 
 
-async def _arrange_columns(session: WriteSession, hypertable: Hypertable, current: Row[Any] | None) -> list[str]:
+async def _arrange_columns(session: AsyncSession, hypertable: Hypertable, current: Row[Any] | None) -> list[str]:
     """Declare the order of a table's columnstore, unless it is declared already: the change locks the table."""
     (await find_extension(session)).require_policies()
     names = ",".join(hypertable.segment_by)
@@ -135,7 +135,7 @@ def _literal(value: str) -> str:
     return "'" + value.replace("'", "''").replace(":", "\\:") + "'"
 
 
-async def _set(session: WriteSession, hypertable: Hypertable, policy: _Policy, days: int) -> list[str]:
+async def _set(session: AsyncSession, hypertable: Hypertable, policy: _Policy, days: int) -> list[str]:
     """Add, change or remove a policy. One that is right is not touched: its job keeps its history and its schedule."""
     if not await hypertable.exists(session):
         return []

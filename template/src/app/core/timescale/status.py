@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import Base, ReadSession, get_database
+from app.core.database import Base, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.core.timescale.declaration import Hypertable, declared_hypertables
@@ -53,8 +53,7 @@ async def check_timescale() -> None:
         DatabaseException: The database did not answer.
     """
     # Apart from the queue of requests, as every question about health.
-    async with AsyncSession(get_database().probes) as probe:
-        session = ReadSession(probe)
+    async with AsyncSession(get_database().probes) as session:
         found = await find_extension(session)
         found.require_usable()
         if not found.created:
@@ -98,7 +97,7 @@ class ChunkStatistics(NamedTuple):
     newest: datetime | None
 
 
-async def get_chunk_statistics(session: ReadSession, hypertables: Iterable[Hypertable]) -> Sequence[ChunkStatistics]:
+async def get_chunk_statistics(session: AsyncSession, hypertables: Iterable[Hypertable]) -> Sequence[ChunkStatistics]:
     """Return one entry for each of these that is a hypertable in this database; none without the extension."""
     if not (await find_extension(session)).created:
         return []

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
+from weakref import WeakSet
 
-import asyncpg
-from sqlalchemy import Table, text
+from sqlalchemy import Table
 
 from app.core.config.timescale import TimescaleSettings
 from app.core.database import WriteSession
-from app.core.database.engine import FAILED
-from app.core.database.errors import error_of
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from app.core.process import get_object
 from app.core.timescale.declaration import quoted_name
 from app.core.timescale.extension import find_extension
 
-# Marks a connection whose server has been seen to load the extension, or not to need it.
-_SAFE: Final = "hypertables_are_safe"
+# Connections whose server has been seen to load the extension, or not to need it.
+_SAFE: Final[WeakSet[Any]] = WeakSet()
 
 
 def get_accepted_age() -> timedelta:
@@ -40,16 +39,16 @@ async def lock_for_writing(session: WriteSession, table: Table) -> None:
         DatabaseConnectionError: The table may be a hypertable, and the server does not load the extension.
         DatabaseTimeoutError: The table is locked, and stays so.
     """
-    info = await (await session.connection()).run_sync(lambda connection: connection.info)
-    if _SAFE not in info:
-        found = await find_extension(session)
+    driver = await session.driver()
+    if driver not in _SAFE:
+        found = await find_extension(await session.orm())
         if found.created:
             try:
                 found.require_loaded()
             except ConfigurationError as err:
                 raise DatabaseConnectionError("Time series cannot be stored at the moment.") from err
-        info[_SAFE] = True
-    await session.execute(text(f"LOCK TABLE {quoted_name(table)} IN ROW EXCLUSIVE MODE"))
+        _SAFE.add(driver)
+    await session.run(driver.execute, f"LOCK TABLE {quoted_name(table)} IN ROW EXCLUSIVE MODE")
 
 
 async def copy_rows(
@@ -70,17 +69,6 @@ async def copy_rows(
         DatabaseIntegrityError: A row contradicts a constraint. The transaction is spoilt up to its last savepoint.
         DatabaseException: The server refused them, or cannot be reached.
     """
-    connection = await session.connection()
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    if not driver.is_in_transaction():
-        # SQLAlchemy begins with the first statement that goes through it.
-        await connection.execute(text("SELECT 1"))
-    try:
-        await driver.copy_records_to_table(table.name, schema_name=table.schema, columns=columns, records=rows)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as err:
-        if driver.is_closed():
-            await connection.invalidate(err)
-            raise DatabaseConnectionError("The connection to the database was lost.") from err
-        if connection.sync_connection is not None:
-            connection.sync_connection.info[FAILED] = True
-        raise error_of(str(getattr(err, "sqlstate", None) or "")) from err
+    driver = await session.driver()
+    copy = partial(driver.copy_records_to_table, schema_name=table.schema, columns=columns, records=rows)
+    await session.run(copy, table.name)

@@ -1,5 +1,6 @@
 """Credentials on the wire. Received ones are secrets from the first moment; issued ones are shown once."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -79,20 +80,20 @@ class ApiKeyCreate(BaseModel):
     expires_at: Moment | None = Field(default=None, description="The time at which it stops working; null: never.")
 
 
-class ApiKeyRead(BaseModel):
+@dataclass(slots=True)
+class ApiKeyRead:
     """An API key, without the key."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: UUID
-    name: str = Field(examples=["nightly import"])
-    hint: str = Field(description="The key's last characters.", examples=["x7Qa"])
-    scopes: list[Scope] = Field(examples=[["items:read"]])
+    name: Annotated[str, Field(examples=["nightly import"])]
+    hint: Annotated[str, Field(description="The key's last characters.", examples=["x7Qa"])]
+    scopes: Annotated[list[Scope], Field(examples=[["items:read"]])]
     created_at: datetime
     expires_at: datetime | None
 
 
+@dataclass(slots=True)
 class ApiKeyCreated(ApiKeyRead):
     """An API key at the only moment it is shown."""
 
-    key: str = Field(description="For `X-API-Key`. It cannot be shown again.", examples=["ak_…"])
+    key: Annotated[str, Field(description="For `X-API-Key`. It cannot be shown again.", examples=["ak_…"])]

@@ -1,5 +1,6 @@
 """Items on the wire."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -72,19 +73,20 @@ class ItemUpdate(BaseModel):
         return self.model_dump(exclude_unset=True, exclude={"version"})
 
 
-class ItemRead(BaseModel):
+@dataclass(slots=True)
+class ItemRead:
     """An item as it is."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     sku: Sku
-    name: str = Field(examples=["Garden chair"])
-    description: str | None = Field(examples=["Folds flat."])
+    name: Annotated[str, Field(examples=["Garden chair"])]
+    description: Annotated[str | None, Field(examples=["Folds flat."])]
     tags: Tags
     # As it is stored: a limit that comes later takes nothing away.
-    attributes: dict[str, JsonValue] = Field(serialization_alias="metadata", examples=[{"color": "green", "legs": 4}])
-    version: int = Field(ge=1, examples=[1])
+    attributes: Annotated[
+        dict[str, JsonValue], Field(serialization_alias="metadata", examples=[{"color": "green", "legs": 4}])
+    ]
+    version: Annotated[int, Field(ge=1, examples=[1])]
     created_at: datetime
     updated_at: datetime
 

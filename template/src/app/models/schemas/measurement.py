@@ -1,6 +1,7 @@
 """Measurements on the wire."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -90,35 +91,29 @@ class BucketQuery(SeriesRange):
         return timedelta(seconds=self.seconds)
 
 
-class Summary(BaseModel):
-    """A summary of several measurements."""
+@dataclass(slots=True)
+class Bucket:
+    """A summary of the measurements of a bucket; one without any is left out."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    count: int = Field(ge=1, examples=[60])
-    minimum: float = Field(examples=[20.5])
-    maximum: float = Field(examples=[21.5])
-    mean: float = Field(examples=[20.9])
-
-
-class Bucket(Summary):
-    """The measurements of a bucket; one without any is left out."""
-
-    bucket: datetime = Field(description="Its first moment.")
+    count: Annotated[int, Field(ge=1, examples=[60])]
+    minimum: Annotated[float, Field(examples=[20.5])]
+    maximum: Annotated[float, Field(examples=[21.5])]
+    mean: Annotated[float, Field(examples=[20.9])]
+    bucket: Annotated[datetime, Field(description="Its first moment.")]
 
 
-class Statistics(BaseModel):
+@dataclass(slots=True)
+class Statistics:
     """A part of a series; all but the count are null where there is no measurement."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    count: int = Field(ge=0, examples=[1440])
-    minimum: float | None = Field(examples=[19.5])
-    maximum: float | None = Field(examples=[22.5])
-    mean: float | None = Field(examples=[20.9])
-    deviation: float | None = Field(
-        description="Standard deviation of the sample; null for fewer than two.", examples=[0.7]
-    )
+    count: Annotated[int, Field(ge=0, examples=[1440])]
+    minimum: Annotated[float | None, Field(examples=[19.5])]
+    maximum: Annotated[float | None, Field(examples=[22.5])]
+    mean: Annotated[float | None, Field(examples=[20.9])]
+    deviation: Annotated[
+        float | None,
+        Field(description="Standard deviation of the sample; null for fewer than two.", examples=[0.7]),
+    ]
     first_at: datetime | None
     last_at: datetime | None
 
@@ -138,14 +133,13 @@ class LatestQuery(BaseModel):
     limit: int = Field(default=MAX_SERIES_PAGE, ge=1, le=MAX_SERIES_PAGE, description="The number to return at most.")
 
 
-class Latest(BaseModel):
+@dataclass(slots=True)
+class Latest:
     """The newest measurement of a series."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     series: SeriesName
     observed_at: datetime
-    value: float = Field(examples=[20.6])
+    value: Annotated[float, Field(examples=[20.6])]
 
 
 class LatestPage(BaseModel):

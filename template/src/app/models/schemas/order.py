@@ -1,5 +1,6 @@
 """Orders on the wire."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -42,22 +43,25 @@ class OrderCreate(BaseModel):
     currency: Currency = "usd"
 
 
-class OrderRead(BaseModel):
+@dataclass(slots=True)
+class OrderRead:
     """An order as it is."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: UUID
-    description: str = Field(examples=["A donation"])
+    description: Annotated[str, Field(examples=["A donation"])]
     amount: Amount
     currency: Currency
     status: OrderStatus
-    test_mode: bool = Field(description="True if it was paid with no real money.")
+    test_mode: Annotated[bool, Field(description="True if it was paid with no real money.")]
     paid_at: datetime | None
-    amount_refunded: int = Field(ge=0, description="In minor units; what has come back so far.", examples=[0])
-    refunded_at: datetime | None = Field(description="The moment at which all of it had come back.")
+    amount_refunded: Annotated[int, Field(ge=0, description="In minor units; what has come back so far.", examples=[0])]
+    refunded_at: Annotated[datetime | None, Field(description="The moment at which all of it had come back.")]
     created_at: datetime
     updated_at: datetime
+
+    def __post_init__(self) -> None:
+        """Read the column's text."""
+        self.status = OrderStatus(self.status)
 
 
 class CheckoutRead(BaseModel):

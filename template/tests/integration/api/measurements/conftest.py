@@ -20,7 +20,7 @@ from tests.clients import make_client
 from tests.databases import DatabaseServer
 from tests.factories import make_user
 from tests.hypertables import enabled, find_reason_against
-from tests.turns import bind_sessions, share_connection
+from tests.turns import SharedConnection, replaced
 
 PATH = "/api/v1/measurements"
 # Yesterday at midnight: hours and days from here are whole buckets.
@@ -48,15 +48,18 @@ async def measuring_database(measuring_settings: ApplicationSettings) -> AsyncIt
     await database.close()
 
 
+@pytest.fixture(scope="session")
+async def shared(measuring_database: Database) -> AsyncIterator[SharedConnection]:
+    shared = SharedConnection(measuring_database)
+    yield shared
+    await shared.close()
+
+
 @pytest.fixture
-async def transaction(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncConnection]:
+async def transaction(app: FastAPI, shared: SharedConnection) -> AsyncIterator[AsyncConnection]:
     """The same as for other tests, but in that database."""
-    usual = get_database().engine
-    async with measuring_database.engine.connect() as connection, connection.begin() as outer:
-        await share_connection(get_database(), connection)
+    async with shared.transaction(get_database()) as connection:
         yield connection
-        bind_sessions(get_database(), usual)
-        await outer.rollback()
     await cache.clear()
 
 
@@ -78,14 +81,12 @@ async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[Async
 @pytest.fixture
 async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncClient]:
     """A client whose measurements are committed, for what one connection cannot show."""
-    usual = get_database().engine
-    bind_sessions(get_database(), measuring_database.engine)
-    _, tokens = await make_user()
-    async with make_client(app, tokens) as client:
-        yield client
+    with replaced(get_database(), measuring_database):
+        _, tokens = await make_user()
+        async with make_client(app, tokens) as client:
+            yield client
     async with measuring_database.engine.begin() as connection:
         await connection.execute(text("DELETE FROM users"))
-    bind_sessions(get_database(), usual)
 
 
 def rows(series: str, values: Sequence[float], *, begin: datetime = MIDNIGHT, minutes: float = 60) -> list[Any]:

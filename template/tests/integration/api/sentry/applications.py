@@ -77,8 +77,8 @@ async def call_the_sdk() -> None:
 
 @router.get("/work")
 async def work(url: str) -> None:
-    async with get_database().read_session() as session:
-        await session.execute(text("SELECT CAST(:given AS text)"), {"given": url})
+    async with get_database().session() as session:
+        await (await session.orm()).execute(text("SELECT CAST(:given AS text)"), {"given": url})
     with monitor.trace("report.render"):
         await fetch_with_retry("GET", url, service="stock")
         monitor.capture_message("half-way")

@@ -37,8 +37,8 @@ def complain(about: str) -> None:
 @router.post("/{key}")
 async def fail(key: str, request: Request, url: str) -> None:
     local, body = Sealed(), await request.body()
-    async with get_database().read_session() as session:
-        await session.execute(text("SELECT CAST(:given AS text)"), {"given": PLANTED})
+    async with get_database().session() as session:
+        await (await session.orm()).execute(text("SELECT CAST(:given AS text)"), {"given": PLANTED})
     await fetch_with_retry("GET", url, service="stock", params={"q": PLANTED}, headers={"X-Plain": PLANTED})
     sentry_sdk.add_breadcrumb(message=f"password={PLANTED}", data={"token": PLANTED})
     monitor.set_user(1, email=f"{PLANTED}@example.org", username=PLANTED)

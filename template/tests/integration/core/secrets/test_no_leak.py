@@ -45,7 +45,7 @@ async def put_it(service: SecretsService) -> None:
 
 
 async def get_it(service: SecretsService) -> SecretStr:
-    async with get_database().read_session() as session:
+    async with get_database().session() as session:
         return await service.get_api_key(session, "acme", "openai")
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Update, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.database import Statement, WriteSession
 from app.core.secrets import rotate
 from app.core.secrets.rotation import Rotation
 from app.core.uow import unit_of_work
@@ -38,16 +39,16 @@ async def test_rotations_side_by_side_re_encrypt_everything_so_that_the_old_key_
 async def test_a_value_set_in_the_middle_of_a_batch_wins(scratch: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer comes when the batch has read the old value and not yet written it: it has to wait."""
     await put(OLD_KEY, "before", "acme")
-    execute = AsyncSession.execute
+    execute = WriteSession.execute
     writers: list[asyncio.Task[None]] = []
 
-    async def execute_behind_a_writer(session: AsyncSession, statement: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(statement, Update):
+    async def execute_behind_a_writer(session: WriteSession, statement: Statement[Any], **values: object) -> int:
+        if statement.sql.startswith("UPDATE"):
             writers.append(asyncio.create_task(put(BOTH, "after", "acme")))
             await waiting_or_done(scratch, writers[0])
-        return await execute(session, statement, *arguments, **options)
+        return await execute(session, statement, **values)
 
-    monkeypatch.setattr(AsyncSession, "execute", execute_behind_a_writer)
+    monkeypatch.setattr(WriteSession, "execute", execute_behind_a_writer)
     await rotate(BOTH.keyring())
     await asyncio.gather(*writers)
     assert len(writers) == 1

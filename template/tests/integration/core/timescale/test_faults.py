@@ -14,7 +14,7 @@ from app.core.exceptions import ConfigurationError
 from app.core.timescale import create_extension, create_hypertables, declared_hypertables
 from app.core.timescale.extension import take_turn
 from app.models.domain import load_metadata
-from tests.hypertables import enabled, for_writing, pretended_extension, unlimited_session
+from tests.hypertables import enabled, pretended_extension, unlimited_session
 from tests.integration.core.timescale.conftest import database_of, set_up
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def session(scratch_url: str) -> AsyncIterator[AsyncSession]:
 
 
 async def in_turn(session: AsyncSession, settings: TimescaleSettings, *statements: str) -> None:
-    async with take_turn(for_writing(session), settings):
+    async with take_turn(session, settings):
         for statement in statements:
             await session.execute(text(statement))
 
@@ -73,23 +73,23 @@ async def test_set_up_timescale_refuses_a_role_that_may_not(real_url: str) -> No
     hypertables = declared_hypertables(load_metadata())
     engine = migration_engine(database_of(real_url))
     event.listen(engine.sync_engine, "connect", lambda connection, _: connection.cursor().execute(f"SET ROLE {role}"))
-    async with unlimited_session(real_url) as session, take_turn(for_writing(session), enabled()):
+    async with unlimited_session(real_url) as session, take_turn(session, enabled()):
         await session.execute(text(f"CREATE ROLE {role}"))
         await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     try:
         async with AsyncSession(engine) as restricted:
             with pytest.raises(ConfigurationError, match="may not create the extension") as caught:
-                await create_extension(for_writing(restricted), enabled())
+                await create_extension(restricted, enabled())
             assert "CREATE EXTENSION timescaledb" in str(caught.value.next_step)
         async with unlimited_session(real_url) as owner:
-            await create_extension(for_writing(owner), enabled())
+            await create_extension(owner, enabled())
         async with AsyncSession(engine) as restricted:
-            assert await create_extension(for_writing(restricted), enabled()) == []
+            assert await create_extension(restricted, enabled()) == []
             with pytest.raises(ConfigurationError, match="may not set up") as caught:
-                await create_hypertables(for_writing(restricted), hypertables, enabled())
+                await create_hypertables(restricted, hypertables, enabled())
             assert "owns the tables" in str(caught.value.next_step)
     finally:
-        async with unlimited_session(real_url) as session, take_turn(for_writing(session), enabled()):
+        async with unlimited_session(real_url) as session, take_turn(session, enabled()):
             await session.execute(text(f"DROP ROLE {role}"))
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.cli import migrations
-from app.core.database import Base, ReadSession
+from app.core.database import Base
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import declared_hypertables, get_chunk_statistics
 from app.models.domain import load_metadata
@@ -57,16 +57,16 @@ async def test_set_up_timescale_keeps_rows_and_its_policies_run(real_url: str) -
     hypertables = declared_hypertables(load_metadata())
     async with driver(real_url) as connection, unlimited_session(real_url) as session:
         await connection.execute(ROWS)
-        assert await get_chunk_statistics(ReadSession(session), hypertables) == []
+        assert await get_chunk_statistics(session, hypertables) == []
     await set_up(real_url, enabled(compress_after_days=0))
     async with driver(real_url) as connection, unlimited_session(real_url) as session:
         assert await connection.fetchval("SELECT count(*) FROM measurements") == 960
-        (before,) = await get_chunk_statistics(ReadSession(session), hypertables)
+        (before,) = await get_chunk_statistics(session, hypertables)
 
     await set_up(real_url, enabled(drop_after_days=30))
     async with driver(real_url) as connection, unlimited_session(real_url) as session:
         await run_policies(connection)
-        (after,) = await get_chunk_statistics(ReadSession(session), hypertables)
+        (after,) = await get_chunk_statistics(session, hypertables)
         left = await connection.fetchrow("SELECT count(*), now() - min(observed_at) AS age FROM measurements")
 
     assert before.table == "measurements"
@@ -87,7 +87,7 @@ async def test_set_up_timescale_keeps_rows_and_its_policies_run(real_url: str) -
 @pytest.mark.anyio
 async def test_get_chunk_statistics_has_none_of_a_plain_table(scratch_url: str) -> None:
     async with unlimited_session(scratch_url) as session:
-        found = await get_chunk_statistics(ReadSession(session), declared_hypertables(load_metadata()))
+        found = await get_chunk_statistics(session, declared_hypertables(load_metadata()))
 
     assert found == []
 

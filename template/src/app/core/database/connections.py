@@ -1,0 +1,132 @@
+"""An engine's connections, lent for a statement or a transaction: first come, first served, with the app's errors."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+
+from app.core.database.errors import DRIVER_ERRORS, error_of
+from app.core.exceptions import DatabaseConnectionError, DatabaseException
+from app.core.logging import get_logger, log_db_query
+
+T = TypeVar("T")
+
+logger = get_logger(__name__)
+
+# Marks a connection on which a statement has failed since its last commit.
+FAILED: Final = "statement_failed"
+# SQLSTATE disk_full (PostgreSQL documentation, appendix A).
+_DISK_FULL: Final = "53100"
+# Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
+# too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
+# that was rolled back has given its locks back.
+_HAS_CHANGED: Final = (
+    "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() "
+    "AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock'))"
+)
+
+
+class Connections:
+    """The pool of an engine, and the queue in front of it.
+
+    SQLAlchemy's pool hands a free connection to the next that asks, not to the one that has waited longest, which
+    starves some requests under load. A semaphore of the pool's size in front of it is first come, first served.
+
+    Args:
+        engine: The engine, from `make_engine`.
+        places: The size of its pool, overflow included.
+        wait_seconds: The longest wait for a connection.
+        slow_seconds: Statements that take longer are warnings in the log.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, places: int, wait_seconds: float, slow_seconds: float) -> None:
+        self.engine = engine
+        # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
+        self.disk_full = False
+        self._places = asyncio.Semaphore(places)
+        self._wait_seconds = wait_seconds
+        self._slow_seconds = slow_seconds
+        event.listen(engine.sync_engine, "handle_error", self._note)
+
+    async def borrow(self) -> PoolProxiedConnection:
+        """Return a connection, which is to be given back.
+
+        Raises:
+            DatabaseConnectionError: None became free in time, or the server cannot be reached.
+        """
+        if not self._places.locked():
+            await self._places.acquire()
+        else:
+            # A timer is armed only for those who wait: it costs more than the semaphore.
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
+        try:
+            return await self.engine.raw_connection()
+        except BaseException:
+            self._places.release()
+            raise
+
+    async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
+        """Give a connection back; one that is in an unknown state, or in a transaction, is closed instead."""
+        try:
+            # Not valid: SQLAlchemy's session has met the end of the connection before.
+            if connection.is_valid:
+                driver: Any = connection.driver_connection
+                connection.info.pop(FAILED, None)
+                if broken or driver.is_in_transaction():
+                    connection.invalidate()
+                else:
+                    connection.close()
+        finally:
+            self._places.release()
+
+    async def run(
+        self, connection: PoolProxiedConnection, function: Callable[..., Awaitable[T]], *arguments: object
+    ) -> T:
+        """Return what a function of the driver returns for these arguments.
+
+        Raises:
+            DatabaseException: In place of the driver's own error.
+        """
+        began = time.perf_counter()
+        try:
+            found = await function(*arguments)
+        except DRIVER_ERRORS as err:
+            connection.info[FAILED] = True
+            raise self._translated(err, connection) from err
+        took = time.perf_counter() - began
+        if took >= self._slow_seconds or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+            rows = len(found) if isinstance(found, list) else None
+            statement = str(arguments[0]) if arguments else function.__name__
+            slow = took >= self._slow_seconds
+            log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=slow)
+        return found
+
+    async def has_changed(self, connection: PoolProxiedConnection) -> bool:
+        """Return True if the connection's transaction has changed anything so far."""
+        driver: Any = connection.driver_connection
+        return bool(await self.run(connection, driver.fetchval, _HAS_CHANGED))
+
+    def _translated(self, err: Exception, connection: PoolProxiedConnection) -> DatabaseException:
+        if isinstance(err, TimeoutError):
+            return DatabaseConnectionError("The database did not answer in time.")
+        state = str(getattr(err, "sqlstate", None) or "")
+        self.disk_full = self.disk_full or state == _DISK_FULL
+        driver: Any = connection.driver_connection
+        return error_of(state, disconnected=driver is None or driver.is_closed())
+
+    def _note(self, context: ExceptionContext) -> None:
+        """Note of SQLAlchemy's sessions, which share these connections, what `run` notes."""
+        state = getattr(getattr(context.sqlalchemy_exception, "orig", None), "sqlstate", None)
+        self.disk_full = self.disk_full or state == _DISK_FULL
+        if context.connection is not None and not context.is_disconnect:
+            context.connection.info[FAILED] = True
