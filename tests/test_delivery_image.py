@@ -35,7 +35,7 @@ with embedded_postgres(folder / "data", durable=False) as server:
     sys.stdin.read()
 """
 
-TOOLS = {"coverage", "devtools", "import-linter", "mypy", "pytest", "ruff"}
+TOOLS = {"app-devtools", "coverage", "import-linter", "mypy", "pytest", "ruff"}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -57,7 +56,6 @@ def test_programs_that_only_root_can_reach_are_copied_once(
     monkeypatch.setattr(copying, "CACHE", cache)
     found = find_installation(None)
     hidden = hide(found, tmp_path)
-    (cache / "building-killed").mkdir(parents=True)
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: runnable_by(server_identity(), hidden), range(2))
@@ -87,4 +85,4 @@ def hide(found: Installation, folder: Path) -> Installation:
     for libraries in prefix.parents[1].glob(f"{prefix.parent.name}.libs"):
         shutil.copytree(libraries, site / libraries.name, copy_function=link_or_copy)
     folder.chmod(0o700)
-    return replace(found, bin_folder=target / "bin")
+    return found._replace(bin_folder=target / "bin")

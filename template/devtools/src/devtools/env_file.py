@@ -33,23 +33,14 @@ def ensure_env_file(folder: Path) -> bool:
         return False
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
     except FileExistsError:
         return False
     except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
-    except OSError as error:
-        # Half a file would count as one that is there.
-        path.unlink()
-        raise _unwritable(folder, error) from error
+        path.unlink(missing_ok=True)  # half a file would count as one that is there
+        raise ConfigurationError(
+            f".env cannot be written to {folder} ({error.strerror}).",
+            next_step="Make room there and the folder writable, or set SECRET_KEY in the environment.",
+        ) from error
     return True
-
-
-def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f".env cannot be written to {folder} ({error.strerror}).",
-        next_step="Make room there and the folder writable, or set SECRET_KEY in the environment.",
-    )

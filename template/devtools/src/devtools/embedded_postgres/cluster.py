@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,18 +24,13 @@ class Cluster:
         log: The output of the server and its keeper, since the server's start.
         postmaster_file: PostgreSQL's own note of its process and its status.
         state: The note of the folder of the server's socket.
+        start, clients, server: The locks that `server.py` explains.
     """
 
     def __init__(self, home: Path) -> None:
-        self.home = home
-        self.data = home / "data"
-        self.log = home / "server.log"
+        self.home, self.data, self.log, self.state = home, home / "data", home / "server.log", home / "server.state"
         self.postmaster_file = self.data / "postmaster.pid"
-        self.state = home / "server.state"
-
-    def lock(self, name: str) -> Path:
-        """Return the file of one of the locks that `server.py` explains."""
-        return self.home / f"{name}.lock"
+        self.start, self.clients, self.server = (home / f"{name}.lock" for name in ("start", "clients", "server"))
 
     def socket_folder(self) -> Path | None:
         """Return the folder of the socket of a server that runs, or ran until it was killed."""
@@ -72,26 +66,21 @@ class Cluster:
         """Remove what a killed server has left. The server lock must be held: no process of such a server is alive.
 
         A PID in a file proves nothing: after a reboot it is another program's, and PostgreSQL would refuse to start.
-        A server that is alive, of another program's, is PostgreSQL's to refuse.
+        (On Linux alone this can be seen.) A server that is alive, of another program's, is PostgreSQL's to refuse.
         """
         if folder := self.socket_folder():
             shutil.rmtree(folder, ignore_errors=True)
         self.state.unlink(missing_ok=True)
         with suppress(OSError, ValueError, IndexError):
             pid = int(self.postmaster_file.read_text(encoding="utf-8", errors="replace").splitlines()[0])
-            if "postgres" not in _command_line(pid):
+            if b"postgres" not in (_PROCESSES / f"{pid}/cmdline").read_bytes():
                 self.postmaster_file.unlink()
 
 
 def majors_with_data(folder: Path) -> frozenset[int]:
     """Return the major versions of PostgreSQL whose data a project's folder holds."""
-    found = set()
-    for home in folder.glob("postgres-*"):
-        major = home.name.removeprefix("postgres-")
-        with suppress(OSError):  # another user's, which is refused later and by name
-            if major.isdecimal() and (home / "data").is_dir():
-                found.add(int(major))
-    return frozenset(found)
+    homes = (home for home in folder.glob("postgres-*") if (home / "data").is_dir())
+    return frozenset(int(home.name.removeprefix("postgres-")) for home in homes)
 
 
 @contextmanager
@@ -129,13 +118,3 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
         f"PostgreSQL's initdb failed: {' '.join(output.splitlines()[-3:])}",
         next_step="Remove the cause named there, or set DATABASE_URL to another server.",
     )
-
-
-def _command_line(pid: int) -> str:
-    """Return the command line of a process, empty when there is no such process."""
-    if _PROCESSES.is_dir():
-        with suppress(OSError):
-            return (_PROCESSES / f"{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-        return ""
-    shown = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-    return subprocess.run(shown, capture_output=True, text=True, timeout=10, check=False).stdout

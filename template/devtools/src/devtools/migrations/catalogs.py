@@ -5,7 +5,6 @@ So the models' tables are made in schemas of their own, read, and rolled back.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Connection, Enum, Index, MetaData, Table, text
@@ -55,108 +54,91 @@ quote = DIALECT.identifier_preparer.quote
 
 
 class Key(NamedTuple):
-    """The name of a fact; `name` is a column's, a constraint's or an index's."""
+    """The name of a fact; `schema` is empty for the usual one, `name` is a column's, a constraint's or an index's."""
 
     kind: str
     schema: str
     table: str
     name: str = ""
 
+    @property
+    def path(self) -> str:
+        """The names with a point between them, such as `table.column`."""
+        return ".".join(filter(None, self[1:]))
+
+    @property
+    def sql(self) -> str:
+        """The table's or the type's name for SQL."""
+        return ".".join(quote(part) for part in self[1:3] if part)
+
 
 Facts = dict[Key, str]
 
 
-@dataclass(frozen=True)
-class Sides:
+class Sides(NamedTuple):
     """Models and database in the server's words.
 
     Attributes:
         metadata: The tables of the models.
-        kept: Tables and columns without a model that are left alone: `table` or `table.column`.
-        default: The schema of models that name none.
-        extensions: What the database has.
         database: What there is.
         models: What there would be.
         restored: The same as the server prints it when it has read its own print: `IN` on a varchar reads differently
             after a dump was restored.
         refused: The tables that the server does not make, which are not compared, each with the reason.
+        extensions: What the database has.
         reflect: Returns the table of a key as the database has it, without its keys to others.
     """
 
     metadata: MetaData
-    kept: Collection[str]
-    default: str
-    extensions: frozenset[str]
     database: Facts
     models: Facts
     restored: Facts
     refused: dict[Table, str]
+    extensions: frozenset[str]
     reflect: Callable[[Key], Table]
 
-    def key(self, kind: str, table: Table, name: str = "") -> Key:
-        """Return the key of a fact about a model's table."""
-        return Key(kind, table.schema or self.default, table.name, name)
 
-    def model(self, key: Key) -> Table | None:
-        """Return the model's table of a key."""
-        return self.metadata.tables.get(key.table if key.schema == self.default else f"{key.schema}.{key.table}")
-
-    def name(self, key: Key) -> str:
-        """Return `table` or `table.column`, with the schema before it unless it is the usual one."""
-        return ".".join(filter(None, ("" if key.schema == self.default else key.schema, key.table, key.name)))
-
-    def is_kept(self, key: Key) -> bool:
-        """Return True for what stays without a model."""
-        return self.name(key) in self.kept
-
-    def spell(self, key: Key) -> str:
-        """Return a table's or a type's name for SQL."""
-        return quote(key.table) if key.schema == self.default else f"{quote(key.schema)}.{quote(key.table)}"
-
-    @property
-    def enums(self) -> set[str]:
-        """The models' enum types, as the server prints them."""
-        return {self.spell(key) for key in self.models if key.kind == "enum"}
+def key_of(table: Table, kind: str = "table", name: str = "") -> Key:
+    """Return the key of a fact about a model's table."""
+    return Key(kind, table.schema or "", table.name, name)
 
 
-def read_sides(connection: Connection, metadata: MetaData, kept: Collection[str]) -> Sides:
+def read_sides(connection: Connection, metadata: MetaData) -> Sides:
     """Read the database and, where they have been made as they would be there, the models; nothing of this is left."""
-    default: str = connection.scalar(text("SELECT current_schema()"))
+    default = connection.scalar(text("SELECT current_schema()"))
     extensions = frozenset(connection.scalars(text("SELECT extname FROM pg_extension")))
-    schemas = sorted({default, *(table.schema for table in metadata.sorted_tables if table.schema)})
-    database = _read(connection, {schema: schema for schema in schemas})
+    schemas = ["", *sorted({table.schema for table in metadata.sorted_tables if table.schema})]
+    database = _read(connection, {schema or default: schema for schema in schemas})
     places = {f"models_compared_{number}": schema for number, schema in enumerate(schemas)}
-    there = {schema: place for place, schema in places.items()}
     savepoint = connection.begin_nested()
     try:
         path = connection.scalar(text("SELECT current_setting('search_path')"))
         for place in places:
             connection.exec_driver_sql(f"CREATE SCHEMA {place}")
-        connection.exec_driver_sql(f"SET LOCAL search_path = {there[default]}, {path}")
-        refused = _make(connection, metadata, extensions, there | {None: there[default]})
+        connection.exec_driver_sql(f"SET LOCAL search_path = models_compared_0, {path}")
+        there = {schema: place for place, schema in places.items()}
+        refused = _make(connection, metadata, extensions, {schema or None: place for schema, place in there.items()})
         models = _read(connection, places)
         for key, definition in models.items():
-            table, name = f"{there[key.schema]}.{quote(key.table)}", quote(key.name)
+            place, name = there[key.schema], quote(key.name)
             if key.kind == "index":
-                connection.exec_driver_sql(f"DROP INDEX {there[key.schema]}.{name}")
-                connection.exec_driver_sql(definition.replace("{}", table, 1))
+                connection.exec_driver_sql(f"DROP INDEX {place}.{name}")
+                connection.exec_driver_sql(definition.replace("{}", f"{place}.{quote(key.table)}", 1))
             elif key.kind == "constraint" and definition.startswith("CHECK "):
                 again = f"DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition}"
-                connection.exec_driver_sql(f"ALTER TABLE {table} {again}")
+                connection.exec_driver_sql(f"ALTER TABLE {place}.{quote(key.table)} {again}")
         restored = _read(connection, places)
     finally:
         savepoint.rollback()
     reflected = MetaData()
 
     def reflect(key: Key) -> Table:
-        schema = None if key.schema == default else key.schema
-        table = Table(
-            key.table, reflected, schema=schema, autoload_with=connection, resolve_fks=False, keep_existing=True
-        )
+        options: dict[str, Any] = {"schema": key.schema or None, "autoload_with": connection, "resolve_fks": False}
+        table = Table(key.table, reflected, keep_existing=True, **options)
         table.constraints -= table.foreign_key_constraints
         return table
 
-    return Sides(metadata, kept, default, extensions, database, models, restored, refused, reflect)
+    return Sides(metadata, database, models, restored, refused, extensions, reflect)
 
 
 def _read(connection: Connection, schemas: Mapping[str, str]) -> Facts:
@@ -164,7 +146,8 @@ def _read(connection: Connection, schemas: Mapping[str, str]) -> Facts:
     facts = {}
     for kind, schema, table, name, value in connection.execute(_FACTS, {"schemas": list(schemas)}):
         for place, said in schemas.items():
-            value = value.replace(f"{quote(place)}.", f"{quote(said)}.")  # noqa: PLW2901 — step by step
+            if said:
+                value = value.replace(f"{place}.", f"{quote(said)}.")  # noqa: PLW2901 — step by step
         facts[Key(kind, schemas[schema], table, name)] = value
     return facts
 

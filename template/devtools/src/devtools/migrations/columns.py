@@ -1,11 +1,11 @@
 """Columns that differ from their models: new, gone, or of another type, default, comment or NOT NULL."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from alembic.operations.ops import AddColumnOp, DropColumnOp, MigrateOperation
 from sqlalchemy import Table
 
-from devtools.migrations.catalogs import Facts, Sides, literal, quote
+from devtools.migrations.catalogs import Facts, Sides, key_of, literal, quote
 from devtools.migrations.operations import Sql
 
 Column = dict[str, str | None]
@@ -21,12 +21,12 @@ def change_columns(sides: Sides, table: Table, by_hand: list[str]) -> Iterator[M
         table: The model's table.
         by_hand: Takes sentences on what is not done, or only where the rows allow it.
     """
-    spelt = sides.spell(sides.key("table", table))
+    spelt = key_of(table).sql
     alter = f"ALTER TABLE {spelt}"
     for column in table.columns:
         name = f"{table.fullname}.{column.name}"
-        after = _read(sides.models, sides, table, column.name) | {"comment": column.comment}
-        before = _read(sides.database, sides, table, column.name)
+        after = _read(sides.models, table, column.name) | {"comment": column.comment}
+        before = _read(sides.database, table, column.name)
         if before["type"] is None:
             yield AddColumnOp.from_column_and_tablename(table.schema, table.name, column)
             if after["not null"] and not (after["default"] or after["generated"] or after["identity"]):
@@ -49,24 +49,23 @@ def change_columns(sides: Sides, table: Table, by_hand: list[str]) -> Iterator[M
         if before["comment"] != after["comment"]:
             comment = f"COMMENT ON COLUMN {spelt}.{quote(column.name)} IS"
             yield Sql(*(f"{comment} {literal(each['comment'] or '')}" for each in (after, before)))
-    yield from _drop_columns(sides, table)
 
 
-def _drop_columns(sides: Sides, table: Table) -> Iterator[MigrateOperation]:
+def drop_columns(sides: Sides, table: Table, kept: Collection[str]) -> Iterator[MigrateOperation]:
+    """Yield what drops the columns that no model has, or has those that are kept empty in new rows."""
     for key in sorted(sides.database):
-        if key != sides.key("type", table, key.name) or key.name in table.columns:
+        if key != key_of(table, "type", key.name) or key.name in table.columns:
             continue
-        if not sides.is_kept(key):
+        if key.path not in kept:
             column = sides.reflect(key).columns[key.name]
             yield DropColumnOp.from_column_and_tablename(table.schema, table.name, column)
-        elif (there := _read(sides.database, sides, table, key.name))["not null"] and not there["default"]:
-            # No model gives it a value any more.
-            place = f"ALTER TABLE {sides.spell(key)} ALTER COLUMN {quote(key.name)}"
+        elif (there := _read(sides.database, table, key.name))["not null"] and not there["default"]:
+            place = f"ALTER TABLE {key.sql} ALTER COLUMN {quote(key.name)}"
             yield Sql(f"{place} DROP NOT NULL", f"{place} SET NOT NULL")
 
 
-def _read(facts: Facts, sides: Sides, table: Table, name: str) -> Column:
-    return {kind: facts.get(sides.key(kind, table, name)) for kind in _KINDS}
+def _read(facts: Facts, table: Table, name: str) -> Column:
+    return {kind: facts.get(key_of(table, kind, name)) for kind in _KINDS}
 
 
 def _is_numbered_anew(before: Column, after: Column) -> bool:
@@ -80,7 +79,7 @@ def _alter(name: str, before: Column, after: Column, sides: Sides) -> str:
     if retyped := before["type"] != after["type"]:
         kind = (after["type"] or "").partition(" COLLATE ")[0]
         # Every enum type has a cast from text, and from nothing else.
-        text = "::text" if kind.removesuffix("[]") in sides.enums else ""
+        text = "::text" if kind.removesuffix("[]") in {key.sql for key in sides.models if key.kind == "enum"} else ""
         parts += [f"{place} DROP DEFAULT"] if before["default"] else []
         parts += [f"{place} TYPE {after['type']} USING {quote(name)}{text}::{kind}"]
     if retyped or before["default"] != after["default"]:

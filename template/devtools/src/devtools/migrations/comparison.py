@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropTableOp, MigrateOperation
 from sqlalchemy import Connection, MetaData, Table, text
 
-from devtools.migrations.catalogs import Key, Sides, list_enums, list_indexes, literal, quote, read_sides
-from devtools.migrations.columns import change_columns
+from devtools.migrations.catalogs import Key, Sides, key_of, list_enums, list_indexes, literal, quote, read_sides
+from devtools.migrations.columns import change_columns, drop_columns
 from devtools.migrations.constraints import change_constraints
 from devtools.migrations.operations import Sql
 
@@ -38,33 +38,36 @@ def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]
         metadata: The tables of the models.
         kept: Tables and columns without a model that are left alone: `table` or `table.column`.
     """
-    sides = read_sides(connection, metadata, kept)
+    sides = read_sides(connection, metadata)
     found = Comparison(notes=list(_not_compared(sides)))
-    gone = sorted(key for key in sides.database if key.kind == "table" and sides.model(key) is None)
-    gone = [key for key in gone if not sides.is_kept(key) and key.table != _VERSIONS]
-    old, new = change_constraints(sides, gone)
+    models = {key_of(table): table for table in metadata.sorted_tables}
+    gone = sorted(key for key in sides.database if key.kind == "table" and key not in models)
+    gone = [key for key in gone if key.path not in {_VERSIONS, *kept}]
+    compared = {key for key, table in models.items() if key in sides.database and table not in sides.refused}
+    old, new = change_constraints(sides, compared, gone, kept)
     found.operations += [*_new_schemas(sides, connection), *_change_enums(sides, found), *old]
-    for table in metadata.sorted_tables:
-        if sides.key("table", table) not in sides.database:
+    for key, table in models.items():
+        if key not in sides.database:
             indexes = list_indexes(table, sides.extensions)
             found.operations += [CreateTableOp.from_table(table), *map(CreateIndexOp.from_index, indexes)]
-        elif table not in sides.refused:
-            found.operations += [*_change_comment(sides, table), *change_columns(sides, table, found.by_hand)]
+        elif key in compared:
+            found.operations += _change_comment(sides, table)
+            found.operations += [*change_columns(sides, table, found.by_hand), *drop_columns(sides, table, kept)]
     found.operations += [*new, *(DropTableOp.from_table(sides.reflect(key)) for key in gone)]
     return found
 
 
 def _new_schemas(sides: Sides, connection: Connection) -> Iterator[Sql]:
     there = set(connection.scalars(text("SELECT nspname FROM pg_namespace")))
-    for schema in sorted({key.schema for key in sides.models} - there):
+    for schema in sorted({key.schema for key in sides.models} - {"", *there}):
         yield Sql(f"CREATE SCHEMA {quote(schema)}", f"DROP SCHEMA {quote(schema)}")
 
 
 def _change_enums(sides: Sides, found: Comparison) -> Iterator[Sql]:
     """Yield what makes types and adds labels. What is there beyond the models stays: it refuses nothing."""
     for (schema, name), labels in list_enums(sides.metadata).items():
-        key = Key("enum", schema or sides.default, name)
-        spelt = sides.spell(key)
+        key = Key("enum", schema or "", name)
+        spelt = key.sql
         if key not in sides.database:
             yield Sql(f"CREATE TYPE {spelt} AS ENUM ({', '.join(map(literal, labels))})", f"DROP TYPE {spelt}")
             continue
@@ -80,10 +83,10 @@ def _change_enums(sides: Sides, found: Comparison) -> Iterator[Sql]:
 
 
 def _change_comment(sides: Sides, table: Table) -> Iterator[Sql]:
-    key = sides.key("table", table)
+    key = key_of(table)
     before, after = sides.database[key], table.comment or ""
     if before != after:
-        start = f"COMMENT ON TABLE {sides.spell(key)} IS"
+        start = f"COMMENT ON TABLE {key.sql} IS"
         yield Sql(f"{start} {literal(after)}", f"{start} {literal(before)}")
 
 

@@ -7,7 +7,7 @@ from alembic.operations.ops import DropColumnOp, DropTableOp
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
 from rich.text import Text
-from sqlalchemy import Connection, column, func, literal, select, table
+from sqlalchemy import Connection, column, literal, select, table
 
 from app.cli.migrations import alembic_config
 from app.cli.output import err, out
@@ -16,13 +16,12 @@ from app.core.config.loading import project_folder
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
 from app.models.domain import load_metadata
+from devtools.migrations.catalogs import Key
 from devtools.migrations.comparison import Comparison, compare
 from devtools.migrations.operations import render, reverse
 
 # Tables and columns that no model describes and that stay: a name a line, `table` or `table.column`.
 _KEPT = "migrations/kept.txt"
-# Counting every row of a large table takes minutes, and the decision is the same.
-_COUNTED = 100_000
 
 
 def write_revision(database: DatabaseSettings, message: str, *, drop: Collection[str]) -> None:
@@ -84,7 +83,7 @@ def check(database: DatabaseSettings) -> None:
 
 
 def _compared(database: DatabaseSettings) -> tuple[Comparison, dict[str, str]]:
-    """Return the comparison, and what it would drop: by name, with its size."""
+    """Return the comparison, and what it would drop: by name, with what is in it."""
     kept = _read_kept()
 
     def compare_and_count(connection: Connection) -> tuple[Comparison, dict[str, str]]:
@@ -101,14 +100,12 @@ def _compared(database: DatabaseSettings) -> tuple[Comparison, dict[str, str]]:
 
 
 def _measure(connection: Connection, operation: DropTableOp | DropColumnOp) -> tuple[str, str]:
-    name, noun = ".".join(filter(None, (operation.schema, operation.table_name))), "row"
-    rows = select(literal(1)).select_from(table(operation.table_name, schema=operation.schema)).limit(_COUNTED + 1)
+    key = Key("table", operation.schema or "", operation.table_name)
+    rows, noun = select(literal(1)).select_from(table(operation.table_name, schema=operation.schema)), "rows"
     if isinstance(operation, DropColumnOp):
-        name, noun = f"{name}.{operation.column_name}", "value"
+        key, noun = key._replace(name=operation.column_name), "values"
         rows = rows.where(column(operation.column_name).is_not(None))
-    size = connection.scalar(select(func.count()).select_from(rows.subquery())) or 0
-    shown = f"more than {_COUNTED}" if size > _COUNTED else f"{size}"
-    return name, f"{name} ({shown} {noun}{'' if size == 1 else 's'})"
+    return key.path, f"{key.path} ({'has' if connection.scalar(rows.limit(1)) else 'no'} {noun})"
 
 
 def _read_kept() -> frozenset[str]:
