@@ -32,14 +32,18 @@ def read_env_file(path: Path, known: Collection[str]) -> tuple[dict[str, str], l
     values: dict[str, str] = {}
     problems: list[Problem] = []
     broken: list[str] = []
+    unclosed = False
     for number, line in enumerate(map(str.strip, lines), start=1):
         place = f"{path.name}, line {number}"
         if not line or line.startswith("#"):
             continue
-        if not (assignment := _ASSIGNMENT.fullmatch(line)):
+        assignment = _ASSIGNMENT.fullmatch(line)
+        # Below a quote that is not closed, a name that is not known may be a part of a secret.
+        if assignment is None or (unclosed and assignment[1] not in known):
             broken.append(str(number))
             continue
         name, quote, quoted, bare = assignment.groups()
+        unclosed = unclosed or (quote is None and bare.startswith(("'", '"')))
         if name not in known:
             problems.append(Problem(name, f"is no setting of this application ({place}){did_you_mean(name, known)}"))
         elif name in values:

@@ -61,9 +61,14 @@ def test_a_value_that_other_readers_would_change_is_refused_with_its_line(
 
 
 def test_a_line_of_the_file_that_is_no_assignment_is_a_problem(project: Path) -> None:
-    (project / ".env").write_text("API_PORT=9001\n\nDATABASE URL=Xq7planted\n# why\nAPI_WORKERS\n")
+    (project / ".env").write_text(
+        "API_PORT=9001\n\nDATABASE URL=Xq7\n# why\nAPI_WORKERS\nSECRETS_KEYS='a\nXq7planted==\n'\n"
+    )
 
-    assert problems() == {".env": "cannot be understood in line 3, 5; write NAME=value"}
+    found = problems()
+
+    assert found[".env"] == "cannot be understood in line 3, 5, 7, 8; write NAME=value"
+    assert found.keys() == {".env", "SECRETS_KEYS"}
 
 
 @pytest.mark.parametrize(("content", "cause"), [(b"A=\xff\xfe\n", "it is not in UTF-8"), (None, "Is a directory")])
