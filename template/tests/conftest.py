@@ -19,6 +19,7 @@ from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
 from app.main import create_app
 from app.repositories.users import UserRow
+from app.services.authentication import PASSWORD_COST
 from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
 from tests.factories import make_settings, make_tokens, make_user
@@ -27,6 +28,8 @@ from tests.turns import SharedConnection, replaced
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in [*known_variables(), *(name for name in os.environ if name.lower().endswith("_proxy"))]:
     os.environ.pop(_name, None)
+# Passwords of tests need no protection, and real hashing would take most of the run.
+PASSWORD_COST.update(time_cost=1, memory_kib=64)
 
 _SERVER = pytest.StashKey[DatabaseServer]()
 

@@ -26,12 +26,7 @@ def make_settings(*, database_url: str | None = None, **sections: Any) -> Applic
     """Settings that owe nothing to the environment or to a developer's files."""
     url = SecretStr(database_url) if database_url else None
     given = {
-        "auth": AuthSettings(
-            secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35"),
-            # Passwords of tests need no protection, and real hashing would take most of the run.
-            argon2_memory_kib=64,
-            argon2_time_cost=1,
-        ),
+        "auth": AuthSettings(secret_key=SecretStr("k3y-of-the-tests-7f1c9a20d4b86e35")),
         "database": DatabaseSettings(url=url, pool_size=5),
         "secrets": SecretsSettings(keys=new_key("of-the-tests")),
         **sections,

@@ -35,7 +35,7 @@ def with_authentication(**changes: Any) -> Iterator[None]:
 @contextmanager
 def allowing_guesses(attempts: int) -> Iterator[None]:
     """Have AUTH_LOGIN_ATTEMPTS be this number."""
-    limits = GuessingLimits(limits=get_authentication().limits, attempts=attempts, window_seconds=900)
+    limits = GuessingLimits(get_authentication().limits, attempts=attempts)
     with with_authentication(guessing=limits):
         yield
 

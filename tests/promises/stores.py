@@ -107,8 +107,8 @@ STORES = (
     Promise(
         "a rotation that is killed has done what it did",
         "src/app/core/secrets/rotation.py",
-        "        .limit(limit)\n        .with_for",
-        "        .with_for",
+        "limit=batch_size)",
+        "limit=1_000_000)",
         "tests/integration/cli/test_kills.py::test_secrets_rotate_that_is_killed_loses_nothing_and_is_resumed",
     ),
     Promise(

@@ -70,14 +70,12 @@ def delete_key(
 
 
 @secrets.command(name="rotate")
-def rotate_keys(
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Secrets in a transaction.")] = 100,
-) -> None:
+def rotate_keys() -> None:
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
 
     async def work() -> None:
         keyring = get_secrets_service().keyring()
-        rotation = await rotate(keyring, batch_size=batch_size)
+        rotation = await rotate(keyring)
         out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
         for path, error in rotation.failures.items():
             err.print(Text(f"{path}: {error.message}"))
@@ -97,19 +95,13 @@ def rotate_keys(
 
 
 @secrets.command()
-def keygen(
-    key_id: Annotated[str | None, typer.Option("--id", help="Its id; today's date unless given.")] = None,
-) -> None:
+def keygen() -> None:
     """Print a new key for SECRETS_KEYS.
 
     To change keys without a gap: append it to SECRETS_KEYS everywhere; when every process has it, move it to the
     front; run `app secrets rotate`; take the old key out.
     """
-    try:
-        key = new_key(key_id)
-    except ValueError as error:
-        raise ConfigurationError(f"The key {error}.", next_step="Choose another --id.") from None
-    typer.echo(key.get_secret_value())
+    typer.echo(new_key().get_secret_value())
 
 
 def _read_value() -> SecretStr:

@@ -12,18 +12,13 @@ _CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
 class ErrorContext(TypedDict, total=False):
-    """The keyword arguments of every error.
+    """The keyword arguments of every error; machine and time are this one and now unless given."""
 
-    Attributes:
-        error_code: Overrides the class's own code.
-        details: Facts about this case, beside those that the class knows. Shown to clients, redacted.
-        operation: The work that was being done, such as "invoices.create". For logs.
-        hostname: The machine it happened on; this one unless told otherwise.
-        timestamp: The moment it happened, timezone-aware; now unless told otherwise.
-    """
-
+    # In place of the class's own.
     error_code: str
+    # Facts about this case, beside those that the class knows. Shown to clients, redacted.
     details: Mapping[str, object]
+    # The work that was being done, such as "invoices.create". For logs.
     operation: str
     hostname: str
     timestamp: datetime
@@ -33,7 +28,7 @@ class AppException(Exception):
     """An error with a stable code that clients and alerts may rely on.
 
     The message is a sentence about the cause. Clients see it, so it tells nothing about the inside. A subclass sets
-    `code`, in capital letters and underscores: `code = "STOCK_EMPTY"`. It stays what it is once clients know it.
+    `code = "STOCK_EMPTY"`, which stays what it is once clients know it.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -99,10 +94,8 @@ class ConcurrentUpdateError(AppException):
     code = "CONCURRENT_UPDATE"
 
     def __init__(self, resource_type: str, resource_id: object, **context: Unpack[ErrorContext]) -> None:
-        super().__init__(
-            f"{resource_type} {resource_id} has changed since it was read: read it again, then repeat the change.",
-            **_with_facts(context, resource_type=resource_type, resource_id=resource_id),
-        )
+        facts = _with_facts(context, resource_type=resource_type, resource_id=resource_id)
+        super().__init__(f"{resource_type} {resource_id} has changed since it was read: read it again.", **facts)
 
 
 class ValidationError(AppException):
@@ -250,10 +243,7 @@ class MonitoringException(InfrastructureException):
 
 
 class ConfigurationError(AppException):
-    """Raised when the application cannot do this as it is set up; `next_step` is the way out, as a sentence.
-
-    The message names settings and rules, never a value.
-    """
+    """Raised when the application cannot do this as it is set up: `next_step` is the way out; neither has a value."""
 
     code = "CONFIGURATION_ERROR"
 

@@ -26,6 +26,8 @@ from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import sessions, users
 from app.services.guessing import GuessingLimits
 
+# RFC 9106, 4, where memory is scarce: 3 passes over 64 MiB for each of the passwords that are hashed at once.
+PASSWORD_COST: Final = {"time_cost": 3, "memory_kib": 65_536, "concurrency": 4}
 # The time after its first use in which a refresh token may be used again: two tabs of a browser, or a lost answer.
 _REFRESH_GRACE: Final = timedelta(seconds=30)
 # The most that the clocks of the machines that serve requests may differ.
@@ -46,26 +48,16 @@ class Authentication:
         self.sign_up = settings.sign_up
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
         self.refresh_grace = _REFRESH_GRACE
-        self.passwords = PasswordHasher(
-            time_cost=settings.argon2_time_cost,
-            memory_kib=settings.argon2_memory_kib,
-            concurrency=settings.argon2_concurrency,
-        )
+        self.passwords = PasswordHasher(**PASSWORD_COST)
         self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
         self.devices = DeviceTokens(secret=secret)
         # A session revoked longer ago than this has no access token left that could be good.
         self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
         self.revoked = RevokedSessions(self._load_revoked, refresh_seconds=settings.revocation_refresh_seconds)
-        self.guessing = GuessingLimits(
-            limits=limits, attempts=settings.login_attempts, window_seconds=settings.login_window_seconds
-        )
+        self.guessing = GuessingLimits(limits, attempts=settings.login_attempts)
 
     async def identify(self, token: str) -> Principal:
-        """Return the caller of an access token, without a query.
-
-        Raises:
-            AuthenticationError: The token is not good, or its session has ended.
-        """
+        """Return the caller of an access token, without a query; AuthenticationError where there is none."""
         principal = self.tokens.read(token)
         if principal.session_id is None or await self.revoked.contains(principal.session_id):
             raise AuthenticationError("The session has ended: log in again.")
@@ -75,8 +67,7 @@ class Authentication:
         """Start a session for a caller from this address.
 
         Raises:
-            AuthenticationError: There is no such user, or the password is wrong; neither the message nor the time it
-                took tells which.
+            AuthenticationError: The user or the password is wrong; neither the message nor the time tells which.
             RateLimitError: Too many failures.
         """
         device_token = login.device_token.get_secret_value() if login.device_token else ""
@@ -97,12 +88,11 @@ class Authentication:
     async def refresh(self, uow: UnitOfWork, refresh_token: str) -> Tokens:
         """Exchange a refresh token for new tokens, with the scopes that the user has now.
 
-        A token gives another pair until `refresh_grace` after its first use. Each pair goes on by itself, as the tabs
-        of a browser do, and all end with the session.
+        A token gives another pair until `refresh_grace` after its first use; all end with the session.
 
         Raises:
             AuthenticationError: It is not good. If it was first used longer ago, there is a copy, and the thief cannot
-                be told from the owner: the session ends, with all pairs that came of it.
+                be told from the owner: the session ends.
         """
         known_as = fingerprint(refresh_token)
         exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from app.core.exceptions import AuthenticationError, RateLimitError
@@ -10,48 +9,44 @@ from app.core.security import Rate, RateLimits
 
 # Of one account from anywhere, or of any account from one address: people share addresses, attackers spread.
 _WIDER: Final = 10
+# The time for which wrong passwords count.
+_WINDOW_SECONDS: Final = 900
 
 
-@dataclass(frozen=True, kw_only=True)
 class GuessingLimits:
     """Limits on wrong passwords: of a known device by itself, of all others by account, by address, and by both.
 
-    Attributes:
+    Args:
         limits: The allowances.
-        attempts: Wrong passwords for one account from one address or known device; ten times as many where only the
-            account or only the address is the same.
-        window_seconds: The time for which they count.
+        attempts: Wrong passwords for one account from one address or known device, in 15 minutes.
     """
 
-    limits: RateLimits
-    attempts: int
-    window_seconds: float
+    def __init__(self, limits: RateLimits, *, attempts: int) -> None:
+        self._limits = limits
+        self._few = Rate(times=attempts, seconds=_WINDOW_SECONDS)
+        self._many = Rate(times=attempts * _WIDER, seconds=_WINDOW_SECONDS)
 
     @asynccontextmanager
     async def attempt(self, account: str, address: str, *, device: str | None) -> AsyncIterator[None]:
         """Count the block as a guess if it raises AuthenticationError; an outage or a success is none.
 
         Counted first and taken back later, so that parallel guesses do not slip through. Nothing that others do counts
-        against a device that has logged in to the account before; None is one that is not known to have.
-
-        Raises:
-            RateLimitError: There were too many.
+        against a device that has logged in to the account before; None is one that is not known to have. RateLimitError
+        where there were too many.
         """
-        few = Rate(times=self.attempts, seconds=self.window_seconds)
-        many = Rate(times=self.attempts * _WIDER, seconds=self.window_seconds)
         if device is not None:
-            allowances = {f"guess:device:{device}:{account}": few}
+            allowances = {f"guess:device:{device}:{account}": self._few}
         else:
             allowances = {
-                f"guess:{account}:{address}": few,
-                f"guess:account:{account}": many,
-                f"guess:address:{address}": many,
+                f"guess:{account}:{address}": self._few,
+                f"guess:account:{account}": self._many,
+                f"guess:address:{address}": self._many,
             }
         counted: list[str] = []
         guessed = False
         try:
             for key, rate in allowances.items():
-                if wait := await self.limits.hit(key, rate):
+                if wait := await self._limits.hit(key, rate):
                     raise RateLimitError(int(wait) + 1)
                 counted.append(key)
             yield
@@ -61,4 +56,4 @@ class GuessingLimits:
         finally:
             if not guessed:
                 for key in counted:
-                    await self.limits.refund(key, allowances[key])
+                    await self._limits.refund(key, allowances[key])

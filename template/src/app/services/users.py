@@ -16,11 +16,7 @@ from app.services.authentication import get_authentication
 
 
 async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> users.UserRow:
-    """Create a user with a role, from which scopes follow whenever a token is issued, and grants beyond it.
-
-    Raises:
-        ResourceExistsError: The address is taken.
-    """
+    """Create a user with a role and grants beyond it; ResourceExistsError where the address is taken."""
     # Before a connection is taken: hashing takes a tenth of a second.
     password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
     async with unit_of_work() as uow:
@@ -48,11 +44,7 @@ async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
 
 
 async def identify_api_key(session: ReadSession, key: str) -> Principal:
-    """Return the caller of an API key, with its scopes as far as its owner has them now.
-
-    Raises:
-        AuthenticationError: It is unknown, revoked or expired, or its owner is not active.
-    """
+    """Return the caller of an API key that is good, with its scopes as far as its owner has them now."""
     owner = await api_keys.find_owner(session, fingerprint(key))
     if owner is None:
         raise AuthenticationError("The API key is invalid.")
@@ -62,11 +54,7 @@ async def identify_api_key(session: ReadSession, key: str) -> Principal:
 
 
 async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreate) -> ApiKeyCreated:
-    """Create a key of the caller's, which is shown this once.
-
-    Raises:
-        AuthorizationError: It would allow more than the caller may.
-    """
+    """Create a key, shown this once; AuthorizationError where it would allow more than the caller may."""
     principal.require(*new.scopes)
     key = new_credential("ak")
     stored = {"user_id": principal.user_id, "hint": key[-4:], "fingerprint": fingerprint(key)}

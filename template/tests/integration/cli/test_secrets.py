@@ -71,11 +71,9 @@ def test_secrets_without_keys_or_tables_names_the_next_step(
 
 
 def test_secrets_keygen_prints_a_key_and_nothing_else(app_command: Run) -> None:
-    answer = app_command("secrets", "keygen", "--id", "k7")
-    (key,) = parse_keys(SecretStr(answer.out.strip()))
-    assert (answer.code, key.id) == (0, "k7")
-    refused = app_command("secrets", "keygen", "--id", "Not An Id")
-    assert (refused.code, refused.out) == (1, "")
+    answer = app_command("secrets", "keygen")
+    assert answer.code == 0
+    assert len(parse_keys(SecretStr(answer.out.strip()))) == 1
 
 
 def test_secrets_asks_at_a_terminal_and_does_not_show_the_key(
@@ -97,7 +95,7 @@ def test_secrets_rotate_says_how_much_it_did_and_can_be_repeated(
 ) -> None:
     fill(scratch_url, 25)
     monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
-    answer = app_secrets("rotate", "--batch-size", "10")
+    answer = app_secrets("rotate")
     assert (answer.code, answer.out) == (0, "re-encrypted 25 with new\n")
     assert app_secrets("rotate").out == "re-encrypted 0 with new\n"
     assert stored(scratch_url, NEW, number=25) == [f"value {index}" for index in range(25)]

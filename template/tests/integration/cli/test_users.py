@@ -23,8 +23,6 @@ PASSWORD = "Planted words, fifteen or more"
 @pytest.fixture
 def app_users(on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `app users create`, with something piped in."""
-    monkeypatch.setenv("ARGON2_MEMORY_KIB", "64")
-    monkeypatch.setenv("ARGON2_TIME_COST", "1")
 
     def command(*arguments: str, stdin: str = "") -> Result:
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))

@@ -36,11 +36,11 @@ def test_secrets_rotate_that_is_killed_loses_nothing_and_is_resumed(
     on_migrated: str, app_command: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed with a batch read and not yet written: a lock holds the statement up for as long as it takes."""
-    number = 300
+    number = 1000
     fill(on_migrated, number)
     monkeypatch.setenv("SECRETS_KEYS", f"{NEW},{OLD}")
     monkeypatch.setenv("DATABASE_LOCK_TIMEOUT_SECONDS", "60")
-    arguments = [*CONSOLE, "secrets", "rotate", "--batch-size", "2"]
+    arguments = [*CONSOLE, "secrets", "rotate"]
 
     async def kill_in_the_middle() -> dict[str, int]:
         connection = await connect(on_migrated)

@@ -23,30 +23,17 @@ class ApiSettings(SettingsSection):
 
     production_defaults: ClassVar = {"docs_enabled": False}
 
-    host: str = Field(default="127.0.0.1", description="The address the server listens on; 0.0.0.0 in a container.")
-    port: int = Field(default=8000, ge=1, le=65535, description="The port the server listens on.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(default=8000, ge=1, le=65535, description="The port to listen on.")
     workers: int = Field(default=1, ge=1, le=256, description="Server processes, each with a pool of connections.")
-    graceful_shutdown_seconds: int = Field(
-        default=20, ge=1, le=600, description="The time for requests under way when the server stops."
-    )
-    keep_alive_seconds: int = Field(
-        default=75, ge=1, le=3600, description="The life of an idle connection; longer than a balancer's (often 60)."
-    )
-    root_path: str = Field(default="", description="The prefix that a proxy in front publishes this service under.")
-    allowed_hosts: Texts = Field(
-        default=(),
-        description="Host names that requests may be addressed to; *.example.com stands for all below. Empty: any.",
-    )
-    trusted_proxies: str = Field(
-        default="127.0.0.1", description="Addresses or networks whose X-Forwarded-* headers are believed."
-    )
-    max_body_bytes: int = Field(
-        default=1_048_576, ge=1024, le=1_073_741_824, description="The largest request body that is read."
-    )
+    graceful_shutdown_seconds: int = Field(default=20, ge=1, le=600, description="For requests under way at a stop.")
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3600, description="Idle connections; balancers keep some 60.")
+    root_path: str = Field(default="", description="The prefix under which a proxy publishes this service.")
+    allowed_hosts: Texts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
+    trusted_proxies: str = Field(default="127.0.0.1", description="Networks whose X-Forwarded-* headers are believed.")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="The largest body read.")
     docs_enabled: bool = Field(default=True, description="Serves /docs, /redoc and /openapi.json.")
-    debug: bool = Field(
-        default=False, validation_alias="DEBUG", description="Puts tracebacks into the answers to unexpected errors."
-    )
+    debug: bool = Field(default=False, validation_alias="DEBUG", description="Shows tracebacks to callers.")
 
     @field_validator("root_path")
     @classmethod
@@ -75,13 +62,9 @@ class SecuritySettings(SettingsSection):
 
     production_defaults: ClassVar = {"hsts_seconds": _YEAR}
 
-    cors_origins: Texts = Field(default=(), description="Origins whose pages may call this API. Empty: none.")
-    cors_allow_credentials: bool = Field(
-        default=False, description="Lets those pages send cookies; Authorization headers need no leave."
-    )
-    hsts_seconds: int = Field(
-        default=0, ge=0, description="Lifetime of Strict-Transport-Security; 0 leaves the header out."
-    )
+    cors_origins: Texts = Field(default=(), description="Origins whose pages may call this API.")
+    cors_allow_credentials: bool = Field(default=False, description="Lets those pages send cookies.")
+    hsts_seconds: int = Field(default=0, ge=0, description="Lifetime of Strict-Transport-Security; 0: no header.")
 
     @field_validator("cors_origins")
     @classmethod

@@ -21,60 +21,31 @@ class DatabaseSettings(SettingsSection):
     host: str | None = Field(default=None, validation_alias="POSTGRES_HOST", description="Host name of the server.")
     port: int = Field(default=5432, ge=1, le=65535, validation_alias="POSTGRES_PORT", description="Port of the server.")
     user: str = Field(default="postgres", validation_alias="POSTGRES_USER", description="Role to connect as.")
-    password: SecretStr | None = Field(
-        default=None, validation_alias="POSTGRES_PASSWORD", description="Password of the role."
-    )
+    password: SecretStr | None = Field(default=None, validation_alias="POSTGRES_PASSWORD", description="Its password.")
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
-    pooler: Literal["none", "transaction"] = Field(
-        default="none",
-        description="transaction: the address is a pooler's that lends a connection for one transaction at a time.",
-    )
+    pooler: Literal["none", "transaction"] = Field(default="none", description="transaction: behind PgBouncer.")
     migration_url: SecretStr | None = Field(
         default=None,
         validation_alias="MIGRATION_DATABASE_URL",
         description="Where migrations connect: past a pooler, or as the role that owns the tables.",
     )
     ssl_mode: SslMode = Field(default=SslMode.PREFER, description="Encryption, unless the URL has an `sslmode`.")
-    ssl_root_cert: Path | None = Field(
-        default=None, description="File of the authorities that verify-ca and verify-full trust; else the system's."
-    )
-    pool_size: int = Field(
-        default=20,
-        ge=1,
-        le=500,
-        description="Connections each server process keeps for changes, and as many again for reading. More statements "
-        "than these wait their turn in order.",
-    )
-    max_overflow: int = Field(
-        default=0, ge=0, le=500, description="Connections beyond each pool, opened and closed on demand: they cost."
-    )
-    pool_timeout_seconds: float = Field(
-        default=10, gt=0, le=300, description="How long a request waits for a connection before it gets a 503."
-    )
+    ssl_root_cert: Path | None = Field(default=None, description="Authorities of verify-ca; else the system's.")
+    pool_size: int = Field(default=20, ge=1, le=500, description="Connections for changes, and again for reading.")
+    max_overflow: int = Field(default=0, ge=0, le=500, description="Connections beyond each pool, on demand.")
+    pool_timeout_seconds: float = Field(default=10, gt=0, le=300, description="Wait for a connection, before a 503.")
     pool_recycle_seconds: int = Field(default=1800, ge=-1, description="Age of a connection's end; -1: never.")
-    pool_pre_ping: bool = Field(
-        default=False, description="Ask the server before each use, where a network drops idle connections silently."
-    )
+    pool_pre_ping: bool = Field(default=False, description="For networks that drop idle connections silently.")
     connect_timeout_seconds: float = Field(default=5, gt=0, le=120, description="Limit for opening a connection.")
-    statement_timeout_seconds: float = Field(
-        default=15, ge=0, le=3600, description="Limit the server puts on a statement; 0: none."
-    )
-    slow_statement_seconds: float = Field(
-        default=1, gt=0, le=3600, description="Statements that take this long are logged as warnings."
-    )
-    lock_timeout_seconds: float = Field(
-        default=5, ge=0, le=3600, description="Limit the server puts on waiting for a lock; 0: none."
-    )
-    idle_in_transaction_timeout_seconds: float = Field(
-        default=30, ge=0, le=3600, description="Idle transactions older than this are ended by the server; 0: never."
-    )
-    migration_lock_timeout_seconds: float = Field(
-        default=5, gt=0, le=3600, description="Limit for a migration's wait for a lock, behind which requests queue."
-    )
+    statement_timeout_seconds: float = Field(default=15, ge=0, le=3600, description="Of the server's; 0: none.")
+    slow_statement_seconds: float = Field(default=1, gt=0, le=3600, description="Logged as a warning from there on.")
+    lock_timeout_seconds: float = Field(default=5, ge=0, le=3600, description="Of the server's; 0: none.")
+    idle_in_transaction_timeout_seconds: float = Field(default=30, ge=0, le=3600, description="As that; 0: never.")
+    migration_lock_timeout_seconds: float = Field(default=5, gt=0, le=3600, description="A migration's wait for locks.")
     embedded_bin_folder: str | None = Field(
         default=None,
         validation_alias="POSTGRES_BIN_FOLDER",
-        description="Development only: the `bin` folder of the PostgreSQL to run when no database is configured.",
+        description="Development only: the `bin` folder of the embedded PostgreSQL.",
     )
 
     @field_validator("url", "migration_url")
@@ -91,11 +62,7 @@ class DatabaseSettings(SettingsSection):
 
     @property
     def address(self) -> DatabaseAddress:
-        """The address of the database; the URL's own `sslmode` goes before `DATABASE_SSL_MODE`.
-
-        Raises:
-            LookupError: No database is configured.
-        """
+        """The address of the database; its own `sslmode` goes first. LookupError where none is configured."""
         if self.url is not None:
             return parse_database_url(self.url.get_secret_value(), self.ssl_mode)
         if self.host is None:
@@ -106,11 +73,7 @@ class DatabaseSettings(SettingsSection):
 
     @property
     def migration_address(self) -> DatabaseAddress:
-        """The address for migrations.
-
-        Raises:
-            LookupError: No database is configured.
-        """
+        """The address for migrations. LookupError where none is configured."""
         if self.migration_url is None:
             return self.address
         return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)
@@ -146,8 +109,8 @@ class DatabaseSettings(SettingsSection):
                 if mode is SslMode.PREFER:
                     yield Problem(
                         "DATABASE_SSL_MODE",
-                        f"must be require, verify-ca or verify-full, since {variable} is another machine's; or "
-                        "disable, where everything on the way is trusted",
+                        f"must be require, verify-ca or verify-full, since {variable} is another machine's; "
+                        "or disable, where everything on the way is trusted",
                     )
         if environment is Environment.DEVELOPMENT:
             return

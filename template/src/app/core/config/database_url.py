@@ -61,17 +61,10 @@ class DatabaseAddress(NamedTuple):
 
 
 def parse_database_url(text: str, ssl_mode: SslMode = SslMode.PREFER) -> DatabaseAddress:
-    """Read and normalise a URL; the password is never part of an error.
+    """Read and normalise a URL; ValueError with the rule that it breaks, never with the password.
 
-    Several servers end up in the query as `host` and `port`, separated by commas, which is how SQLAlchemy hands them to
-    the driver. Unless the URL says otherwise, the one that takes writes is looked for among them.
-
-    Args:
-        text: The URL.
-        ssl_mode: The encryption where the URL has no `sslmode`.
-
-    Raises:
-        ValueError: It is no PostgreSQL URL; the message is the rule it breaks.
+    Several servers end up in the query as `host` and `port`, separated by commas, as SQLAlchemy hands them to the
+    driver, which looks for the one that takes writes. `ssl_mode` counts where the URL has no `sslmode`.
     """
     # `urlsplit` drops some white space in silence.
     if any(map(str.isspace, text)):

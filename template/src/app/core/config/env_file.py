@@ -15,9 +15,7 @@ _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:(['\"])(
 def read_env_file(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[Problem]]:
     """Return the values of a file that are not empty, by their variables, and what is wrong with its lines.
 
-    Args:
-        path: The file; one that is not there is empty.
-        known: The variables that may stand in it. It is the application's alone, so that every name must be known.
+    A file that is not there is empty. It is the application's alone, so that every name in it must be known.
     """
     try:
         # Editors on Windows begin a file with a mark that is no part of the first name.
@@ -57,13 +55,7 @@ def read_env_file(path: Path, known: Collection[str]) -> tuple[dict[str, str], l
 
 
 def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
-    """Return the question about the name most like this one, to end a sentence with; nothing where none is.
-
-    Args:
-        name: The name that is not known.
-        known: Those that are.
-        cutoff: The least likeness, as difflib measures it.
-    """
+    """Return the end of a sentence that asks for the known name most like this one; empty where none is."""
     match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"; did you mean {match[0]}?" if match else ""
 

@@ -33,12 +33,7 @@ class HttpClientSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
 
-    max_connections: int = Field(
-        default=100,
-        ge=1,
-        le=10_000,
-        description="Connections to other services that each server process may have open.",
-    )
+    max_connections: int = Field(default=100, ge=1, le=10_000, description="Open connections of each process.")
 
 
 class IntegrationsSettings(SettingsSection):
@@ -47,5 +42,5 @@ class IntegrationsSettings(SettingsSection):
     api_keys: Annotated[Mapping[str, SecretStr], BeforeValidator(_split)] = Field(
         default={},
         validation_alias="EXTERNAL_API_KEYS",
-        description="provider=key, separated by commas; or a JSON object, which keys with commas in them need.",
+        description="provider=key, separated by commas; or a JSON object, for keys with commas in them.",
     )

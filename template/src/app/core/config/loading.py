@@ -33,10 +33,11 @@ def load_settings() -> ApplicationSettings:
         ConfigurationError: Something is wrong; the message has a line per problem, naming the variable and the rule
             but never the value.
     """
-    environment = _stage()
+    is_known = stage_name() in list(Environment)
+    environment = Environment(stage_name()) if is_known else Environment.DEVELOPMENT
     file = env_file_name(environment)
     values, found = read_env_file(project_folder() / file, known_variables())
-    if stage_name() != environment:
+    if not is_known:
         found.append(Problem(_STAGE, f"must be one of {', '.join(Environment)}"))
     elif values.pop(_STAGE, environment) != environment:
         found.append(Problem(_STAGE, f"must be {environment} in {file}; set other stages in the environment"))
@@ -81,10 +82,7 @@ def export_database_url(url: str) -> None:
 
 
 def likely_typos() -> Iterator[Problem]:
-    """Yield the variables of the process environment that look like misspelt settings.
-
-    They are worth a warning and no more: the environment belongs to other programs, too.
-    """
+    """Yield the variables of the process environment that look like misspelt settings, and may be other programs'."""
     known = known_variables()
     for name in sorted(os.environ):
         if name.upper() not in known and (hint := did_you_mean(name, known, cutoff=0.75)):
@@ -97,17 +95,12 @@ def known_variables() -> set[str]:
     return {_STAGE, *(variable for section in sections for variable in section.variables().values())}
 
 
-def _stage() -> Environment:
-    """Return the stage; where there is none of that name, the one that begins like it, whose rules are then checked."""
-    return next((each for each in Environment if each[0] == stage_name()[0].lower()), Environment.DEVELOPMENT)
-
-
 def _read(
     section: type[SettingsSection], environment: Environment, values: Mapping[str, str]
 ) -> tuple[SettingsSection | None, list[Problem]]:
-    """Return a section and what is wrong with its values, for each of which its default stands in.
+    """Return a section, and what is wrong with its values: defaults stand in, so that its own rules are checked, too.
 
-    So its own rules are checked in the same round. It is None where nothing can stand in: they wait.
+    It is None where nothing can stand in.
     """
     variables = section.variables()
     given: dict[str, Any] = {

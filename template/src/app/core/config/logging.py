@@ -15,13 +15,8 @@ class LoggingSettings(SettingsSection):
 
     production_defaults: ClassVar = {"format": "json"}
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The least severe level that is logged."
-    )
-    format: Literal["console", "json"] = Field(
-        default="console",
-        description="One line per event: `console` for people, `json` for machines, which is production's default.",
-    )
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="The least that is logged.")
+    format: Literal["console", "json"] = Field(default="console", description="For people, or for machines.")
 
     @field_validator("level", mode="before")
     @classmethod

@@ -21,8 +21,7 @@ class Environment(StrEnum):
 class Problem(NamedTuple):
     """A fault of the settings: the variable and the rule that it breaks, never the value.
 
-    The rule begins with a verb ("must be …"), so that both make a sentence. There is no colon between them: redaction
-    takes what follows `SECRET_KEY:` for a key.
+    Both make a sentence ("… must be …") without a colon: redaction takes what follows `SECRET_KEY:` for a key.
     """
 
     variable: str
@@ -53,10 +52,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class SettingsSection(BaseSettings):
-    """The settings of one concern, immutable once read.
-
-    A variable that is set to nothing counts as not set: compose files and CI systems pass empty strings on.
-    """
+    """The settings of one concern. An empty variable counts as not set: compose files and CI systems pass them on."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -84,8 +80,5 @@ class SettingsSection(BaseSettings):
         yield from ()
 
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
-        """Yield what is wrong with these settings in this stage though each value by itself is well-formed.
-
-        A value that is not well-formed has been reported already; its default stands in for it here, as if it were set.
-        """
+        """Yield what is wrong with these settings in this stage though each value by itself is well-formed."""
         yield from ()

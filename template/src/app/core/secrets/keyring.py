@@ -15,8 +15,7 @@ The header (the first three lines; a constraint of the table reads the key id th
 beside the ciphertext: one that is moved to another row, or under another key id, is refused. An older envelope put back
 into its own row is not noticed.
 
-No plaintext and no key is held in a local variable of Python code: they pass from call to call, so that a traceback
-with local variables shows none.
+No plaintext and no key is held in a local variable, so that a traceback with local variables shows none.
 """
 
 import os
@@ -41,11 +40,7 @@ _PURPOSE: Final = b"app.core.secrets/1/aes-256-gcm/"
 
 
 class KeyRing:
-    """Several keys at once: the first encrypts, all decrypt.
-
-    Args:
-        keys: In order, at least one. The key of the cipher is derived from each here, once.
-    """
+    """One key or several, in order: the first encrypts, all decrypt. The ciphers' keys are derived here, once."""
 
     def __init__(self, keys: Sequence[KeyMaterial]) -> None:
         self.active_id: Final = keys[0].id
@@ -59,11 +54,7 @@ class KeyRing:
         return header + nonce + cipher.encrypt(nonce, value.get_secret_value().encode(), header + path.encode("ascii"))
 
     def open(self, stored: bytes, *, path: str) -> SecretStr:
-        """Return the value of an envelope found under this path.
-
-        Raises:
-            SecretsError: Its subclass says what is wrong.
-        """
+        """Return the value of an envelope found under this path; SecretsError, whose subclass says what is wrong."""
         header = stored[: 2 + int.from_bytes(stored[1:2])]
         nonce_end = len(header) + _NONCE_BYTES
         # Bytes beyond ASCII become characters that no key id has.
@@ -75,11 +66,8 @@ class KeyRing:
             raise UnknownKeyError("A stored secret was encrypted with a key that SECRETS_KEYS lacks.", details=where)
         try:
             # The header tells its own length, so that no two pairs of header and path run together.
-            return SecretStr(
-                cipher.decrypt(
-                    stored[len(header) : nonce_end], stored[nonce_end:], header + path.encode("ascii")
-                ).decode()
-            )
+            bound = header + path.encode("ascii")
+            return SecretStr(cipher.decrypt(stored[len(header) : nonce_end], stored[nonce_end:], bound).decode())
         except (InvalidTag, ValueError):  # the latter where the nonce is cut off
             raise TamperedSecretError(
                 "A stored secret was altered, moved, or encrypted with another key of the same id.", details=where

@@ -1,8 +1,8 @@
 """Re-encrypting what is stored with the ring's first key, while everything goes on.
 
-Each batch is a transaction of its own that locks its rows: a concurrent `set` waits for it and is never overwritten
-with an older value; rows that others hold are passed over and counted. Killed at any moment, every secret is in an
-envelope that the ring opens; started again, the rest is done. Any number of rotations may run at once.
+Each batch is a transaction that locks its rows: a concurrent `set` waits for it and is never overwritten with an older
+value; rows that others hold are passed over and counted. It may be killed and repeated at any moment, and run
+several times at once.
 """
 
 from dataclasses import dataclass, field
@@ -11,17 +11,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, select, update
 
 from app.core.database import Statement, get_database
-from app.core.secrets.store import Secret, SecretsError, count_by_key
+from app.core.secrets.store import Secret, SecretsError, StoredSecret, count_by_key
 from app.core.uow import unit_of_work
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing
-
-
-@dataclass(slots=True)
-class _Sealed:
-    path: str
-    envelope: bytes
 
 
 _LOCK: Final = Statement(
@@ -30,7 +24,7 @@ _LOCK: Final = Statement(
     .order_by(Secret.path)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True),
-    _Sealed,
+    StoredSecret,
 )
 _REPLACE: Final = Statement(
     update(Secret)
@@ -42,13 +36,9 @@ _REPLACE: Final = Statement(
 
 @dataclass
 class Rotation:
-    """The result of a rotation.
+    """The number of secrets re-encrypted, the errors of those that cannot be decrypted, by path, and those that remain.
 
-    Attributes:
-        done: The number of secrets it has re-encrypted.
-        failures: The errors of those that cannot be decrypted, by path.
-        remaining: The number of secrets under other keys beside those: held by others, or stored meanwhile by
-            processes that still encrypt with another key.
+    The latter are held by others, or were stored meanwhile by processes that still encrypt with another key.
     """
 
     done: int = 0
@@ -58,27 +48,22 @@ class Rotation:
 
 async def rotate(keyring: "KeyRing", *, batch_size: int = 100) -> Rotation:
     """Re-encrypt all that is not under the ring's first key, so many secrets in a transaction."""
-    rotation = Rotation()
-    after: str | None = ""
-    while after is not None:
-        after = await _rotate_batch(rotation, keyring, after=after, limit=batch_size)
+    rotation, key_id, after = Rotation(), keyring.active_id, ""
+    while True:
+        async with unit_of_work() as uow:
+            rows = await uow.session.all(_LOCK, key_id=key_id, after=after, limit=batch_size)
+            for row in rows:
+                try:
+                    sealed = keyring.seal(keyring.open(row.envelope, path=row.path), path=row.path)
+                except SecretsError as error:
+                    rotation.failures[row.path] = error
+                    continue
+                await uow.session.execute(_REPLACE, path=row.path, envelope=sealed, key_id=key_id)
+                rotation.done += 1
+        if len(rows) < batch_size:
+            break
+        after = rows[-1].path
     counts = await count_by_key(get_database().reader)
-    others = sum(counts.values()) - counts.get(keyring.active_id, 0)
+    others = sum(counts.values()) - counts.get(key_id, 0)
     rotation.remaining = max(0, others - len(rotation.failures))
     return rotation
-
-
-async def _rotate_batch(rotation: Rotation, keyring: "KeyRing", *, after: str, limit: int) -> str | None:
-    """Re-encrypt a batch in a transaction; return the path behind which the next one begins, or None at the end."""
-    key_id = keyring.active_id
-    async with unit_of_work() as uow:
-        rows = await uow.session.all(_LOCK, key_id=key_id, after=after, limit=limit)
-        for row in rows:
-            try:
-                sealed = keyring.seal(keyring.open(row.envelope, path=row.path), path=row.path)
-            except SecretsError as error:
-                rotation.failures[row.path] = error
-                continue
-            await uow.session.execute(_REPLACE, path=row.path, envelope=sealed, key_id=key_id)
-            rotation.done += 1
-    return rows[-1].path if len(rows) == limit else None

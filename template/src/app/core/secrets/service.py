@@ -13,13 +13,13 @@ from app.core.config.secrets import KeyMaterial
 from app.core.database import ReadSession, Statement, WriteSession
 from app.core.exceptions import ConfigurationError, ResourceNotFoundError, ValidationError
 from app.core.process import get_object
-from app.core.secrets.store import OwnerId, Secret, api_key_path, owner_prefix
+from app.core.secrets.store import OwnerId, Secret, StoredSecret, api_key_path, owner_prefix
 from app.core.singletons import Singleton
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing
 
-# The longest credentials in use are service accounts in JSON, of 2 to 3 KiB.
+# Service accounts in JSON, the longest in use, have 2 to 3 KiB.
 MAX_VALUE_BYTES: Final = 16_384
 
 
@@ -32,13 +32,7 @@ class SecretInfo:
     updated_at: datetime
 
 
-@dataclass(slots=True)
-class _Stored:
-    path: str
-    envelope: bytes
-
-
-_FIND: Final = Statement(select(Secret).where(Secret.path == any_(bindparam("paths", type_=ARRAY(Text)))), _Stored)
+_FIND: Final = Statement(select(Secret).where(Secret.path == any_(bindparam("paths", type_=ARRAY(Text)))), StoredSecret)
 _NEW = insert(Secret).values({name: bindparam(name) for name in ("path", "envelope", "key_id")})
 _SET: Final = Statement(
     _NEW.on_conflict_do_update(
@@ -74,11 +68,8 @@ class SecretsService:
     ) -> SecretStr | None:
         """Return the team's key, else the organisation's, else this installation's, else None. One query.
 
-        A key that is there and cannot be read is an error, never a reason to take the next one.
-
-        Raises:
-            SecretsError: The key cannot be decrypted.
-            ConfigurationError: A key is stored, and SECRETS_KEYS is not set.
+        A key that is there and cannot be read is an error, never a reason to take the next one: SecretsError, or
+        ConfigurationError without SECRETS_KEYS.
         """
         owners = [None] if team_id is None else [team_id, None]
         paths = [api_key_path(org_id, provider, owner) for owner in owners]
@@ -96,7 +87,7 @@ class SecretsService:
         if key is None:
             raise ConfigurationError(
                 f"There is no API key of {provider} for this organisation.",
-                next_step=f"Store one with `app secrets set {provider}`, or set {provider.upper()}_API_KEY.",
+                next_step=f"Store one with `app secrets set {provider}`, or name it in EXTERNAL_API_KEYS.",
             )
         return key
 
@@ -105,9 +96,8 @@ class SecretsService:
     ) -> None:
         """Store a key of an organisation, or of a team in it, in place of the one that may be there.
 
-        Raises:
-            ValidationError: The value is empty, longer than 16 KiB, or cannot be written as UTF-8.
-            ConfigurationError: SECRETS_KEYS is not set.
+        ValidationError for a value that is empty, longer than 16 KiB or no UTF-8; ConfigurationError without
+        SECRETS_KEYS.
         """
         path = api_key_path(org_id, provider, team_id)
         if not _storable(value):

@@ -3,8 +3,7 @@
     /organizations/{org}/{provider}_api_key
     /organizations/{org}/teams/{team}/{provider}_api_key
 
-Each envelope is bound to its path, so that a place has one spelling and a spelling one place: the parts have neither
-slashes nor letters beyond ASCII, and begin with a letter or a digit, so that none is `.` or `..`.
+Each envelope is bound to its path, so that a place has one spelling and a spelling one place.
 """
 
 import re
@@ -48,24 +47,28 @@ class TamperedSecretError(SecretsError):
 
 
 class Secret(Timestamps, Base):
-    """An encrypted value.
-
-    Attributes:
-        path: The place it is bound to. Sorted by bytes, so that prefixes are the same on every server.
-        envelope: See `keyring.py`.
-        key_id: A copy of the one in the envelope, to be searched and counted; a constraint keeps the two the same.
-        updated_at: The time at which the value was last set; a rotation leaves it alone.
-    """
+    """An encrypted value; `updated_at` is the time at which it was last set, which a rotation leaves alone."""
 
     __tablename__ = "secrets"
 
+    # Sorted by bytes, so that prefixes are the same on every server.
     path: Mapped[str] = mapped_column(String(_MAX_PATH_LENGTH, collation="C"), primary_key=True)
+    # See `keyring.py`.
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    # The one in the envelope, to be searched and counted.
     key_id: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (
         CheckConstraint("key_id = encode(substr(envelope, 3, get_byte(envelope, 1)), 'escape')", name="key_id"),
     )
+
+
+@dataclass(slots=True)
+class StoredSecret:
+    """An envelope and the place it is bound to."""
+
+    path: str
+    envelope: bytes
 
 
 def api_key_path(org_id: OwnerId, provider: str, team_id: OwnerId | None = None) -> str:

@@ -27,7 +27,7 @@ class PasswordHasher:
 
     Args:
         time_cost: Passes over the memory.
-        memory_kib: Memory of one computation, in KiB. RFC 9106, 4: 64 MiB and 3 passes where memory is scarce.
+        memory_kib: Memory of one computation, in KiB.
         concurrency: Computations at the same time, each with its own memory.
     """
 
@@ -42,11 +42,9 @@ class PasswordHasher:
         return await self._run(partial(self._hash.hash, _composed(password)))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
-        """Check a password; an unknown user's (None) takes as long as a known one's and never matches.
+        """Return True for a right password, and a hash to store instead if the stored one is outdated.
 
-        Returns:
-            True if it matches, and a hash to store instead if the parameters have changed since, or if the stored one
-            is of decomposed characters.
+        An unknown user's (None) takes as long as a known one's and never matches.
         """
         if stored is None:
             if self._unknown_users is None:

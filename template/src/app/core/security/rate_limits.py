@@ -32,11 +32,7 @@ class RateLimits(Protocol):
     """A store of allowances, each under a key of its owner and purpose."""
 
     async def hit(self, key: str, rate: Rate) -> float:
-        """Use one of an allowance of this size up.
-
-        Returns:
-            0 when it was there; else the seconds until it will be, and nothing is used up.
-        """
+        """Use one of an allowance up and return 0; else the seconds until there is one, and nothing is used up."""
         ...
 
     async def refund(self, key: str, rate: Rate) -> None:
@@ -45,10 +41,7 @@ class RateLimits(Protocol):
 
 
 class MemoryRateLimits:
-    """Allowances in this process's memory: with several processes, each grants its own.
-
-    The number of keys is bounded; beyond it, those that were not used for longest are forgotten.
-    """
+    """Allowances of this process alone; beyond so many keys, those unused for longest are forgotten."""
 
     def __init__(self, *, max_keys: int = _MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -94,11 +87,7 @@ def caller_address(host: str) -> str:
 
 
 def with_mapped_forms(networks: str) -> str:
-    """Return a list of addresses and networks, with the form beside each of IPv4 in which a dual-stack socket shows it.
-
-    Args:
-        networks: Separated by commas; what is neither an address nor a network stays as it is.
-    """
+    """Return a comma list of networks, with the form beside each of IPv4 in which a dual-stack socket shows it."""
     forms = [entry.strip() for entry in networks.split(",")]
     for entry in list(forms):
         with suppress(ValueError):

@@ -20,8 +20,8 @@ _RETRY_SECONDS: Final = 1.0
 class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
-    Sessions revoked by this process count at once; those revoked by others, after the next refresh or announcement.
-    While the source is away the last copy stays in force.
+    Those of this process count at once, others' after the next refresh or announcement. While the source is away, the
+    last copy stays in force.
 
     Args:
         load: Returns all sessions revoked within an access token's lifetime.

@@ -23,8 +23,8 @@ _ALGORITHM: Final = "HS256"
 # RFC 9068, 2.1.
 _TYPE: Final = "at+jwt"
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"at+jwt"}').decode()
-# Our header, a payload (ours have some 300 characters) and a signature. Decoders skip other characters than these, so
-# that one signature would have any number of spellings.
+# Our header, a payload (some 300 characters) and a signature: decoders skip other characters, so that one signature
+# would have any number of spellings.
 _SHAPE: Final = re.compile(re.escape(_HEADER) + r"\.[A-Za-z0-9_-]{1,4000}\.[A-Za-z0-9_-]{43}")
 _CLAIMS: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope")
 # Some 10 MB. Only tokens with a right signature are remembered, so that no stranger can fill it.
@@ -41,9 +41,9 @@ class AccessTokens:
 
     Args:
         secret: The text from which the signing key is derived.
-        issuer: The issuer and audience: other services' tokens are refused even under the same secret.
+        issuer: The issuer and audience, so that other services' tokens under the same secret are refused.
         lifetime_seconds: The time for which a token is good.
-        leeway_seconds: The difference allowed between the clocks of the machines that share the secret.
+        leeway_seconds: The difference allowed between clocks.
     """
 
     def __init__(self, *, secret: str, issuer: str, lifetime_seconds: int, leeway_seconds: int) -> None:
@@ -72,12 +72,7 @@ class AccessTokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
 
     def read(self, token: str) -> Principal:
-        """Return the caller of a token.
-
-        Raises:
-            AuthenticationError: It is malformed, not ours, tampered with, or not good now. The message does not say
-                which: that would help only an attacker.
-        """
+        """Return the caller of a token; AuthenticationError, in the same words for every reason, if it is not good."""
         try:
             principal, good_until = self._remembered(token)
             if time.time() >= good_until:
@@ -87,8 +82,7 @@ class AccessTokens:
         return principal
 
     def _read(self, token: str) -> tuple[Principal, float]:
-        # PyJWT brings `cryptography` along, which takes a tenth of the whole application's start; the first request
-        # with a token is soon enough.
+        # PyJWT brings `cryptography` along, which takes a tenth of the application's start.
         import jwt  # noqa: PLC0415
 
         if _SHAPE.fullmatch(token) is None:
@@ -117,9 +111,8 @@ class AccessTokens:
 class DeviceTokens:
     """Tokens of devices that have logged in, so that others' guesses do not lock them out.
 
-    The protocol of OWASP's "Slow Down Online Guessing Attacks with Device Cookies", with a token in the body in place
-    of a cookie, which programs and pages of other origins can keep as well. None is stored. A token is good for one
-    account until the secret changes, and opens nothing: with it, wrong passwords are counted by device.
+    OWASP's "Slow Down Online Guessing Attacks with Device Cookies", with a token in the body in place of a cookie. None
+    is stored. A token is good for one account until the secret changes, and opens nothing.
     """
 
     def __init__(self, *, secret: str) -> None:

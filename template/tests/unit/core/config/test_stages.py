@@ -31,16 +31,10 @@ def test_a_file_names_its_own_stage_or_none(project: Path) -> None:
     assert problems() == {"ENVIRONMENT": "must be development in .env; set other stages in the environment"}
 
 
-@pytest.mark.parametrize(("name", "refused"), [("prod", {"DATABASE_URL"}), ("local", set())])
-def test_an_unknown_stage_is_refused_with_the_known_ones(
-    name: str, refused: set[str], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ENVIRONMENT", name)
+def test_an_unknown_stage_is_refused_with_the_known_ones(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "prod")
 
-    found = problems()
-
-    assert found.pop("ENVIRONMENT") == "must be one of development, staging, production"
-    assert found.keys() == refused
+    assert problems() == {"ENVIRONMENT": "must be one of development, staging, production"}
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])
@@ -62,7 +56,6 @@ def test_only_development_takes_a_key_that_can_be_guessed(
     [
         ({"DEBUG": "true"}, {"DEBUG"}),
         ({"DATABASE_SSL_ROOT_CERT": "/no/such/file.pem"}, {"DATABASE_SSL_ROOT_CERT"}),
-        ({"ARGON2_MEMORY_KIB": "19455", "ARGON2_TIME_COST": "1"}, {"ARGON2_MEMORY_KIB", "ARGON2_TIME_COST"}),
         ({"CORS_ORIGINS": "*"}, {"CORS_ORIGINS"}),
         ({"CORS_ORIGINS": "https://a.example,*", "CORS_ALLOW_CREDENTIALS": "true"}, {"CORS_ORIGINS"}),
         ({"DATABASE_URL": ""}, {"DATABASE_URL"}),
