@@ -1,10 +1,11 @@
-"""Callers of the application, each from an address of its own, so that no test uses up another's rate limits."""
+"""Callers of the application, each from an address of its own: no test uses up another's limits. Problems they get."""
 
 import itertools
 from ipaddress import IPv4Address
+from typing import Any
 
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 
 from app.models.schemas.auth import Tokens
 
@@ -22,3 +23,16 @@ def make_client(app: FastAPI, tokens: Tokens | None = None, *, address: str | No
     headers = {"Authorization": f"Bearer {tokens.access_token}"} if tokens else {}
     transport = ASGITransport(app, client=(address or next(_addresses), 1))
     return AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+
+def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
+    """The problem document of an answer, checked for what all of them have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert (found["type"], found["status"], found["error_code"]) == ("about:blank", status, code)
+    assert found["title"]
+    assert found["detail"]
+    assert found["request_id"] == answer.headers["X-Request-ID"]
+    assert "planted" not in answer.text
+    return found

@@ -23,6 +23,7 @@ from app.services.authentication import PASSWORD_COST
 from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
 from tests.factories import make_settings, make_tokens, make_user
+from tests.logs import Log, captured_log
 from tests.turns import SharedConnection, replaced
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
@@ -96,6 +97,13 @@ async def anonymous(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator
     """A client without credentials, whose changes vanish with the test."""
     async with make_client(app) as client:
         yield client
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """The log of a test."""
+    with captured_log() as log:
+        yield log
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -29,14 +29,14 @@ _numbers = itertools.count(1)
 
 
 def make_stripe_settings(**changes: Any) -> StripeSettings:
-    """Settings that switch it on, with short times."""
+    """Settings that switch it on; no call that a busy machine would answer takes longer than this."""
     return StripeSettings(
         **{
             "enabled": True,
             "secret_key": SecretStr(KEY),
             "webhook_secret": SecretStr(WEBHOOK_SECRET),
             "return_url": "https://www.example.com/orders?shop=1",
-            "timeout_seconds": 2,
+            "timeout_seconds": 10,
             **changes,
         }
     )
@@ -46,9 +46,16 @@ def make_stripe_settings(**changes: Any) -> StripeSettings:
 async def payments_at_stripe(**changes: Any) -> AsyncIterator[StripeServer]:
     """Payments of this process go to a Stripe of our own for as long as the context lasts."""
     async with stripe_server() as server:
-        settings = make_stripe_settings(**{"api_base": server.http.url, **changes})
-        with process_with(payment.make_payments(settings, Environment.DEVELOPMENT)):
+        with payments_at(server, **changes):
             yield server
+
+
+@contextmanager
+def payments_at(server: StripeServer, **changes: Any) -> Iterator[None]:
+    """Payments of this process go to that Stripe, with these settings."""
+    settings = make_stripe_settings(**{"api_base": server.http.url, **changes})
+    with process_with(payment.make_payments(settings, Environment.DEVELOPMENT)):
+        yield
 
 
 @asynccontextmanager

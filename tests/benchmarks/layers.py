@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from app.api.dependencies import ReadSession, UnitOfWork
-from app.api.identity import Caller
+from app.api.dependencies import Caller, ReadSession, UnitOfWork
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -10,14 +10,14 @@ REQUEST = (
         "src/app/api/dependencies.py",
         'scope="function"',
         'scope="request"',
-        "tests/integration/api/test_commit_before_response.py",
+        "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
         "a closed connection is replaced before anybody meets it",
         "src/app/core/database/engine.py",
         "if connection.driver_connection.is_closed():",
         "if False:",
-        "tests/integration/api/test_commit_before_response.py",
+        "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
         "a read session cannot change anything",
@@ -38,7 +38,7 @@ REQUEST = (
         "src/app/core/database/sessions.py",
         "close_resets_only=False",
         "close_resets_only=True",
-        "tests/integration/api/test_commit_before_response.py",
+        "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
         "a column's new type fails no statement",
@@ -49,21 +49,21 @@ REQUEST = (
     ),
     Promise(
         "a head without an end is refused",
-        "src/app/serving/protocol.py",
+        "src/app/protocol.py",
         "        if self._silent_bytes > self.max_head_bytes and",
         "        if False and",
         "tests/integration/api/test_connections.py",
     ),
     Promise(
         "trailers are bounded, too",
-        "src/app/serving/protocol.py",
+        "src/app/protocol.py",
         "        self._count(len(name)",
         "        self._head_complete or self._count(len(name)",
         "tests/integration/api/test_connections.py",
     ),
     Promise(
         "a client that is late is hung up on",
-        "src/app/serving/protocol.py",
+        "src/app/protocol.py",
         "        elif now >= self._deadline and",
         "        elif False and",
         "tests/integration/api/test_connections.py",
@@ -73,7 +73,7 @@ REQUEST = (
         "src/app/main.py",
         "redirect_slashes=False",
         "redirect_slashes=True",
-        "tests/integration/api/test_addressed.py",
+        "tests/integration/api/test_middleware.py",
     ),
     Promise(
         "probes wait behind no request",
@@ -161,7 +161,7 @@ REQUEST = (
     ),
     Promise(
         "a limited route is limited",
-        "src/app/api/identity.py",
+        "src/app/api/dependencies.py",
         "raise RateLimitError(int(wait) + 1)",
         "pass",
         "tests/integration/api/test_caller_addresses.py",
@@ -220,14 +220,14 @@ REQUEST = (
         "src/app/services/users.py",
         ".intersection(owner.key_scopes)",
         ".union(owner.key_scopes)",
-        "tests/integration/api/test_roles.py",
+        "tests/integration/api/test_scopes.py",
     ),
     Promise(
         "a new scope of a role reaches the users there are",
         "src/app/core/security/principal.py",
         "frozenset(roles.get(role, ())).union(grants)",
         "frozenset(grants)",
-        "tests/integration/api/test_roles.py",
+        "tests/integration/api/test_scopes.py",
     ),
     Promise(
         "nobody learns of another's things",
@@ -255,7 +255,7 @@ REQUEST = (
         "src/app/api/middleware/context.py",
         "if name == _HEADER and _ACCEPTABLE.fullmatch(value):",
         "if name == _HEADER:",
-        "tests/integration/api/test_request_ids.py",
+        "tests/integration/api/test_request_context.py",
     ),
     Promise(
         "events of a request are published after its commit",
@@ -263,7 +263,7 @@ REQUEST = (
         "    try:\n        await uow.session.commit()",
         "    for event in uow.events:\n        await _publish(event)\n"
         "    try:\n        await uow.session.commit()",
-        "tests/integration/api/test_events.py",
+        "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
         "what follows from a commit fails no request",

@@ -1,11 +1,14 @@
 """The application as each process of `app serve` loads it: that of `app.main`, set aside from garbage collection."""
 
 import gc
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from typing import Final
 
 from fastapi import FastAPI
-
-from app.serving.parent_watch import stop_with_supervisor
 
 # How many more containers are made than freed before the collector looks through the youngest. Python's 700 (2 000 from
 # 3.13 on) are what a few dozen requests under way have anyway: it would look through them over and over, which takes
@@ -37,3 +40,24 @@ def create_app() -> FastAPI:
     finally:
         gc.enable()
     return app
+
+
+def stop_with_supervisor(*, grace_seconds: float = 5.0) -> None:
+    """Stop this process with the one that spawned it as a worker; a process that is no worker is left alone.
+
+    A killed supervisor passes no signal on, so its workers would go on listening with nothing left to stop them.
+
+    Args:
+        grace_seconds: The time for a graceful stop, after which the process is killed.
+    """
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace_seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -2,8 +2,8 @@
 
 from fastapi import FastAPI
 
+from app.asgi import stop_with_supervisor
 from app.main import create_app as create_production_app
-from app.serving.parent_watch import stop_with_supervisor
 
 
 def create_app() -> FastAPI:

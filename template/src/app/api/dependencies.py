@@ -1,11 +1,95 @@
-"""Arguments of routes. The names carry the policy; the routes stay sentences."""
+"""Arguments of routes: the caller, and sessions. The names carry the policy; the routes stay sentences."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Final
 
 from fastapi import Depends
+from fastapi.openapi.models import APIKey as APIKeyModel
+from fastapi.openapi.models import APIKeyIn
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.requests import HTTPConnection
+from fastapi.security.base import SecurityBase
 
-from app.core import database, uow
+from app.api.openapi import ACCESS_TOKEN, API_KEY
+from app.core import database, monitor, uow
+from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
+from app.core.security import Principal, Rate, caller_address
+from app.services.authentication import get_authentication
+from app.services.users import identify_api_key
+
+_SCHEME: Final = "bearer "
+_API_KEY_HEADER: Final = "X-API-Key"
+
+
+class CallerWith(SecurityBase):
+    """Dependency that gives a route its caller, whose credentials must allow all of these scopes.
+
+    An access token is believed without a query; an API key costs one. It is one dependency, since FastAPI takes as long
+    to resolve one as this takes to read a token it has seen before.
+
+    Args:
+        scopes: What the credentials must allow.
+        session: Accept access tokens alone, and no API key.
+    """
+
+    def __init__(self, *scopes: str, session: bool = False) -> None:
+        self.scopes = scopes
+        self.session = session
+        # FastAPI documents one scheme for each dependency; `install_openapi` adds the token where a key is enough.
+        self.scheme_name = ACCESS_TOKEN if session else API_KEY
+        self.model = (
+            HTTPBearerModel(description="An access token of login.")
+            if session
+            else APIKeyModel.model_validate(
+                {"in": APIKeyIn.header, "name": _API_KEY_HEADER, "description": "A key that a user made for a program."}
+            )
+        )
+
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        """Return the caller of a request or a web socket.
+
+        Raises:
+            AuthenticationError: There are no credentials, or none that hold.
+            AuthorizationError: They do not allow this.
+        """
+        caller = await _identify(connection)
+        if self.session and caller.session_id is None:
+            raise AuthorizationError("This needs an access token; an API key is not enough.")
+        caller.require(*self.scopes)
+        monitor.set_user(str(caller.user_id))
+        return caller
+
+
+Caller = Annotated[Principal, Depends(CallerWith())]
+LoggedIn = Annotated[Principal, Depends(CallerWith(session=True))]
+
+
+async def _identify(connection: HTTPConnection) -> Principal:
+    headers = connection.headers
+    authorization = headers.get("Authorization", "")
+    if authorization[: len(_SCHEME)].lower() == _SCHEME:
+        return await get_authentication().identify(authorization[len(_SCHEME) :])
+    if api_key := headers.get(_API_KEY_HEADER):
+        return await identify_api_key(database.get_database().reader, api_key)
+    raise AuthenticationError("This needs an access token or an API key.")
+
+
+async def get_client_address(connection: HTTPConnection) -> str:
+    """Return the caller's address as rate limits count it; behind a proxy, see API_TRUSTED_PROXIES."""
+    return caller_address(connection.client.host if connection.client else "")
+
+
+ClientAddress = Annotated[str, Depends(get_client_address)]
+
+
+def limited_to(name: str, rate: Rate) -> Callable[..., Awaitable[None]]:
+    """Return a dependency that limits the requests from one address, counted under this name."""
+
+    async def check(address: ClientAddress) -> None:
+        if wait := await get_authentication().limits.hit(f"{name}:{address}", rate):
+            raise RateLimitError(int(wait) + 1)
+
+    return check
 
 
 async def get_unit_of_work() -> AsyncIterator[uow.UnitOfWork]:

@@ -4,7 +4,6 @@ import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
@@ -40,7 +39,7 @@ STATUS_OF: Final[Mapping[type[exceptions.AppException], HTTPStatus]] = {
     exceptions.TimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 # Codes of the framework's errors are the names of their statuses, except where Python's versions disagree on them.
-_CODE_OF_STATUS: Final = {
+_CODE_OF_STATUS: Final[Mapping[int, str]] = {
     413: "BODY_TOO_LARGE",
     414: "URI_TOO_LONG",
     416: "RANGE_NOT_SATISFIABLE",
@@ -93,19 +92,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        # A route may choose a number that has no name.
-        named = next((status for status in HTTPStatus if status == error.status_code), None)
-        problem = Problem(
-            title=named.phrase if named else "Error",
-            status=error.status_code,
-            detail=redact_text(str(error.detail)),
-            error_code=_CODE_OF_STATUS.get(error.status_code) or (named.name if named else f"HTTP_{error.status_code}"),
-            request_id=current_request_id(),
-        )
+        headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = error.headers or {}
-            return _answer(problem, {**headers, "Allow": _allowed(request, headers.get("Allow", ""))})
-        return _answer(problem, error.headers)
+            headers["Allow"] = _allowed(request, headers.get("Allow", ""))
+        return problem_answer(HTTPStatus(error.status_code), redact_text(str(error.detail)), headers)
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
@@ -115,7 +105,7 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
         error: The error.
         debug: Put the traceback into the answer.
     """
-    support_id = current_request_id() or uuid4().hex
+    support_id = current_request_id()
     monitor.capture_exception(error, context={"support_id": support_id})
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
     problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, exceptions.AppException.code, support_id)
@@ -124,10 +114,10 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
     return _answer(problem)
 
 
-def problem_answer(status: HTTPStatus, detail: str) -> JSONResponse:
-    """Return an answer for middleware, which is outside of the error handlers."""
+def problem_answer(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the answer to an error of the framework, or of middleware."""
     code = _CODE_OF_STATUS.get(status, status.name)
-    return _answer(Problem.of(status, detail, code, current_request_id()))
+    return _answer(Problem.of(status, detail, code, current_request_id()), headers)
 
 
 def _headers(error: exceptions.AppException, status: HTTPStatus) -> dict[str, str] | None:

@@ -16,7 +16,7 @@ from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging
 from app.core.security import with_mapped_forms
-from app.serving.protocol import BoundedHttpProtocol
+from app.protocol import BoundedHttpProtocol
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; API_HOST unless given.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; API_PORT unless given.")]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi import FastAPI
 
-from app.serving.protocol import BoundedHttpProtocol
+from app.protocol import BoundedHttpProtocol
 from tests.applications import served
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core.events import get_event_bus
 from app.models.events.item import ItemChanged, ItemEvent
 from tests.buses import until_settled
-from tests.clients import make_client
+from tests.clients import make_client, problem
 from tests.factories import make_user
 from tests.logs import captured_log
-from tests.problems import problem
 
 pytestmark = pytest.mark.anyio
 

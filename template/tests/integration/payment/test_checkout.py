@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core import payment
 from app.repositories import orders
+from tests.clients import problem
 from tests.orders import (
     ORDERS,
     checkout,
@@ -23,7 +24,6 @@ from tests.orders import (
     payments_at_stripe,
     status_of,
 )
-from tests.problems import problem
 from tests.servers.http import hang, reply, then_reset
 from tests.servers.stripe import Refusal, StripeServer
 
@@ -99,13 +99,14 @@ async def test_start_checkout_holds_no_connection_while_stripe_is_asked(
     scratch_client: AsyncClient, scratch: AsyncEngine, app: FastAPI
 ) -> None:
     order = await make_order(scratch_client)
-    async with payments_at_stripe(timeout_seconds=1, attempts=1) as stripe:
+    async with payments_at_stripe() as stripe:
         stripe.faults.append(hang())
         asking = asyncio.create_task(start(scratch_client, order))
         while not stripe.http.requests:  # noqa: ASYNC110 — the server knows no event
             await asyncio.sleep(0.005)
         assert scratch.pool.checkedout() == 0  # type: ignore[attr-defined]
-        problem(await asking, 504, "PAYMENT_TIMEOUT")
+        asking.cancel()
+        await asyncio.wait([asking])
 
 
 async def test_start_checkout_repeats_a_lost_call_under_the_same_key(client: AsyncClient, app: FastAPI) -> None:

@@ -3,9 +3,9 @@
 import pytest
 from httpx import AsyncClient
 
+from tests.clients import problem
 from tests.integration.payment.test_checkout import session_of, start
 from tests.orders import checkout, deliver, make_event, make_order, status_of
-from tests.problems import problem
 from tests.servers.stripe import StripeServer
 
 pytestmark = pytest.mark.anyio

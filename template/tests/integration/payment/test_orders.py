@@ -9,10 +9,9 @@ from dirty_equals import IsDatetime, IsUUID
 from fastapi import FastAPI
 from httpx import AsyncClient
 
-from tests.clients import make_client
+from tests.clients import make_client, problem
 from tests.factories import make_user
 from tests.orders import ORDERS, make_order
-from tests.problems import problem
 
 pytestmark = pytest.mark.anyio
 

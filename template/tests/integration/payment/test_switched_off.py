@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from httpx import AsyncClient
 
 from app.core.config import Environment
+from tests.clients import problem
 from tests.orders import ORDERS, checkout, deliver, make_event, make_order, payments_switched_off, status_of
-from tests.problems import problem
 
 pytestmark = pytest.mark.anyio
 

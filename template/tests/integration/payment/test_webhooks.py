@@ -13,6 +13,7 @@ from app.core.events import get_event_bus
 from app.services import webhooks
 from tests.applications import served
 from tests.buses import until_settled
+from tests.clients import problem
 from tests.logs import captured_log
 from tests.orders import (
     deliver,
@@ -22,7 +23,6 @@ from tests.orders import (
     read_inbox,
     status_of,
 )
-from tests.problems import problem
 from tests.servers.stripe import StripeServer
 
 pytestmark = pytest.mark.anyio

@@ -8,6 +8,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.clients import problem
 from tests.orders import (
     WEBHOOKS,
     deliver,
@@ -18,7 +19,6 @@ from tests.orders import (
     sign,
     status_of,
 )
-from tests.problems import problem
 from tests.servers.stripe import StripeServer
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,7 @@ from fastapi import APIRouter, Depends
 from httpx import AsyncClient, Response
 from sqlalchemy import text
 
-from app.api.dependencies import ReadSession
-from app.api.identity import limited_to
+from app.api.dependencies import ReadSession, limited_to
 from app.core import cache
 from app.core.config import ApplicationSettings
 from app.core.database import Statement

@@ -5,11 +5,10 @@ from collections.abc import Collection
 from fastapi import FastAPI
 
 from app.api.middleware.addressed import AllowedHostsMiddleware, RootPathMiddleware
-from app.api.middleware.body_limit import BodyLimitMiddleware
-from app.api.middleware.context import REQUEST_ID_HEADER, RequestContextMiddleware
+from app.api.middleware.context import RequestContextMiddleware
 from app.api.middleware.cors import DocumentedCORSMiddleware
 from app.api.middleware.security_headers import SecurityHeadersMiddleware
-from app.api.middleware.unexpected import UnexpectedErrorMiddleware
+from app.api.middleware.unexpected import BodyLimitMiddleware, UnexpectedErrorMiddleware
 from app.core.config import ApplicationSettings
 
 
@@ -31,10 +30,9 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
         app.add_middleware(
             DocumentedCORSMiddleware,
             document=app.openapi,
-            origins=security.cors_origins,
-            credentials=security.cors_allow_credentials,
-            request_headers=[REQUEST_ID_HEADER, *trace_headers],
-            response_headers=[REQUEST_ID_HEADER],
+            allow_origins=security.cors_origins,
+            allow_credentials=security.cors_allow_credentials,
+            allow_headers=trace_headers,
         )
     if settings.api.allowed_hosts:
         app.add_middleware(AllowedHostsMiddleware, allowed_hosts=settings.api.allowed_hosts, www_redirect=False)

@@ -6,22 +6,23 @@ from typing import Any, Final
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-# Headers of errors, with which any route may answer.
-_OF_ERRORS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
+from app.api.middleware.context import REQUEST_ID_HEADER
+
+# Headers of answers from any route.
+_ALWAYS: Final = ("Allow", "Retry-After", "WWW-Authenticate", REQUEST_ID_HEADER)
 
 Document = Mapping[str, Any]
 
 
 class DocumentedCORSMiddleware(CORSMiddleware):
-    """Derives the headers from the OpenAPI document, once, when the application starts.
+    """Starlette's, which takes the headers from the OpenAPI document, once, when the application starts.
 
     Args:
         app: The wrapped application.
         document: Returns the document.
-        origins: The origins of the pages.
-        credentials: Let those pages send cookies.
-        request_headers: Headers that any request may carry, besides the documented ones.
-        response_headers: Headers that any answer may carry, besides the documented ones.
+        allow_origins: The origins of the pages.
+        allow_credentials: Let those pages send cookies.
+        allow_headers: Headers that any request may carry, besides the documented ones.
     """
 
     def __init__(
@@ -29,19 +30,18 @@ class DocumentedCORSMiddleware(CORSMiddleware):
         app: ASGIApp,
         *,
         document: Callable[[], Document],
-        origins: Collection[str],
-        credentials: bool,
-        request_headers: Collection[str],
-        response_headers: Collection[str],
+        allow_origins: Collection[str],
+        allow_credentials: bool,
+        allow_headers: Collection[str],
     ) -> None:
         documented = document()
         super().__init__(
             app,
-            allow_origins=origins,
-            allow_credentials=credentials,
+            allow_origins=allow_origins,
+            allow_credentials=allow_credentials,
             allow_methods=["*"],
-            allow_headers=sorted({*request_headers, *_request_headers(documented)}),
-            expose_headers=sorted({*response_headers, *_OF_ERRORS, *_response_headers(documented)}),
+            allow_headers=sorted({REQUEST_ID_HEADER, *allow_headers, *_request_headers(documented)}),
+            expose_headers=sorted({*_ALWAYS, *_response_headers(documented)}),
         )
 
 

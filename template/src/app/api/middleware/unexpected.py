@@ -1,17 +1,38 @@
-"""Unexpected errors: those without a handler are answered and logged here, inside of the other middleware."""
+"""Errors outside of the handlers: unexpected ones, and bodies over the limit."""
 
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from app.api.errors import unexpected_error
+from app.api.errors import problem_answer, unexpected_error
 
 # RFC 6455, 7.4.1: the request is refused; the server has failed.
 _POLICY_VIOLATION: Final = 1008
 _INTERNAL_ERROR: Final = 1011
+
+
+class BodyLimitMiddleware(RequestBodyLimitMiddleware):
+    """Starlette's limit, with a problem document for its answer; a route may say another limit (`max_body_size=`)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = False
+
+        async def send_problem(message: Message) -> None:
+            nonlocal refused
+            if message.get("status") == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                refused = True
+                # Closing the connection spares the client from sending the rest.
+                answer = problem_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large.")
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send)
+            elif not refused:
+                await send(message)
+
+        await super().__call__(scope, receive, send_problem)
 
 
 class UnexpectedErrorMiddleware:
@@ -57,17 +78,14 @@ class UnexpectedErrorMiddleware:
 
 def _closing(send: Send) -> Send:
     """Close a web socket where an error's answer comes too late, since it is open already."""
-    opened = closed = False
+    opened = False
 
     async def send_or_close(message: Message) -> None:
-        nonlocal opened, closed
-        kind = message["type"]
-        if not opened or not kind.startswith("websocket.http.response"):
-            opened = opened or kind == "websocket.accept"
-            closed = closed or kind == "websocket.close"
+        nonlocal opened
+        opened = opened or message["type"] == "websocket.accept"
+        if not opened or not message["type"].startswith("websocket.http.response"):
             await send(message)
-        elif not closed:
-            closed = True
+        elif "status" in message:
             failed = message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR
             with suppress(OSError):  # The client has gone meanwhile.
                 await send({"type": "websocket.close", "code": _INTERNAL_ERROR if failed else _POLICY_VIOLATION})

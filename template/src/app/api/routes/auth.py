@@ -5,8 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter, Depends
 
-from app.api.dependencies import UnitOfWork
-from app.api.identity import ClientAddress, LoggedIn, limited_to
+from app.api.dependencies import ClientAddress, LoggedIn, UnitOfWork, limited_to
 from app.api.openapi import problems
 from app.core.security import Rate
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Refresh, Tokens

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
-from app.api.identity import CallerWith
+from app.api.dependencies import CallerWith, ReadSession, UnitOfWork, WriteSession
 from app.api.openapi import problems
 from app.core.security import Principal
 from app.models.schemas.measurement import (

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
-from app.api.dependencies import ReadSession, UnitOfWork
-from app.api.identity import CallerWith
+from app.api.dependencies import CallerWith, ReadSession, UnitOfWork
 from app.api.openapi import LOCATION, problems
 from app.core.security import Principal
 from app.models.schemas.order import CheckoutRead, IdempotencyKey, OrderCreate, OrderQuery, OrderRead

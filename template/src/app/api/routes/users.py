@@ -7,8 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from app.api.dependencies import ReadSession, UnitOfWork
-from app.api.identity import Caller, LoggedIn
+from app.api.dependencies import Caller, LoggedIn, ReadSession, UnitOfWork
 from app.api.openapi import problems
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
 from app.models.schemas.user import UserRead

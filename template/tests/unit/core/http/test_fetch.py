@@ -86,7 +86,7 @@ async def test_fetch_with_timeout_ends_in_time(answer: Answer, http: httpx.Async
     began = time.monotonic()
     error = await failure(answer, http, timeout_seconds=0.1)
 
-    assert 0.1 <= time.monotonic() - began < 2
+    assert 0.1 <= time.monotonic() - began < 10
     assert isinstance(error, TimeoutError)
     assert error.message == "billing: No complete answer in time."
 
@@ -100,7 +100,7 @@ async def test_fetch_stream_ends_in_time(total_seconds: float, timeout_seconds: 
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             await read(server.url, http, total_seconds=total_seconds, timeout_seconds=timeout_seconds)
-        assert 0.1 <= time.monotonic() - began < 5
+        assert 0.1 <= time.monotonic() - began < 10
 
 
 async def test_fetch_stream_does_not_translate_an_error_of_its_reader(http: httpx.AsyncClient) -> None:

@@ -91,10 +91,10 @@ async def test_fetch_with_retry_repeats_the_statuses_it_is_told(http: httpx.Asyn
 
 async def test_fetch_with_retry_cuts_off_an_attempt_at_the_total_time(http: httpx.AsyncClient) -> None:
     began = time.monotonic()
-    short = RetryConfig(attempts=9, total_seconds=0.1, backoff_seconds=0.001)
+    short = RetryConfig(attempts=9, total_seconds=1, backoff_seconds=0.001)
 
     assert await call(http, reply(503), hang(), retry=short, seconds=30) == (TimeoutError, 2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 async def test_fetch_with_retry_waits_as_long_as_it_is_asked_to(http: httpx.AsyncClient) -> None:

@@ -1,8 +1,7 @@
 """HTTP with bounds: uvicorn and its parser limit neither the size of a request's head nor the time a client takes.
 
 One connection could otherwise send a header of 200 MB, or half a header and nothing more, without any credentials. The
-size of bodies is the application's own limit (`API_MAX_BODY_BYTES`); the rates are Apache's (mod_reqtimeout: `header=20
-body=20,MinRate=500`).
+rates are Apache's (mod_reqtimeout: `header=20 body=20,MinRate=500`).
 """
 
 import asyncio

@@ -1,1 +1,0 @@
-"""The server processes: HTTP with bounds, and their end."""
