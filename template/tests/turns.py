@@ -19,6 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database import Database
 from app.core.database.connections import Connections
+from app.core.database.sessions import Reader
 
 # How long a turn may be in coming: longer than any test takes, unless sessions wait for each other.
 _PATIENCE_SECONDS = 30
@@ -140,13 +141,14 @@ class SharedConnection:
         outer = driver.transaction()
         await outer.start()
         root = Turn()
-        usual = database.writing, database.reading
+        usual = database.writing, database.reading, database.reader
         database.writing, database.reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
+        database.reader = Reader(database.reading, begins=False)
         try:
             async with self._shared.engine.connect() as joined:
                 yield joined
         finally:
-            database.writing, database.reading = usual
+            database.writing, database.reading, database.reader = usual
             await outer.rollback()
 
     async def close(self) -> None:
@@ -165,7 +167,7 @@ class SharedConnection:
 @contextmanager
 def replaced(database: Database, other: Database) -> Iterator[None]:
     """Have a database's sessions use another one's connections."""
-    usual = database.writing, database.reading
-    database.writing, database.reading = other.writing, other.reading
+    usual = database.writing, database.reading, database.reader
+    database.writing, database.reading, database.reader = other.writing, other.reading, other.reader
     yield
-    database.writing, database.reading = usual
+    database.writing, database.reading, database.reader = usual

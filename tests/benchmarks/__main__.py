@@ -10,7 +10,7 @@ from tests.combinations import FULL
 from tests.projects import Run
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = ("overhead", "start", "ingest")
+BENCHMARKS = ("overhead", "rows", "start", "ingest")
 
 
 def main() -> int:

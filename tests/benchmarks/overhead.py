@@ -13,19 +13,15 @@ import contextlib
 import gc
 import logging
 import os
-import socket
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any, TextIO
 from uuid import uuid4
 
 os.environ.update(LOG_FORMAT="json", LOG_LEVEL="INFO")
 
-import uvicorn
 from app import asgi
 from app.cli import migrations
 from app.cli.settings import command_settings, with_database
@@ -34,64 +30,15 @@ from app.services.authentication import get_authentication
 from fastapi import FastAPI
 from uvicorn.logging import AccessFormatter
 
-from tests.benchmarks.keep_alive import PATH
+from tests.benchmarks.keep_alive import PATH, Order
 from tests.benchmarks.layers import IDENTITY, LOGGED, READ_SESSION, UNIT_OF_WORK, Step, steps_of
+from tests.benchmarks.serving import client, new_loop, served
 
 ROUNDS = 40
 REQUESTS = 160
 CLIENTS = (1, 32)
 # More than this on top of a bare route, and the project has become too expensive.
 LIMIT = 0.5
-
-
-@contextlib.asynccontextmanager
-async def served(steps: Sequence[Step]) -> AsyncIterator[None]:
-    """Serve all of them from this process, each on a port of its own."""
-    servers = []
-    for step in steps:
-        listening = socket.create_server(("127.0.0.1", 0))
-        step.port = listening.getsockname()[1]
-        config = uvicorn.Config(
-            step.app,
-            loop="uvloop",
-            http="httptools",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=600,
-        )
-        server = uvicorn.Server(config)
-        # Signals are for the process; these servers end when they are told.
-        servers.append((server, asyncio.create_task(server._serve(sockets=[listening]))))
-    while not all(server.started for server, _ in servers):
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        for server, task in servers:
-            server.should_exit = server.force_exit = True
-            await task
-
-
-@contextlib.asynccontextmanager
-async def client() -> AsyncIterator[Callable[[str], Any]]:
-    """A client in a process of its own; what is yielded gives it an order and waits."""
-    program = Path(__file__).with_name("keep_alive.py")
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, program, stdin=pipe, stdout=pipe)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    orders, answers = process.stdin, process.stdout
-
-    async def order(line: str) -> None:
-        orders.write(f"{line}\n".encode())
-        if not await answers.readline():
-            raise SystemExit("the client has failed; its message is above")
-
-    yield order
-    orders.close()
-    await process.wait()
 
 
 async def call(step: Step, authorization: str) -> None:
@@ -146,7 +93,8 @@ async def measure(steps: Sequence[Step], authorization: str, log: TextIO) -> Non
                 logging.getLogger("uvicorn.access").handlers = [handler] * step.uvicorn_logs
                 await _timed(step, "in process", in_process(step), keep=turn > 0)
                 for number in CLIENTS:
-                    ordered = order(f"{step.port} {number} {REQUESTS} {authorization}")
+                    asked = Order(port=step.port, clients=number, requests=REQUESTS)
+                    ordered = order({**asked, "authorization": authorization})
                     await _timed(step, f"{number} clients", ordered, keep=turn > 0)
 
 
@@ -227,15 +175,8 @@ def main() -> int:
         # As in each process of `app serve`.
         gc.freeze()
         gc.set_threshold(asgi.GC_THRESHOLD)
-        with asyncio.Runner(loop_factory=_uvloop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(run(project, log))
-
-
-def _uvloop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import os
 from typing import Any
 
 from app.core.config import ApplicationSettings
-from app.core.config.database import Pooler
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
@@ -34,7 +33,7 @@ def through(settings: Any) -> Any:
     changes = {
         "url": SecretStr(url),
         "migration_url": SecretStr(direct),
-        "pooler": Pooler.TRANSACTION,
+        "pooler": "transaction",
     }
     database = settings.database.model_copy(update=changes)
     return settings.model_copy(update={"database": database})

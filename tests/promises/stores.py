@@ -100,8 +100,8 @@ STORES = (
     Promise(
         "a rotation overwrites nothing that is set meanwhile",
         "src/app/core/secrets/rotation.py",
-        "        .with_for_update(skip_locked=True)\n",
-        "",
+        "\n    .with_for_update(skip_locked=True),",
+        ",",
         "tests/integration/core/secrets/test_rotation.py::test_a_value_set_in_the_middle_of_a_batch_wins",
     ),
     Promise(

@@ -96,8 +96,8 @@ TIMESCALE = (
     Promise(
         "nobody reads another's series",
         "src/app/repositories/measurements.py",
-        "        MeasurementSeries.owner_id == owner_id,\n",
-        "",
+        '_OWN_SERIES = MeasurementSeries.owner_id == bindparam("owner_id")',
+        '_OWN_SERIES = bindparam("owner_id", type_=Uuid).is_not(None)',
         QUERIES,
     ),
 )

@@ -81,33 +81,34 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     outer: UnitOfWork | None = session.unit_of_work
     session.unit_of_work = uow = UnitOfWork(session)
     try:
-        async with session.savepoint() if outer else _transaction(uow):
+        if outer is not None:
+            async with session.savepoint():
+                yield uow
+            outer.events.extend(uow.events)
+            outer.actions.extend(uow.actions)
+            return
+        try:
             yield uow
+        except BaseException as error:
+            if error is uow.commits_with:
+                await _commit(uow)
+            else:
+                await session.rollback()
+            raise
+        await _commit(uow)
     finally:
         session.unit_of_work = outer
-    if outer:
-        outer.events.extend(uow.events)
-        outer.actions.extend(uow.actions)
 
 
 @asynccontextmanager
 async def unit_of_work() -> AsyncIterator[UnitOfWork]:
     """Open a unit of work with a session of its own: a request's, a command's, a job's."""
-    async with get_database().session() as session, atomic(session) as uow:
-        yield uow
-
-
-@asynccontextmanager
-async def _transaction(uow: UnitOfWork) -> AsyncIterator[None]:
+    session = WriteSession(get_database().writing)
     try:
-        yield
-    except BaseException as error:
-        if error is uow.commits_with:
-            await _commit(uow)
-        else:
-            await uow.session.rollback()
-        raise
-    await _commit(uow)
+        async with atomic(session) as uow:
+            yield uow
+    finally:
+        await session.close()
 
 
 async def _commit(uow: UnitOfWork) -> None:

@@ -18,6 +18,7 @@ from app.core.exceptions import (
 )
 from app.core.uow import atomic
 from tests.integration.core.conftest import shown
+from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
 
@@ -185,6 +186,26 @@ async def test_a_query_logger_of_the_driver_sees_each_way(open_database: Callabl
     await asyncio.sleep(0)
 
     assert seen == ["SELECT 'read'", "BEGIN;", "SELECT 'written'", "COMMIT;"]
+
+
+@pytest.mark.parametrize("way", [read, write])
+async def test_statements_are_logged_and_slow_ones_are_warnings(
+    way: Way, open_database: Callable[..., Database]
+) -> None:
+    database = open_database(slow_statement_seconds=0.05)
+    slow, quick = "SELECT 'Xq7' FROM pg_sleep(0.06)", "SELECT 'quick'"
+
+    with captured_log(level="DEBUG") as log:
+        await way(database, slow)
+        await way(database, quick)
+    with captured_log() as without:
+        await way(database, quick)
+
+    lines = {line["statement"]: line for line in log.events("query")}
+    assert (lines[slow]["level"], lines[slow]["rows"]) == ("warning", 1)
+    assert lines[slow]["duration_ms"] >= 60
+    assert lines[quick]["level"] == "debug"
+    assert without.events("query") == []
 
 
 async def test_get_connection_info_holds_no_password(open_database: Callable[..., Database]) -> None:

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from app.core.database.errors import DRIVER_ERRORS, error_of
 from app.core.exceptions import DatabaseConnectionError, DatabaseException
@@ -21,6 +21,8 @@ logger = get_logger(__name__)
 
 # Marks a connection on which a statement has failed since its last commit.
 FAILED: Final = "statement_failed"
+# When a connection that is lent goes back to the pool, by the monotonic clock.
+_UNTIL: Final = "until"
 # SQLSTATE disk_full (PostgreSQL documentation, appendix A).
 _DISK_FULL: Final = "53100"
 # Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
@@ -43,15 +45,22 @@ class Connections:
         places: The size of its pool, overflow included.
         wait_seconds: The longest wait for a connection.
         slow_seconds: Statements that take longer are warnings in the log.
+        keep_seconds: How long a connection is lent again and again before it goes back to the pool, which costs as much
+            as a short statement; the pool looks at its age, and pings it where it is told to. Others that use the
+            engine itself would find none left.
     """
 
-    def __init__(self, engine: AsyncEngine, *, places: int, wait_seconds: float, slow_seconds: float) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, places: int, wait_seconds: float, slow_seconds: float, keep_seconds: float = 0
+    ) -> None:
         self.engine = engine
         # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
         self.disk_full = False
         self._places = asyncio.Semaphore(places)
         self._wait_seconds = wait_seconds
         self._slow_seconds = slow_seconds
+        self._keep_seconds = keep_seconds
+        self._kept: list[PoolProxiedConnection] = []
         event.listen(engine.sync_engine, "handle_error", self._note)
 
     async def borrow(self) -> PoolProxiedConnection:
@@ -69,11 +78,18 @@ class Connections:
                     await self._places.acquire()
             except TimeoutError:
                 raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
+        while self._kept:
+            kept = self._kept.pop()
+            if kept.info[_UNTIL] > time.monotonic() and not cast("Any", kept.driver_connection).is_closed():
+                return kept
+            kept.close()
         try:
-            return await self.engine.raw_connection()
+            connection = await self.engine.raw_connection()
         except BaseException:
             self._places.release()
             raise
+        connection.info[_UNTIL] = time.monotonic() + self._keep_seconds
+        return connection
 
     async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
         """Give a connection back; one that is in an unknown state, or in a transaction, is closed instead."""
@@ -81,13 +97,25 @@ class Connections:
             # Not valid: SQLAlchemy's session has met the end of the connection before.
             if connection.is_valid:
                 driver: Any = connection.driver_connection
-                connection.info.pop(FAILED, None)
                 if broken or driver.is_in_transaction():
                     connection.invalidate()
+                elif self._keep_seconds:
+                    self._kept.append(connection)
                 else:
                     connection.close()
         finally:
             self._places.release()
+
+    def usage(self) -> tuple[int, int, int, int]:
+        """Return the pool's size, and its connections in use, idle and beyond its size."""
+        pool, kept = cast("QueuePool", self.engine.pool), len(self._kept)
+        return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        while self._kept:
+            self._kept.pop().close()
+        await self.engine.dispose()
 
     async def run(
         self, connection: PoolProxiedConnection, function: Callable[..., Awaitable[T]], *arguments: object

@@ -17,6 +17,8 @@ from app.core.process import get_object
 
 # The longest that closing connections takes when a process stops.
 _CLOSE_SECONDS: Final = 2.0
+# Reads use a connection for so long before the pool looks at it again.
+_KEEP_SECONDS: Final = 1.0
 
 
 class Database:
@@ -41,17 +43,14 @@ class Database:
         self._application_name = application_name
         self.writing = self._connections(read_only=False)
         self.reading = self._connections(read_only=True)
+        # The session of whatever only reads: each statement on a connection of its own.
+        self.reader: ReadSession = Reader(self.reading, begins=settings.pooler == "transaction")
         self.extensions: dict[str, bool] = {}
 
     @property
     def engine(self) -> AsyncEngine:
         """The engine for changes."""
         return self.writing.engine
-
-    @property
-    def reader(self) -> ReadSession:
-        """The session of whatever only reads: each statement on a connection of its own."""
-        return Reader(self.reading, begins=self.settings.pooler == "transaction")
 
     @cached_property
     def probes(self) -> AsyncEngine:
@@ -77,11 +76,12 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; those that a server no longer answers on are left to it."""
-        engines = [self.writing.engine, self.reading.engine, *([self.probes] if "probes" in self.__dict__ else [])]
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
-                for engine in engines:
-                    await engine.dispose()
+                await self.reading.close()
+                await self.writing.close()
+                if "probes" in self.__dict__:
+                    await self.probes.dispose()
 
     def _connections(self, *, read_only: bool) -> Connections:
         settings = self.settings
@@ -99,6 +99,7 @@ class Database:
             places=places,
             wait_seconds=settings.pool_timeout_seconds,
             slow_seconds=settings.slow_statement_seconds,
+            keep_seconds=_KEEP_SECONDS if read_only and not settings.pool_pre_ping else 0,
         )
 
 

@@ -61,6 +61,8 @@ def make_engine(
         pool_timeout=pool_timeout_seconds,
         pool_recycle=settings.pool_recycle_seconds,
         pool_pre_ping=settings.pool_pre_ping,
+        # What reads has no transaction to take back, and what changes ends its own.
+        pool_reset_on_return=None,
         # Values never appear in errors or logs: they are people's data.
         hide_parameters=True,
     )

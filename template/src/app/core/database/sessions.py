@@ -88,7 +88,7 @@ class WriteSession(ReadSession):
         # True until the transaction has run a statement.
         self._fresh = True
         self._closed = False
-        self._ending = asyncio.Lock()
+        self._ending: asyncio.Lock | None = None
         self._orm: AsyncSession | None = None
         # That of the innermost block of `atomic()`.
         self.unit_of_work: Any = None
@@ -236,6 +236,7 @@ class WriteSession(ReadSession):
             await self._connections.give_back(connection, broken=broken)
 
     async def _roll_back(self, *, close: bool = False) -> None:
+        self._ending = self._ending or asyncio.Lock()
         async with self._ending:
             with suppress(DatabaseException):
                 if self._orm is not None:

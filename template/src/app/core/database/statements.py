@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
-from sqlalchemy import Column, Delete, Float, Insert, Select, TextClause, Update, inspect
+from sqlalchemy import Delete, Float, Insert, Select, TextClause, Update, inspect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as make_dialect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -58,8 +58,8 @@ class Statement(Generic[R]):
             raise TypeError(f"This statement depends on its values; use any_() in place of in_(): {compiled}")
         self.sql = str(compiled)
         self._binds = [(name, binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT)) for name in names]
-        defaults = [*(compiled.insert_prefetch or ()), *(compiled.update_prefetch or ())]
-        self._made = {column.key: _make_default(column) for column in defaults}
+        self._made = {column.key: _maker(column.default) for column in compiled.insert_prefetch or ()}
+        self._made |= {column.key: _maker(column.onupdate) for column in compiled.update_prefetch or ()}
         self._given = {name for name in names if binds[name].required and name not in self._made}
         self._literals = {name: compiled.params[name] for name in {*names} - self._given - self._made.keys()}
         types = [] if isinstance(statement, TextClause) else [column.type for column in statement.exported_columns]
@@ -112,8 +112,7 @@ def _offered(statement: Core) -> dict[str, Any]:
     return offered
 
 
-def _make_default(column: Column[Any]) -> Callable[[], object]:
-    default: Any = column.default or column.onupdate
+def _maker(default: Any) -> Callable[[], object]:  # noqa: ANN401 — one of SQLAlchemy's defaults
     return lambda: default.arg(None) if default.is_callable else default.arg
 
 

@@ -1,11 +1,10 @@
 """The state of the database: for health checks, `app doctor` and dashboards."""
 
 import time
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, column, exists, select, table, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
 
 from app.core.database.database import Database, get_database
 from app.core.database.engine import session_settings
@@ -111,14 +110,7 @@ async def check_database_health() -> DatabaseHealth:
 def get_database_stats() -> DatabaseStats:
     """Return the use of both pools, which asks no server."""
     database = get_database()
-    # The only kind of pool that `make_engine` makes.
-    pools = [cast("QueuePool", each.engine.pool) for each in (database.writing, database.reading)]
-    return DatabaseStats(
-        size=sum(pool.size() for pool in pools),
-        in_use=sum(pool.checkedout() for pool in pools),
-        idle=sum(pool.checkedin() for pool in pools),
-        overflow=sum(max(0, pool.overflow()) for pool in pools),
-    )
+    return DatabaseStats(*map(sum, zip(database.writing.usage(), database.reading.usage(), strict=True)))
 
 
 def get_connection_info() -> ConnectionInfo:
