@@ -1,7 +1,8 @@
 """Tests of tools, which run inside of a rendered project and are not a part of it: `tests/inside`.
 
 They need the project's fixtures, and its users gain nothing from them: CONTRIBUTING.md's examples,
-the sessions of a test's transaction, `app update` and what the doctor says about updates.
+the sessions of a test's transaction, servers as processes, broken modules, `app update` and what
+the doctor says about updates.
 """
 
 from __future__ import annotations

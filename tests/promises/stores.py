@@ -88,7 +88,7 @@ STORES = (
         "src/app/core/secrets/service.py",
         "Singleton(lambda: _make_keyring(keys))",
         "lambda: _make_keyring(keys)",
-        "tests/unit/core/secrets/test_keyring.py::test_keys_are_derived_once_per_process",
+        "tests/unit/core/test_secrets.py::test_keys_are_derived_once_per_process",
     ),
     Promise(
         "a team's key comes before its organisation's",

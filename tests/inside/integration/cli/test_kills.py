@@ -11,7 +11,7 @@ import pytest
 
 from tests.databases import connect
 from tests.integration.cli.conftest import CONSOLE, Run
-from tests.integration.cli.test_serve import LIMIT_SECONDS, get, kill_all, processes, start, until
+from tests.integration.cli.servers import LIMIT_SECONDS, get, kill_all, processes, start, until
 from tests.stored_secrets import NEW, OLD, fill, stored
 
 

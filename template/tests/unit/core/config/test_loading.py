@@ -21,7 +21,6 @@ def test_load_settings_needs_a_secret_key_alone_in_development(project: Path, mo
     settings = load_settings()
 
     assert settings.environment is Environment.DEVELOPMENT
-    assert settings.auth.secret_key.get_secret_value() == KEY
     assert not settings.database.is_configured
     monkeypatch.setenv("SECRET_KEY", "")
     assert problems() == {"SECRET_KEY": "is required"}
@@ -44,9 +43,8 @@ def test_load_settings_reads_the_environment(project: Path, monkeypatch: pytest.
     assert (settings.api.port, settings.api.debug) == (9001, True)
     address = settings.database.address.url.render_as_string(hide_password=False)
     assert address == "postgresql+asyncpg://me:p%40ss%2Fw%3Ard@db.example.org:6543/mine"
-    for text in (repr(settings), str(settings.model_dump()), settings.model_dump_json()):
-        assert "p@ss" not in text
-        assert KEY not in text
+    for secret in ("p@ss", KEY):
+        assert secret not in f"{settings!r} {settings.model_dump()} {settings.model_dump_json()}"
 
 
 def test_load_settings_prefers_the_process_environment_to_the_file(
@@ -86,12 +84,8 @@ def test_load_settings_reports_a_name_of_the_file_that_is_no_setting(project: Pa
     ("name", "value"),
     [
         ("SECRET_KEY", "Xq7planted"),
-        ("DEBUG", "Xq7planted"),
-        ("DATABASE_URL", "mysql://u:Xq7planted@h/db"),
-        ("DATABASE_URL", "postgresql://u:Xq7planted@h:port/db"),
         ("DATABASE_URL", "postgresql://u:Xq7planted@h/db?sslmode=Xq7planted"),
         ("DATABASE_URL", "postgresql://u:?Xq7planted=1&b@h/db?nonsense=Xq7planted"),
-        ("LOG_LEVEL", "Xq7planted"),
         ("CORS_ORIGINS", '["https://a.example", {"Xq7planted": 1}]'),
         ("ENVIRONMENT", "Xq7planted"),
     ],
@@ -126,42 +120,26 @@ def test_get_settings_reads_once_until_the_cache_is_cleared(project: Path, monke
         first.api.port = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", list(ApplicationSettings.sections()))
-def test_every_setting_that_is_wrong_is_named_with_its_rule(
-    name: str, project: Path, monkeypatch: pytest.MonkeyPatch
+def test_every_setting_that_is_wrong_is_named_with_its_rule_in_one_round(
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = ApplicationSettings.sections()[name]
     texts = {
         variable
+        for section in ApplicationSettings.sections().values()
         for name, variable in section.variables().items()
         if re.search("str|Secret", str(section.model_fields[name].annotation))
     }
     refused: set[str] = set()
     # A wrong type, and numbers out of every range.
     for value in (PLANTED, "-7e300", "7e300"):
-        for variable in section.variables().values():
+        for variable in known_variables():
             monkeypatch.setenv(variable, value)
         found = problems()
         assert all(RULE.match(rule) for rule in found.values()), found
         assert "planted" not in str(found)
+        assert value != PLANTED or {"ENVIRONMENT", "DATABASE_URL", "API_PORT", "LOG_LEVEL", "DEBUG"} <= found.keys()
         refused |= found.keys()
-    assert set(section.variables().values()) - texts <= refused <= set(section.variables().values())
-
-
-def test_all_problems_come_in_one_round(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = []
-    for variable in sorted(known_variables()):
-        with monkeypatch.context() as patch:
-            patch.setenv(variable, PLANTED)
-            try:
-                load_settings()
-            except ConfigurationError as error:
-                alone += [variable] * (f"\n  {variable} " in error.message)
-    for variable in alone:
-        monkeypatch.setenv(variable, PLANTED)
-
-    assert problems().keys() == set(alone)
-    assert len(alone) > len(known_variables()) / 2
+    assert known_variables() - texts <= refused <= known_variables()
 
 
 @pytest.mark.parametrize(
@@ -183,17 +161,68 @@ def test_rules_between_settings_come_in_the_same_round(
     assert problems().keys() == {broken, *named}
 
 
-@pytest.mark.parametrize(
-    ("misspelt", "meant"),
-    [("DATABASE_URI", "DATABASE_URL"), ("POSTGRES_DATABASE", "POSTGRES_DB"), ("CORS_ALLOWED_ORIGINS", "CORS_ORIGINS")],
-)
-def test_a_likely_typo_is_named_beside_what_is_wrong(
-    misspelt: str, meant: str, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for stranger in ("POSTGRES_INITDB_ARGS", "HTTP_PROXY", "API_KEY", "LOG_DIR", "LESSOPEN"):
-        monkeypatch.setenv(stranger, "x")
-    monkeypatch.setenv(misspelt, PLANTED)
-    assert dict(likely_typos()) == {misspelt: f"is no setting; did you mean {meant}?"}
+def test_a_likely_typo_is_named_beside_what_is_wrong(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URI", "POSTGRES_INITDB_ARGS", "HTTP_PROXY", "API_KEY", "LOG_DIR", "LESSOPEN"):
+        monkeypatch.setenv(name, PLANTED)
+    assert dict(likely_typos()) == {"DATABASE_URI": "is no setting; did you mean DATABASE_URL?"}
 
     monkeypatch.setenv("API_PORT", "x")
-    assert problems().keys() == {"API_PORT", misspelt}
+    assert problems().keys() == {"API_PORT", "DATABASE_URI"}
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        (" https://a.example , http://localhost:3000,", ("https://a.example", "http://localhost:3000")),
+        ('["https://a.example", "http://[::1]:3000"]', ("https://a.example", "http://[::1]:3000")),
+        (" , ", ()),
+        ("*", ("*",)),
+    ],
+)
+def test_cors_origins_are_a_list_with_commas_or_json(
+    text: str, origins: tuple[str, ...], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", text)
+
+    assert load_settings().security.cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("variable", "values"),
+    [
+        ("CORS_ORIGINS", ["https://a.example/", "https://a.example?x", "https://u:p@a.example", "https://", "ftp://a"]),
+        ("CORS_ORIGINS", ["a.example", "https://*.example", '["https://a.example"', "[1]", '{"a": 1}']),
+        ("API_ROOT_PATH", ["shop", "/shop/", "/", "/a//b", "/a b", "https://example.com/shop", "/api", "/api/v1"]),
+        ("API_ALLOWED_HOSTS", ["https://example.com", "example.com:8000", "a.example, *", "*example.com", "a/b"]),
+    ],
+)
+def test_what_is_no_origin_prefix_or_host_is_refused(
+    variable: str, values: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in values:
+        monkeypatch.setenv(variable, value)
+        assert problems().keys() == {variable}, value
+
+
+def test_root_path_and_allowed_hosts_are_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_ROOT_PATH", "/a/b-c_d.e~f")
+    monkeypatch.setenv("API_ALLOWED_HOSTS", "API.example.com, *.example.org ,[::1],")
+
+    api = load_settings().api
+
+    assert (api.root_path, api.allowed_hosts) == ("/a/b-c_d.e~f", ("api.example.com", "*.example.org", "[::1]"))
+
+
+@pytest.mark.parametrize(
+    ("level", "form", "expected"),
+    [("WARN", "text", ("WARNING", "console")), ("debug", "JSON", ("DEBUG", "json"))],
+)
+def test_log_level_and_format_have_other_names(
+    level: str, form: str, expected: tuple[str, str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+    monkeypatch.setenv("LOG_FORMAT", form)
+
+    settings = load_settings().logging
+
+    assert (settings.level, settings.format) == expected

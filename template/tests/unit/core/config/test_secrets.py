@@ -78,7 +78,6 @@ def test_external_api_keys_are_a_list_or_json(text: str, project: Path, monkeypa
     [
         "planted-value",
         "OpenAI=planted-value",
-        "a/b=planted-value",
         '{"openai": "planted-value"',
         '{"openai": ["planted-value"]}',
         "planted-value/=openai",

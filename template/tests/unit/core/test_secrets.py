@@ -1,10 +1,11 @@
-"""`KeyRing`: the envelopes that open, those that are refused, and a format that stays readable."""
+"""Secrets at rest: the envelopes that open, those that are refused, a format that stays readable, and the paths."""
 
 import json
 import subprocess
 import sys
 import threading
 from base64 import b64decode
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretBytes, SecretStr
 
 from app.core.config.secrets import KeyMaterial, new_key, parse_keys
+from app.core.exceptions import ValidationError
 from app.core.secrets import SecretsError, SecretsService, TamperedSecretError, UnknownKeyError, keyring
 from app.core.secrets.keyring import KeyRing
 from app.core.secrets.store import api_key_path
@@ -112,3 +114,28 @@ def test_encryption_is_loaded_late_and_every_declared_table_is_seen_by_migration
     assert not early
     assert "secrets" in seen
     assert seen == everything
+
+
+def test_api_key_path_is_as_documented_and_no_two_places_share_one() -> None:
+    assert api_key_path("acme", "openai") == "/organizations/acme/openai_api_key"
+    assert api_key_path("acme", "openai", "red") == "/organizations/acme/teams/red/openai_api_key"
+    key = UUID("018F6B6A-0000-7000-8000-00000000000A")
+    assert api_key_path(key, "x") == "/organizations/018f6b6a-0000-7000-8000-00000000000a/x_api_key"
+    parts = ["teams", "a", "a_api_key", "teams_api_key", "a.b"]
+    made = [api_key_path(org, provider, team) for org in parts for provider in parts for team in (None, *parts)]
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["", "..", "a/b", "acme/teams/red", "a b", "acme\n", "ac\x00me", "%2e%2e", "-a", "аcme", "acme٣", "x" * 65],  # noqa: RUF001
+)
+def test_api_key_path_refuses_a_malformed_part_wherever_it_stands(part: str) -> None:
+    for field, arguments in {
+        "org_id": (part, "openai", None),
+        "provider": ("acme", part, None),
+        "team_id": ("acme", "openai", part),
+    }.items():
+        with pytest.raises(ValidationError) as caught:
+            api_key_path(*arguments)
+        assert caught.value.field == field

@@ -10,11 +10,11 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.integration.cli.test_serve import LIMIT_SECONDS, get, processes, start, until
+from tests.integration.cli.servers import LIMIT_SECONDS, get, processes, start, until
 from tests.servers.http import Answer, hang, reply
-from tests.servers.sentry import dsn_of, sentry_server
 
 pytestmark = pytest.mark.anyio
+servers = pytest.importorskip("tests.servers.sentry", reason="a project without Sentry")
 
 FLUSH_SECONDS = 1.0
 # What starting to stop, closing the database and a busy machine may add.
@@ -36,9 +36,9 @@ async def broken(on_migrated: str, project: Path, monkeypatch: pytest.MonkeyPatc
 async def test_requests_and_the_stop_take_their_time_and_no_more(
     answer: Answer, arrives: int, broken: None, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with sentry_server(answer) as sentry:
+    async with servers.sentry_server(answer) as sentry:
         monkeypatch.setenv("SENTRY_ENABLED", "true")
-        monkeypatch.setenv("SENTRY_DSN", dsn_of(sentry.url).get_secret_value())
+        monkeypatch.setenv("SENTRY_DSN", servers.dsn_of(sentry.url).get_secret_value())
         monkeypatch.setenv("SENTRY_FLUSH_SECONDS", str(FLUSH_SECONDS))
         process, port = start(project, "serve")
         try:
