@@ -13,7 +13,7 @@ from app.core.process import open_process
 @asynccontextmanager
 async def caching(backend: CacheBackend | None = None, **changes: Any) -> AsyncIterator[None]:
     """Have `app.core.cache` lead to a cache of the test's own."""
-    usual = {"namespace": "tests:1:", "default_ttl": 60, "ttl_jitter": 0.0, "max_value_bytes": 1000}
+    usual = {"namespace": "tests:1:", "default_ttl": 60, "ttl_jitter": 0.0}
     async with open_process() as process:
         process.add(Cache(**{"backend": backend or MemoryBackend(max_entries=1000), **usual, **changes}))
         yield

@@ -32,10 +32,10 @@ PARTS = (
     Promise(
         "event queues are bounded",
         "src/app/core/events/bus.py",
-        "if len(subscription.waiting) >= self._queue_size",
-        "if self._queue_size < 0",
+        "if len(each.waiting) < self._queue_size",
+        "if each.waiting is not None",
         "tests/unit/core/test_events.py"
-        "::test_publish_to_a_full_queue_loses_by_the_policy_and_touches_no_other_handler",
+        "::test_publish_to_a_full_queue_is_refused_and_touches_no_other_handler",
     ),
     Promise(
         "handlers take many events in a turn of the event loop",

@@ -16,8 +16,8 @@ STORES = (
     Promise(
         "a caller who is cancelled takes nobody along",
         "src/app/core/cache/store.py",
-        "        flight.cancel()\n",
-        '        flight.done() or flight.set_exception(ValueError("gone"))\n',
+        "        flight.cancel()  # ",
+        '        flight.done() or flight.set_exception(ValueError("gone"))  # ',
         "tests/unit/core/cache/test_cache.py"
         "::test_get_or_set_whose_caller_is_cancelled_takes_no_other_along",
     ),

@@ -39,10 +39,6 @@ class FaultyServer:
     def url(self) -> str:
         return f"{self.scheme}://{HOST}:{self.port}"
 
-    @property
-    def authority(self) -> str:
-        return f"{HOST}:{self.port}"
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -122,8 +118,7 @@ def then_close(data: bytes) -> Answer:
     """These bytes, and the end of the connection."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
+        await raw(data)(writer)
         writer.close()
 
     return answer
@@ -133,8 +128,7 @@ def then_reset(data: bytes) -> Answer:
     """These bytes, and a TCP reset, as from a process that was killed."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
+        await raw(data)(writer)
         await asyncio.sleep(0.01)
         # Lingering for no time at all makes the close a reset.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

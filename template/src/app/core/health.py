@@ -14,7 +14,7 @@ from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
-# Shorter than the default timeout of probes in front of it (Kubernetes: 1 s is the default, ours are set to 5 s).
+# Shorter than the timeout of the probes in front of it (ours: 5 s).
 DEFAULT_TIMEOUT_SECONDS = 3.0
 _OVERVIEW_SECONDS = 5.0
 
@@ -58,11 +58,7 @@ Components = dict[str, ComponentHealth]
 
 
 class Health:
-    """The health of this process.
-
-    Args:
-        checks: One per part this process depends on.
-    """
+    """The health of this process, by the checks of the parts that it depends on."""
 
     def __init__(self, checks: Sequence[HealthCheck]) -> None:
         self.checks = checks
@@ -79,7 +75,7 @@ class Health:
         return await run_checks([check for check in self.checks if not check.external])
 
     async def overview(self) -> Components:
-        """Return the results of all checks, some seconds old: callers have other services asked no more often."""
+        """Return the results of all checks, at most five seconds old, so that callers do not flood other services."""
         if (known := self._overview.get("")) is None:
             known = await run_checks(self.checks)
             self._overview.set("", known)

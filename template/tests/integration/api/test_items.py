@@ -214,7 +214,7 @@ async def test_every_change_of_an_item_is_published_once_in_order(client: AsyncC
     async def listen(event: ItemEvent) -> None:
         told.append(event)
 
-    unsubscribe = get_event_bus().subscribe(ItemEvent, listen)
+    get_event_bus().subscribe(ItemEvent, listen)
     with captured_log() as log:
         item = await make_item(client, sku="CHAIR-042")
         await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "name": "Other", "tags": ["wood"]})
@@ -226,7 +226,7 @@ async def test_every_change_of_an_item_is_published_once_in_order(client: AsyncC
         await client.patch(f"{ITEMS}/{created['id']}", json={"version": 9, "name": "Outdated"})
         await client.delete(f"{ITEMS}/{item['id']}")
         await until_settled(get_event_bus())
-    unsubscribe()
+    get_event_bus().unsubscribe(ItemEvent, listen)
 
     kinds = ["item.created", "item.changed", "item.changed", "item.deleted", "item.created"]
     ids = [*[item["id"]] * 4, created["id"]]

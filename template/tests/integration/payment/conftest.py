@@ -38,9 +38,9 @@ async def told(app: FastAPI) -> AsyncIterator[list[str]]:
             await (await session.orm()).get_one(Order, event.order_id)
         statuses.append(event.status)
 
-    unsubscribe = get_event_bus().subscribe(OrderStatusChanged, listen)
+    get_event_bus().subscribe(OrderStatusChanged, listen)
     yield statuses
-    unsubscribe()
+    get_event_bus().unsubscribe(OrderStatusChanged, listen)
 
 
 @pytest.fixture

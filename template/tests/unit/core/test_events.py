@@ -3,14 +3,14 @@
 import asyncio
 import json
 import time
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import ClassVar
 
 import pytest
 
 from app.core import monitor
-from app.core.events import BaseEvent, EventBus, OverflowPolicy
+from app.core.events import BaseEvent, EventBus
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger, log_context
 from tests.buses import Counted, Recorder, running_bus, until_settled
@@ -30,8 +30,7 @@ def test_base_event_has_an_id_a_moment_and_its_request_and_does_not_change() -> 
 
     assert before <= event.timestamp <= datetime.now(UTC)
     assert event.timestamp.utcoffset() == timedelta(0)
-    assert event.correlation_id == "r-12345678"
-    assert Counted().correlation_id is None
+    assert (event.correlation_id, Counted().correlation_id) == ("r-12345678", None)
     ids = [Counted().id for _ in range(100)]
     assert ids == sorted({*ids}), "they grow with time"
     with pytest.raises(ValueError, match="frozen"):
@@ -81,32 +80,29 @@ async def test_publish_reaches_handlers_of_the_event_s_class_and_of_its_bases_by
     began: list[str] = []
 
     async with running_bus() as bus:
-        kinds: list[tuple[str, type[BaseEvent], int]]
-        kinds = [("low", Counted, -1), ("twice", CountedTwice, 0), ("high", BaseEvent, 5)]
-        for name, kind, priority in kinds:
+        for kind, priority in ((Counted, -1), (CountedTwice, 0), (BaseEvent, 5)):
 
-            async def handler(event: BaseEvent, name: str = name) -> None:
+            async def handler(event: BaseEvent, name: str = kind.__name__) -> None:
                 began.append(f"{name} {event.type}")
-                await asyncio.sleep(0)
 
             bus.subscribe(kind, handler, priority=priority)
         for event in (Counted(), CountedTwice()):
             await bus.publish(event)
             stats = await until_settled(bus)
 
-    assert began == ["high counted", "low counted", "high counted.twice", "twice counted.twice", "low counted.twice"]
+    first, second = ["BaseEvent", "Counted"], ["BaseEvent", "CountedTwice", "Counted"]
+    assert began == [*(f"{name} counted" for name in first), *(f"{name} counted.twice" for name in second)]
     assert (stats.published, stats.delivered) == (2, 5)
 
 
 async def test_unsubscribe_drops_what_waits_and_lets_the_delivery_under_way_end() -> None:
     handler = Recorder(held=True)
     async with running_bus() as bus:
-        unsubscribe = bus.subscribe(Counted, handler)
+        bus.subscribe(Counted, handler)
         for number in range(3):
             await bus.publish(Counted(number=number))
         await asyncio.sleep(0)
-        unsubscribe()
-        unsubscribe()
+        bus.unsubscribe(Counted, handler)
         await bus.publish(Counted(number=3))
         handler.go.set()
 
@@ -114,41 +110,38 @@ async def test_unsubscribe_drops_what_waits_and_lets_the_delivery_under_way_end(
     assert (bus.stats.delivered, bus.stats.dropped) == (1, 2)
 
 
-@pytest.mark.parametrize("writers", [2, 64])
-async def test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing(writers: int) -> None:
+async def test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing() -> None:
     """Each writer works for some turns of the loop before it publishes, as a request does."""
-    waited: list[float] = []
     published: list[int] = []
-    seen: list[list[int]] = [[], []]
-    at_work = [0, 0]
+    seen: list[int] = []
+    waited: list[float] = []
+    at_work = 0
 
-    async def handler(event: Counted, which: int) -> None:
-        at_work[which] += 1
-        assert at_work[which] == 1, "one at a time"
-        if which and event.number % 97 == 0:
+    async def handler(event: Counted) -> None:
+        nonlocal at_work
+        at_work += 1
+        assert at_work == 1, "one at a time"
+        if event.number % 97 == 0:
             await asyncio.sleep(0)
         waited.append(time.perf_counter() - float(str(event.metadata["at"])))
-        seen[which].append(event.number)
-        at_work[which] -= 1
+        seen.append(event.number)
+        at_work -= 1
 
     async def write(bus: EventBus, writer: int) -> None:
         for number in range(writer * 100, writer * 100 + 100):
             for _ in range(12):
                 sum(range(500))
                 await asyncio.sleep(0)
-            # Nothing comes between this line and the queue.
             published.append(number)
             await bus.publish(Counted(number=number, metadata={"at": time.perf_counter()}))
 
     async with running_bus(queue_size=100) as bus:
-        for which in range(2):
-            bus.subscribe(Counted, partial(handler, which=which))
-        await asyncio.gather(*(write(bus, writer) for writer in range(writers)))
-        assert bus.stats.pending <= 2 * writers
+        bus.subscribe(Counted, handler)
+        await asyncio.gather(*(write(bus, writer) for writer in range(64)))
         stats = await until_settled(bus)
 
-    assert seen == [published] * 2
-    assert (stats.published, stats.delivered, stats.rejected) == (writers * 100, writers * 200, 0)
+    assert seen == published
+    assert (stats.published, stats.delivered, stats.rejected) == (6400, 6400, 0)
     assert max(waited) < 1
 
 
@@ -168,35 +161,20 @@ async def test_a_quick_handler_with_a_long_queue_leaves_the_loop_to_others() -> 
     assert turns >= 10
 
 
-@pytest.mark.parametrize(
-    ("policy", "numbers", "rejected", "dropped"),
-    [("reject", [0, 1, 2], [3, 4, 5], 0), ("drop_oldest", [0, 4, 5], [], 3)],
-)
-async def test_publish_to_a_full_queue_loses_by_the_policy_and_touches_no_other_handler(
-    policy: OverflowPolicy, numbers: list[int], rejected: list[int], dropped: int
-) -> None:
+async def test_publish_to_a_full_queue_is_refused_and_touches_no_other_handler() -> None:
     slow, other = Recorder(held=True), Recorder()
-    refused = []
-    with captured_log() as log:
-        async with running_bus(policy=policy, queue_size=2) as bus:
-            bus.subscribe(Counted, slow)
-            bus.subscribe(Counted, other)
-            for number in range(6):
-                try:
-                    await bus.publish(Counted(number=number))
-                except EventRejectedError:
-                    refused.append(number)
-                # A handler that is quick is done with it before the next one comes.
-                await asyncio.sleep(0.001)
-            assert bus.stats.pending == 3, "one under way, two waiting"
-            slow.go.set()
+    async with running_bus(queue_size=2) as bus:
+        bus.subscribe(Counted, slow)
+        bus.subscribe(Counted, other)
+        for number in range(6):
+            # One is under way, two wait.
+            with pytest.raises(EventRejectedError, match="Recorder") if number > 2 else nullcontext():
+                await bus.publish(Counted(number=number))
+            await asyncio.sleep(0.001)
+        slow.go.set()
 
-    assert (slow.numbers, refused) == (numbers, rejected)
-    assert (bus.stats.rejected, bus.stats.dropped, bus.stats.delivered) == (len(rejected), dropped, 9)
-    assert other.numbers == [0, 1, 2, 3, 4, 5]
-    assert [(line["level"], line["event_handler"]) for line in log.lines] == [
-        ("warning", "tests.buses.Recorder")
-    ] * dropped
+    assert (slow.numbers, other.numbers) == ([0, 1, 2], [0, 1, 2, 3, 4, 5])
+    assert (bus.stats.rejected, bus.stats.delivered) == (3, 9)
 
 
 async def test_a_handler_that_raises_hangs_or_is_cancelled_disturbs_no_other_and_is_reported() -> None:
@@ -225,10 +203,9 @@ async def test_a_handler_that_raises_hangs_or_is_cancelled_disturbs_no_other_and
 
     assert (stats.delivered, stats.failed) == (5, 3)
     assert [line["error"] for line in log.lines] == ["RuntimeError", "TimeoutError", "CancelledError"]
-    assert {(line["level"], line["event_type"], line["request_id"]) for line in log.lines} == {
-        ("error", "counted", "r-12345678")
-    }
-    assert all(line["event_handler"].endswith("broken") for line in log.lines)
+    for line in log.lines:
+        assert (line["level"], line["event_type"], line["request_id"]) == ("error", "counted", "r-12345678")
+        assert line["event_handler"].endswith("broken")
     assert "planted" not in log.text
 
 
@@ -251,11 +228,7 @@ async def test_a_handler_sees_its_own_request_and_nothing_of_its_publisher_or_th
                 await bus.publish(Counted(number=1, correlation_id=None))
 
     first, known, second = log.lines
-    assert (first["request_id"], first["event_type"], first["event_handler"][-7:]) == (
-        "r-00000000",
-        "counted",
-        "handler",
-    )
+    assert (first["request_id"], first["event_type"]) == ("r-00000000", "counted")
     assert {"user_id", "other"}.isdisjoint(first)
     assert known["user_id"] == "ada"
     assert {"request_id", "user_id", "other", "left_behind"}.isdisjoint(second)
@@ -304,32 +277,24 @@ async def test_stop_gives_up_after_its_time_logs_what_is_lost_and_waits_for_no_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.core.events.bus._CANCEL_SECONDS", 0.05)
-    handler, gone, release = Recorder(held=True), Recorder(held=True), asyncio.Event()
+    handler, release = Recorder(held=True), asyncio.Event()
 
     async def immortal(_event: Counted) -> None:
         while not release.is_set():
-            try:
+            with suppress(asyncio.CancelledError):
                 await release.wait()
-            except asyncio.CancelledError:
-                continue
 
-    loop = asyncio.get_running_loop()
+    began = time.monotonic()
     with captured_log() as log:
         async with running_bus(drain_seconds=0.02) as bus:
             bus.subscribe(Counted, handler)
-            unsubscribe = bus.subscribe(Counted, gone)
+            bus.subscribe(Counted, immortal)
             for number in range(3):
                 await bus.publish(Counted(number=number))
-            bus.subscribe(Counted, immortal)
-            await bus.publish(Counted(number=3))
-            await asyncio.sleep(0)
-            unsubscribe()
-            began = loop.time()
-        took = loop.time() - began
+        assert time.monotonic() - began < 3
         release.set()
         stats = await until_settled(bus)
 
-    assert 0.01 < took < 3
-    assert (handler.began, handler.numbers, gone.began, gone.numbers) == ([0], [], [0], [])
-    assert (stats.published, stats.delivered, stats.dropped) == (4, 1, 8)
+    assert handler.numbers == []
+    assert (stats.published, stats.delivered, stats.dropped) == (3, 1, 5)
     assert (log.line["event"], log.line["count"]) == ("events were given up", 6)

@@ -56,6 +56,7 @@ LEAKS: dict[str, Write] = {
     "context": _with_context,
     "keyword": lambda: get_logger("a").info("e", password=SECRET),
     "extra": lambda: get_logger("a").info("e", extra={"api_key": SECRET}),
+    "called like an id": lambda: get_logger("a").info("e", request_id=f"Bearer {SECRET}"),
     "nested": lambda: get_logger("a").info("e", user={"profile": [{"access_token": SECRET}]}),
     "event": lambda: get_logger("a").info(f"connecting to postgres://u:{SECRET}@h/db"),
     "arguments": lambda: get_logger("a").info("header %s", f"Bearer {SECRET}"),
@@ -87,13 +88,6 @@ def test_no_secret_is_ever_written(leak: str, json_lines: bool) -> None:  # noqa
     assert "planted" not in log.text
     assert JWT not in log.text
     assert "[redacted]" in log.text
-
-
-@pytest.mark.parametrize("key", ["user_id", "request_id", "level"])
-def test_a_fact_that_is_called_like_an_id_is_searched_for_secrets(key: str, log: Log) -> None:
-    get_logger("app").info("e", extra={key: f"Bearer {SECRET}"})
-
-    assert "planted" not in log.text
 
 
 @pytest.mark.parametrize("write", ["ours", "standard"])

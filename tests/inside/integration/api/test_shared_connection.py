@@ -64,13 +64,13 @@ async def test_a_subscriber_reads_and_writes_while_requests_do(arrivals: AsyncCl
         async with unit_of_work() as uow:
             await uow.session.execute(INSERT, email=f"{event.name}-heard@shared.example")
 
-    unsubscribe = get_event_bus().subscribe(Arrived, listen)
+    get_event_bus().subscribe(Arrived, listen)
     for number in range(8):
         # Two at a time, with sessions inside of sessions: more would wait for places in the pool, as anywhere.
         names = (f"guest-{number}", f"refused-{number}")
         await asyncio.gather(*(arrivals.post(f"/arrivals/{name}") for name in names), return_exceptions=True)
     await until_settled(get_event_bus())
-    unsubscribe()
+    get_event_bus().unsubscribe(Arrived, listen)
 
     assert len(seen) == 8
     # Three rows of each guest and one of its subscriber; what the refused had inside is gone with them, here alone.

@@ -16,7 +16,7 @@ AsyncFunction: TypeAlias = Callable[P, Coroutine[Any, Any, R]]
 
 
 def cached(
-    ttl: float | None, key: str | Callable[..., str], *, model: type[Any] | None = None
+    ttl: float | None, key: str, *, model: type[Any] | None = None
 ) -> Callable[[AsyncFunction[P, T]], AsyncFunction[P, T]]:
     """Keep what an asynchronous function returns; concurrent calls with one key run it once.
 
@@ -30,44 +30,36 @@ def cached(
 
     Args:
         ttl: Seconds a result is kept; None: the cache's default.
-        key: Words and `{parameters}` between colons, which make the key that `make_key()` makes of these parts; or a
-            function that takes the same arguments and returns the key. Start it with a name of its own.
+        key: Words and `{parameters}` between colons, of which `make_key()` makes the key. Start it with a name of its
+            own.
         model: The type of the results, where it is not plain JSON; see `cache.get()`.
 
     Raises:
         ValueError: A part of the key is neither a word nor a parameter.
     """
+    parts = key.split(":")
 
     def decorate(function: AsyncFunction[P, T]) -> AsyncFunction[P, T]:
-        name = _parse(key, function) if isinstance(key, str) else key
+        signature = inspect.signature(function)
+        for part in parts:
+            # Two parameters in one part would make ("a", "b-c") and ("a-b", "c") the same key.
+            if ("{" in part or "}" in part) and part not in {f"{{{name}}}" for name in signature.parameters}:
+                raise ValueError(f"a part of a cache key is a word or a parameter in braces, not {part!r}")
 
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            return await get_or_set(name(*args, **kwargs), lambda: function(*args, **kwargs), ttl=ttl, model=model)
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            name = make_key(*(bound.arguments[part[1:-1]] if part.startswith("{") else part for part in parts))
+            return await get_or_set(name, lambda: function(*args, **kwargs), ttl=ttl, model=model)
 
         return call
 
     return decorate
 
 
-def _parse(template: str, function: Callable[..., object]) -> Callable[..., str]:
-    signature = inspect.signature(function)
-    parts = template.split(":")
-    for part in parts:
-        # Two parameters in one part would make ("a", "b-c") and ("a-b", "c") the same key.
-        if ("{" in part or "}" in part) and part not in {f"{{{name}}}" for name in signature.parameters}:
-            raise ValueError(f"a part of a cache key is a word or a parameter in braces, not {part!r}")
-
-    def make(*args: object, **kwargs: object) -> str:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return make_key(*(bound.arguments[part[1:-1]] if part.startswith("{") else part for part in parts))
-
-    return make
-
-
 class RequestCache:
-    """`with RequestCache(): …` is one request; the middleware opens it, and a job may open one for itself.
+    """`with RequestCache(): …` is one request; the middleware opens it.
 
     The tasks that are started inside share it. Once it has ended, a task that lives on runs its functions anew.
     """
@@ -76,7 +68,7 @@ class RequestCache:
     results: dict[Hashable, Future[Any]] | None
 
     def clear(self) -> None:
-        """Keep nothing of what ran so far, as if another request began."""
+        """Keep nothing of what ran so far."""
         self.results = {}
 
     def __enter__(self) -> "RequestCache":
@@ -99,8 +91,7 @@ def request_cached(key_fn: Callable[..., Hashable]) -> Callable[[AsyncFunction[P
     All callers in a request get the same object. Exceptions are not kept: the next call tries again.
 
     Args:
-        key_fn: Takes the function's arguments (a method's `self`, too) and returns what tells calls apart. Keys of
-            different functions never meet.
+        key_fn: Takes the function's arguments (a method's `self`, too) and returns what tells calls apart.
     """
 
     def decorate(function: AsyncFunction[P, R]) -> AsyncFunction[P, R]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -15,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from app.core.exceptions import CacheException
 
-# The values that may be cached, as far as a type can say it; `encode()` is stricter.
+# The values that may be cached, as far as a type can say it.
 Cacheable: TypeAlias = (
     bool | int | float | str | Sequence[object] | Mapping[str, object] | UUID | date | Decimal | BaseModel | None
 )
@@ -23,11 +22,10 @@ Cacheable: TypeAlias = (
 _MAX_KEY_LENGTH: Final = 512
 
 
-def make_key(*parts: str | float | UUID | date | Enum | None) -> str:
+def make_key(*parts: str | float | UUID | date | None) -> str:
     """Return a key of any values, a caller's input included; different values make different keys.
 
-    Text is percent-encoded, everything else is marked by `!`, so that neither a separator inside of a part nor the
-    text "None" can make two keys the same. A key that would be too long ends in a hash instead.
+    Text is percent-encoded, everything else is marked by `!`; a key that would be too long ends in a hash.
 
     Raises:
         CacheException: A part is of a type that does not identify anything, such as a session.
@@ -39,8 +37,6 @@ def make_key(*parts: str | float | UUID | date | Enum | None) -> str:
 
 
 def _quote(part: object) -> str:
-    if isinstance(part, Enum):
-        part = part.value
     if isinstance(part, str):
         return quote(part, safe="", errors="surrogatepass")
     if part is None or isinstance(part, int | float | UUID | date):
@@ -51,11 +47,8 @@ def _quote(part: object) -> str:
 def encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN401 — any type that Pydantic reads
     """Return a value as JSON, and as it comes back.
 
-    A value that would come back as something else is refused, such as a tuple, a set, or a dict whose keys are no
-    strings: the caller who loaded it would otherwise see another value than the next.
-
     Raises:
-        CacheException: It would. The message names the type and never the value.
+        CacheException: It would come back as something else, as a tuple or a dict whose keys are no strings do.
     """
     if model is None and isinstance(value, UUID | date | Decimal | BaseModel):
         model = type(value)

@@ -7,8 +7,6 @@ from collections.abc import Hashable, Sequence
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from app.core.exceptions import CacheException
-
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -16,8 +14,7 @@ V = TypeVar("V")
 class TTLCache(Generic[K, V]):
     """A map that keeps each value for a time, and no more of them than it may: the least recently used make room.
 
-    Any thread may call any method at any time. An expired entry is never returned; its memory is freed when room is
-    needed, when it is asked for, or by `cleanup_expired()`. Values are kept as they are, not copied.
+    It may be used from any thread. Values are kept as they are, not copied.
 
     Args:
         max_entries: The most entries that are kept.
@@ -27,10 +24,9 @@ class TTLCache(Generic[K, V]):
     def __init__(self, *, max_entries: int, ttl: float | timedelta) -> None:
         self._max_entries = max_entries
         self._ttl = ttl
-        # Reentrant: dropping a value may run its finalizer, and all that it calls, while the lock is held.
+        # Reentrant: dropping a value may run its finalizer while the lock is held.
         self._lock = threading.RLock()
-        # Each value with the time at which it expires.
-        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()  # each value with the time at which it expires
 
     def get(self, key: K, default: V | None = None) -> V | None:
         """Return the value, or `default` if there is none or it has expired."""
@@ -72,18 +68,15 @@ class TTLCache(Generic[K, V]):
             return sum([self.delete(key) for key in expired])
 
 
-class CacheUnavailableError(CacheException):
-    """Raised by a backend that does not answer. The cache turns this into a miss; none of its callers sees it."""
-
-    code = "CACHE_UNAVAILABLE"
+class CacheUnavailableError(Exception):
+    """Raised by a backend that does not answer; the cache turns it into a miss."""
 
 
 class CacheBackend(Protocol):
     """Bytes by key, each for a time.
 
-    The cache above has prefixed the keys, encoded the values and bounded their size. One that talks to a server ends
-    every call within a short timeout of its own, raises `CacheUnavailableError` for each failure and nothing else, and
-    fails at once for a while after failures in a row (a circuit breaker).
+    One that talks to a server ends every call within a short timeout of its own, raises `CacheUnavailableError` for
+    each failure and nothing else, and fails at once for a while after failures in a row (a circuit breaker).
     """
 
     async def get(self, key: str) -> bytes | None:

@@ -32,9 +32,8 @@ class Cache:
         backend: The place where they are kept.
         namespace: In front of every key: tells applications apart, and releases that cache values in another shape.
         default_ttl: Seconds a value is kept unless a call says otherwise.
-        ttl_jitter: Each time is shortened by a random part of at most this much (0 to 1), so that values that were
-            stored together do not expire together.
-        max_value_bytes: The largest value that is kept, as JSON.
+        ttl_jitter: The part of each time (0 to 1) that is random, so that values stored together do not expire
+            together.
         flights: The loads that are under way.
     """
 
@@ -42,7 +41,6 @@ class Cache:
     namespace: str
     default_ttl: float
     ttl_jitter: float
-    max_value_bytes: int
     flights: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
     async def read(self, name: str, model: object) -> tuple[bytes, object] | None:
@@ -56,17 +54,13 @@ class Cache:
         return None
 
     async def write(self, name: str, data: bytes, ttl: float | None) -> None:
-        """Keep a value for its time, jitter included; forget the former one where the new one is too large."""
+        """Keep a value for its time, jitter included."""
         lifetime = self.default_ttl if ttl is None else ttl
         if lifetime <= 0:
             raise ValueError("ttl must be more than 0 seconds")
         lifetime *= 1 - self.ttl_jitter * random.random()  # noqa: S311 — guessing it gains nothing
         with suppress(CacheUnavailableError):
-            if len(data) <= self.max_value_bytes:
-                await self.backend.set(name, data, ttl=lifetime)
-            else:
-                logger.warning("a value is too large to be cached (CACHE_MAX_VALUE_BYTES)", key=name, bytes=len(data))
-                await self.backend.delete([name])
+            await self.backend.set(name, data, ttl=lifetime)
 
 
 def make_cache(settings: CacheSettings, *, application_name: str, backend: CacheBackend | None = None) -> Cache:
@@ -76,7 +70,6 @@ def make_cache(settings: CacheSettings, *, application_name: str, backend: Cache
         namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
         default_ttl=settings.default_ttl_seconds,
         ttl_jitter=settings.ttl_jitter,
-        max_value_bytes=settings.max_value_bytes,
     )
 
 
@@ -90,8 +83,8 @@ async def get(key: str, default: object = None, *, model: object = None) -> obje
     Args:
         key: Any text; `make_key()` makes one of a caller's input.
         default: Returned for a miss; give one where a cached None matters.
-        model: The type to read the value as, such as a Pydantic model, UUID, datetime or Decimal; plain JSON unless
-            given. A value that does not fit it is a miss.
+        model: The type of the value, such as a Pydantic model or UUID, if it is not plain JSON. One that does not fit
+            is a miss.
     """
     cache = get_object(Cache)
     found = await cache.read(cache.namespace + key, model)
@@ -113,7 +106,7 @@ async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None: 
 
 
 async def delete(key: str) -> None:
-    """Forget a value; see `delete_many()`."""
+    """Forget a value, after the commit; see `delete_many()`."""
     await delete_many((key,))
 
 
@@ -141,16 +134,10 @@ async def clear() -> None:
 async def get_or_set(
     key: str, loader: Callable[[], Awaitable[T]], *, ttl: float | None = None, model: type[T] | None = None
 ) -> T:
-    """Return a copy of the cached value; else of what the loader returns, which is kept.
+    """Return a copy of the cached value; else of what the loader returns, None included, which is kept.
 
     However many ask for a key at the same time, one loader runs (`run_once()`). Its error goes to all of them, and the
-    next call loads anew.
-
-    Args:
-        key: See `get()`.
-        loader: Returns plain JSON, or the model. None is a value and is kept.
-        ttl: Seconds the value is kept.
-        model: See `get()`.
+    next call loads anew. `ttl` is in seconds; for `key` and `model` see `get()`.
 
     Raises:
         CacheException: The value would not come back as it is.
@@ -178,11 +165,9 @@ async def run_once(
 ) -> R:
     """Return the result of the work for a key, done once for all who ask while it is under way.
 
-    The first to ask does it in its own task: with its context, its database session and its deadline. The others wait
-    for its result or its error. When it is cancelled, the next in line does the work with its own means, since those
-    of the first are gone. A key that is taken out of `flights` begins anew.
-
-    With `keep`, the result stays there for all who ask later.
+    The first to ask does it in its own task: with its context, its database session and its deadline. When it is
+    cancelled, the next in line does the work with its own. A key that is taken out of `flights` begins anew; with
+    `keep`, the result stays there for all who ask later.
     """
     while (flight := flights.get(key)) is not None:
         if not flight.done():
@@ -195,8 +180,7 @@ async def run_once(
     except Exception as err:  # noqa: BLE001 — raised below, and in all who wait
         flight.set_exception(err)
     finally:
-        # Its caller was cancelled, if it is not done.
-        flight.cancel()
+        flight.cancel()  # unless it is done: its caller was cancelled
         kept = keep and not flight.cancelled() and flight.exception() is None
         if not kept and flights.get(key) is flight:
             del flights[key]

@@ -26,10 +26,7 @@ class CacheSettings(SettingsSection):
         default=1000,
         ge=1,
         le=10_000_000,
-        description="Values kept in memory, for each server process: with the largest value, what they may weigh.",
-    )
-    max_value_bytes: int = Field(
-        default=65_536, ge=1, le=536_870_912, description="The largest value that is kept, as JSON."
+        description="Values kept in memory, for each server process.",
     )
     key_prefix: str | None = Field(
         default=None,

@@ -4,7 +4,6 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from app.core.config.section import SettingsSection
-from app.core.events import OverflowPolicy
 
 
 class EventSettings(SettingsSection):
@@ -12,12 +11,7 @@ class EventSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="EVENTS_")
 
-    queue_size: int = Field(default=1000, ge=1, le=1_000_000, description="How many events may wait for each handler.")
-    policy: OverflowPolicy = Field(
-        default="reject",
-        description="What happens to an event for which a handler has no room: `reject` refuses it and reports that, "
-        "`drop_oldest` drops the one that has waited longest.",
-    )
+    queue_size: int = Field(default=1000, ge=1, le=1_000_000, description="Events that may wait for each handler.")
     handler_timeout_seconds: float = Field(
         default=30, gt=0, le=3600, description="How long a handler may take for an event before it is cancelled."
     )

@@ -7,7 +7,7 @@
 The bus belongs to one process and keeps nothing beyond it: what it holds is lost when the process is killed.
 """
 
-from app.core.events.bus import EventBus, EventBusStats, OverflowPolicy, get_event_bus
+from app.core.events.bus import EventBus, EventBusStats, get_event_bus
 from app.core.events.event import BaseEvent
 
-__all__ = ["BaseEvent", "EventBus", "EventBusStats", "OverflowPolicy", "get_event_bus"]
+__all__ = ["BaseEvent", "EventBus", "EventBusStats", "get_event_bus"]

@@ -18,8 +18,7 @@ class BaseEvent(BaseModel):
             type: ClassVar[str] = "door.opened"
             door_id: UUID
 
-    It holds plain values, of exactly the annotated types; never a row of a session: handlers run when that session is
-    closed.
+    It holds plain values, of exactly the annotated types; never a row, whose session is closed when handlers run.
 
     Attributes:
         type: The name it keeps for ever, whatever becomes of the class. Every subclass states its own.
@@ -45,10 +44,9 @@ class BaseEvent(BaseModel):
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 — Pydantic's own
         super().__init_subclass__(**options)
-        # An inherited name would make two kinds of facts one for every reader of the name.
         if not isinstance(cls.__dict__.get("type"), str):
             raise TypeError(f'{cls.__name__} needs a name of its own: add `type: ClassVar[str] = "what.happened"`')
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """Return all of the event, its type and version included, as values that JSON has."""
+        """Return all of the event, its type and version included, as plain JSON."""
         return {"type": self.type, "version": self.version, **self.model_dump(mode="json")}

@@ -3,12 +3,10 @@
     answer = await fetch_with_retry("GET", "https://billing.example/invoices/7", service="billing")
     invoice = answer.parse_json(Invoice)
 
-Time, size and attempts are bounded; no redirect is followed; certificates are always verified; no cookie is kept, since
-the pool is shared by all requests. Failures are `ExternalServiceError` and `TimeoutError`, in which nothing of the URL,
-the headers or the answer is quoted, nor in anything chained to them. A status outside of 200 to 299 is such a failure
-unless `accept` says otherwise. `fetch_stream` reads an answer as it comes.
-
-A URL that a user chose may name a host inside your network: give `client=get_public_client()`.
+Time, size and attempts are bounded; no redirect is followed; no cookie is kept. Failures are `ExternalServiceError` and
+`TimeoutError`, which quote nothing of the URL, the headers or the answer; a status outside of 200 to 299 is one unless
+`accept` says otherwise. `fetch_stream` reads an answer as it comes. For a URL that a user chose, which may name a host
+inside your network, give `client=get_public_client()`.
 """
 
 from app.core.http.answers import HttpResponse

@@ -25,14 +25,13 @@ class HttpResponse:
         """Return the body as a value of a type, such as a model or `list[Invoice]`.
 
         Raises:
-            ExternalServiceError: The body is no JSON, or not of that shape. The details name places and rules, and none
-                of the values, which belong to customers.
+            ExternalServiceError: The body is no JSON, or not of that shape. The details say where, and no value.
         """
         try:
             return TypeAdapter(shape).validate_json(self.body)
         except ValidationError as err:
             problems = [f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in err.errors()]
-        # Out here, where it has no context: pydantic's error holds the answer.
+        # Out here, without a context: pydantic's error holds the answer.
         raise ExternalServiceError(self.service, "Answered with other JSON.", details={"problems": problems})
 
 

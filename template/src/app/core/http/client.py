@@ -15,9 +15,6 @@ from app.core.process import get_object
 if TYPE_CHECKING:
     import httpx
 
-# Servers commonly keep an idle connection for 5 s or more (uvicorn, Node.js: 5 s); letting go first loses no request
-# to a connection that the other side is just closing.
-_KEEPALIVE_SECONDS: Final = 4.0
 # Beside what `ipaddress` knows: Azure's metadata service (documentation, "IP address 168.63.129.16"), Oracle's block,
 # and IPv6 that stands for an IPv4 address (mapped or translated, Teredo, 6to4) or for a site.
 _INSIDE: Final = tuple(
@@ -46,7 +43,6 @@ def create_http_client(*, max_connections: int = 100, public_only: bool = False)
             max_connections=max_connections,
             # A connection is kept by its address, where the next name may be another owner's.
             max_keepalive_connections=0 if public_only else None,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
         ),
         # One user's cookie must not go out with the next one's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),

@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Method = Literal["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
-# Seconds for a whole call, from the first byte out to the last byte in. Models think before they answer; receivers of
-# webhooks are asked to answer at once and work later.
+# Seconds for a whole call, from the first byte out to the last byte in.
 DEFAULT_TIMEOUT: Final = 30.0
 LLM_TIMEOUT: Final = 120.0
 WEBHOOK_TIMEOUT: Final = 10.0
 
 ANY_STATUS: Final = range(100, 1000)
 SUCCESS: Final = range(200, 300)
-# Long enough for a lost packet or two (TCP repeats the first after 1 s, then 2 s: RFC 6298); again for TLS.
-_CONNECT_SECONDS: Final = 5.0
-# Generous for JSON.
 _MAX_BYTES: Final = 10 * 1024 * 1024
 
 
@@ -48,8 +44,8 @@ class CallOptions(TypedDict, total=False):
         params: The URL's query, in place of the URL's own.
         json: The body, with its content type.
         content: The body as bytes, without json; give its Content-Type in the headers.
-        accept: The statuses that are answers; any other is an ExternalServiceError. 200 to 299 unless given. A redirect
-            is not followed, since only its caller knows what another host may be told: accept it, read its `location`.
+        accept: The statuses that are answers; any other is an ExternalServiceError. 200 to 299 unless given. To follow
+            a redirect, accept it and read its `location`.
         timeout_seconds: For the whole call; DEFAULT_TIMEOUT unless given.
         max_response_bytes: The size of the answer at most, once decompressed; 10 MiB unless given.
     """
@@ -70,9 +66,8 @@ async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOpt
 
     Raises:
         ExternalConnectionError: No connection, or one that broke before the answer was complete.
-        ExternalServiceError: A status that is not accepted (it is in the details), an answer that is too large or
-            compressed in a way not asked for, a certificate that is not valid, a URL or header that cannot be sent, an
-            address that may not be called.
+        ExternalServiceError: A status that is not accepted (it is in the details), an answer that is too large, an
+            invalid certificate, a request that cannot be sent, an address that may not be called.
         TimeoutError: There was no complete answer in time, however slowly it trickled in.
     """
     seconds = options.get("timeout_seconds", DEFAULT_TIMEOUT)
@@ -90,8 +85,8 @@ async def fetch_stream(
         async with fetch_stream("POST", url, service="models", json=prompt, timeout_seconds=LLM_TIMEOUT) as answer:
             async for kind, data in answer.events():
 
-    The errors are those of `fetch_with_timeout`, with the timeout for the beginning and for each piece; reading
-    the answer raises them, too. A large file needs its `max_response_bytes`.
+    The errors are those of `fetch_with_timeout`, with the timeout for the beginning and for each piece; reading the
+    answer raises them, too. A large file needs its `max_response_bytes`.
     """
     client = options.get("client") or get_http_client()
     service, operation = options["service"], f"http.{method}"
@@ -130,8 +125,6 @@ def require_accepted(status: int, accepted: Container[int], service: str, operat
 
 async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: CallOptions) -> "httpx.Response":
     seconds = options.get("timeout_seconds", DEFAULT_TIMEOUT)
-    # Half of it at most for connecting: httpcore forgets the socket of a handshake that is cancelled from outside.
-    connect_seconds = min(seconds / 2, _CONNECT_SECONDS)
     request = client.build_request(
         method,
         url,
@@ -142,7 +135,8 @@ async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: 
         params=options.get("params"),
         json=options.get("json"),
         content=options.get("content"),
-        timeout=(connect_seconds, seconds, seconds, seconds),
+        # Half of it for connecting: httpcore forgets the socket of a handshake that is cancelled from outside.
+        timeout=(seconds / 2, seconds, seconds, seconds),
     )
     return await client.send(request, stream=True)
 

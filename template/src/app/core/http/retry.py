@@ -1,6 +1,7 @@
 """Calls to another service that are repeated where that may help."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -32,18 +33,15 @@ _LONGEST_BACKOFF: Final = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class RetryConfig:
-    """Limits of repetition. Attempts and times are stamina's defaults.
+    """Limits of repetition.
 
     Attributes:
         attempts: The number of requests at most, the first included.
         total_seconds: For all of it, the attempts themselves included: an attempt under way is cut off.
         backoff_seconds: The wait after the first attempt at most; it doubles with each further one, up to 5 s. A random
-            part of it is waited, so that those who failed together come back spread out (AWS Architecture Blog,
-            "Exponential Backoff And Jitter", 2015: it needs the fewest calls).
-        statuses: Those that are worth another attempt. 429 is, if the service says when: a limiter that is asked
-            again by guesswork extends the ban.
-        any_method: Repeat POST and PATCH, too. Only for services that notice a duplicate, for instance by an
-            idempotency key.
+            part of it is waited (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+        statuses: Those that are worth another attempt; 429 is, if the service says when.
+        any_method: Repeat POST and PATCH, too: only where the service notices a duplicate (an idempotency key).
     """
 
     attempts: int = 3
@@ -55,17 +53,15 @@ class RetryConfig:
     def wait_seconds(self, method: Method, attempt: int, outcome: HttpResponse | AppException) -> float | None:
         """Return the wait before the next attempt, None if there shall be none.
 
-        Timeouts and broken connections are worth another attempt, and the statuses above. `Retry-After` is the least
-        wait, and the backoff comes on top, or every client would be back in the same second.
+        `Retry-After` is the least wait, and the backoff comes on top, or every client would be back in the same second.
         """
         if attempt >= self.attempts or not (self.any_method or method in _IDEMPOTENT):
             return None
         least = None
         if isinstance(outcome, HttpResponse):
             least = _retry_after_seconds(outcome.headers)
-            if outcome.status not in self.statuses and (
-                outcome.status != HTTPStatus.TOO_MANY_REQUESTS or least is None
-            ):
+            is_limited = outcome.status == HTTPStatus.TOO_MANY_REQUESTS and least is not None
+            if not is_limited and outcome.status not in self.statuses:
                 return None
         elif not isinstance(outcome, ExternalConnectionError | TimeoutError):
             return None
@@ -79,16 +75,15 @@ _DEFAULT_RETRY: Final = RetryConfig()
 async def fetch_with_retry(
     method: Method, url: str, *, retry: RetryConfig = _DEFAULT_RETRY, **options: Unpack[CallOptions]
 ) -> HttpResponse:
-    """Call another service, again where that may help; POST and PATCH once, unless `retry` says otherwise.
+    """Call another service, again where that may help.
 
     The options and errors are those of `fetch_with_timeout`, with the timeout for each attempt. The last attempt's
     outcome is the call's. No wait begins that would end after the total time.
     """
-    clock, service, attempt = asyncio.get_running_loop().time, options["service"], 0
+    clock, service = asyncio.get_running_loop().time, options["service"]
     deadline = clock() + retry.total_seconds
     accepted, seconds = options.get("accept", SUCCESS), options.get("timeout_seconds", DEFAULT_TIMEOUT)
-    while True:
-        attempt += 1
+    for attempt in itertools.count(1):
         options = {**options, "accept": ANY_STATUS, "timeout_seconds": min(seconds, deadline - clock())}
         outcome: HttpResponse | AppException
         try:

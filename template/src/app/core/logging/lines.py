@@ -25,24 +25,19 @@ if _is_rich_absent:
 
 EventDict = structlog.typing.EventDict
 
-# Of the request; they were validated on their way in.
-IDS: Final = frozenset({"request_id", "trace_id", "user_id"})
-# A line's own facts, which are made here.
-_OWN: Final = frozenset({"level", "logger", "timestamp"})
+IDS: Final = frozenset({"request_id", "trace_id", "user_id"})  # of the request, validated on their way in
+_OWN: Final = frozenset({"level", "logger", "timestamp"})  # a line's own facts, which are made here
 # The names with which structlog hands a line from step to step.
 _HANDED: Final = frozenset({"_from_structlog", "_record", "event", "exc_info", "stack_info"})
 _RESERVED: Final = _OWN | _HANDED | {"exception", "stack"}
 
 _CLOSED: Final[Mapping[str, str]] = MappingProxyType({})
-# Replaced, never changed: tasks that were started in between keep what they were started with. One variable instead
-# of one per value, since it is read for every line and set for every request.
+# Replaced, never changed: tasks that were started in between keep what they were started with.
 _context: Final[ContextVar[Mapping[str, str]]] = ContextVar("log_context", default=_CLOSED)
 
 
 class log_context(AbstractContextManager[None]):  # noqa: N801 — used like a function; a generator takes twice as long
     """Puts these values on every line logged inside, by any logger; they follow the task, not the thread."""
-
-    __slots__ = ("_token", "_values")
 
     def __init__(self, **values: str) -> None:
         self._values = values
@@ -81,10 +76,7 @@ def complete(_logger: object, method: str, event_dict: EventDict) -> EventDict:
 
 
 def add_facts(line: EventDict, facts: Mapping[Any, object]) -> EventDict:
-    """Put facts on a line under their names, or with an underscore behind where the name is the line's own.
-
-    A fact called `event` would replace the sentence, one called `request_id` the request.
-    """
+    """Put facts on a line under their names, or with an underscore behind where the name is taken, as `event` is."""
     for key, value in facts.items():
         name = str(key)
         while name in line or name in _RESERVED:
@@ -100,7 +92,7 @@ def complete_record(logger: logging.Logger, method: str, event_dict: EventDict) 
     """Complete a line of the standard library, whose record knows its logger and what was given as `extra`."""
     record: logging.LogRecord = event_dict["_record"]
     extra = _extra_of(logger, method, {"_record": record})
-    # The second is uvicorn's other copy of the message, with colours in it.
+    # uvicorn's is another copy of the message, with colours in it.
     facts = {key: value for key, value in extra.items() if key not in {"_record", "color_message"}}
     return complete(logger, method, {**event_dict, "logger_name": record.name, "extra": facts})
 

@@ -11,26 +11,18 @@ from app.core.logging.lines import IDS, EventDict, add_facts, log_context_values
 from app.core.logging.setup import Logger, write_lines
 from app.core.redaction import redact_text
 
-# HTTP's statuses from here on say that the server has failed.
-_FAILED: Final = 500
+_FAILED: Final = 500  # HTTP's statuses from here on say that the server has failed
 
 # The lines of requests that wait for the turn's end, each beside its context.
 _answered: Final[deque[tuple[Mapping[str, str], EventDict]]] = deque()
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
-    """Log that a request was answered: a warning from 500 on, since a person has to look at those.
+    """Log that a request was answered; a warning from status 500 on.
 
     The line is written when this turn of the event loop ends, with those of the other requests that were answered in
-    it. In the middle of a request the code for it is cold, and the line costs four times as much. uvloop sends the
-    answers of a turn at its end, too: a process that is killed in between loses lines of answers that have hardly left.
-
-    Args:
-        logger: The logger it is written to.
-        method: HTTP method.
-        path: Path without the query string, which may hold personal data.
-        status: HTTP status.
-        duration_ms: Milliseconds from the first byte in to the last byte out.
+    it: in the middle of a request it costs four times as much. The path comes without the query string, which may
+    hold personal data; the duration is in milliseconds.
     """
     line: EventDict = {
         "event": "request",
@@ -63,28 +55,13 @@ def flush_requests() -> None:
 def log_db_query(
     logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None, slow: bool = False
 ) -> None:
-    """Log that a statement ran; its parameters are left out, they are people's data.
-
-    Args:
-        logger: The logger it is written to.
-        statement: SQL with placeholders.
-        duration_ms: Milliseconds.
-        rows: The number of rows it returned or changed, where known.
-        slow: Log it as a warning.
-    """
+    """Log that a statement with placeholders ran for so many milliseconds, and its rows; a warning if it was slow."""
     log = logger.warning if slow else logger.debug
     log("query", statement=" ".join(statement.split()), duration_ms=round(duration_ms, 2), rows=rows)
 
 
 def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
-    """Log an error with its traceback and, for errors of this application, its facts.
-
-    Args:
-        logger: The logger it is written to.
-        err: The error.
-        context: Further facts; one that is called like a fact of the error gets an underscore.
-    """
+    """Log an error with its traceback, its facts if it is one of this application's, and those of the context."""
     facts = err.to_dict() if isinstance(err, AppException) else {"error": type(err).__name__, "message": err}
-    # The line has a timestamp of its own, and what the error does not know may be in the context.
     facts = {name: fact for name, fact in facts.items() if fact is not None and name != "timestamp"}
     logger.error("error", extra=add_facts(facts, context or {}), exc_info=err)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from app.core.logging.lines import EventDict, complete, complete_record, redact_line, structlog, to_json
 
-# Loggers that other libraries set up for themselves; their lines are ours to format.
+# Loggers that uvicorn sets up for itself.
 _SERVER_LOGGER: Final = "uvicorn.error"
 _FOREIGN_LOGGERS: Final = ("uvicorn", _SERVER_LOGGER, "uvicorn.asgi")
 # Writes a second line per request, without its id.
@@ -48,7 +48,7 @@ class Logger(structlog.BoundLoggerBase):
 
     @property
     def name(self) -> str:
-        """The name it was asked for by."""
+        """The name of its module."""
         return str(self._context.get("logger_name", ""))
 
     def _log(
@@ -80,12 +80,12 @@ def get_logger(name: str) -> Logger:
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
-    """Route everything this process logs to one stream, in one format. Calling it again replaces the former set-up.
+    """Route all that this process logs to one stream, standard output unless given, in one format.
 
     Args:
         level: The least severe level that is written, such as "INFO".
-        json_lines: JSON for machines, else colours for people (when the stream is a terminal).
-        stream: Standard output unless told otherwise.
+        json_lines: JSON for machines, else text for people, with colours on a terminal.
+        stream: Where the lines go.
     """
     global _current  # noqa: PLW0603 — one for the process, like the log
     out = stream or sys.stdout

@@ -7,8 +7,7 @@ The log has every report. A `Reporter` sends them elsewhere, too.
 
 from typing import Final
 
-from app.core.monitoring.facade import Monitor
-from app.core.monitoring.reporter import Level, Reporter
+from app.core.monitoring.facade import Level, Monitor, Reporter
 
 monitor: Final = Monitor()
 

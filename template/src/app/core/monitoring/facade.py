@@ -1,13 +1,46 @@
-"""The one object that reports go through."""
+"""The one object that reports go through, and the port by which they leave, beside the log."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
 
 from app.core.logging import bind_log_context, get_logger, log_context, log_error
-from app.core.monitoring.reporter import Level, Reporter
 
 logger = get_logger(__name__)
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Reporter:
+    """A place for reports; this one drops them all.
+
+    Another one overrides what it has a use for. It is called from any task and thread, returns at once, sends later,
+    raises nothing, and takes secrets out by itself.
+    """
+
+    def capture_exception(self, err: BaseException, context: Mapping[str, object]) -> None:
+        """Report an error with its traceback."""
+
+    def capture_message(self, message: str, level: Level, context: Mapping[str, object]) -> None:
+        """Report a sentence."""
+
+    def set_user(self, user_id: str, *, email: str | None, username: str | None) -> None:
+        """Put the user on further reports of this scope."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Put values that reports are searched by on further reports of this scope."""
+
+    def add_breadcrumb(self, message: str, *, category: str, data: Mapping[str, object]) -> None:
+        """Leave a step for further reports of this scope."""
+
+    def scope(self) -> AbstractContextManager[object]:
+        """Keep user, tags and breadcrumbs apart from those outside."""
+        return nullcontext()
+
+    def span(self, _name: str) -> AbstractContextManager[object]:
+        """Time the block; a span that begins within another is a part of it."""
+        return nullcontext()
 
 
 class Monitor:
@@ -47,18 +80,14 @@ class Monitor:
     def capture_message(
         self, message: str, level: Level = "info", *, context: Mapping[str, object] | None = None
     ) -> None:
-        """Report something that is no exception but worth a person's attention.
-
-        The message is a constant sentence, so that equal reports are recognised; what varies goes into `context`.
-        """
+        """Report a constant sentence that is worth a person's attention; what varies goes into `context`."""
         getattr(logger, level)(message, extra=context)
         _contained(self._reporter.capture_message, message, level, context or {})
 
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
-        """Name the user of this request: reports carry it, and every further line of the log carries `user_id`.
+        """Put the user on the reports of this request, and `user_id` on its further lines; nothing outside of one.
 
-        Address and name are never logged. In a thread, only the lines of that thread have the id. Outside of a request
-        or a scope, this does nothing.
+        Address and name are never logged.
         """
         if bind_log_context(user_id=str(user_id)):
             _contained(self._reporter.set_user, str(user_id), email=email, username=username)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -48,23 +47,19 @@ async def test_cached_runs_a_function_once_for_the_same_arguments_until_they_are
     assert calls[3:] == [(1, "en")]
 
 
-async def test_cached_keeps_for_its_ttl_under_the_key_of_a_function(backend: UnsteadyBackend) -> None:
-    class Prices:
-        def __init__(self, factor: str) -> None:
-            self.factor = factor
-
-        @cached(7, key=lambda self, sku: make_key("price", self.factor, sku), model=Decimal)
-        async def price(self, sku: str) -> Decimal:
-            return Decimal(self.factor) * len(sku)
+async def test_cached_keeps_results_of_a_model_for_its_ttl(backend: UnsteadyBackend) -> None:
+    @cached(7, "price:{sku}", model=Decimal)
+    async def price(sku: str) -> Decimal:
+        return Decimal("1.10") * len(sku)
 
     @cached(None, "nothing")
     async def nothing() -> None:
         pass
 
     for _ in range(2):
-        assert [str(await Prices(factor).price("ab")) for factor in ("1.10", "2.00")] == ["2.20", "4.00"]
+        assert str(await price("ab")) == "2.20"
         await nothing()
-    assert backend.ttls == [7, 7, 50]
+    assert backend.ttls == [7, 50]
 
 
 # Each pair would be one key if values were put into the template as they are.
@@ -79,6 +74,7 @@ async def test_cached_keeps_for_its_ttl_under_the_key_of_a_function(backend: Uns
         (("%3A", ""), (":", "")),
         (("é", ""), ("e\u0301", "")),
         ((UUID(int=1), ""), (str(UUID(int=1)), "")),
+        (("\ud800", ""), ("\udfff", "")),
         (("x" * 600, "a"), ("x" * 600, "b")),
     ],
 )
@@ -92,25 +88,12 @@ async def test_cached_has_different_keys_for_different_arguments(one: tuple[Any,
         assert await pair(*arguments) == [repr(part) for part in arguments]
 
 
-@pytest.mark.parametrize("hostile", ["", "\x00\r\n", "\ud800", "{0}{a.__class__}", "x" * 10_000, "../*?[a]"])
-async def test_cached_and_make_key_take_any_text(hostile: str) -> None:
-    @cached(60, "search:{text}")
-    async def search(text: str) -> int:
-        return len(text)
-
-    assert await search(hostile) == len(hostile)
-    assert await cache.get(make_key("search", hostile)) == len(hostile)
-    assert len(make_key("search", hostile)) <= 512
-
-
-async def test_make_key_is_stable() -> None:
-    # What a running release has stored must be found by the next one.
-    class Language(Enum):
-        GERMAN = "de"
-
-    assert make_key("a b", Language.GERMAN, 7, None, 1.5, date(2024, 2, 29), UUID(int=0)) == (
-        "a%20b:de:!7:!None:!1.5:!2024-02-29:!00000000-0000-0000-0000-000000000000"
+async def test_make_key_is_stable_and_short() -> None:
+    """The next release finds the values that a running one has stored."""
+    assert make_key("a b", 7, None, 1.5, date(2024, 2, 29), UUID(int=0)) == (
+        "a%20b:!7:!None:!1.5:!2024-02-29:!00000000-0000-0000-0000-000000000000"
     )
+    assert len(make_key("\x00\r\n{0}" * 10_000)) <= 512
     with pytest.raises(CacheException, match="object cannot be part of a cache key"):
         make_key(object())  # type: ignore[arg-type]
 

@@ -58,21 +58,19 @@ async def test_request_cached_keeps_nothing_for_a_task_that_outlives_its_request
     ended = asyncio.Event()
 
     async def linger() -> None:
-        await source.read("a")
-        await ended.wait()
-        await source.read("a")
+        for _ in range(2):
+            await source.read("a")
+            await ended.wait()
         await source.read("a")
 
     with RequestCache():
         await source.read("a")
         task = asyncio.create_task(linger())
-        under_way = asyncio.create_task(source.read("b"))
         await asyncio.sleep(0)
-        assert source.calls == 2, "tasks of the request share its cache"
+        assert source.calls == 1, "tasks of the request share its cache"
     ended.set()
     await task
-    assert source.calls == 4
-    assert await under_way == ["b"]
+    assert source.calls == 3
 
 
 async def test_request_cached_keeps_no_errors_and_no_cancelled_run(source: Source) -> None:

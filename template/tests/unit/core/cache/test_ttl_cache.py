@@ -67,8 +67,7 @@ def test_ttl_cache_cleanup_expired_frees_and_counts(clock: time_machine.Travelle
 
 
 def test_ttl_cache_is_unharmed_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    # All methods at once on few keys, with times so short that entries expire all along, and a clock that lets
-    # another thread go on whenever it is looked at, in the middle of things.
+    # All methods at once on few keys, and a clock that lets another thread go on whenever it is looked at.
     def yielding() -> float:
         time.sleep(0)
         return time.time_ns() / 1e9

@@ -103,13 +103,6 @@ async def test_fetch_stream_ends_in_time(total_seconds: float, timeout_seconds: 
         assert 0.1 <= time.monotonic() - began < 10
 
 
-async def test_fetch_stream_does_not_translate_an_error_of_its_reader(http: httpx.AsyncClient) -> None:
-    async with faulty_server(reply(200, b"x")) as server:
-        with pytest.raises(OSError, match="disk full"):
-            async with fetch_stream("GET", server.url, service="files", client=http):
-                raise OSError("disk full")
-
-
 async def test_calls_that_are_given_up_leave_room_in_the_pool() -> None:
     async with create_http_client(max_connections=1) as http, faulty_server(hang()) as server:
         with pytest.raises(TimeoutError):
@@ -126,10 +119,8 @@ async def test_calls_that_are_given_up_leave_room_in_the_pool() -> None:
     [
         then_close(b""),
         then_reset(HEAD + b"Content-"),
-        then_close(HEAD + b"Content-Length: 10\r\n\r\nhalf"),
         then_close(ENDLESS + b"5\r\nhalf"),
         raw(HEAD + b"Content-Length: -1\r\n\r\n"),
-        raw(b"HTTP/1.1 200 OK\r\n" + b"X" * 200_000),
         reply(body=b"not gzip", Content_Encoding="gzip"),
     ],
 )
@@ -155,11 +146,8 @@ async def test_fetch_with_timeout_refuses_an_answer_that_is_too_large(answer: An
     assert error.message == "billing: The answer is larger than 1000 bytes."
 
 
-@pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
-async def test_fetch_with_timeout_refuses_a_compression_that_was_not_asked_for(
-    encoding: str, http: httpx.AsyncClient
-) -> None:
-    error = await failure(reply(body=b"x", Content_Encoding=encoding), http)
+async def test_fetch_with_timeout_refuses_a_compression_that_was_not_asked_for(http: httpx.AsyncClient) -> None:
+    error = await failure(reply(body=b"x", Content_Encoding="gzip, gzip"), http)
 
     assert error.message == "billing: The answer is compressed in a way that was not asked for."
 

@@ -107,27 +107,20 @@ async def test_set_user_is_on_the_further_lines_of_its_own_request_alone(log: Lo
     assert all(line["user_id"] == str(line["number"]) for line in log.events("after"))
 
 
-def test_set_user_outside_of_a_request_does_nothing(log: Log) -> None:
-    memory, monitor = Memory(), Monitor()
-    with monitor.reporting_to(memory):
-        monitor.set_user("ada")
-        get_logger("tests").info("line")
-
-    assert memory.told == []
-    assert "user_id" not in log.line
-
-
 def test_reporting_to_hands_over_what_is_reported_while_it_is_there(log: Log) -> None:
     memory, monitor = Memory(), Monitor()
-    with monitor.reporting_to(memory), monitor.scope():
-        say_everything(monitor)
+    with monitor.reporting_to(memory):
+        # Outside of a request there is no user.
+        monitor.set_user("bob")
+        with monitor.scope():
+            say_everything(monitor)
     monitor.capture_message("afterwards")
 
     user, message, (error, context) = memory.told
     assert user == ("7", "ada@example.org", "ada")
     assert message == ("quota is nearly used up", "warning", {"left": 3})
     assert (str(error), context) == ("never raised", {"support_id": "s-1"})
-    assert log.events("afterwards")
+    assert "user_id" not in log.events("afterwards")[0]
 
 
 def test_a_broken_reporter_fails_nothing_and_the_log_has_the_reports(log: Log) -> None:

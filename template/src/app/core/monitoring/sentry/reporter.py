@@ -15,7 +15,7 @@ from sentry_sdk.types import Event, Hint
 from app.core.config import Environment
 from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
-from app.core.monitoring.reporter import Level, Reporter
+from app.core.monitoring import Level, Reporter
 from app.core.redaction import redact
 
 
