@@ -56,9 +56,9 @@ def application(client: AsyncClient) -> FastAPI:
 
 
 @asynccontextmanager
-async def served(app: FastAPI, **server_options: Any) -> AsyncIterator[str]:
+async def served(app: FastAPI, on: socket.socket | None = None, **server_options: Any) -> AsyncIterator[str]:
     """The application, which has been started, on a socket. Its lifespan is not this server's."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with on or socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
             uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, **server_options)
         )

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import IPv4Address
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -22,16 +22,7 @@ from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.schema]
 
-
 _numbers = itertools.count()
-
-
-class Put(NamedTuple):
-    """A value in its place of a body."""
-
-    place: Place
-    value: Any
-    schema: dict[str, Any]
 
 
 class Caller:
@@ -103,11 +94,12 @@ async def caller(app: FastAPI, transaction: AsyncConnection) -> AsyncIterator[Ca
         yield Caller(app, client, user.email)
 
 
-async def read_back(caller: Caller, made: Response, path: str, put: Put) -> list[str]:
-    """Return the faults in how the answer, the resource and its list show the accepted value."""
+async def read_back(
+    caller: Caller, made: Response, path: str, *, place: Place, value: Any, schema: dict[str, Any]
+) -> AsyncIterator[str]:
+    """Yield the faults in how the answer, the resource and its list show the accepted value."""
     if not (answer := made.json() if made.content else None) or "id" not in answer:
-        return []
-    found = []
+        return
     collection = path.partition("/" + answer["id"])[0].removesuffix("/by-sku/" + str(answer.get("sku")))
     for where in (None, f"{collection}/{answer['id']}", collection):
         read = made if where is None else await caller.client.get(where)
@@ -116,9 +108,8 @@ async def read_back(caller: Caller, made: Response, path: str, put: Put) -> list
         shown = read.json() if read.status_code == 200 or where is None else None
         members = shown if isinstance(shown, list) else (shown or {}).get("items", [shown])
         mine = [each for each in members if each and each["id"] == answer["id"]]
-        if not mine or (put.place[0] in mine[0] and not same(put.value, get_at(mine[0], put.place), put.schema)):
-            found.append(f"{where} shows {read.status_code} {read.text[:200]}")
-    return found
+        if not mine or (place[0] in mine[0] and not same(value, get_at(mine[0], place), schema)):
+            yield f"{where} shows {read.status_code} {read.text[:200]}"
 
 
 async def test_every_value_of_every_body(caller: Caller, transaction: AsyncConnection) -> None:
@@ -136,8 +127,8 @@ async def test_every_value_of_every_body(caller: Caller, transaction: AsyncConne
                     answer = await caller.send(operation, path, body=put_at(caller.body(operation), place, value))
                     if answer.is_success:
                         accepted.add(f"{operation} {place}")
-                        put = Put(place, value, schema)
-                        wrong += [f"{what}: {each}" for each in await read_back(caller, answer, path, put)]
+                        faults = read_back(caller, answer, path, place=place, value=value, schema=schema)
+                        wrong += [f"{what}: {each}" async for each in faults]
                 wrong += [f"{what}: {answer.status_code}"] * (answer.status_code >= 500 or bool(log.events("error")))
                 answer.content.decode()
                 await savepoint.rollback()

@@ -47,11 +47,10 @@ async def test_refresh_from_many_tabs_at_once_leaves_all_of_them_logged_in_until
     scratch: AsyncEngine, scratch_client: AsyncClient, tokens: dict[str, Any]
 ) -> None:
     answers = await asyncio.gather(*(refresh(scratch_client, tokens) for _ in range(8)))
-    for _ in range(3):
+    for _ in range(2):
         tabs = [answer.json() for answer in answers]
         assert [answer.status_code for answer in answers] == [200] * 8
         assert len({tab["refresh_token"] for tab in tabs}) == 8
-        assert "device_token" not in tabs[0]
         await let_pass(scratch, 900)
         answers = [await refresh(scratch_client, tab) for tab in tabs]
     tabs = [answer.json() for answer in answers]

@@ -9,11 +9,10 @@ import pytest
 from dirty_equals import IsPositiveFloat
 from fastapi import FastAPI
 from httpx import AsyncClient
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.core.config import ApplicationSettings, DatabaseSettings
+from app.core.config import ApplicationSettings
 from app.core.database import get_database
 from app.core.exceptions import DatabaseConnectionError
 from app.core.health import Health, HealthCheck
@@ -21,7 +20,6 @@ from app.wiring import DISTRIBUTION
 from tests.applications import process_with, running
 from tests.clients import make_client
 from tests.logs import captured_log
-from tests.servers.http import unused_url
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +27,7 @@ HEALTH = "/api/v1/health"
 
 
 async def works() -> None:
-    await asyncio.sleep(0)
+    pass
 
 
 async def fails() -> None:
@@ -44,12 +42,9 @@ Checks = dict[str, tuple[Callable[[], Awaitable[object]], bool]]
 
 
 @asynccontextmanager
-async def depending_on(app: FastAPI, checks: Checks) -> AsyncIterator[AsyncClient]:
-    """A client of the application while it depends on these parts, each required or not."""
-    health = Health(
-        [HealthCheck(name, check, required=required, timeout_seconds=0.1) for name, (check, required) in checks.items()]
-    )
-    with process_with(health):
+async def depending_on(app: FastAPI, *checks: HealthCheck) -> AsyncIterator[AsyncClient]:
+    """A client of the application while it depends on these parts."""
+    with process_with(Health(checks)):
         async with make_client(app) as client:
             yield client
 
@@ -60,31 +55,27 @@ async def depending_on(app: FastAPI, checks: Checks) -> AsyncIterator[AsyncClien
         ({}, 200, "healthy", set()),
         ({"a": (works, True), "b": (fails, False)}, 200, "degraded", {"b"}),
         ({"a": (fails, True), "b": (works, False)}, 503, "unhealthy", {"a"}),
-        ({"a": (works, True), "b": (fails, True)}, 503, "unhealthy", {"b"}),
         ({str(part): (hangs, True) for part in range(10)}, 503, "unhealthy", {str(part) for part in range(10)}),
     ],
 )
 async def test_ready_tells_by_its_status_and_live_asks_nothing(
     checks: Checks, status: int, verdict: str, unhealthy: set[str], app: FastAPI
 ) -> None:
-    async with depending_on(app, checks) as client:
+    parts = (HealthCheck(name, each, required=needed, timeout_seconds=0.5) for name, (each, needed) in checks.items())
+    async with depending_on(app, *parts) as client:
         live = await client.get(f"{HEALTH}/live")
         with captured_log() as log:
-            async with asyncio.timeout(0.9):  # all at once, each for 0.1 s
+            async with asyncio.timeout(4.9):  # all at once, each for 0.5 s
                 ready = await client.get(f"{HEALTH}/ready")
         overview = await client.get(f"{HEALTH}/")
 
     assert (live.status_code, live.json()) == (200, {"status": "healthy"})
     assert (ready.status_code, overview.status_code) == (status, 200)
-    for answer in (ready, overview):
-        found = answer.json()
-        assert found["status"] == verdict
-        assert found["components"].keys() == checks.keys()
+    for found in (ready.json(), overview.json()):
+        assert (found["status"], found["components"].keys()) == (verdict, checks.keys())
         assert {name for name, part in found["components"].items() if part["status"] == "unhealthy"} == unhealthy
-        for secret in ("planted", "db.internal", "RuntimeError", "TimeoutError"):
-            assert secret not in answer.text
-    assert overview.json()["version"] == version(DISTRIBUTION)
-    assert overview.json()["uptime_seconds"] >= 0
+        assert not [secret for secret in ("planted", "db.internal", "Error") if secret in str(found)]
+    assert (overview.json()["version"], overview.json()["uptime_seconds"] >= 0) == (version(DISTRIBUTION), True)
     assert {line["component"] for line in log.events("health check failed")} == unhealthy
     assert "planted" not in log.text
 
@@ -95,25 +86,13 @@ async def test_ready_asks_no_third_party_and_the_overview_seldom(app: FastAPI) -
     async def elsewhere() -> None:
         asked.append("once")
 
-    with process_with(Health([HealthCheck("far", elsewhere, external=True)])):
-        async with make_client(app) as client:
-            ready = await client.get(f"{HEALTH}/ready")
-            overviews = [await client.get(f"{HEALTH}/") for _ in range(3)]
+    async with depending_on(app, HealthCheck("far", elsewhere, external=True)) as client:
+        ready = await client.get(f"{HEALTH}/ready")
+        overviews = [await client.get(f"{HEALTH}/") for _ in range(3)]
 
     assert (ready.status_code, ready.json()["components"]) == (200, {})
     assert {each.json()["components"]["far"]["status"] for each in overviews} == {"healthy"}
     assert asked == ["once"]
-
-
-async def test_ready_is_503_without_the_database(settings: ApplicationSettings) -> None:
-    database = DatabaseSettings(url=SecretStr(unused_url().replace("http", "postgresql") + "/app"))
-    async with running(settings.model_copy(update={"database": database})) as client:
-        live = await client.get(f"{HEALTH}/live")
-        ready = await client.get(f"{HEALTH}/ready")
-
-    assert (live.status_code, ready.status_code) == (200, 503)
-    assert ready.json()["components"]["database"]["status"] == "unhealthy"
-    assert "127.0.0.1" not in ready.text
 
 
 async def test_readiness_waits_behind_no_request(settings: ApplicationSettings) -> None:
@@ -139,13 +118,10 @@ async def test_ready_is_503_where_the_database_takes_no_changes(
     """As providers make it where a disk is nearly full; each new connection is told so."""
     name = make_url(scratch_url).database
     async with running(settings.with_database_url(scratch_url)) as client:
-        statuses = []
-        for read_only in ("on", "off"):
+        for read_only, status in (("on", 503), ("off", 200)):
             async with get_database().engine.begin() as connection:
                 await connection.execute(
                     text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {read_only}')
                 )
             await get_database().probes.dispose()
-            statuses.append((await client.get(f"{HEALTH}/ready")).status_code)
-
-    assert statuses == [503, 200]
+            assert (await client.get(f"{HEALTH}/ready")).status_code == status

@@ -61,15 +61,6 @@ async def test_create_item_returns_an_item_that_can_be_read(client: AsyncClient)
     assert (await client.get(created.headers["Location"])).json() == created.json()
 
 
-async def test_create_item_refuses_a_taken_sku(client: AsyncClient) -> None:
-    await make_item(client, sku="CHAIR-042", name="First")
-
-    refused = problem(await client.post(ITEMS, json={"sku": "CHAIR-042", "name": "Second"}), 409, "ALREADY_EXISTS")
-
-    assert refused["details"] == {"resource_type": "Item", "identifier": "CHAIR-042"}
-    assert names(await client.get(ITEMS)) == ["First"]
-
-
 @pytest.mark.parametrize(
     ("metadata", "rule"),
     [
@@ -78,16 +69,13 @@ async def test_create_item_refuses_a_taken_sku(client: AsyncClient) -> None:
         ("1e400", "must not contain NaN or infinity, which JSON does not have"),
     ],
 )
-async def test_metadata_beyond_a_limit_is_refused_in_bodies_and_queries(
-    metadata: str, rule: str, client: AsyncClient
-) -> None:
+async def test_items_refuse_metadata_beyond_a_limit(metadata: str, rule: str, client: AsyncClient) -> None:
     content = '{"sku": "A-1", "name": "x", "metadata": {"a": ' + metadata + "}}"
     in_body = await client.post(ITEMS, content=content, headers={"Content-Type": "application/json"})
     in_query = await client.get(ITEMS, params={"metadata": f'{{"a": {metadata}}}'})
 
     for answer, field in ((in_body, "body.metadata"), (in_query, "query.metadata")):
-        found = problem(answer, 422, "VALIDATION_ERROR")
-        assert [(each["field"], each["message"]) for each in found["errors"]] == [(field, rule)]
+        assert problem(answer, 422, "VALIDATION_ERROR")["errors"] == [{"field": field, "message": rule}]
 
 
 async def test_list_items_pages_hold_every_item_once_newest_first(client: AsyncClient) -> None:
@@ -111,9 +99,9 @@ async def test_list_items_filters_by_tags_and_metadata_together(client: AsyncCli
     await make_item(client, name="Garden", tags=["garden"], metadata={"color": "green"})
 
     assert names(await client.get(ITEMS, params={"tag": "wood"})) == ["Wood", "Both"]
-    assert names(await client.get(ITEMS, params={"tag": ["wood", "garden"]})) == ["Both"]
-    assert names(await client.get(ITEMS, params={"metadata": '{"size": {"w": 2}}'})) == ["Both"]
-    assert names(await client.get(ITEMS, params={"tag": "wood", "metadata": '{"color": "green"}'})) == ["Both"]
+    green: dict[str, Any] = {"tag": "wood", "metadata": '{"color": "green"}'}
+    for query in ({"tag": ["wood", "garden"]}, {"metadata": '{"size": {"w": 2}}'}, green):
+        assert names(await client.get(ITEMS, params=query)) == ["Both"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "!!!!", "WzEsMl0", "bm90IGpzb24", "é"])
@@ -122,11 +110,11 @@ async def test_list_items_refuses_a_cursor_that_no_page_gave(client: AsyncClient
 
 
 async def test_list_items_search_takes_wildcards_literally(client: AsyncClient) -> None:
-    await make_item(client, name="Garden chair")
-    await make_item(client, name="100% cotton")
+    for name in ("Garden chair", "100% cotton"):
+        await make_item(client, name=name)
 
-    assert names(await client.get(ITEMS, params={"search": "chair"})) == ["Garden chair"]
-    assert names(await client.get(ITEMS, params={"search": "%"})) == ["100% cotton"]
+    for words, found in (("chair", "Garden chair"), ("%", "100% cotton")):
+        assert names(await client.get(ITEMS, params={"search": words})) == [found]
 
 
 async def test_list_items_search_forgives_typing_errors_and_pages_by_closeness(
@@ -168,7 +156,7 @@ async def test_put_item_creates_then_replaces(client: AsyncClient) -> None:
 
 
 async def test_item_of_another_user_or_deleted_is_not_found(app: FastAPI, client: AsyncClient) -> None:
-    item = await make_item(client, sku="CHAIR-042", tags=["wood"])
+    item = await make_item(client, sku="CHAIR-042")
     path = f"{ITEMS}/{item['id']}"
     _, tokens = await make_user()
 
@@ -179,7 +167,7 @@ async def test_item_of_another_user_or_deleted_is_not_found(app: FastAPI, client
 
     async with make_client(app, tokens) as other:
         await is_not_found(other)
-        assert names(await other.get(ITEMS, params={"tag": "wood"})) == []
+        assert names(await other.get(ITEMS)) == []
         assert (await other.put(f"{ITEMS}/by-sku/CHAIR-042", json={"name": "Mine"})).status_code == 201
     assert (await client.get(path)).json() == item
     assert (await client.delete(path)).status_code == 204
@@ -245,11 +233,10 @@ async def test_items_changed_by_many_at_once_lose_nothing(scratch_client: AsyncC
     made = await asyncio.gather(*(scratch_client.post(ITEMS, json={"sku": "ONE", "name": name}) for name in names))
     put = await asyncio.gather(*(scratch_client.put(f"{ITEMS}/by-sku/TWO", json={"name": name}) for name in names))
 
-    assert sorted(answer.status_code for answer in changed) == [200] + [409] * (CALLERS - 1)
-    assert {answer.json()["error_code"] for answer in changed if answer.is_error} == {"CONCURRENT_UPDATE"}
-    winner = next(answer.json() for answer in changed if answer.is_success)
-    assert (await scratch_client.get(path)).json() == winner
-    assert sorted(answer.status_code for answer in made) == [201] + [409] * (CALLERS - 1)
+    for answers, code in ((changed, "CONCURRENT_UPDATE"), (made, "ALREADY_EXISTS")):
+        (winner,) = (answer.json() for answer in answers if answer.is_success)
+        assert (await scratch_client.get(f"{ITEMS}/{winner['id']}")).json() == winner
+        assert [answer.json()["error_code"] for answer in answers if answer.is_error] == [code] * (CALLERS - 1)
     assert sorted(answer.status_code for answer in put) == [200] * (CALLERS - 1) + [201]
     assert len({answer.json()["id"] for answer in put}) == 1
     assert sorted(answer.json()["version"] for answer in put) == list(range(1, CALLERS + 1))

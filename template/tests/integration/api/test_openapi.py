@@ -1,6 +1,5 @@
 """The document that describes the interface, and the methods that each path has."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -26,18 +25,8 @@ async def document(client: AsyncClient) -> Document:
     return found
 
 
-def references(node: object) -> Iterator[str]:
-    match node:
-        case {"$ref": str(target)}:
-            yield target
-        case dict() | list():
-            for part in node.values() if isinstance(node, dict) else node:
-                yield from references(part)
-
-
-async def test_openapi_is_valid_and_has_no_schema_that_is_not_used(document: Document) -> None:
+async def test_openapi_is_valid(document: Document) -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(dict(document)).iter_errors()] == []
-    assert set(references(document)) == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
 
 
 async def test_openapi_describes_every_operation_for_people_and_for_generators(document: Document) -> None:
@@ -47,9 +36,7 @@ async def test_openapi_describes_every_operation_for_people_and_for_generators(d
     assert [name for name in names if not name.isidentifier() or len(name) > 30] == []
     for each in operations(document):
         assert each.method in {"get", "post", "put", "patch", "delete"}
-        assert each.described["summary"], each
-        assert each.described["description"], each
-        assert each.described["tags"], each
+        assert all(each.described[part] for part in ("summary", "description", "tags")), each
         assert all("description" in parameter for parameter in each.described.get("parameters", ())), each
 
 

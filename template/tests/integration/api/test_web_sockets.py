@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Depends, WebSocket
-from httpx import AsyncClient
+from fastapi import APIRouter, WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from app.api.dependencies import Caller, ClientAddress, LoggedIn, limited_to
+from app.api.dependencies import Caller, ClientAddress
 from app.core.cache import request_cached
 from app.core.config import ApplicationSettings
 from app.core.exceptions import BusinessRuleError
-from app.core.security import Rate
 from tests.applications import application, running, served
 from tests.factories import make_user
 from tests.logs import Log
@@ -31,25 +29,15 @@ async def caller(socket: WebSocket, who: Caller, address: ClientAddress) -> None
     await socket.send_json([str(who.user_id), address])
 
 
-@router.websocket("/logged-in")
-async def logged_in(socket: WebSocket, who: LoggedIn) -> None:
-    await socket.accept()
-
-
-@router.websocket("/limited", dependencies=[Depends(limited_to("web-socket", Rate(times=1, seconds=600)))])
-async def limited(socket: WebSocket) -> None:
-    await socket.accept()
-
-
 @router.websocket("/bug")
-async def bug(socket: WebSocket, when: str = "before") -> None:
-    if when == "after":
+async def bug(socket: WebSocket, *, accepted: bool = False) -> None:
+    if accepted:
         await socket.accept()
     raise KeyError("a bug of the web socket's")
 
 
 @router.websocket("/rule")
-async def rule(socket: WebSocket, *, some: bool = False) -> None:
+async def rule(socket: WebSocket) -> None:
     await socket.accept()
     raise BusinessRuleError("No more of these.")
 
@@ -67,14 +55,8 @@ async def cached(socket: WebSocket) -> None:
 
 
 @pytest.fixture
-async def api(settings: ApplicationSettings) -> AsyncIterator[AsyncClient]:
-    async with running(settings, router) as client:
-        yield client
-
-
-@pytest.fixture
-async def address(api: AsyncClient) -> AsyncIterator[str]:
-    async with served(application(api)) as url:
+async def address(settings: ApplicationSettings) -> AsyncIterator[str]:
+    async with running(settings, router) as client, served(application(client)) as url:
         yield url.replace("http", "ws")
 
 
@@ -86,33 +68,24 @@ async def requests(log: Log) -> list[dict[str, Any]]:
     return lines
 
 
-async def test_web_socket_knows_its_caller_as_a_request_does(address: str, api: AsyncClient, log: Log) -> None:
+async def test_web_socket_knows_its_caller_as_a_request_does(address: str, log: Log) -> None:
     user, tokens = await make_user()
-    token = {"Authorization": f"Bearer {tokens.access_token}"}
-    headers = {**token, "X-Request-ID": "well-formed"}
+    headers = {"Authorization": f"Bearer {tokens.access_token}", "X-Request-ID": "well-formed"}
     async with connect(f"{address}/caller?email=planted", additional_headers=headers) as socket:
         assert await socket.recv() == f'["{user.id}","127.0.0.1"]'
         assert socket.response is not None
         assert socket.response.headers["X-Request-ID"] == "well-formed"
-    line = (await requests(log))[0]
+    (line,) = await requests(log)
     assert (line["method"], line["path"], line["status"]) == ("WEBSOCKET", "/caller", 101)
     assert (line["request_id"], line["user_id"]) == ("well-formed", str(user.id))
     assert "planted" not in log.text
-
-    # An API key is a caller, too, and no session.
-    new = {"name": "of a program", "scopes": ["users:read"]}
-    key = (await api.post("/api/v1/users/me/api-keys", json=new, headers=token)).json()["key"]
-    async with connect(f"{address}/caller", additional_headers={"X-API-Key": key}):
-        pass
-    with pytest.raises(InvalidStatus, match="403"):
-        await connect(f"{address}/logged-in", additional_headers={"X-API-Key": key})
 
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
         ("/caller", 401, "AUTHENTICATION_FAILED"),
-        ("/rule?some=planted", 422, "VALIDATION_ERROR"),
+        ("/bug?accepted=planted", 422, "VALIDATION_ERROR"),
         ("/bug", 500, "INTERNAL_ERROR"),
     ],
 )
@@ -131,17 +104,7 @@ async def test_refused_handshake_says_why(path: str, status: int, code: str, add
     assert len(log.events("error")) == (status == 500)
 
 
-async def test_rate_limit_counts_handshakes(address: str) -> None:
-    async with connect(f"{address}/limited"):
-        pass
-    with pytest.raises(InvalidStatus) as refused:
-        await connect(f"{address}/limited")
-
-    assert refused.value.response.status_code == 429
-    assert int(refused.value.response.headers["Retry-After"]) > 0
-
-
-@pytest.mark.parametrize(("path", "code", "errors"), [("/rule", 1008, 0), ("/bug?when=after", 1011, 1)])
+@pytest.mark.parametrize(("path", "code", "errors"), [("/rule", 1008, 0), ("/bug?accepted=true", 1011, 1)])
 async def test_open_web_socket_is_closed_by_an_error(path: str, code: int, errors: int, address: str, log: Log) -> None:
     async with connect(f"{address}{path}") as socket:
         with pytest.raises(ConnectionClosedError):

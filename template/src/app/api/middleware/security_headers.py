@@ -1,6 +1,5 @@
 """Security headers for browsers (OWASP REST Security Cheat Sheet, "Security headers")."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,13 +40,11 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._complete(message.get("headers", ()))
+                present = dict(message.get("headers", ()))
+                is_page = present.get(b"content-type", b"").startswith(b"text/html")
+                wanted = self._for_pages if is_page else self._for_data
+                missing = (header for header in wanted if header[0] not in present)
+                message["headers"] = [*message.get("headers", ()), *missing]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-    def _complete(self, headers: Sequence[Header]) -> list[Header]:
-        present = dict(headers)
-        is_page = present.get(b"content-type", b"").startswith(b"text/html")
-        wanted = self._for_pages if is_page else self._for_data
-        return [*headers, *(header for header in wanted if header[0] not in present)]

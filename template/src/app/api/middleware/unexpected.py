@@ -26,8 +26,8 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
             if message.get("status") == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 refused = True
                 # Closing the connection spares the client from sending the rest.
-                answer = problem_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large.")
-                answer.headers["Connection"] = "close"
+                too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                answer = problem_answer(too_large, "The body is too large.", {"Connection": "close"})
                 await answer(scope, receive, send)
             elif not refused:
                 await send(message)

@@ -26,12 +26,7 @@ def _fits_real(rank: float) -> float:
 
 
 class Cursor(BaseModel):
-    """The last row of a page: its place in the order, then its key, which decides between equals.
-
-    Attributes:
-        rank: The rank of the row in a search; 0 without one.
-        id: The row's key.
-    """
+    """The last row of a page: its rank in a search, 0 without one, then its key, which decides between equals."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

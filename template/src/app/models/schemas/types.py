@@ -40,11 +40,6 @@ def _storable(text: str) -> str:
     return text
 
 
-def _storable_secret(secret: SecretStr) -> SecretStr:
-    _storable(secret.get_secret_value())
-    return secret
-
-
 def _storable_json(value: object) -> object:
     """Check before Pydantic does, which names the whole path to a value that is too deep."""
     pending: list[tuple[Any, int]] = [(value, 0)]
@@ -98,6 +93,6 @@ Line = Annotated[
     Field(description="One line; whitespace around it is removed."),
 ]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
-Secret = Annotated[SecretStr, AfterValidator(_storable_secret)]
+Secret = Annotated[SecretStr, AfterValidator(lambda secret: SecretStr(_storable(secret.get_secret_value())))]
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_storable_json)]
 Moment = Annotated[datetime, _Moment(), WithJsonSchema({"type": "string", "format": "date-time"})]

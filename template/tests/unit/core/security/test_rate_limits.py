@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
-from app.core.security import MemoryRateLimits, Rate
+from app.core.security import MemoryRateLimits, Rate, caller_address
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,25 @@ async def test_refund_gives_one_back(clock: time_machine.Traveller) -> None:
         await limits.refund(key, THREE_A_MINUTE)
 
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),  # a dual-stack socket's
+        ("64:ff9b::192.0.2.1", "192.0.2.1"),  # NAT64
+        ("::ffff:0:192.0.2.1", "192.0.2.1"),  # SIIT
+        ("2002:c000:201::1", "192.0.2.1"),  # 6to4
+        ("2001:0:5ef5:79fd:0:0:3fff:fdfe", "192.0.2.1"),  # Teredo
+        ("2001:0DB8:0::2", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("64:ff9b:1::1", "64:ff9b:1::1"),
+        ("a socket's file", "a socket's file"),
+    ],
+)
+def test_caller_address_has_one_form_for_each_caller(host: str, counted: str) -> None:
+    assert caller_address(host) == counted
 
 
 async def test_hit_forgets_the_keys_unused_for_longest_first(clock: time_machine.Traveller) -> None:
