@@ -1,6 +1,5 @@
 """Calls to the services of others: the way out, and the keys."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final
@@ -19,12 +18,9 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [entry.partition("=") for entry in value.split(",")]
-    try:
-        found = json.loads(value) if value.startswith("{") else {name.strip(): key.strip() for name, _, key in pairs}
-    except json.JSONDecodeError:
-        found = {}
-    if not all(found.values()) or not all(map(PROVIDER_NAME.fullmatch, found)) or not found:
-        raise ValueError(f"must be provider=key, separated by commas, or a JSON object; a provider has {PROVIDER_RULE}")
+    found = {name.strip(): key.strip() for name, _, key in pairs}
+    if not all(found.values()) or not all(map(PROVIDER_NAME.fullmatch, found)):
+        raise ValueError(f"must be provider=key, separated by commas; a provider has {PROVIDER_RULE}")
     return found
 
 
@@ -42,5 +38,5 @@ class IntegrationsSettings(SettingsSection):
     api_keys: Annotated[Mapping[str, SecretStr], BeforeValidator(_split)] = Field(
         default={},
         validation_alias="EXTERNAL_API_KEYS",
-        description="provider=key, separated by commas; or a JSON object, for keys with commas in them.",
+        description="provider=key, separated by commas.",
     )

@@ -64,9 +64,8 @@ def test_secrets_keys_that_are_malformed_or_weak_are_refused_without_being_shown
     assert not any(part in str(found) for part in text.replace(",", ":").split(":") if len(part) > 8)
 
 
-@pytest.mark.parametrize("text", ["openai=sk-1, x.y_z-1 = a=b== ", '{"openai": "sk-1", "x.y_z-1": "a=b=="}'])
-def test_external_api_keys_are_a_list_or_json(text: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXTERNAL_API_KEYS", text)
+def test_external_api_keys_are_a_list(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTERNAL_API_KEYS", "openai=sk-1, x.y_z-1 = a=b== ")
 
     found = load_settings().integrations.api_keys
 
@@ -74,14 +73,7 @@ def test_external_api_keys_are_a_list_or_json(text: str, project: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "planted-value",
-        "OpenAI=planted-value",
-        '{"openai": "planted-value"',
-        '{"openai": ["planted-value"]}',
-        "planted-value/=openai",
-    ],
+    "text", ["planted-value", "OpenAI=planted-value", "planted-value/=openai", '{"openai": "planted-value"}']
 )
 def test_external_api_keys_that_are_malformed_are_refused_without_being_shown(
     text: str, project: Path, monkeypatch: pytest.MonkeyPatch
