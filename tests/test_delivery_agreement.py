@@ -127,7 +127,6 @@ def test_grace_periods_add_up(
     """What stops, stops one after another: requests, their events, reports, connections."""
     settings = generated_settings(manifests["Kustomization"])
     assert int(settings["API_GRACEFUL_SHUTDOWN_SECONDS"]) == application["graceful_seconds"]
-    assert "EVENTS_DRAIN_SECONDS" not in settings
     waiting = server(manifests)["lifecycle"]["preStop"]["sleep"]["seconds"]
     pod = manifests["Deployment"]["spec"]["template"]["spec"]
     assert waiting + application["stop_seconds"] + 5 <= pod["terminationGracePeriodSeconds"]

@@ -1,7 +1,7 @@
 """Changes of items in the log: a handler of events, subscribed in `wiring.py`.
 
 It tells operators what happens, and proves nothing: events live in the memory of one process, so that lines are missing
-after a kill, and where EVENTS_QUEUE_SIZE was too small. The rows are what is kept.
+after a kill, and where a handler's queue was full. The rows are what is kept.
 """
 
 from app.core import get_logger

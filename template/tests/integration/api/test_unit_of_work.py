@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, ClassVar
 
 import anyio.to_thread
@@ -13,9 +14,9 @@ from sqlalchemy import text
 
 from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.core import database
-from app.core.config import ApplicationSettings, EventSettings
+from app.core.config import ApplicationSettings
 from app.core.database import Statement, get_async_session, get_database, get_database_stats
-from app.core.events import BaseEvent, get_event_bus
+from app.core.events import BaseEvent, EventBus, get_event_bus
 from app.core.exceptions import BusinessRuleError
 from app.core.uow import atomic
 from tests.applications import running
@@ -80,11 +81,13 @@ async def read_notes(session: ReadSession) -> list[str]:
 
 
 @pytest.fixture
-async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncClient]:
+async def notes(
+    settings: ApplicationSettings, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[AsyncClient]:
     """A client of an application with a table of its own, where what is committed stays."""
-    limits = EventSettings(queue_size=2, handler_timeout_seconds=5, drain_seconds=0.2)
-    own = settings.with_database_url(scratch_url).model_copy(update={"events": limits})
-    async with running(own, router) as client:
+    monkeypatch.setattr("app.wiring.EventBus", partial(EventBus, queue_size=2, handler_timeout_seconds=5))
+    monkeypatch.setattr("app.wiring.DRAIN_SECONDS", 0.2)
+    async with running(settings.with_database_url(scratch_url), router) as client:
         async with get_database().engine.begin() as connection:
             await connection.execute(text("CREATE TABLE doodles (word text)"))
         yield client

@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, cast, overload
 
 from app.core.cache.encoding import Cacheable, decode, encode
 from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend
@@ -22,6 +22,8 @@ K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
 logger = get_logger(__name__)
+
+_TTL_JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +69,9 @@ def make_cache(settings: CacheSettings, *, application_name: str, backend: Cache
     """Return a cache of the settings; in memory unless a backend is given."""
     return Cache(
         backend=backend or MemoryBackend(max_entries=settings.max_entries),
-        namespace=f"{settings.key_prefix or application_name}:{settings.key_version}:",
+        namespace=f"{settings.key_prefix or application_name}:",
         default_ttl=settings.default_ttl_seconds,
-        ttl_jitter=settings.ttl_jitter,
+        ttl_jitter=_TTL_JITTER,
     )
 
 

@@ -9,7 +9,6 @@ from app.core.config.application import ApplicationSettings
 from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
-from app.core.config.events import EventSettings
 from app.core.config.http_client import HttpClientSettings, IntegrationsSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
@@ -26,7 +25,6 @@ __all__ = [
     "CacheSettings",
     "DatabaseSettings",
     "Environment",
-    "EventSettings",
     "HttpClientSettings",
     "IntegrationsSettings",
     "LoggingSettings",

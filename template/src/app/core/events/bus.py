@@ -120,7 +120,7 @@ class EventBus:
                 self.stats.rejected += 1
                 refused.append(each.name)
         if refused:
-            raise EventRejectedError(f"{event.type} found no room at {', '.join(refused)}; see EVENTS_QUEUE_SIZE.")
+            raise EventRejectedError(f"{event.type} found no room at {', '.join(refused)}.")
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no more events, let the handlers finish, and give up what is left after a while.

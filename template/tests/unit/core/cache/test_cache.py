@@ -151,13 +151,13 @@ async def test_without_its_backend_every_call_works_and_nothing_is_kept(backend:
 
 
 async def test_make_cache_is_bounded_and_named_by_the_settings() -> None:
-    settings = CacheSettings(max_entries=3, default_ttl_seconds=77, key_version="2")
+    settings = CacheSettings(max_entries=3, default_ttl_seconds=77)
     async with open_process() as process:
         made = process.add(make_cache(settings, application_name="shop"))
         for number in range(5):
             await cache.set(f"{number}", "x")
         assert [await cache.get(f"{number}") for number in range(5)] == [None, None, "x", "x", "x"]
-    assert (made.namespace, made.default_ttl) == ("shop:2:", 77)
+    assert (made.namespace, made.default_ttl) == ("shop:", 77)
 
     other = settings.model_copy(update={"key_prefix": "other"})
     async with open_process() as process:
