@@ -109,7 +109,10 @@ def test_doctor_names_the_pooler_that_refuses_the_limits(
 def test_limits_that_a_pooler_drops_in_silence_are_refused(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:
-    ignored = "jit,statement_timeout,lock_timeout,idle_in_transaction_session_timeout"
+    ignored = (
+        "jit,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,"
+        "default_transaction_read_only"
+    )
     direct = postgres.create()
     run(full, "db", "upgrade", DATABASE_URL=direct, **KEY).must_succeed()
     with pooler(direct, tmp_path, free_port(), f"ignore_startup_parameters = {ignored}") as url:

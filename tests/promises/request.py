@@ -13,7 +13,7 @@ REQUEST = (
         "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
-        "a closed connection is replaced before it is lent",
+        "a closed connection is replaced before anybody meets it",
         "src/app/core/database/engine.py",
         "if connection.driver_connection.is_closed():",
         "if False:",
@@ -38,7 +38,8 @@ REQUEST = (
         "src/app/core/database/sessions.py",
         "        if self._closed:\n",
         "        if False:\n",
-        "tests/integration/api/test_unit_of_work.py",
+        "tests/integration/core/test_uncommitted.py"
+        "::test_session_that_is_closed_refuses_to_be_used",
     ),
     Promise(
         "a column's new type fails no statement",
@@ -57,8 +58,8 @@ REQUEST = (
     Promise(
         "values go to the driver as SQLAlchemy converts them",
         "src/app/core/database/statements.py",
-        "bind_processor(_DIALECT)) for name in names]",
-        "result_processor(_DIALECT, None)) for name in names]",
+        "values[name] if process is None else",
+        "values[name] if True else",
         "tests/integration/core/test_database_statements.py",
     ),
     Promise(
@@ -120,10 +121,8 @@ REQUEST = (
     Promise(
         "connections are lent in the order of asking",
         "src/app/core/database/connections.py",
-        "                    await self._places.acquire()\n",
-        "                    while self._places.locked():\n"
-        "                        await asyncio.sleep(0.001)\n"
-        "                    await self._places.acquire()\n",
+        "asyncio.Semaphore(places)",
+        "asyncio.Semaphore(100 * places)",
         "tests/integration/core/test_database_pool.py",
     ),
     Promise(
@@ -291,7 +290,7 @@ REQUEST = (
         "the grace of a refresh token ends",
         "src/app/repositories/sessions.py",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE",
-        "RefreshToken.used_at > func.clock_timestamp() - 1000 * _GRACE",
+        "RefreshToken.used_at > func.clock_timestamp() - _GRACE - timedelta(days=9)",
         "tests/integration/api/test_auth_refresh.py",
     ),
     Promise(
@@ -323,11 +322,19 @@ REQUEST = (
         "tests/integration/api/test_scopes.py",
     ),
     Promise(
-        "a caller learns nothing of another user's resources",
+        "nobody learns of another's things",
         "src/app/repositories/items.py",
         '(Item.owner_id == bindparam("owner_id"), Item.id',
         '(bindparam("owner_id", type_=Uuid).is_not(None), Item.id',
         "tests/integration/api/test_items.py",
+    ),
+    Promise(
+        "a page begins in the index where the last one ended",
+        "src/app/repositories/items.py",
+        'Item.id < bindparam("after_id")',
+        'tuple_(literal_column("0"), Item.id) '
+        '< tuple_(literal_column("0"), bindparam("after_id", type_=Uuid))',
+        "tests/integration/api/test_items_plans.py",
     ),
     Promise(
         "nothing secret is logged",

@@ -166,6 +166,14 @@ async def test_session_that_loses_nothing_ends_without_an_error(use: Use, users:
         await use(session)
 
 
+async def test_session_that_is_closed_refuses_to_be_used(users: Database) -> None:
+    async with users.session() as session:
+        await bob(session)
+    for use in (bob, run("SELECT 1")):
+        with pytest.raises(RuntimeError, match="closed"):
+            await use(session)
+
+
 async def test_session_that_ends_with_an_error_has_that_error(users: Database) -> None:
     async def fail() -> None:
         async with users.session() as session:

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.anyio
 
 # As tests/factories.py has it.
 POOL_SIZE = 5
+# What was cancelled here must not go on there, with its locks.
+RUNNING = Statement(
+    text("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)' AND state = 'active'"), int
+)
 
 
 @asynccontextmanager
@@ -49,6 +53,11 @@ async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
         for _ in range(POOL_SIZE):
             connection = await stack.enter_async_context(database.engine.connect())
             assert (await connection.execute(text("SELECT count(*) FROM doodles"))).scalar_one() == 0
+    for _ in range(400):
+        if not await database.reader.one(RUNNING):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("the statement goes on, with its locks")
 
 
 @pytest.mark.parametrize("moment", ["start", "commit", "rollback"])
@@ -69,8 +78,9 @@ async def test_a_connection_whose_transaction_was_cancelled_at_its_ends_is_not_u
             if moment == "rollback":
                 raise RuntimeError
 
-    for _ in range(POOL_SIZE):
+    for number in range(POOL_SIZE):
         async with database.session() as session, atomic(session):
-            await session.one(Statement(text("SELECT count(*) FROM doodles"), int))
-    assert await words(database) == (["a"] if moment == "commit" else [])
+            await write(session, str(number))
+    later = [str(number) for number in range(POOL_SIZE)]
+    assert await words(database) == [*later, *(["a"] if moment == "commit" else [])]
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]

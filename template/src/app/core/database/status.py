@@ -74,21 +74,23 @@ async def check_session_settings(database: Database) -> None:
         DatabaseException: The server cannot be reached.
     """
     limits = session_settings(database.settings)
-    async with database.engine.connect() as connection:
-        rows = await connection.execute(
-            text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)"),
-            {"names": list(limits)},
-        )
-        found = {name: str(setting) for name, setting in rows}
-    different = [
-        f"{name} is {found.get(name)} instead of {limit}" for name, limit in limits.items() if found.get(name) != limit
-    ]
-    if different:
-        raise ConfigurationError(
-            f"The database does not keep to the limits of this application: {', '.join(different)}.",
-            next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
-            "start-up parameters.",
-        )
+    reading = limits | {"default_transaction_read_only": "on"}
+    for engine, wanted in ((database.writing.engine, limits), (database.reading.engine, reading)):
+        async with engine.connect() as connection:
+            rows = await connection.execute(
+                text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)"),
+                {"names": list(wanted)},
+            )
+            found = {name: str(setting) for name, setting in rows}
+        different = [
+            f"{name} is {found.get(name)} instead of {it}" for name, it in wanted.items() if found.get(name) != it
+        ]
+        if different:
+            raise ConfigurationError(
+                f"The database does not keep to the limits of this application: {', '.join(different)}.",
+                next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
+                "start-up parameters.",
+            )
 
 
 # Its name is prescribed and begins like a test's; pytest must not collect it where it is imported.
