@@ -77,8 +77,8 @@ PARTS = (
     Promise(
         "a call ends in time however slowly the answer trickles in",
         "src/app/core/http/fetch.py",
-        "async with asyncio.timeout_at(until):",
-        "async with asyncio.timeout_at(until + 2):",
+        "async with asyncio.timeout_at(deadline):",
+        "async with asyncio.timeout_at(deadline + 2):",
         "tests/unit/core/http/test_fetch.py",
     ),
     Promise(

@@ -88,13 +88,21 @@ async def fetch_stream(
     The errors are those of `fetch_with_timeout`, with the timeout for the beginning and for each piece; reading the
     answer raises them, too. A large file needs its `max_response_bytes`.
     """
+    import httpx  # noqa: PLC0415
+
     client = options.get("client") or get_http_client()
     service, operation = options["service"], f"http.{method}"
     deadline = asyncio.get_running_loop().time() + total_seconds
     limit = options.get("max_response_bytes", _MAX_BYTES)
 
     async def bounded(step: Awaitable[T]) -> T:
-        return await _without_quotes(step, service, operation, until=deadline)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await step
+        except (httpx.HTTPError, httpx.InvalidURL, CallRefused, OSError, UnicodeError) as err:
+            failure = _failure(err, service, operation)
+        # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.
+        raise failure
 
     async def pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         left = limit
@@ -139,19 +147,6 @@ async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: 
         timeout=(seconds / 2, seconds, seconds, seconds),
     )
     return await client.send(request, stream=True)
-
-
-async def _without_quotes(step: Awaitable[T], service: str, operation: str, *, until: float) -> T:
-    """Wait for a step of a call, and let nothing of what was sent or received out with its failure."""
-    import httpx  # noqa: PLC0415
-
-    try:
-        async with asyncio.timeout_at(until):
-            return await step
-    except (httpx.HTTPError, httpx.InvalidURL, CallRefused, OSError, UnicodeError) as err:
-        failure = _failure(err, service, operation)
-    # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.
-    raise failure
 
 
 def _failure(err: Exception, service: str, operation: str) -> ExternalServiceError | TimeoutError:
