@@ -38,7 +38,7 @@ TOOLS = ROOT / ".nox" / "tools"
 TALLY = Tally(REPORTS)
 
 # A combination is one session for each Python that the table names, so that CI can spread them.
-# Everybody runs those at both ends, on the oldest Python; CI takes the others, too.
+# The README's command runs those at both ends, on the oldest Python; CI runs the others, too.
 SESSIONS = [(each.id, python) for each in COMBINATIONS for python in each.interpreters]
 ENDS = [(each.id, OLDEST_PYTHON) for each in (FULL, BARE)]
 OTHERS = [each for each in SESSIONS if each not in ENDS]
@@ -124,7 +124,7 @@ def promises(session: nox.Session) -> None:
 
 @nox.session
 def updates(session: nox.Session) -> None:
-    """The laws of updates over every flip of every option, and a project that somebody works on."""
+    """The laws of updates over every flip of every option, and a project with edits."""
     with counted("updates"):
         pytest(session, "updates", "-n", "auto", "-m", "laws and not long")
 

@@ -15,7 +15,7 @@ SNAPSHOT_VERSION = "0.1.0"
 
 LISTED = ("--cached", "--others", "--exclude-standard")
 
-# No identity, signature, hook or alias of whoever runs the tests takes part in them.
+# The tests use no identity, signature, hook or alias of the user who runs them.
 GIT_ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "Test",
     "GIT_AUTHOR_EMAIL": "test@example.org",
@@ -45,7 +45,7 @@ def git(folder: Path, *arguments: str) -> str:
 def tracked_files() -> list[Path]:
     """Return every file of the work tree that git has or would take, relative to the root."""
     listed = subprocess.run(
-        # The checkout may belong to somebody else: CI's containers run as root.
+        # The checkout may belong to another user: CI's containers run as root.
         ["git", "-c", "safe.directory=*", "ls-files", "-z", *LISTED],
         cwd=ROOT,
         capture_output=True,

@@ -18,7 +18,7 @@ class Option:
     Attributes:
         question: Its name there.
         label: Its name in the id of a combination.
-        default: Its answer when nobody gives one.
+        default: Its answer unless one is given.
         traces: Regular expressions, case ignored, for the words that may appear nowhere in a
             project rendered without it.
     """

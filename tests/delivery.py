@@ -12,8 +12,6 @@ import yaml
 MANIFESTS = "deploy/kubernetes"
 CI = ".github/workflows/ci.yml"
 
-# What production cannot do without beyond its database and its key, in a project with everything.
-# The address is nobody's.
 Manifests = dict[str, dict[str, Any]]
 
 

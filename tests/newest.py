@@ -19,7 +19,7 @@ _GREEN = re.compile(r"Last green: (\d{4}-\d\d-\d\d), \[run\]\(([^)\s]+)\)")
 _RED = re.compile(r"Red since: (\d{4}-\d\d-\d\d)")
 _VERSIONS = re.compile(r"```text\n(.*?)```", re.DOTALL)
 _NEVER = "Last green: not yet"
-# GitHub takes 65,536 characters; nobody reads more failures than these.
+# GitHub takes 65,536 characters, and people read no more failures than these.
 _MOST_FAILURES = 50
 
 

@@ -122,7 +122,7 @@ class Run:
         return target
 
     def rendered(self, combination: Combination) -> Path:
-        """Return a rendered project that nobody has touched and nobody may touch."""
+        """Return a rendered project, which no test may change."""
         template = self.template()
         target = self.folder / "rendered" / combination.id
         with self._once(target) as missing:

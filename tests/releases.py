@@ -1,7 +1,7 @@
 """Making a release: `uvx nox -s release -- 0.2.0`.
 
-A rendered path is public: whoever edited the file loses the edits when it vanishes or moves, as
-Copier deletes without a word. So a release is refused until its entry in the changelog names every
+A rendered path is public: users who edited the file lose the edits when it vanishes or moves, as
+Copier deletes it in silence. So a release is refused until its entry in the changelog names every
 path, and every question, that the release before still had.
 """
 
@@ -29,7 +29,7 @@ class ReleaseRefusedError(Exception):
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Run git in `root` as whoever makes the release, and return what it prints."""
+    """Run git in `root`, as the user who makes the release, and return its output."""
     command = ["git", "-c", "safe.directory=*", *arguments]
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     return ran.stdout

@@ -26,7 +26,7 @@ SOURCES = ("src", "migrations")
 TRANSACTIONS = frozenset(
     {"begin", "begin_nested", "begin_twophase", "commit", "commit_prepared", "rollback"}
 )
-# Who may, with the reason; everybody else opens `atomic()` or `unit_of_work()`.
+# The modules that may, with the reason; all others open `atomic()` or `unit_of_work()`.
 MAY_END_TRANSACTIONS = {
     "src/app/core/uow.py": {"begin_nested", "commit", "rollback"},  # the unit of work itself
     "src/app/core/database/status.py": {"rollback"},  # of a probe

@@ -85,7 +85,7 @@ def test_a_broken_promise_is_noticed(tests: WarmPytest, project: Path, promise: 
     file.write_text(source.replace(promise.old, promise.new), encoding="utf-8")
     # The first test that notices is enough: what is broken may hang many others up to their limits.
     finished, problems = run_tests(tests, project, "-x", promise.test)
-    assert finished.code == 1, f"nobody noticed that {promise.name!r} was broken: {finished}"
+    assert finished.code == 1, f"no test noticed that {promise.name!r} was broken: {finished}"
     assert "failure" in problems.values(), f"the code broke before it was tested: {finished}"
 
 

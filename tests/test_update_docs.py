@@ -9,9 +9,9 @@ import pytest
 
 from tests.checkout import ROOT, commit, git, take_snapshot
 from tests.combinations import EXAMPLE, OLDEST_PYTHON, Combination, Depth
+from tests.edits import change_what_the_template_changes, next_version
 from tests.interpreters import find_interpreter
 from tests.projects import Project, render
-from tests.somebody import change_what_the_template_changes, next_version
 
 pytestmark = pytest.mark.laws
 

@@ -226,7 +226,7 @@ def test_a_template_in_a_new_style_has_no_conflicts(template: Path, project: Pat
     assert outcome.merge is not None
     assert not outcome.merge.conflicts
     assert "mine, which" in (project / "src/app/long.py").read_text()
-    # What nobody has edited is as a fresh copy has it.
+    # A file without edits is as in a fresh copy.
     for path in (THREADS, "pyproject.toml"):
         assert (project / path).read_text() == (template / "template" / path).read_text()
 

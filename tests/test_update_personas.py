@@ -1,6 +1,6 @@
 """Twelve people who did something to their project, and what an update makes of it.
 
-Nothing of anybody's is lost, and nothing conflicts, as no two change the same lines. What
+No edit is lost, and nothing conflicts, as no two change the same lines. What
 `copier update` does in the same place is printed beside it; no promise is made of that.
 """
 
@@ -21,8 +21,8 @@ import pytest
 
 from ashlar.journal import Journal
 from tests.checkout import git, is_rendered, take_snapshot
+from tests.edits import add_a_resource, next_version, remove_a_route, replace
 from tests.projects import render, update_project
-from tests.somebody import add_a_resource, next_version, remove_a_route, replace
 from tests.updating import (
     command,
     make_project,

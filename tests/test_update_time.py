@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import commit, git, is_rendered, take_snapshot
+from tests.edits import next_version
 from tests.projects import render
-from tests.somebody import next_version
 
 pytestmark = pytest.mark.long
 

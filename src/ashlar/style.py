@@ -1,6 +1,6 @@
 """Bringing both renders to the style of the project, so that only what was said otherwise differs.
 
-A file that nobody has edited is merged as it was rendered. An edited one that the project keeps
+A file without edits is merged as it was rendered. An edited one that the project keeps
 formatted is merged formatted by the project's own ruff, and each has the line ends of HEAD's.
 """
 

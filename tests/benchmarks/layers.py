@@ -104,7 +104,7 @@ class Step:
 def steps_of(project: FastAPI) -> list[Step]:
     """Return the floor, the project's middleware from the inside out, and its dependencies.
 
-    The second one is the floor with uvicorn's access log, as a measure: it is what everybody pays.
+    The second one is the floor with uvicorn's access log, which a plain application pays.
     """
     installed: list[Any] = project.user_middleware
     steps: list[Step] = []

@@ -87,7 +87,7 @@ async def measure(steps: Sequence[Step], authorization: str, log: TextIO) -> Non
 
     async with served(steps), client() as order:
         for turn in range(ROUNDS + 1):
-            # There and back again, so that nobody always comes after the same one.
+            # There and back again, so that no step always follows the same one.
             for step in steps if turn % 2 else reversed(steps):
                 # uvicorn looks for handlers when a connection is made, which is in the first round.
                 logging.getLogger("uvicorn.access").handlers = [handler] * step.uvicorn_logs

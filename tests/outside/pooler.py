@@ -58,7 +58,7 @@ def pooler(server_url: str, folder: Path, port: int, more: str = "") -> Iterator
             more=more,
         )
     )
-    # It refuses to run as root, and reads its settings as whoever it is.
+    # The pooler refuses to run as root, and reads its settings as the user that it runs as.
     for each in (settings, *settings.parents):
         if each.stat().st_uid == os.geteuid() and each != Path("/"):
             each.chmod(each.stat().st_mode | (0o644 if each.is_file() else 0o755))

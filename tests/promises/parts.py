@@ -68,7 +68,7 @@ PARTS = (
         "tests/unit/core/monitoring/test_monitor.py",
     ),
     Promise(
-        "a broken monitor fails nobody",
+        "a broken monitor fails no caller",
         "src/app/core/monitoring/facade.py",
         "except Exception as err:  # noqa: BLE001",
         "except GeneratorExit as err:  # noqa: BLE001",

@@ -13,7 +13,7 @@ REQUEST = (
         "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
-        "a closed connection is replaced before anybody meets it",
+        "a closed connection is replaced before it is lent",
         "src/app/core/database/engine.py",
         "if connection.driver_connection.is_closed():",
         "if False:",
@@ -322,7 +322,7 @@ REQUEST = (
         "tests/integration/api/test_scopes.py",
     ),
     Promise(
-        "nobody learns of another's things",
+        "a caller learns nothing of another user's resources",
         "src/app/repositories/items.py",
         '(Item.owner_id == bindparam("owner_id"), Item.id',
         '(bindparam("owner_id", type_=Uuid).is_not(None), Item.id',

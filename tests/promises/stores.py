@@ -14,7 +14,7 @@ STORES = (
         "::test_get_or_set_loads_once_for_a_thousand_misses_and_for_each_key",
     ),
     Promise(
-        "a caller who is cancelled takes nobody along",
+        "a caller who is cancelled cancels no other caller",
         "src/app/core/cache/store.py",
         "        flight.cancel()  # ",
         '        flight.done() or flight.set_exception(ValueError("gone"))  # ',

@@ -80,7 +80,7 @@ TIMESCALE = (
         INGEST,
     ),
     Promise(
-        "of the same measurements sent at once, nobody waits in a circle",
+        "the same measurements sent at once cause no deadlock",
         "src/app/services/measurements.py",
         "    rows.sort(key=itemgetter(1, 0))\n",
         "",
@@ -94,7 +94,7 @@ TIMESCALE = (
         INGEST,
     ),
     Promise(
-        "nobody reads another's series",
+        "a user reads no other user's series",
         "src/app/repositories/measurements.py",
         '_OWN_SERIES = MeasurementSeries.owner_id == bindparam("owner_id")',
         '_OWN_SERIES = bindparam("owner_id", type_=Uuid).is_not(None)',

@@ -61,7 +61,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
-    """The examples as modules, by their names. Nobody else finds them, and migrations do not see their table.
+    """The examples as modules, by their names. No other test finds them, and migrations do not see their table.
 
     Once per process: SQLAlchemy remembers the names of models.
     """

@@ -22,7 +22,7 @@ async def test_routes_that_need_payments_answer_503(client: AsyncClient, app: Fa
         answers = [
             await client.post(f"{ORDERS}/{order['id']}/checkout"),
             await client.post(f"{ORDERS}/{paid['id']}/refund"),
-            # Alike for everybody: whether there is such an order, and in which state, makes no difference.
+            # The same for each caller: the answer does not depend on whether there is such an order, or on its state.
             *[
                 await client.post(f"{ORDERS}/{order_id}/{action}")
                 for action in ("checkout", "refund")

@@ -142,7 +142,7 @@ def test_a_command_that_cannot_be_imported_says_why(broken: str, noted: bool, sa
     commit(project)
     if noted:
         write(project / ".git" / "ashlar", {"journal.json": '{"title": "The update 1 → 2"}'})
-    # Whoever measures how much the tests cover shall not count this copy.
+    # A measurement of the tests' coverage must not count this copy.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
     def run(*command: str) -> str:

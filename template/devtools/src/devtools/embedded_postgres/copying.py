@@ -1,7 +1,7 @@
 """A copy of PostgreSQL's programs that an unprivileged user may run, made once, for root only.
 
-A project of root's lies in /root, which nobody else may enter, and its permissions are not ours to
-change. The copy is in a folder that only root can write to: what it holds is executed.
+A project of root's lies in /root, which no other user may enter, and this module must not change its permissions. The
+copy is in a folder that only root can write to, since its files are executed.
 """
 
 import hashlib

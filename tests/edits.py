@@ -1,4 +1,4 @@
-"""Somebody who has worked on a rendered project, and the next version of the template meanwhile.
+"""A developer's edits of a rendered project, and the next version of the template meanwhile.
 
 Each edit is one that people make, in the places where they make it. An edit that finds its place
 gone fails at once: a line that users edit has moved.

@@ -1,4 +1,4 @@
-"""An update of a project that somebody has worked on: a new version, and other services at once.
+"""An update of a project with a developer's edits: a new version, and other services at once.
 
 Nothing conflicts but the one line that both changed, the project's own checks and tests pass before
 and after, and what is in its database stays.
@@ -14,9 +14,9 @@ import pytest
 
 from tests.checkout import commit, git, is_rendered, take_snapshot
 from tests.combinations import FULL, OLDEST_PYTHON, SERVICES, Combination, Depth
+from tests.edits import CONFLICTS, EDITS, next_version
 from tests.interpreters import find_interpreter
 from tests.projects import Project, render, update_project
-from tests.somebody import CONFLICTS, EDITS, next_version
 
 pytestmark = pytest.mark.laws
 
@@ -93,7 +93,7 @@ def template(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def project(template: Path, tmp_path: Path) -> Project:
-    """A project of the first version, with all services but the last, where somebody has worked."""
+    """A project of the first version, with all services but the last, and with edits."""
     interpreter = find_interpreter(OLDEST_PYTHON)
     assert interpreter
     temporary = tmp_path / "t"
@@ -126,7 +126,7 @@ def project(template: Path, tmp_path: Path) -> Project:
     return project
 
 
-def test_somebodys_work_survives_a_new_version_and_other_services(project: Project) -> None:
+def test_edits_survive_a_new_version_and_other_services(project: Project) -> None:
     environment = (project.folder / ".env").read_text()
     after = with_services(*SERVICES[1:])
 
