@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, ClassVar
 
-import anyio.to_thread
 import pytest
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
@@ -22,7 +21,6 @@ from app.core.uow import atomic
 from tests.applications import running
 from tests.buses import until_settled
 from tests.clients import problem
-from tests.databases import DatabaseServer
 from tests.logs import Log
 
 pytestmark = pytest.mark.anyio
@@ -180,13 +178,3 @@ async def test_session_that_a_streamed_body_uses_is_closed(notes: AsyncClient, l
 
     assert len(log.events("error")) == 3
     assert get_database_stats().in_use == 0
-
-
-async def test_connections_closed_while_idle_are_replaced_unnoticed(server: DatabaseServer, notes: AsyncClient) -> None:
-    assert (await notes.get(NOTES)).status_code == 200
-
-    await anyio.to_thread.run_sync(server.disconnect, str(get_database().engine.url.database))
-    # One look at the network, as any process has had by the time of its next request.
-    await anyio.sleep(0.01)
-
-    assert (await notes.get(NOTES)).status_code == 200

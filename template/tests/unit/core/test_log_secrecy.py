@@ -8,7 +8,7 @@ import pytest
 
 from app.core.exceptions import ExternalServiceError
 from app.core.logging import configure_logging, get_logger, log_context, log_error, log_request
-from tests.logs import Log, captured_log, logging_as_it_was
+from tests.logs import Log, logging_as_it_was
 
 SECRET = "Xq7planted"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJYcTdwbGFudGVkIn0.c2lnWHE3cGxhbnRlZA"
@@ -18,13 +18,6 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJYcTdwbGFudGVkIn0.c2lnWHE3cGxhbnRlZA"
 def _logging_as_it_was() -> Iterator[None]:
     with logging_as_it_was():
         yield
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    """The log as machines read it."""
-    with captured_log() as log:
-        yield log
 
 
 def _with_context() -> None:

@@ -31,13 +31,6 @@ def _logging_as_it_was() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def log() -> Iterator[Log]:
-    """The log as machines read it."""
-    with captured_log() as log:
-        yield log
-
-
 def test_a_line_has_time_level_logger_and_facts(log: Log) -> None:
     before = datetime.now(UTC)
     get_logger("app.services.things").info("thing %s", "created", sku="CHAIR-042", extra={"count": 3, "sku": "hidden"})

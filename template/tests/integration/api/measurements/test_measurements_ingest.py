@@ -15,7 +15,7 @@ from app.models.domain.measurement import Measurement, MeasurementSeries
 from app.models.schemas.measurement import MAX_BATCH
 from app.repositories import measurements
 from app.repositories.measurements import MeasurementRow
-from tests.clients import make_client
+from tests.clients import make_client, problem
 from tests.factories import make_user
 from tests.integration.api.measurements.conftest import MIDNIGHT, PATH, ingest, rows
 
@@ -107,33 +107,27 @@ async def test_deleting_a_user_deletes_their_measurements(client: AsyncClient, t
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field"),
+    ("field", "wrong"),
     [
-        ({"value": "12"}, "body.measurements.1.value"),
-        ({"value": None}, "body.measurements.1.value"),
-        ({"value": True}, "body.measurements.1.value"),
-        ({"value": 1e101}, "body.measurements.1.value"),
-        ({"observed_at": "2026-01-01T00:00:00"}, "body.measurements.1.observed_at"),
-        ({"observed_at": 1_700_000_000}, "body.measurements.1.observed_at"),
-        ({"observed_at": "1700000000"}, "body.measurements.1.observed_at"),
-        ({"observed_at": "0001-01-01T00:00:00+14:00"}, "body.measurements.1.observed_at"),
-        ({"observed_at": "2026-02-30T00:00:00Z"}, "body.measurements.1.observed_at"),
-        ({"series": ""}, "body.measurements.1.series"),
-        ({"series": "a b"}, "body.measurements.1.series"),
-        ({"series": "a\x00"}, "body.measurements.1.series"),
-        ({"series": "a" * 129}, "body.measurements.1.series"),
-        ({"unit": "K"}, "body.measurements.1.unit"),
+        ("value", "12"),
+        ("value", True),
+        ("value", 1e101),
+        ("observed_at", "2026-01-01T00:00:00"),
+        ("observed_at", "1700000000"),
+        ("series", "a b"),
+        ("series", "a" * 129),
+        ("unit", "K"),
     ],
 )
 async def test_post_measurements_refuses_a_batch_with_a_wrong_one(
-    wrong: dict[str, Any], field: str, client: AsyncClient, transaction: AsyncConnection
+    field: str, wrong: object, client: AsyncClient, transaction: AsyncConnection
 ) -> None:
     batch = rows("a", [1, 2, 3])
-    batch[1] |= wrong
+    batch[1][field] = wrong
 
-    answer = await client.post(PATH, json={"measurements": batch})
+    refused = problem(await client.post(PATH, json={"measurements": batch}), 422, "VALIDATION_ERROR")
 
-    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    assert refused["field"] == f"body.measurements.1.{field}"
     assert await stored(transaction) == 0
 
 
@@ -141,13 +135,12 @@ async def test_post_measurements_refuses_the_future_beyond_the_difference_of_clo
     client: AsyncClient, transaction: AsyncConnection
 ) -> None:
     now = datetime.now(UTC)
-    answer = await client.post(
-        PATH, json={"measurements": rows("a", [1, 2], begin=now + timedelta(minutes=2), minutes=4)}
-    )
+    batch = rows("a", [1, 2], begin=now + timedelta(minutes=2), minutes=4)
 
-    assert answer.status_code == 422
-    assert answer.json()["field"] == "body.measurements.1.observed_at"
-    assert answer.json()["detail"] == "must not be more than 5 minutes in the future"
+    refused = problem(await client.post(PATH, json={"measurements": batch}), 422, "VALIDATION_ERROR")
+
+    assert refused["field"] == "body.measurements.1.observed_at"
+    assert refused["detail"] == "must not be more than 5 minutes in the future"
     assert await stored(transaction) == 0
     assert await ingest(client, rows("a", [1], begin=now + timedelta(minutes=4))) == {"stored": 1, "duplicates": 0}
 
@@ -160,8 +153,7 @@ async def test_post_measurements_makes_a_bounded_number_of_chunks(
         (datetime.now(UTC) - timedelta(days=367), 1, "must not be over 366 days old"),
     ):
         answer = await client.post(PATH, json={"measurements": rows("a", [1, 2], begin=begin, minutes=days * 1440)})
-        assert answer.status_code == 422
-        assert rule in answer.json()["detail"]
+        assert rule in problem(answer, 422, "VALIDATION_ERROR")["detail"]
     assert await stored(transaction) == 0
 
 
@@ -176,15 +168,12 @@ async def test_post_measurements_refuses_a_million_with_the_bound(
         for _ in range(1000):
             yield (one * 1000).encode()
 
-    answer = await client.post(PATH, content=million(), headers={"Content-Type": "application/json"})
-    assert answer.status_code == 413
-    assert "at most 1048576 bytes" in answer.json()["detail"]
+    problem(await client.post(PATH, content=million()), 413, "BODY_TOO_LARGE")
 
     short = [{"series": "a", "observed_at": "2026-11-01T00:00:00Z", "value": 1}] * (MAX_BATCH + 1)
-    answer = await client.post(PATH, json={"measurements": short})
-    assert answer.status_code == 422
-    assert answer.json()["field"] == "body.measurements"
-    assert f"at most {MAX_BATCH} " in answer.json()["errors"][0]["message"]
+    found = problem(await client.post(PATH, json={"measurements": short}), 422, "VALIDATION_ERROR")
+    assert found["field"] == "body.measurements"
+    assert f"at most {MAX_BATCH} " in found["errors"][0]["message"]
     assert (await client.post(PATH, json={"measurements": []})).status_code == 422
     # The first wrong one ends the check.
     answer = await client.post(PATH, json={"measurements": [{}] * MAX_BATCH})
@@ -203,9 +192,3 @@ async def test_measurements_need_their_scopes(
     async with make_client(app, tokens) as client:
         assert (await client.get(f"{PATH}/latest")).status_code == reads
         assert (await client.post(PATH, json={"measurements": rows("a", [1])})).status_code == writes
-
-
-async def test_measurements_need_credentials(anonymous: AsyncClient) -> None:
-    for path in ("/latest", "/buckets", "/statistics"):
-        assert (await anonymous.get(PATH + path)).status_code == 401
-    assert (await anonymous.post(PATH, json={})).status_code == 401

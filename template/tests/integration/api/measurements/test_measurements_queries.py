@@ -123,10 +123,7 @@ async def test_get_measurements_of_an_unknown_series_is_not_found(
         (span(1001), "seconds"),
         (span(24, seconds=86), "seconds"),
         (span(1, seconds=0), "query.seconds"),
-        (span(1, seconds=31_622_401), "query.seconds"),
-        (span(1) | {"start": "yesterday"}, "query.start"),
         (span(1) | {"end": "9999-12-31T23:59:59-14:00"}, "query.end"),
-        (span(1, series="a b"), "query.series"),
         (span(1, more="1"), "query.more"),
     ],
 )

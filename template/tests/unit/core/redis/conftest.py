@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.core.redis.connection import RedisConnection
-from tests.logs import Log, captured_log
 from tests.servers.redis import RedisServer, running_redis
 
 Connect = Callable[..., Awaitable[RedisConnection]]
@@ -53,9 +52,3 @@ async def connect() -> AsyncIterator[Connect]:
             return connection
 
         yield make
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    with captured_log() as log:
-        yield log
