@@ -48,8 +48,8 @@ def run_tests(tests: WarmPytest, project: Path, *nodes: str) -> tuple[Finished, 
     """Run nodes of the suite in `project`.
 
     Returns:
-        How it ended, and by the name of each test that did not pass what was the matter: "failure"
-        for an assertion, "error" for a fixture or an import.
+        How it ended, and by the name of each test that did not pass what was first the
+        matter: "failure" for an assertion, "error" for a fixture or an import.
     """
     report = project.parent / "report.xml"
     # Processes that tests start find the shared environment's sources; PYTHONPATH comes first.
@@ -58,12 +58,12 @@ def run_tests(tests: WarmPytest, project: Path, *nodes: str) -> tuple[Finished, 
     quiet = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
     arguments = ("-q", "-m", "not schema", "-W", quiet, f"--junitxml={report}", *nodes)
     finished = tests.run(project, arguments, {"PYTHONPATH": path})
-    problems = {}
+    problems: dict[str, str] = {}
     if report.exists():
         for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest has just written it
             for kind in ("failure", "error"):
                 if case.find(kind) is not None:
-                    problems[case.attrib["name"]] = kind
+                    problems.setdefault(case.attrib["name"], kind)
     return finished, problems
 
 
