@@ -82,7 +82,7 @@ def take_snapshot(folder: Path, *, of: Callable[[Path], bool] = lambda _: True) 
 
 
 def is_rendered(path: Path) -> bool:
-    """Whether Copier reads the file, rather than the factory."""
+    """True if Copier reads the file, not the factory."""
     return path.is_relative_to("template") or path == Path("copier.yml")
 
 

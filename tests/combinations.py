@@ -81,7 +81,7 @@ OPTIONS = (
 
 
 class Depth(IntEnum):
-    """How far a combination is taken; each step includes those before it."""
+    """The depth of a combination's tests; each step includes those before it."""
 
     RENDERED = 1
     LINTED = 2
@@ -104,7 +104,7 @@ class Combination:
 
     @property
     def answers(self) -> dict[str, bool]:
-        """What copier is told: every option, whether on or off."""
+        """The answers for Copier: every option, on or off."""
         return {option.question: option.label in self.on for option in OPTIONS}
 
     @property

@@ -1,4 +1,4 @@
-"""What every test of the factory starts from."""
+"""The base of every test of the factory."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _runs(path: Path, version: str) -> bool:
-    """Whether `path` runs, and as `version`: neither a broken shim nor some other Python."""
+    """True if `path` runs, and as `version`: neither a broken shim nor some other Python."""
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         told = subprocess.run([path, "-c", ask], capture_output=True, text=True, check=False)

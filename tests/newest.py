@@ -25,7 +25,7 @@ _MOST_FAILURES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the issue remembers.
+    """The content of the issue.
 
     Attributes:
         green: Day and address of the last run in which everything passed; None before the first.

@@ -30,7 +30,7 @@ class Count:
 
 @dataclass
 class Tally:
-    """What the reports (JUnit's XML) in a folder add up to.
+    """The sum of the reports (JUnit's XML) in a folder.
 
     Attributes:
         folder: Where the sessions write their reports.

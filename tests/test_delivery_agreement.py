@@ -1,4 +1,4 @@
-"""What the files of a delivery say agrees with the application and with each other."""
+"""The files of a delivery agree with the application and with each other."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def installed(run: Run) -> Project:
 
 @pytest.fixture(scope="session")
 def application(installed: Project) -> dict[str, Any]:
-    """What the application says about itself."""
+    """Facts that the application tells about itself."""
     done = installed.tool("python", "-c", FACTS)
     assert done.code == 0, done
     facts: dict[str, Any] = json.loads(done.output.splitlines()[-1])
@@ -124,7 +124,7 @@ def test_readiness_waits_for_its_checks(manifests: Manifests, application: dict[
 def test_grace_periods_add_up(
     project: Path, manifests: Manifests, application: dict[str, Any]
 ) -> None:
-    """What stops, stops one after another: requests, their events, reports, connections."""
+    """Parts stop one after another: requests, their events, reports, connections."""
     settings = generated_settings(manifests["Kustomization"])
     assert int(settings["API_GRACEFUL_SHUTDOWN_SECONDS"]) == application["graceful_seconds"]
     waiting = server(manifests)["lifecycle"]["preStop"]["sleep"]["seconds"]

@@ -1,4 +1,4 @@
-"""What the user reads after `copier copy` and `copier update`: the next steps, for their choice."""
+"""The messages after `copier copy` and `copier update`: the next steps, for the chosen services."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_a_broken_promise_is_noticed(tests: WarmPytest, project: Path, promise: 
 
 
 def test_generated_requests_get_documented_answers(run: Run) -> None:
-    """Everything an API can have is in the full combination."""
+    """The full combination has each kind of route."""
     finished = run.project(FULL).tool("pytest", "-m", "schema", "-q", timeout=600)
     finished.must_succeed()
     assert re.search(r"[1-9]\d* passed", finished.output), finished

@@ -1,4 +1,4 @@
-"""What the README says is done, word by word."""
+"""The README's commands are run, word by word."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_a_dirty_tree_is_refused(checkout: Path) -> None:
 
 
 def test_this_checkout_names_what_is_gone_since_its_last_release() -> None:
-    """What a release would be refused for is known with the commit that does it."""
+    """The commit that removes a path fails here, before a release is refused for it."""
     if not RELEASES:
         pytest.skip("nothing has been released that this checkout knows of")
     now = {

@@ -1,4 +1,4 @@
-"""What a copy costs beside a copy of plain files: the budget that keeps `.jinja` files few."""
+"""The cost of a copy beside one of plain files: the budget that keeps `.jinja` files few."""
 
 from __future__ import annotations
 

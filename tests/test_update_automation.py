@@ -73,7 +73,7 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Path:
-    """What a clone pushes to."""
+    """The repository that a clone pushes to."""
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     return tmp_path / "origin.git"
 

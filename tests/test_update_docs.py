@@ -45,7 +45,7 @@ def must_show(output: str, expected: list[str], command: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """What the page starts from: a project of 0.1.0 with Stripe, and two edits."""
+    """The page's starting point: a project of 0.1.0 with Stripe, and two edits."""
     template, folder = tmp_path / "template", tmp_path / "project"
     take_snapshot(template)
     next_version(template)

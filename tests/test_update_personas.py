@@ -44,7 +44,7 @@ PART = "passwords.py"
 
 @dataclass(frozen=True)
 class Houses:
-    """What all personas start from, made once.
+    """The starting point of all personas, made once.
 
     Attributes:
         template: A repository with the versions.

@@ -1,4 +1,4 @@
-"""What `copier update` leaves alone: see test_update_laws.py for what it must do."""
+"""Files that `copier update` leaves alone: see test_update_laws.py for what it must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test stands on: a real PostgreSQL, this application's migrations, and one transaction per test.
+"""The base of every test: a real PostgreSQL, this application's migrations, and one transaction per test.
 
 The process that starts the run brings a server up and migrates a template database, once. Each worker clones it, and
 each test runs inside a transaction that is rolled back: what the application commits is a savepoint in there.

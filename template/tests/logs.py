@@ -14,7 +14,7 @@ from app.core.logging.records import flush_requests
 
 
 class Log:
-    """What was logged so far."""
+    """The lines logged so far."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -57,7 +57,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 @contextmanager
 def captured_log(*, level: str = "INFO", json_lines: bool = True) -> Iterator[Log]:
-    """What is logged inside the block."""
+    """The lines logged inside the block."""
     log = Log()
     with logging_as_it_was():
         configure_logging(level=level, json_lines=json_lines, stream=log.stream)

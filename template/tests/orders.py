@@ -62,7 +62,7 @@ def payments_at(server: StripeServer, **changes: Any) -> Iterator[None]:
 async def payments_switched_off(
     environment: Environment = Environment.DEVELOPMENT, **changes: Any
 ) -> AsyncIterator[None]:
-    """Payments of this process are made up, or refused in production; webhooks have a secret."""
+    """Payments of this process are simulated, or refused in production; webhooks have a secret."""
     settings = StripeSettings(**{"webhook_secret": SecretStr(WEBHOOK_SECRET), **changes})
     with process_with(payment.make_payments(settings, environment)):
         yield

@@ -1,11 +1,11 @@
-"""What a reporting tool that prints the local variables of a traceback would show."""
+"""The texts that a reporting tool would show, which prints the local variables of a traceback."""
 
 import traceback
 from collections.abc import Iterator
 
 
 def find_in_traceback(error: BaseException, planted: str) -> list[str]:
-    """Where a text appears: in the formatted traceback, its causes included, or in a local variable of the code below.
+    """The places of a text: in the formatted traceback, its causes included, or in a local variable of the code below.
 
     Tests hold what they have planted themselves, so that their own frames do not count.
     """

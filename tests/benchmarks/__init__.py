@@ -1,1 +1,1 @@
-"""What a rendered project costs beyond a plain one; see docs/benchmarks.md."""
+"""The cost of a rendered project beyond a plain one; see docs/benchmarks.md."""

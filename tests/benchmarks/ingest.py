@@ -1,4 +1,4 @@
-"""What ingesting measurements costs, against a bare COPY of the same rows by the same driver.
+"""The cost of ingesting measurements, against a bare COPY of the same rows by the same driver.
 
 Run it with a rendered project's Python, in the project's folder. `TEST_DATABASE_URL` may name a
 server; where that has TimescaleDB, the rows go into a hypertable, else into a plain table. In each

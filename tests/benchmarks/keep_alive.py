@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 class Order(TypedDict, total=False):
-    """What to ask: a port, how many clients and requests; then the request."""
+    """The arguments: a port, how many clients and requests; then the request."""
 
     port: int
     clients: int

@@ -21,7 +21,7 @@ UNIT_OF_WORK = "unit of work, unused"
 
 
 class Thing(BaseModel):
-    """What is answered: a row of the usual width."""
+    """The response: a row of the usual width."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -38,7 +38,7 @@ class Thing(BaseModel):
 
 @dataclass
 class Row:
-    """What a query would have brought, for the answer's model to be read from."""
+    """The row that a query would return, for the answer's model to be read from."""
 
     id: UUID
     sku: str = "CHAIR-042"

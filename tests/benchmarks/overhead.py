@@ -1,4 +1,4 @@
-"""What middleware and dependencies add to a request, part by part, in CPU of a bare FastAPI route.
+"""The cost of middleware and dependencies, part by part, in CPU of a bare FastAPI route.
 
 Run it with a rendered project's Python, in the project's folder, with this repository on
 PYTHONPATH. One process serves the same route many times over, each time with one part more; a

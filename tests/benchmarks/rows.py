@@ -1,4 +1,4 @@
-"""What an authenticated get, list and create cost, against FastAPI on asyncpg, and on the ORM.
+"""The cost of an authenticated get, list and create, against FastAPI on asyncpg, and on the ORM.
 
 Run it with a rendered project's Python, in the project's folder, with this repository on
 PYTHONPATH. One process serves the project and both floors (floors.py), on the same database; a

@@ -1,4 +1,4 @@
-"""What a worker's start and its memory cost, against plain FastAPI on async SQLAlchemy.
+"""The cost of a worker's start, and its memory, against plain FastAPI on async SQLAlchemy.
 
 Run it with a rendered project's Python, in the project's folder. Each round starts both servers,
 one after the other, with the same flags on the same database, waits for the first success of the
@@ -74,7 +74,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _memory(process: int) -> Mapping[str, float]:
-    """What the process has to itself, and all that it has mapped, shared or not."""
+    """The memory that the process has to itself, and all that it has mapped, shared or not."""
     rollup = Path(f"/proc/{process}/smaps_rollup")
     if not rollup.exists():
         return {}

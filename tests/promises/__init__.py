@@ -1,4 +1,4 @@
-"""What the rendered project's tests promise, each with a way to break it.
+"""The promises of the rendered project's tests, each with a way to break it.
 
 A promise is a file, a text in it, what to put there instead, and the test that must then fail. To
 add one, add it to a table. `tests/test_promises.py` keeps them.

@@ -1,4 +1,4 @@
-"""What migrations promise: others are not held up, and what is said after a failure is so."""
+"""Promises of migrations: requests are not held up, and messages after a failure are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the core keep, each for itself: from cache and events to settings."""
+"""Promises of the core's parts: from cache and events to settings."""
 
 from __future__ import annotations
 

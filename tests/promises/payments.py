@@ -1,4 +1,4 @@
-"""What payments keep: each event and each wish has one effect, and production makes nothing up."""
+"""Promises of payments: each event and each call has one effect, and production simulates none."""
 
 from __future__ import annotations
 

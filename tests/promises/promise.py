@@ -1,4 +1,4 @@
-"""What one promise is."""
+"""The form of a promise."""
 
 from __future__ import annotations
 

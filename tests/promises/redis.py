@@ -1,4 +1,4 @@
-"""What may be relied on when Redis is there, and what when it is not."""
+"""Promises about Redis: while it answers, and while it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request, who makes it and what is stored for it may rely on."""
+"""Promises of requests, of their callers, and of the rows that they store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reports to Sentry keep."""
+"""Promises of reports to Sentry."""
 
 from __future__ import annotations
 

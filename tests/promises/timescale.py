@@ -1,4 +1,4 @@
-"""What hypertables and measurements keep."""
+"""Promises of hypertables and measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What updates keep: nothing of the user's goes without a word."""
+"""Promises of updates: no edit of the user's is lost in silence."""
 
 from __future__ import annotations
 

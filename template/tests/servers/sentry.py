@@ -29,7 +29,7 @@ def sentry_settings(url: str, **others: Any) -> SentrySettings:
 
 @dataclass(frozen=True)
 class SentryServer:
-    """What was received, read as Sentry reads it (develop.sentry.dev, "Envelopes")."""
+    """The items received, read as Sentry reads it (develop.sentry.dev, "Envelopes")."""
 
     http: FaultyServer
 
@@ -39,7 +39,7 @@ class SentryServer:
 
     @property
     def text(self) -> str:
-        """Everything that was received, to look for what should not be in it."""
+        """All bytes received, to look for secrets in them."""
         return "\n".join(
             f"{each.method} {each.target} {each.headers} {_body(each).decode()}" for each in self.http.requests
         )

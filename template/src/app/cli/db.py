@@ -17,7 +17,7 @@ from app.core.exceptions import ConfigurationError
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
 
-Message = Annotated[str, typer.Option("--message", "-m", help="Its purpose, in a few words.")]
+Message = Annotated[str, typer.Option("--message", "-m", help="The migration's purpose, in a few words.")]
 
 
 @db.command()
@@ -32,7 +32,7 @@ def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step 
 
 @db.command(context_settings={"ignore_unknown_options": True})
 def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as -1.")]) -> None:
-    """Take migrations back."""
+    """Downgrade to an earlier revision."""
     with with_database(command_settings()) as settings, err.status("Migrating …"):
         with migrations.alembic_config(settings.database) as config:
             command.downgrade(config, revision)
@@ -44,7 +44,7 @@ def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or a ste
 def revision(
     message: Message,
     drop: Annotated[
-        list[str] | None, typer.Option(help="A table, or table.column, that no model has any more: drop it.")
+        list[str] | None, typer.Option(help="A table, or table.column, to drop, since no model has it any more.")
     ] = None,
 ) -> None:
     """Write a migration from what differs between models and database.

@@ -28,8 +28,8 @@ def _users() -> None:
 @users.command()
 def create(
     email: Annotated[str | None, typer.Option(help="The user's address; asked for unless given.")] = None,
-    role: Annotated[str, typer.Option(help="The user's role, of those in ROLES of `app.wiring`.")] = DEFAULT_ROLE,
-    scope: Annotated[list[str] | None, typer.Option(help="What the user may beyond the role; may be repeated.")] = None,
+    role: Annotated[str, typer.Option(help="The user's role, a name in ROLES of `app.wiring`.")] = DEFAULT_ROLE,
+    scope: Annotated[list[str] | None, typer.Option(help="A scope beyond the role's; may be repeated.")] = None,
     *,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:

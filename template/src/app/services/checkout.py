@@ -80,7 +80,7 @@ async def _look_up(session_id: str) -> payment.CheckoutSession | None:
     except payment.PaymentRefusedError as err:
         if err.details.get("code") != _MISSING:
             raise
-        # Of another account, or made up by a process that has ended.
+        # Of another account, or simulated by a process that has ended.
         return None
 
 

@@ -154,7 +154,7 @@ async def test_atomic_that_is_taken_back_restores_entities_too(database: Databas
 
 
 async def test_orm_begins_inside_of_the_driver_s_transaction(database: Database, session: WriteSession) -> None:
-    """What it commits is a savepoint; what the driver ran before it, and after it, is in the same transaction."""
+    """`orm()` commits to a savepoint; statements of the driver before and after it are in the same transaction."""
     with suppress(Failure):
         async with atomic(session):
             await write(session, "a")

@@ -1,4 +1,4 @@
-"""Payments of the application: at a Stripe of our own, or made up."""
+"""Payments of the application: at a Stripe of our own, or simulated."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ async def stripe(app: FastAPI) -> AsyncIterator[StripeServer]:
 
 @pytest.fixture
 async def no_stripe(app: FastAPI) -> AsyncIterator[None]:
-    """Payments are made up, as in development."""
+    """Payments are simulated, as in development."""
     async with payments_switched_off():
         yield
 

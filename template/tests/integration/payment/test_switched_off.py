@@ -1,4 +1,4 @@
-"""Production with Stripe chosen and switched off: what needs it answers 503, and no payment is made up."""
+"""Production with Stripe chosen and switched off: routes that need it answer 503, and no payment is simulated."""
 
 from uuid import uuid4
 

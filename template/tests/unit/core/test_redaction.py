@@ -1,4 +1,4 @@
-"""What must go, what must stay, and what must not break."""
+"""`redact` and `redact_text`: secrets that must go, texts that must stay, and values that must not break."""
 
 import json
 import time

@@ -52,7 +52,7 @@ def release(template: Path, version: str) -> None:
 
 
 def updates(app_command: Run) -> list[str]:
-    """What the doctor says about updates."""
+    """The doctor's lines about updates."""
     result = app_command("doctor")
     lines = result.out.splitlines()
     return [

@@ -12,7 +12,7 @@ class CacheSettings(SettingsSection):
     model_config = SettingsConfigDict(env_prefix="CACHE_")
 
     default_ttl_seconds: float = Field(
-        default=300, gt=0, le=31_622_400, description="How long a value is kept unless the code says otherwise."
+        default=300, gt=0, le=31_622_400, description="Seconds that a value is kept unless the code says otherwise."
     )
     max_entries: int = Field(default=1000, ge=1, le=10_000_000, description="Values that a process keeps in memory.")
     key_prefix: str | None = Field(

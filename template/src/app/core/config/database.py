@@ -27,7 +27,7 @@ class DatabaseSettings(SettingsSection):
     migration_url: SecretStr | None = Field(
         default=None,
         validation_alias="MIGRATION_DATABASE_URL",
-        description="Where migrations connect: past a pooler, or as the role that owns the tables.",
+        description="The address for migrations: past a pooler, or with the role that owns the tables.",
     )
     ssl_mode: SslMode = Field(default=SslMode.PREFER, description="Encryption, unless the URL has an `sslmode`.")
     ssl_root_cert: Path | None = Field(default=None, description="Authorities of verify-ca; else the system's.")

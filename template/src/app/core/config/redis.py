@@ -18,7 +18,7 @@ class RedisSettings(SettingsSection):
     model_config = SettingsConfigDict(env_prefix="REDIS_")
 
     enabled: bool = Field(
-        default=False, description="Whether cache, rate limits and ended sessions are shared between processes."
+        default=False, description="Share the cache, the rate limits and the news of ended sessions between processes."
     )
     url: SecretStr | None = Field(
         default=None,
@@ -48,7 +48,10 @@ class RedisSettings(SettingsSection):
         description="Failures in a row after which no request asks it any more; a lost answer is enough by itself.",
     )
     retry_seconds: float = Field(
-        default=1, ge=0.05, le=60, description="How often it is then asked in the background whether it is back."
+        default=1,
+        ge=0.05,
+        le=60,
+        description="The longest pause between a background task's attempts to reach it again.",
     )
 
     @field_validator("url")

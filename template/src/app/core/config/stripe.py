@@ -21,13 +21,13 @@ def _split(listed: str) -> tuple[str, ...]:
 
 
 class StripeSettings(SettingsSection):
-    """Keys and limits. Until it is enabled, production takes no payments; other stages make them up (`test_mode`)."""
+    """Keys and limits. Until it is enabled, production takes no payments; other stages simulate them (`test_mode`)."""
 
     model_config = SettingsConfigDict(env_prefix="STRIPE_")
 
     enabled: bool = Field(
         default=False,
-        description="Let payments go to Stripe. Else they are made up, or answered 503 in production.",
+        description="Let payments go to Stripe. Else they are simulated, or answered 503 in production.",
     )
     secret_key: SecretStr | None = Field(
         default=None,
@@ -59,7 +59,7 @@ class StripeSettings(SettingsSection):
         default=300,
         ge=1,
         le=3600,
-        description="How far a signature's moment may be from now, in both directions. Stripe recommends 300.",
+        description="The largest difference between a signature's time and now, in seconds. Stripe recommends 300.",
     )
     api_base: str = Field(default="https://api.stripe.com", description="The address of the API; for tests.")
 

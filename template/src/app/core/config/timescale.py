@@ -25,7 +25,7 @@ class TimescaleSettings(SettingsSection):
 
     enabled: bool = Field(
         default=False,
-        description="Whether `app db upgrade` sets TimescaleDB up (2.18 or later). Without it, tables are plain ones.",
+        description="Let `app db upgrade` set TimescaleDB up (2.18 or later). Without it, tables are plain ones.",
     )
     chunk_interval_hours: int = Field(
         default=24,
@@ -55,7 +55,7 @@ class TimescaleSettings(SettingsSection):
         default=10,
         ge=0,
         le=3600,
-        description="How long setting up waits for a table that others use; 0: for ever, and those after it wait, too.",
+        description="Seconds that setting up waits for a table's lock; 0: no limit, and requests wait behind it.",
     )
     statement_timeout_seconds: float = Field(
         default=0,

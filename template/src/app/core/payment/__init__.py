@@ -10,7 +10,7 @@ Amounts are in minor units. Every write has an idempotency key: derive it from w
 is repeated after a crash or a timeout is done once. Never call while a transaction is open: it would keep a connection
 and its locks for as long as Stripe takes.
 
-Until STRIPE_ENABLED is set, the answers are made up, say `test_mode`, and are refused in production. Failures are
+Until STRIPE_ENABLED is true, payments are simulated, say `test_mode`, and are refused in production. Failures are
 `PaymentError`s (`errors.py`). The SDK is used in this package and nowhere else.
 """
 

@@ -1,4 +1,4 @@
-"""The process's payments: the client that makes them, at Stripe or made up, and its settings."""
+"""The process's payments: the client that makes them, at Stripe or simulated, and its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

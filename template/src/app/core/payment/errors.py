@@ -34,7 +34,7 @@ class PaymentUnavailableError(ExternalServiceError, PaymentError):
 
 
 class PaymentSwitchedOffError(PaymentUnavailableError):
-    """Raised in production when payments are switched off, since none may be made up. Nothing was done."""
+    """Raised in production when payments are switched off, where none are simulated. Nothing was done."""
 
     code = "PAYMENT_SWITCHED_OFF"
 

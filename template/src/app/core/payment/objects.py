@@ -1,4 +1,4 @@
-"""Stripe's objects and events, as far as this application uses them: the same from the API, in webhooks and made up."""
+"""Stripe's objects and events, as far as this application uses them: from the API, in webhooks and simulated."""
 
 from collections.abc import Mapping
 from datetime import datetime

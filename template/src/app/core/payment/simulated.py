@@ -1,4 +1,4 @@
-"""Payments that are made up, where Stripe is switched off outside of production.
+"""Simulated payments, for stages other than production while Stripe is switched off.
 
 Answers depend on the idempotency key alone, so that they are the same in every process and run. A visitor of the
 checkout page has paid already: a developer sees an order through to its refund without an account.

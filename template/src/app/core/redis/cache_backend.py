@@ -87,7 +87,7 @@ class RedisCache:
             self._missed_clear = True
         if self._missed_clear:
             self._missed.clear()
-        # Nothing is read before the change has been made up for.
+        # Nothing is read before the deletion is repeated.
         self._redis.breaker.open(err.message)
         return CacheUnavailableError("Redis did not answer.")
 

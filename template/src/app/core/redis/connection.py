@@ -42,7 +42,7 @@ _WORDS: Final[Mapping[type[Exception], str]] = {
 
 # Subscriptions, and the health check, do not take requests' connections.
 _EXTRA_CONNECTIONS: Final = 2
-# Commands that go through while missed changes are made up for.
+# Commands that pass while missed deletions are repeated.
 _CHANGES: Final = frozenset({"SET", "UNLINK", "SCAN"})
 # Keys the server looks at in one step of a walk over all of them.
 _PAGE: Final = 1000

@@ -1,4 +1,4 @@
-"""What must not leave: planted everywhere it could be picked up, and looked for in all that was received."""
+"""Secrets that must not leave: planted in each place that a report could read, and looked for in all reports."""
 
 import pytest
 import sentry_sdk

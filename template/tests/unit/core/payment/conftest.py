@@ -1,4 +1,4 @@
-"""Both ways to pay: at a Stripe of our own through the real library, and made up."""
+"""Both ways to pay: at a Stripe of our own through the real library, and simulated."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from tests.servers.stripe import StripeServer
 
 WAYS: dict[str, Callable[[], AbstractAsyncContextManager[Any]]] = {
     "at stripe": payments_at_stripe,
-    "made up": payments_switched_off,
+    "simulated": payments_switched_off,
 }
 
 
