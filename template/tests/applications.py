@@ -19,10 +19,17 @@ from tests.logs import logging_as_it_was
 
 @contextmanager
 def process_of_its_own() -> Iterator[None]:
-    """Share neither the process's objects nor its logging with an application outside."""
-    with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
-        patch.setattr(process, "_open", [])
-        yield
+    """Share neither the process's objects nor its logging with an application outside.
+
+    One that begins inside, as a fixture of the session may, goes on when this ends.
+    """
+    outside = process._open[:]
+    process._open.clear()
+    try:
+        with logging_as_it_was():
+            yield
+    finally:
+        process._open[:0] = outside
 
 
 @contextmanager
