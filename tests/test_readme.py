@@ -130,6 +130,7 @@ def test_ci_runs_the_second_block_and_the_other_combinations(tmp_path: Path) -> 
         text=True,
         check=True,
     )
-    others = "uvx nox --session others updates promises outside"
-    expected = [f"+ {fenced_blocks()[1]}", fenced_blocks()[1], f"+ {others}", others]
+    sessions = ("others", "promises updates outside")
+    commands = [fenced_blocks()[1], *(f"uvx nox --session {each}" for each in sessions)]
+    expected = [line for command in commands for line in (f"+ {command}", command)]
     assert ran.stdout.splitlines() == expected
