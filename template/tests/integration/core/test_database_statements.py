@@ -180,6 +180,16 @@ async def test_values_that_are_not_those_asked_for_are_refused(values: dict[str,
         await database.reader.one(Statement(select(bindparam("n", type_=Integer)), int), **values)
 
 
+async def test_one_and_one_or_none_refuse_several_rows(database: Database) -> None:
+    several = Statement(text("SELECT generate_series(1, 2)"), int)
+
+    for read in (database.reader.one, database.reader.one_or_none):
+        with pytest.raises(ValueError, match="too many"):
+            await read(several)
+    with pytest.raises(ValueError, match="not enough"):
+        await database.reader.one(Statement(text("SELECT 1 WHERE false"), int))
+
+
 async def test_rows_of_a_statement_that_has_none_are_refused(database: Database) -> None:
     with pytest.raises(TypeError, match="no rows"):
         await database.reader.all(Statement(text("SELECT 1")))

@@ -35,13 +35,14 @@ class ReadSession(ABC):
         return statement.rows(await self._fetch(statement, values))
 
     async def one_or_none(self, statement: Statement[R], /, **values: object) -> R | None:
-        """Return the row of a statement that has one at most."""
-        rows = statement.rows(await self._fetch(statement, values))
-        return rows[0] if rows else None
+        """Return the row of a statement that has one at most; several are a ValueError."""
+        (row,) = statement.rows(await self._fetch(statement, values)) or (None,)
+        return row
 
     async def one(self, statement: Statement[R], /, **values: object) -> R:
-        """Return the row of a statement that always has one."""
-        return statement.rows(await self._fetch(statement, values))[0]
+        """Return the row of a statement that always has one; none or several are a ValueError."""
+        (row,) = statement.rows(await self._fetch(statement, values))
+        return row
 
 
 class Reader(ReadSession):
