@@ -53,8 +53,7 @@ print(json.dumps({
     "variables": sorted(known_variables()),
     "paths": sorted(create_app(settings).openapi()["paths"]),
     "port": settings.api.port,
-    "connections": settings.api.workers
-    * (settings.database.pool_size + settings.database.max_overflow + 1),
+    "processes": settings.api.workers,
     "stop_seconds": settings.stop_seconds,
     "graceful_seconds": settings.api.graceful_shutdown_seconds,
     "postgres": major,
@@ -151,9 +150,12 @@ def test_ports_agree(project: Path, manifests: Manifests, application: dict[str,
 
 
 def test_all_replicas_find_a_connection(manifests: Manifests, application: dict[str, Any]) -> None:
+    """A process has a pool for changes, one for reading, and a connection for probes."""
+    settings = generated_settings(manifests["Kustomization"])
+    connections = application["processes"] * (2 * int(settings["DATABASE_POOL_SIZE"]) + 1)
     surge = manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     pods_at_most = manifests["HorizontalPodAutoscaler"]["spec"]["maxReplicas"] + surge
-    assert pods_at_most * application["connections"] <= SERVER_CONNECTIONS
+    assert pods_at_most * connections <= SERVER_CONNECTIONS
 
 
 def test_the_example_overlay_fits_the_base(project: Path, manifests: Manifests) -> None:
