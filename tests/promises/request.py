@@ -95,7 +95,7 @@ REQUEST = (
         "src/app/core/database/sessions.py",
         "if FAILED in self._connection.info:",
         "if False:",
-        "tests/integration/core/test_uow.py",
+        "tests/integration/core/test_uow_events.py",
     ),
     Promise(
         "a transaction that was cut off in the middle is not used again",
@@ -370,14 +370,14 @@ REQUEST = (
         "src/app/core/uow.py",
         "        monitor.capture_exception(err, context=facts)",
         "        raise",
-        "tests/integration/core/test_uow.py",
+        "tests/integration/core/test_uow_events.py",
     ),
     Promise(
         "an event that no subscriber could hear of is an error",
         "src/app/core/uow.py",
         "        get_event_bus()\n",
         "        pass\n",
-        "tests/integration/core/test_uow.py",
+        "tests/integration/core/test_uow_events.py",
     ),
     Promise(
         "an unknown error reaches the monitor",
