@@ -43,7 +43,7 @@ def cached(
         signature = inspect.signature(function)
         for part in parts:
             # Two parameters in one part would make ("a", "b-c") and ("a-b", "c") the same key.
-            if ("{" in part or "}" in part) and part not in {f"{{{name}}}" for name in signature.parameters}:
+            if ("{" in part or "}" in part) and part not in {"{" + name + "}" for name in signature.parameters}:
                 raise ValueError(f"a part of a cache key is a word or a parameter in braces, not {part!r}")
 
         @functools.wraps(function)
