@@ -29,7 +29,8 @@ class CallerWith(SecurityBase):
 
     Args:
         scopes: What the credentials must allow.
-        session: Accept access tokens alone, and no API key.
+        session: Accept access tokens alone, and no API key, and ask the database: for credentials and administration,
+            where the time until an ended session or a lost role is known everywhere is too long.
     """
 
     def __init__(self, *scopes: str, session: bool = False) -> None:
@@ -53,8 +54,10 @@ class CallerWith(SecurityBase):
             AuthorizationError: They do not allow this.
         """
         caller = await _identify(connection)
-        if self.session and caller.session_id is None:
-            raise AuthorizationError("This needs an access token; an API key is not enough.")
+        if self.session:
+            if caller.session_id is None:
+                raise AuthorizationError("This needs an access token; an API key is not enough.")
+            caller = await get_authentication().confirm(caller)
         caller.require(*self.scopes)
         monitor.set_user(str(caller.user_id))
         return caller

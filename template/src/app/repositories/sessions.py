@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Interval, bindparam, func, or_, select, update
+from sqlalchemy import Interval, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.database import ReadSession, Statement, WriteSession
@@ -20,6 +20,14 @@ class Exchanged:
 
     session_id: UUID
     user_id: UUID
+    role: str
+    grants: Sequence[str]
+
+
+@dataclass(slots=True)
+class SessionCaller:
+    """The role of a session's user, and the scopes granted beyond it."""
+
     role: str
     grants: Sequence[str]
 
@@ -58,6 +66,14 @@ _FIND_REUSED: Final = Statement(
     ),
     UUID,
 )
+_FIND_CALLER: Final = Statement(
+    select(User.role, User.scopes.label("grants")).where(
+        User.id == bindparam("user_id"),
+        User.is_active,
+        ~exists().where(Session.id == bindparam("session_id"), Session.revoked_at.is_not(None)),
+    ),
+    SessionCaller,
+)
 _ALIVE = update(Session).where(Session.revoked_at.is_(None)).values(revoked_at=func.now())
 _REVOKE: Final = Statement(_ALIVE.where(Session.id == bindparam("session_id")))
 _REVOKE_OTHERS: Final = Statement(
@@ -95,6 +111,11 @@ async def use_refresh_token(session: WriteSession, fingerprint: bytes, *, grace:
 async def find_reused_session(session: ReadSession, fingerprint: bytes, *, grace: timedelta) -> UUID | None:
     """Return the session of a token that was first used longer ago than `grace`."""
     return await session.one_or_none(_FIND_REUSED, fingerprint=fingerprint, grace=grace)
+
+
+async def find_caller(session: ReadSession, *, user_id: UUID, session_id: UUID | None) -> SessionCaller | None:
+    """Return what a session's user may have; None where the session has ended or the user is disabled."""
+    return await session.one_or_none(_FIND_CALLER, user_id=user_id, session_id=session_id)
 
 
 async def revoke_session(session: WriteSession, session_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """Login, sessions and their end."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -53,7 +54,12 @@ class Authentication:
         self.devices = DeviceTokens(secret=secret)
         # A session revoked longer ago than this has no access token left that could be good.
         self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
-        self.revoked = RevokedSessions(self._load_revoked, refresh_seconds=settings.revocation_refresh_seconds)
+        # Twice as often as it must be: a refresh may fail once.
+        self.revoked = RevokedSessions(
+            self._load_revoked,
+            refresh_seconds=settings.revocation_seconds / 2,
+            limit_seconds=settings.revocation_seconds,
+        )
         self.guessing = GuessingLimits(limits, attempts=settings.login_attempts)
 
     async def identify(self, token: str) -> Principal:
@@ -62,6 +68,17 @@ class Authentication:
         if principal.session_id is None or await self.revoked.contains(principal.session_id):
             raise AuthenticationError("The session has ended: log in again.")
         return principal
+
+    async def confirm(self, caller: Principal) -> Principal:
+        """Return the caller of an access token as the rows have them now, for credentials and administration.
+
+        Raises:
+            AuthenticationError: The session has ended in whichever process, or the user is disabled.
+        """
+        found = await sessions.find_caller(get_database().reader, user_id=caller.user_id, session_id=caller.session_id)
+        if found is None:
+            raise AuthenticationError("The session has ended: log in again.")
+        return replace(caller, scopes=allowed_scopes(self.roles, found.role, found.grants))
 
     async def log_in(self, login: Login, *, address: str) -> LoginTokens:
         """Start a session for a caller from this address.

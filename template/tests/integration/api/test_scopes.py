@@ -126,6 +126,24 @@ async def test_create_api_key_shows_a_key_once_that_is_stored_nowhere_and_identi
     assert known.json() == (await client.get(ME)).json()
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ("UPDATE sessions SET revoked_at = now()", 401, "AUTHENTICATION_FAILED"),
+        ("UPDATE users SET is_active = false", 401, "AUTHENTICATION_FAILED"),
+        ("UPDATE users SET scopes = '{}'", 403, "PERMISSION_DENIED"),
+    ],
+)
+async def test_create_api_key_believes_the_rows_where_another_process_has_changed_them(
+    change: str, status: int, code: str, anonymous: AsyncClient, transaction: AsyncConnection
+) -> None:
+    anonymous.headers = bearer((await log_in(anonymous, await make_user_with("reports:read"))).json())
+    await make_key(anonymous, "reports:read")
+    await transaction.exec_driver_sql(change)
+
+    problem(await anonymous.post(KEYS, json={"name": "another", "scopes": ["reports:read"]}), status, code)
+
+
 @pytest.mark.parametrize("expires_at", [0, True, "4000000000", "2100-01-01", "2100-01-01T00:00:00"])
 async def test_create_api_key_takes_a_moment_that_is_written_out(client: AsyncClient, expires_at: object) -> None:
     answer = await client.post(KEYS, json={"name": "import", "scopes": ["users:read"], "expires_at": expires_at})

@@ -26,12 +26,13 @@ class AuthSettings(SettingsSection):
     )
     access_token_expire_minutes: int = Field(default=15, ge=1, le=1440, description="Lifetime of an access token.")
     refresh_token_expire_days: int = Field(default=30, ge=1, le=366, description="Lifetime of an unused session.")
-    revocation_refresh_seconds: float = Field(
-        default=5,
-        ge=0,
+    revocation_seconds: float = Field(
+        default=10,
+        ge=1,
         le=300,
-        validation_alias="AUTH_REVOCATION_REFRESH_SECONDS",
-        description="Time after which a logout in another process is known here.",
+        validation_alias="AUTH_REVOCATION_SECONDS",
+        description="Time after which every process refuses the tokens of ended sessions, disabled users and former "
+        "roles; without the database for longer, none is accepted.",
     )
     login_attempts: int = Field(
         default=5, ge=1, le=1000, validation_alias="AUTH_LOGIN_ATTEMPTS", description="Wrong passwords in 15 minutes."

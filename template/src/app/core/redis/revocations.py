@@ -1,7 +1,7 @@
 """Ended sessions, told to all processes the moment they end.
 
 The database stays the truth and is asked as often as ever: a message that is lost, with everything that Redis can
-lose, costs no more than the wait there was without it (`AUTH_REVOCATION_REFRESH_SECONDS`).
+lose, costs no more than the wait there was without it (`AUTH_REVOCATION_SECONDS`).
 """
 
 import asyncio

@@ -78,3 +78,19 @@ async def test_the_last_copy_stays_in_force_while_the_source_is_away() -> None:
     assert await sessions.contains(session_id)
     assert not await sessions.contains(uuid4())
     assert source.asked == 2, "a source that is away is left alone for a while"
+
+
+async def test_a_copy_is_not_believed_beyond_its_limit_while_the_source_is_away() -> None:
+    source = Source()
+    sessions = RevokedSessions(source.load, refresh_seconds=0.01, limit_seconds=0.05)
+    source.away = True
+    with pytest.raises(DatabaseConnectionError):
+        await sessions.contains(uuid4())
+
+    source.away = False
+    sessions.expire()
+    assert not await sessions.contains(uuid4())
+    source.away = True
+    await asyncio.sleep(0.06)
+    with pytest.raises(DatabaseConnectionError):
+        await sessions.contains(uuid4())
