@@ -16,9 +16,12 @@ INSIDE = Path(__file__).with_suffix("")
 
 
 def add_tests_of_tools(project: Path) -> list[Path]:
-    """Copy the tests into a project; return the files that are new there."""
+    """Copy the tests into a project, those of the example where it is; return the files."""
     added = []
+    example = (project / "src/app/services/items.py").exists()
     for source in sorted(INSIDE.rglob("*.py")):
+        if source.name.startswith("test_items") and not example:
+            continue
         target = project / "tests" / source.relative_to(INSIDE)
         if target.exists():
             raise FileExistsError(target)

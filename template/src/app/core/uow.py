@@ -1,7 +1,7 @@
 """The unit of work: the one place that commits, and that publishes what was recorded.
 
     async with atomic(session) as uow:
-        await items.insert_item(uow.session, …)
+        await notes.insert_note(uow.session, …)
         uow.record(SomethingHappened(...))
 
 Everything inside is committed together when the block ends, or rolled back together when it raises. Blocks nest: an
