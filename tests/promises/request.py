@@ -86,7 +86,7 @@ REQUEST = (
     Promise(
         "SQLAlchemy's savepoint holds what the driver does in it",
         "src/app/core/database/sessions.py",
-        "                await orm.connection()\n",
+        "            await orm.connection()\n",
         "",
         "tests/integration/core/test_uow.py",
     ),

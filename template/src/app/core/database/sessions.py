@@ -140,28 +140,11 @@ class WriteSession(ReadSession):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Take back what was changed in the block, and only that, if it raises."""
-        orm = self._orm
-        if orm is not None:
-            # SQLAlchemy's own restores its entities, too. It begins with the first use of the connection.
-            async with (await self.orm()).begin_nested():
-                await orm.connection()
-                yield
-            return
-        savepoint = (await self.driver()).transaction()
-        self._fresh = False
-        await self.run(savepoint.start)
-        try:
+        # By SQLAlchemy's session, which restores its entities, too. It begins with the first use of the connection.
+        orm = await self.orm()
+        async with orm.begin_nested():
+            await orm.connection()
             yield
-            if self._orm is not None:
-                await self._orm.commit()
-            await self.run(savepoint.commit)
-        except BaseException:
-            # The transaction fails, if a connection that is lost keeps it from going back to here.
-            with suppress(DatabaseException):
-                if self._orm is not None:
-                    await self._orm.rollback()
-                await self.run(savepoint.rollback)
-            raise
 
     async def commit(self) -> None:
         """Commit, or else roll back."""
