@@ -22,7 +22,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_manifests(project: Path) -> Manifests:
-    """Return the cluster's objects by their kind.
+    """Return the cluster's objects by their kind, the worker's deployment as "Worker".
 
     Raises:
         ValueError: There are two of a kind, one of which would go unseen.
@@ -30,9 +30,10 @@ def read_manifests(project: Path) -> Manifests:
     by_kind: Manifests = {}
     for path in sorted((project / MANIFESTS).glob("*.yaml")):
         manifest = read(path)
-        if manifest["kind"] in by_kind:
-            raise ValueError(f"{path.name} is a second {manifest['kind']}")
-        by_kind[manifest["kind"]] = manifest
+        kind = "Worker" if path.name.startswith("worker-") else manifest["kind"]
+        if kind in by_kind:
+            raise ValueError(f"{path.name} is a second {kind}")
+        by_kind[kind] = manifest
     return by_kind
 
 

@@ -107,7 +107,9 @@ def test_no_file_shows_that_it_was_a_template(run: Run, combination: Combination
     for path, text in texts(run.rendered(combination)).items():
         assert not path.endswith(".jinja")
         assert "\r" not in text, path
-        assert not re.search(r"(?<!\$)\{\{ ?[A-Za-z_]|\{% ", text), path
+        # The project's own templates, of mail and of the mailbox, are filled in when it runs.
+        if "src/app/templates/" not in path and not path.endswith(".html"):
+            assert not re.search(r"(?<!\$)\{\{ ?[A-Za-z_]|\{% ", text), path
         assert text == "" or text.endswith("\n"), path
         assert not text.startswith("\n"), path
         assert not text.endswith("\n\n"), path

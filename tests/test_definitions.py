@@ -29,6 +29,7 @@ except graphlib.CycleError as error:
 
 # The doors of SPEC §3 for the project's own code.
 FOR_USERS = {
+    "MemoryMail",
     "MonitoringException",
     "cache_clear",
     "cached",
@@ -40,6 +41,7 @@ FOR_USERS = {
     "get_connection_info",
     "get_database_stats",
     "get_public_client",
+    "link",
     "parse_json",
     "request_cached",
     "unsubscribe",

@@ -56,6 +56,7 @@ print(json.dumps({
     "processes": settings.api.workers,
     "stop_seconds": settings.stop_seconds,
     "graceful_seconds": settings.api.graceful_shutdown_seconds,
+    "job_seconds": settings.jobs.grace_seconds,
     "postgres": major,
     "check_seconds": DEFAULT_TIMEOUT_SECONDS,
 }))
@@ -131,6 +132,14 @@ def test_grace_periods_add_up(
     assert waiting + application["stop_seconds"] + 5 <= pod["terminationGracePeriodSeconds"]
     compose = read(project / "compose.yaml")["services"]["app"]["stop_grace_period"]
     assert application["stop_seconds"] + 5 <= int(compose.removesuffix("s"))
+    assert float(settings["JOBS_GRACE_SECONDS"]) == application["job_seconds"]
+    # A worker has jobs in place of requests.
+    seconds = application["stop_seconds"] - application["graceful_seconds"]
+    seconds += application["job_seconds"] + 5
+    pod = manifests["Worker"]["spec"]["template"]["spec"]
+    assert seconds <= pod["terminationGracePeriodSeconds"]
+    compose = read(project / "compose.yaml")["services"]["worker"]["stop_grace_period"]
+    assert seconds <= int(compose.removesuffix("s"))
 
 
 def test_ports_agree(project: Path, manifests: Manifests, application: dict[str, Any]) -> None:
@@ -155,7 +164,11 @@ def test_all_replicas_find_a_connection(manifests: Manifests, application: dict[
     connections = application["processes"] * (2 * int(settings["DATABASE_POOL_SIZE"]) + 1)
     surge = manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     pods_at_most = manifests["HorizontalPodAutoscaler"]["spec"]["maxReplicas"] + surge
-    assert pods_at_most * connections <= SERVER_CONNECTIONS
+    worker = manifests["Worker"]["spec"]
+    assert worker["strategy"]["rollingUpdate"]["maxSurge"] == 0
+    # A worker has the same pools, and two connections to the queue.
+    taken = worker["replicas"] * (2 * int(settings["JOBS_CONCURRENCY"]) + 2)
+    assert pods_at_most * connections + taken <= SERVER_CONNECTIONS
 
 
 def test_the_example_overlay_fits_the_base(project: Path, manifests: Manifests) -> None:

@@ -36,6 +36,9 @@ MAY_END_TRANSACTIONS = {
     "src/app/core/timescale/extension.py": {"begin"},
     # Migrations have transactions of their own.
     "src/app/cli/migrators.py": {"commit", "rollback"},
+    # The job queue's engine has a connection of its own, and so has making its tables.
+    "src/app/cli/migrations.py": {"commit"},
+    "src/app/core/jobs/engine.py": {"commit"},
 }
 _STATEMENT = re.compile(
     r"\s*(?:begin|commit|rollback|start\s+transaction|end)\b[\s;]*", re.IGNORECASE
@@ -221,6 +224,14 @@ CONTRACTS = {
         "import sentry_sdk",
     ),
     "Only app.core.database knows the driver": ("src/app/services/users.py", "import asyncpg"),
+    "Only the adapter of the job queue knows its engine": (
+        "src/app/core/jobs/queue.py",
+        "import pgqueuer",
+    ),
+    "Only app.core.mail speaks to mail servers": (
+        "src/app/services/users.py",
+        "import aiosmtplib",
+    ),
     "Only the settings read the environment": (
         "src/app/services/users.py",
         "import pydantic_settings",

@@ -21,7 +21,8 @@ def examples() -> dict[str, str]:
 
 def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     """Set what production needs, and these variables."""
-    needed = {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL}
+    mail = {"MAIL_BACKEND": "smtp", "MAIL_SENDER": "shop@example.org", "FRONTEND_URL": "https://www.example.org"}
+    needed = {"ENVIRONMENT": "production", "DATABASE_URL": DATABASE_URL, **mail}
     for name, value in {**needed, **variables}.items():
         monkeypatch.setenv(name, value)
 

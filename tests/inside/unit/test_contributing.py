@@ -26,14 +26,16 @@ from app.api.errors import status_of
 from app.core import exceptions
 from app.core.database import Base
 from app.core.events import get_event_bus
+from app.core.jobs import Jobs
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.services.authentication import get_authentication
-from tests.applications import served
+from tests.applications import process_with, served
 from tests.buses import until_settled
 from tests.clients import make_client
 from tests.factories import make_user
+from tests.jobs import run_jobs
 from tests.logins import bearer, refresh, with_authentication
 from tests.logs import captured_log
 from tests.servers.http import faulty_server, reply
@@ -104,7 +106,8 @@ async def note_client(
         stack.callback(app.router.routes.__setitem__, slice(None), before)
         app.router.routes.extend(routes)
         created = modules["app.models.events.note"].NoteCreated
-        stack.callback(get_event_bus().subscribe(created, service.forget_count))
+        get_event_bus().subscribe(created, service.forget_count)
+        stack.callback(get_event_bus().unsubscribe, created, service.forget_count)
         client = await stack.enter_async_context(make_client(app))
         client.headers.update(bearer((await refresh(client, tokens.model_dump())).json()))
         yield client
@@ -132,6 +135,20 @@ async def test_what_is_cached_is_forgotten_once_a_note_is_committed(note_client:
     assert (await note_client.post("/api/v1/notes", json={"text": "Water the plants."})).status_code == 201
     await until_settled(get_event_bus())
     assert (await note_client.get("/api/v1/notes/count")).json() == 1
+
+
+async def test_a_job_counts_the_notes_of_a_committed_unit_of_work(
+    note_client: AsyncClient, modules: dict[str, ModuleType]
+) -> None:
+    digest = modules["app.services.note_digest"]
+    jobs = Jobs()
+    jobs.register(digest.CountNotes, digest.run_count)
+    async with unit_of_work() as uow:
+        digest.ask_for_count(uow, uuid4())
+    with captured_log() as log, process_with(jobs):
+        await run_jobs()
+    (line,) = log.events("notes counted")
+    assert line["count"] == 0
 
 
 async def test_the_dictionary_is_asked_with_the_secret_and_once(

@@ -1,12 +1,42 @@
 """The application as `app dev` runs it, in a process that is replaced whenever a file changes."""
 
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
 from app.asgi import stop_with_supervisor
+from app.cli.worker import dev_worker
+from app.core.config import get_settings
 from app.main import create_app as create_production_app
+from devtools.mailbox import router as mailbox
+
+# How long jobs under way may take when a file has changed; what has not finished is run again.
+_GRACE_SECONDS = 5.0
 
 
 def create_app() -> FastAPI:
-    """Return the application, in a process that ends with the one that watches the files."""
+    """Return the application with a worker beside it, in a process that ends with the one that watches the files."""
     stop_with_supervisor()
-    return create_production_app()
+    app = create_production_app()
+    if get_settings().mail.backend == "files":
+        app.include_router(mailbox)
+    serving = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving(app):
+            # A process of its own, with the code as it is now.
+            worker = multiprocessing.get_context("spawn").Process(target=dev_worker, name="worker")
+            worker.start()
+            try:
+                yield
+            finally:
+                worker.terminate()
+                await asyncio.to_thread(worker.join, _GRACE_SECONDS)
+                worker.kill()
+
+    app.router.lifespan_context = lifespan
+    return app

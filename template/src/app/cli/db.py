@@ -12,8 +12,9 @@ from rich.text import Text
 from app.cli import migrations
 from app.cli.migrators import dropping, read_state
 from app.cli.output import err, out
-from app.cli.settings import command_settings, with_database
+from app.cli.settings import command_settings, run_with_services, with_database
 from app.core.exceptions import ConfigurationError
+from app.core.process import get_object
 
 db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
 
@@ -113,6 +114,19 @@ def sql(
         command.upgrade(config, revisions, sql=True)
     # As it is: a console would break lines and colour words.
     typer.echo(statements.getvalue(), nl=False)
+
+
+@db.command()
+def purge() -> None:
+    """Delete what is old enough (RETENTION_…), as a worker does every night; may be interrupted and run again."""
+    from app.services.retention import Retention  # noqa: PLC0415 — other commands need no models
+
+    with err.status("Deleting …") as status:
+        counts = run_with_services(
+            lambda: get_object(Retention).purge(lambda table, count: status.update(f"Deleting … {table}: {count}"))
+        )
+    for table, count in counts.items():
+        out.print(f"{table}: {count} deleted")
 
 
 def _named(revisions: frozenset[str]) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +68,7 @@ async def migrate(settings: DatabaseSettings, run: Callable[[Connection, Progres
         DatabaseConnectionError: The server cannot be reached.
     """
     progress = Progress()
-    async with migration_engine(settings).connect() as connection:
-        await _take_turn(connection)
-        await _set_limits(connection)
+    async with turn(settings) as connection:
         try:
             await connection.run_sync(_observed, run, progress, settings.migration_lock_timeout_seconds)
         except (AppException, CommandError):
@@ -77,6 +76,15 @@ async def migrate(settings: DatabaseSettings, run: Callable[[Connection, Progres
         except Exception as error:
             await connection.rollback()
             raise await _explained(error, settings, progress) from error
+
+
+@asynccontextmanager
+async def turn(settings: DatabaseSettings) -> AsyncIterator[AsyncConnection]:
+    """A connection for as long as no other migrator has one."""
+    async with migration_engine(settings).connect() as connection:
+        await _take_turn(connection)
+        await _set_limits(connection)
+        yield connection
 
 
 async def read_state(settings: DatabaseSettings) -> tuple[frozenset[str], list[str]]:

@@ -221,6 +221,32 @@ class EventRejectedError(EventBusException):
     code = "EVENT_REJECTED"
 
 
+class JobVersionError(InfrastructureException):
+    """Raised when a job in the queue is of a version that this code does not know.
+
+    Args:
+        job_type: The job's name.
+        written: The version in the queue.
+        known: The version of this code.
+    """
+
+    code = "JOB_VERSION_UNKNOWN"
+
+    def __init__(self, job_type: str, *, written: int, known: int) -> None:
+        super().__init__(f"A {job_type} of version {written} is in the queue, and this code knows version {known}.")
+        self.written = written
+        self.known = known
+
+
+class JobLostError(InfrastructureException):
+    """Raised when a job was started as often as it may be, and its worker died each time."""
+
+    code = "JOB_LOST"
+
+    def __init__(self, job_type: str, attempts: int) -> None:
+        super().__init__(f"{job_type} was started {attempts} times, and its worker died each time.")
+
+
 class ExternalServiceError(InfrastructureException):
     """Raised when another service ("billing", say) failed or refused; the message has no URLs or credentials."""
 
@@ -228,6 +254,28 @@ class ExternalServiceError(InfrastructureException):
 
     def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
         super().__init__(f"{service}: {message}", **_with_facts(context, service=service))
+
+
+class MailRefusedError(ExternalServiceError):
+    """Raised when a message cannot be delivered, now or later: there is no such mailbox, for example.
+
+    Args:
+        status: The server's reply code (RFC 5321, 4.2).
+    """
+
+    code = "MAIL_REFUSED"
+
+    def __init__(self, status: int) -> None:
+        super().__init__("mail", f"The message was refused for good ({status}).", details={"status": status})
+
+
+class MailUnavailableError(ExternalServiceError):
+    """Raised when mail is needed and switched off: `MAIL_BACKEND`."""
+
+    code = "MAIL_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("mail", "This service sends no mail at present.")
 
 
 class TimeoutError(InfrastructureException):

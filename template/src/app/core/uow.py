@@ -3,18 +3,23 @@
     async with atomic(session) as uow:
         await notes.insert_note(uow.session, …)
         uow.record(SomethingHappened(...))
+        uow.enqueue(SomethingToDo(...))
 
 Everything inside is committed together when the block ends, or rolled back together when it raises. Blocks nest: an
-inner one is a savepoint. Events recorded inside are published after the commit, and dropped by a rollback.
+inner one is a savepoint. Jobs enqueued inside are a part of it. Events recorded inside are published after the commit,
+and dropped by a rollback.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 from app.core.database import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import AppException
+from app.core.jobs.job import BaseJob
+from app.core.jobs.queue import Enqueued, enqueue
 from app.core.monitoring import monitor
 
 # A function without arguments, or a coroutine function.
@@ -26,6 +31,7 @@ class UnitOfWork:
 
     Attributes:
         session: Takes the changes.
+        jobs: Written into the queue with the changes.
         events: Published after the commit.
         actions: Run after the commit.
         commits_with: An error that does not undo the changes.
@@ -33,6 +39,7 @@ class UnitOfWork:
 
     def __init__(self, session: WriteSession) -> None:
         self.session = session
+        self.jobs: list[Enqueued] = []
         self.events: list[BaseEvent] = []
         self.actions: list[Action] = []
         self.commits_with: BaseException | None = None
@@ -42,13 +49,29 @@ class UnitOfWork:
         await self.session.flush()
 
     def record(self, event: BaseEvent) -> None:
-        """Publish an event in this process once the changes are committed.
+        """Publish an event once the changes are committed: in this process, or by jobs if it is durable.
 
         Raises:
             ConfigurationError: This process has no event bus, so that no subscriber could hear of it.
         """
-        get_event_bus()
-        self.events.append(event)
+        bus = get_event_bus()
+        if event.durable:
+            self.jobs.extend(Enqueued(job) for job in bus.jobs_for(event))
+        else:
+            self.events.append(event)
+
+    def enqueue(self, job: BaseJob, *, run_at: datetime | None = None, key: str | None = None) -> None:
+        """Have a worker do something once the changes are committed, however often processes are killed in between.
+
+        The job is written in the transaction of the changes, and so is there if and only if they are.
+
+        Args:
+            job: The work.
+            run_at: The earliest time, with a time zone; as soon as possible unless given.
+            key: Of the jobs of this type with the same key, one waits or runs at a time: this one is left out where
+                there is another.
+        """
+        self.jobs.append(Enqueued(job, run_at, key))
 
     def after_commit(self, action: Action) -> None:
         """Run a function or a coroutine function once the changes are committed, and not at all if they are not.
@@ -84,6 +107,7 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
         if outer is not None:
             async with session.savepoint():
                 yield uow
+            outer.jobs.extend(uow.jobs)
             outer.events.extend(uow.events)
             outer.actions.extend(uow.actions)
             return
@@ -112,6 +136,12 @@ async def unit_of_work() -> AsyncIterator[UnitOfWork]:
 
 
 async def _commit(uow: UnitOfWork) -> None:
+    if uow.jobs:
+        try:
+            await enqueue(uow.session, uow.jobs)
+        except BaseException:
+            await uow.session.rollback()
+            raise
     await uow.session.commit()
     # Events first: the bus takes them without waiting, so that no action can keep them back.
     for event in uow.events:

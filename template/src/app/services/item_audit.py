@@ -1,16 +1,25 @@
-"""Changes of items in the log: a handler of events, subscribed in `wiring.py`.
+"""The audit of items: each change is a row of `item_changes`, in its transaction, and an event after the commit."""
 
-It tells operators what happens, and proves nothing: events live in the memory of one process, so that lines are missing
-after a kill, and where a handler's queue was full. The rows are what is kept.
-"""
+from typing import Final
+from uuid import UUID
 
-from app.core import get_logger
+from app.core.uow import UnitOfWork
 from app.models.events.item import ItemChanged, ItemEvent
+from app.repositories import item_changes
 
-logger = get_logger("app.audit")
+_PREFIX: Final = "item."
 
 
-async def log_item_event(event: ItemEvent) -> None:
-    """Log a change after its commit: the names of the values that were given, never the values."""
-    changed = event.changed if isinstance(event, ItemChanged) else None
-    logger.info("audit", action=event.type, item_id=str(event.item_id), changed=changed, at=event.timestamp.isoformat())
+async def tell(uow: UnitOfWork, owner_id: UUID, event: ItemEvent) -> None:
+    """Write a change into the audit, and record its event."""
+    await item_changes.insert_change(
+        uow.session,
+        {
+            "item_id": event.item_id,
+            "owner_id": owner_id,
+            "action": event.type.removeprefix(_PREFIX),
+            "changed": list(event.changed) if isinstance(event, ItemChanged) else [],
+            "request_id": event.correlation_id,
+        },
+    )
+    uow.record(event)

@@ -9,6 +9,7 @@ from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.models.schemas.page import Cursor, Page
 from app.repositories import items
+from app.services import item_audit
 
 
 async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead:
@@ -32,7 +33,7 @@ async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> ItemR
     item = await items.insert_item(uow.session, {"owner_id": owner_id, **new.model_dump()})
     if item is None:
         raise ResourceExistsError("Item", new.sku)
-    uow.record(ItemCreated(item_id=item.id, sku=item.sku))
+    await item_audit.tell(uow, owner_id, ItemCreated(item_id=item.id, sku=item.sku))
     return item
 
 
@@ -41,11 +42,12 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
     values = content.model_dump()
     item = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
     created = item.version == 1
-    uow.record(
+    event = (
         ItemCreated(item_id=item.id, sku=sku)
         if created
         else ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(values))
     )
+    await item_audit.tell(uow, owner_id, event)
     return item, created
 
 
@@ -62,7 +64,8 @@ async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: It
         # Only now, to tell the two reasons apart: the usual change is one statement.
         await get_item(uow.session, owner_id, item_id)
         raise ConcurrentUpdateError("Item", item_id)
-    uow.record(ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(changes)))
+    event = ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(changes))
+    await item_audit.tell(uow, owner_id, event)
     return item
 
 
@@ -74,7 +77,7 @@ async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
     """
     if not await items.delete_item(uow.session, owner_id, item_id):
         raise ResourceNotFoundError("Item", item_id)
-    uow.record(ItemDeleted(item_id=item_id))
+    await item_audit.tell(uow, owner_id, ItemDeleted(item_id=item_id))
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:

@@ -12,6 +12,7 @@ from app.core import monitor, payment
 from app.core.uow import UnitOfWork
 from app.models.domain.order import PAYABLE, Order, OrderStatus
 from app.models.domain.payment_reversal import PaymentReversal, ReversalKind, status_of_paid
+from app.models.events.order import OrderPaid
 from app.repositories import orders, payment_reversals
 from app.services.orders import set_status
 
@@ -99,6 +100,7 @@ async def _settle_payment(uow: UnitOfWork, order: Order, session: payment.Checko
         if session.payment_intent_id != order.payment_intent_id:
             _report("an order was paid twice: refund one of the payments", order, **facts)
         return order
+    uow.record(OrderPaid(order_id=order.id, owner_id=order.owner_id))
     return await restate(
         uow, order, payment_intent_id=session.payment_intent_id, paid_at=func.now(), test_mode=session.test_mode
     )

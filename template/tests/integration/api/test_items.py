@@ -8,15 +8,15 @@ import pytest
 from dirty_equals import IsDatetime, IsStr, IsUUID
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.events import get_event_bus
+from app.models.domain.item_change import ItemChange
 from app.models.events.item import ItemChanged, ItemEvent
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
-from tests.logs import captured_log
 
 pytestmark = pytest.mark.anyio
 
@@ -196,24 +196,25 @@ async def test_every_route_of_items_needs_its_scope(
         problem(await client.request(method, path, json=body), 403, "PERMISSION_DENIED")
 
 
-async def test_every_change_of_an_item_is_published_once_in_order(client: AsyncClient) -> None:
+async def test_every_change_of_an_item_is_audited_and_published_once_in_order(
+    client: AsyncClient, transaction: AsyncConnection
+) -> None:
     told: list[ItemEvent] = []
 
     async def listen(event: ItemEvent) -> None:
         told.append(event)
 
     get_event_bus().subscribe(ItemEvent, listen)
-    with captured_log() as log:
-        item = await make_item(client, sku="CHAIR-042")
-        await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "name": "Other", "tags": ["wood"]})
-        await client.put(f"{ITEMS}/by-sku/CHAIR-042", json={"name": "Bench"})
-        await client.delete(f"{ITEMS}/{item['id']}")
-        created = (await client.put(f"{ITEMS}/by-sku/CHAIR-043", json={"name": "Bench"})).json()
-        # None of these changes anything.
-        await client.post(ITEMS, json={"sku": "CHAIR-043", "name": "Taken"})
-        await client.patch(f"{ITEMS}/{created['id']}", json={"version": 9, "name": "Outdated"})
-        await client.delete(f"{ITEMS}/{item['id']}")
-        await until_settled(get_event_bus())
+    item = await make_item(client, sku="CHAIR-042")
+    await client.patch(f"{ITEMS}/{item['id']}", json={"version": 1, "name": "Other", "tags": ["wood"]})
+    await client.put(f"{ITEMS}/by-sku/CHAIR-042", json={"name": "Bench"})
+    await client.delete(f"{ITEMS}/{item['id']}")
+    created = (await client.put(f"{ITEMS}/by-sku/CHAIR-043", json={"name": "Bench"})).json()
+    # None of these changes anything.
+    await client.post(ITEMS, json={"sku": "CHAIR-043", "name": "Taken"})
+    await client.patch(f"{ITEMS}/{created['id']}", json={"version": 9, "name": "Outdated"})
+    await client.delete(f"{ITEMS}/{item['id']}")
+    await until_settled(get_event_bus())
     get_event_bus().unsubscribe(ItemEvent, listen)
 
     kinds = ["item.created", "item.changed", "item.changed", "item.deleted", "item.created"]
@@ -221,8 +222,10 @@ async def test_every_change_of_an_item_is_published_once_in_order(client: AsyncC
     assert [(event.type, str(event.item_id)) for event in told] == list(zip(kinds, ids, strict=True))
     changes = [(event.item_version, event.changed) for event in told if isinstance(event, ItemChanged)]
     assert changes == [(2, ("name", "tags")), (3, ("name", "description", "tags", "attributes"))]
-    audit = [(line["action"], line["item_id"], line["request_id"]) for line in log.events("audit")]
-    assert audit == [(event.type, str(event.item_id), event.correlation_id) for event in told]
+    audit = await transaction.execute(select(ItemChange).order_by(ItemChange.id))
+    assert [(f"item.{row.action}", row.item_id, tuple(row.changed), row.request_id) for row in audit] == [
+        (event.type, event.item_id, getattr(event, "changed", ()), event.correlation_id) for event in told
+    ]
 
 
 async def test_items_changed_by_many_at_once_lose_nothing(scratch_client: AsyncClient) -> None:

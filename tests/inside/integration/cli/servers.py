@@ -48,6 +48,15 @@ def processes(project: Path) -> set[int]:
     return found
 
 
+def variable(pid: int, name: str) -> str | None:
+    """Return a variable of a process's environment, as it began."""
+    with suppress(OSError):
+        for line in (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0"):
+            if line.startswith(f"{name}=".encode()):
+                return line.decode().partition("=")[2]
+    return None
+
+
 def kill_all(project: Path) -> None:
     for pid in processes(project):
         with suppress(OSError):

@@ -10,8 +10,11 @@ from app.core.config.auth import AuthSettings
 from app.core.config.cache import CacheSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.http_client import HttpClientSettings, IntegrationsSettings
+from app.core.config.jobs import JobSettings
 from app.core.config.loading import load_settings
 from app.core.config.logging import LoggingSettings
+from app.core.config.mail import MailSettings
+from app.core.config.retention import RetentionSettings
 from app.core.config.secrets import SecretsSettings
 from app.core.config.section import Environment
 from app.core.singletons import Singleton
@@ -27,7 +30,10 @@ __all__ = [
     "Environment",
     "HttpClientSettings",
     "IntegrationsSettings",
+    "JobSettings",
     "LoggingSettings",
+    "MailSettings",
+    "RetentionSettings",
     "SecretsSettings",
     "SecuritySettings",
     "get_settings",

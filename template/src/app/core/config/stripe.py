@@ -55,6 +55,13 @@ class StripeSettings(SettingsSection):
     )
     attempts: int = Field(default=3, ge=1, le=10, description="The number of attempts of a call at most, with one key.")
     total_seconds: float = Field(default=20, gt=0, le=300, description="For a call with all of its attempts.")
+    webhook_event_days: int = Field(
+        default=90,
+        ge=31,
+        le=3650,
+        validation_alias="RETENTION_WEBHOOK_EVENT_DAYS",
+        description="Days that the ids of events are kept, by which a repeated one is known: Stripe resends for 30.",
+    )
     webhook_tolerance_seconds: int = Field(
         default=300,
         ge=1,

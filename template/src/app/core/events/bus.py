@@ -7,7 +7,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from app.core.events.event import BaseEvent
+from app.core.events.delivery import DeliverEvent
+from app.core.events.event import BaseEvent, find_event_type
 from app.core.exceptions import EventBusException, EventRejectedError
 from app.core.logging import get_logger
 from app.core.monitoring import monitor
@@ -78,8 +79,9 @@ class EventBus:
         """Have a handler called with every event of this class and its subclasses that is published from now on.
 
         Args:
-            event_type: The class of the events.
-            handler: Takes one event. It works in a session of its own, and leaves blocking calls to a thread.
+            event_type: The class of the events. Durable ones are delivered by a worker.
+            handler: Takes one event. It works in a session of its own, and leaves blocking calls to a thread. Jobs
+                know a durable event's handler by its module and name: rename it when none waits.
             priority: The higher is offered an event first; among equals, the one that subscribed first.
         """
         self._subscriptions.append(_Subscription(event_type, handler, priority))
@@ -95,13 +97,33 @@ class EventBus:
         """Take events from now on, in the running event loop."""
         self._loop = asyncio.get_running_loop()
 
+    def jobs_for(self, event: BaseEvent) -> list[DeliverEvent]:
+        """Return the jobs that deliver a durable event, one for each of its handlers; none for other events."""
+        wanted = [each for each in self._subscriptions if event.durable and isinstance(event, each.event_type)]
+        return [DeliverEvent(subscriber=each.name, event=event.to_dict()) for each in wanted]
+
+    async def deliver(self, job: DeliverEvent) -> None:
+        """Call the handler of a durable event, in a worker.
+
+        Raises:
+            EventBusException: No subscriber has this name, or takes an event of this type.
+        """
+        for each in self._subscriptions:
+            kind = find_event_type(each.event_type, job.event["type"]) if each.name == job.subscriber else None
+            if kind is not None:
+                await each.handler(kind.from_dict(job.event))
+                return
+        raise EventBusException(f"No subscriber is called {job.subscriber} and takes {job.event['type']}.")
+
     async def publish(self, event: BaseEvent) -> None:
         """Put an event into the queue of each of its handlers, and wait for none of them.
 
         Raises:
-            EventBusException: The bus does not run in this event loop.
+            EventBusException: The bus does not run in this event loop, or the event is durable: `uow.record()` it.
             EventRejectedError: A handler had no room for it; the others get it.
         """
+        if event.durable:
+            raise EventBusException(f"{event.type} is durable: record it in a unit of work, with `uow.record()`.")
         # While the bus drains, handlers may still publish what follows from what they are given.
         closed = self._draining and asyncio.current_task() not in self._tasks
         if closed or self._loop is not asyncio.get_running_loop():

@@ -13,7 +13,8 @@ class WebhookEvent(Base):
 
     Nothing of its content is kept, which belongs to customers.
 
-    Rows may be deleted when they are a month old: Stripe repeats a delivery for three days, and resends by hand for 30.
+    Rows are deleted when they are older (RETENTION_WEBHOOK_EVENT_DAYS) than Stripe repeats a delivery, which is three
+    days, or 30 by hand.
 
     Attributes:
         id: Stripe's id of the event, the same in all deliveries of it.

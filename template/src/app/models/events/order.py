@@ -22,3 +22,18 @@ class OrderStatusChanged(BaseEvent):
     owner_id: UUID
     status: str
     before: str
+
+
+class OrderPaid(BaseEvent):
+    """The money for an order has come: once for each order.
+
+    Attributes:
+        order_id: Its key.
+        owner_id: The owner's key.
+    """
+
+    type: ClassVar[str] = "order.paid"
+    durable: ClassVar[bool] = True
+    source: str = "orders"
+    order_id: UUID
+    owner_id: UUID

@@ -1,0 +1,101 @@
+"""`app jobs`: what waits in the queue, what runs, and what was put aside."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+from sqlalchemy import bindparam, func, select, true
+
+from app.cli.output import out
+from app.cli.settings import run_with_services
+from app.core.database import Statement, get_database
+from app.core.exceptions import ResourceNotFoundError
+from app.core.jobs import get_jobs
+from app.core.jobs.queue import QueuedJob, log, queue
+
+jobs = typer.Typer(help="Jobs: what waits, what runs, and what was put aside.", no_args_is_help=True)
+
+# The engine's words, and ours.
+_STATES: Final = {"queued": "waiting", "picked": "running", "failed": "put aside"}
+
+
+@dataclass(slots=True)
+class _Attempt:
+    created: datetime
+    status: str
+    traceback: dict[str, Any] | None
+
+
+_FIND: Final = Statement(select(queue).where(queue.c.id == bindparam("id")), QueuedJob)
+_ATTEMPTS: Final = Statement(select(log).where(log.c.job_id == bindparam("job_id")).order_by(log.c.id), _Attempt)
+
+Number = Annotated[int, typer.Argument(help="The job's number, which `app jobs list` shows.")]
+Numbers = Annotated[list[int], typer.Argument(help="The jobs' numbers, which `app jobs list` shows.")]
+
+
+@jobs.command(name="list")
+def list_jobs(
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that were put aside.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the oldest first.")] = 100,
+) -> None:
+    """Show jobs, a line each: number, state, type, when it may run, attempts that have failed."""
+    chosen = queue.c.status == "failed" if failed else true()
+    oldest = Statement(select(queue).where(chosen).order_by(queue.c.execute_after, queue.c.id).limit(limit), QueuedJob)
+    count = Statement(select(func.count()).select_from(queue).where(chosen), int)
+
+    async def show() -> None:
+        rows, total = await get_database().reader.all(oldest), await get_database().reader.one(count)
+        for row in rows:
+            out.print(Text(_line(row)))
+        if total > len(rows):
+            out.print(Text(f"… and {total - len(rows)} more"))
+
+    run_with_services(show)
+
+
+@jobs.command(name="show")
+def show_job(number: Number) -> None:
+    """Show a job: its values, the request it goes back to, and the errors of its attempts."""
+
+    async def show() -> None:
+        row = await get_database().reader.one_or_none(_FIND, id=number)
+        attempts = await get_database().reader.all(_ATTEMPTS, job_id=number)
+        if row is None and not attempts:
+            raise ResourceNotFoundError("job", number)
+        if row is not None:
+            out.print(Text(_line(row)))
+            out.print(Text(f"payload  {(row.payload or b'').decode()}"))
+            out.print(Text(f"request  {json.dumps(row.headers or {})}"))
+        for each in attempts:
+            error = each.traceback or {}
+            said = f"  {error.get('exception_type')}: {error.get('exception_message')}" if error else ""
+            out.print(Text(f"{each.created:%Y-%m-%d %H:%M:%SZ}  {each.status}{said}"))
+
+    run_with_services(show)
+
+
+@jobs.command(name="retry")
+def retry_jobs(numbers: Numbers) -> None:
+    """Try jobs that were put aside again, as often as at first."""
+    from app.core.jobs.engine import retry  # noqa: PLC0415 — it takes a while to import
+
+    run_with_services(lambda: retry(get_database().settings, numbers))
+
+
+@jobs.command(name="cancel")
+def cancel_jobs(numbers: Numbers) -> None:
+    """Take jobs out of the queue; one that runs is interrupted."""
+    from app.core.jobs.engine import cancel  # noqa: PLC0415 — it takes a while to import
+
+    run_with_services(lambda: cancel(get_database().settings, numbers))
+
+
+def _line(row: QueuedJob) -> str:
+    state = _STATES.get(row.status, row.status)
+    if row.status == "queued" and row.entrypoint not in get_jobs().handlers:
+        state = "unknown type"
+    return f"{row.id}  {state}  {row.entrypoint}  {row.execute_after:%Y-%m-%d %H:%M:%SZ}  {row.attempts} failed"

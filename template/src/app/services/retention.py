@@ -1,0 +1,98 @@
+"""What is deleted by its age: by a job every night, and by `app db purge`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, Table, exists, func, or_
+
+from app.core import get_logger
+from app.core.config import RetentionSettings
+from app.core.database import Base, Statement
+from app.core.jobs import BaseJob
+from app.core.jobs.queue import log, queue
+from app.core.uow import unit_of_work
+from app.models.domain.api_key import ApiKey
+from app.models.domain.session import RefreshToken, Session
+from app.repositories.retention import make_deletion
+
+# Deleted in one transaction: a few milliseconds' work, which no request notices.
+BATCH: Final = 1000
+
+logger = get_logger(__name__)
+
+
+class Rule(NamedTuple):
+    """The rows of a table that may go, and the statement that deletes a batch of them."""
+
+    table: str
+    deletion: Statement[None]
+
+
+class PurgeOldRows(BaseJob):
+    """Deletes what is old enough. A night that ends before it does is followed by another."""
+
+    type: ClassVar[str] = "retention.purge"
+    timeout_seconds: ClassVar[float] = 3600
+
+
+class Retention:
+    """Deletes the rows that rules name."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+
+    async def run(self, _: PurgeOldRows) -> None:
+        """Run the nightly job."""
+        logger.info("old rows deleted", extra=dict(await self.purge()))
+
+    async def purge(self, progress: Callable[[str, int], None] = lambda _table, _count: None) -> Mapping[str, int]:
+        """Delete what may go, in batches that are committed one by one, and return the number of rows by table.
+
+        It may be interrupted anywhere, and goes on from there the next time.
+
+        Args:
+            progress: Told the table and the number of its rows so far, after each batch.
+        """
+        counts = {}
+        for table, deletion in self._rules:
+            deleted = 0
+            while True:
+                async with unit_of_work() as uow:
+                    batch = await uow.session.execute(deletion)
+                deleted += batch
+                progress(table, deleted)
+                if batch < BATCH:
+                    break
+            counts[table] = deleted
+        return counts
+
+
+def make_rule(model: type[Base] | Table, condition: ColumnElement[bool]) -> Rule:
+    """Return the rule that rows of a model may go for which a condition holds; its key has one column."""
+    table = model if isinstance(model, Table) else Base.metadata.tables[model.__tablename__]
+    return Rule(table.name, make_deletion(table, condition, limit=BATCH))
+
+
+def older_than(column: SQLColumnExpression[Any], days: int) -> ColumnElement[bool]:
+    """Return the condition that a moment is so many days ago, by the database's clock."""
+    return column < func.now() - timedelta(days=days)
+
+
+def make_rules(settings: RetentionSettings) -> list[Rule]:
+    """Return the rules of every project's tables."""
+    days = settings.session_days
+    is_ended = exists().where(Session.id == RefreshToken.session_id, older_than(Session.revoked_at, days))
+    has_tokens = exists().where(RefreshToken.session_id == Session.id)
+    waits = exists().where(queue.c.id == log.c.job_id)
+    return [
+        make_rule(RefreshToken, older_than(RefreshToken.expires_at, days) | is_ended),
+        # By then without tokens, of which a session may have thousands: they go in batches of their own.
+        make_rule(Session, ~has_tokens & older_than(func.coalesce(Session.revoked_at, Session.created_at), days)),
+        make_rule(
+            ApiKey,
+            or_(*(older_than(moment, settings.api_key_days) for moment in (ApiKey.revoked_at, ApiKey.expires_at))),
+        ),
+        make_rule(queue, (queue.c.status == "failed") & older_than(queue.c.updated, settings.failed_job_days)),
+        make_rule(log, older_than(log.c.created, settings.job_days) & ~waits),
+    ]

@@ -1,0 +1,33 @@
+"""The mailbox of `app dev`."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+
+from app.core.mail import Mail
+from app.core.mail.mailer import MAIL_FOLDER, FileMail
+from devtools.mailbox import router
+
+
+@pytest.mark.anyio
+async def test_read_mailbox_shows_messages_and_runs_none_of_their_html(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = FastAPI()
+    app.include_router(router)
+    client = AsyncClient(transport=ASGITransport(app), base_url="http://test")
+    assert "None yet" in (await client.get("/dev/mail")).text
+
+    html = '<p onclick="alert(1)">Hi</p><script>alert(2)</script>'
+    mail = Mail(to="ä@example.org", subject="<b>Wörld</b>", text="See https://a.example/x\n", html=html, key="1")
+    await FileMail(tmp_path / MAIL_FOLDER, "shop@example.org").send(mail)
+    answer = await client.get("/dev/mail")
+
+    assert "&lt;b&gt;Wörld&lt;/b&gt;" in answer.text
+    assert '<a href="https://a.example/x"' in answer.text
+    assert "<script>" not in answer.text
+    assert "iframe sandbox srcdoc" in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")

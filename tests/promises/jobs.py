@@ -1,0 +1,173 @@
+"""Work that survives: jobs, durable events, mail and retention."""
+
+from __future__ import annotations
+
+from tests.promises.promise import Promise
+
+ENQUEUE = "tests/integration/jobs/test_enqueue.py"
+WORKER = "tests/integration/jobs/test_worker.py"
+DURABLE = "tests/integration/jobs/test_durable_events.py"
+MAIL = "tests/integration/mail/test_mail.py"
+RETENTION = "tests/integration/test_retention.py"
+
+JOBS = (
+    Promise(
+        "a job is written in the transaction of its changes",
+        "src/app/core/uow.py",
+        "            await enqueue(uow.session, uow.jobs)\n",
+        "            async with get_database().session() as other:\n"
+        "                await enqueue(other, uow.jobs)\n"
+        "                await other.commit()\n",
+        f"{ENQUEUE}::test_enqueue_writes_nothing_if_the_commit_fails",
+    ),
+    Promise(
+        "a job of an inner block is written with the outer one",
+        "src/app/core/uow.py",
+        "        outer.jobs.extend(uow.jobs)\n",
+        "",
+        f"{ENQUEUE}::test_enqueue_is_dropped_with_the_savepoint_it_was_inside_of",
+    ),
+    Promise(
+        "of the jobs of a key one waits or runs",
+        "src/app/core/jobs/queue.py",
+        '"key": None if each.key is None else f"{each.job.type}:{each.key}",',
+        '"key": None,',
+        f"{ENQUEUE}::test_enqueue_with_a_key_leaves_one_job_of_those_that_have_it",
+    ),
+    Promise(
+        "a job says which request it goes back to",
+        "src/app/core/jobs/queue.py",
+        'if name in {"request_id", "trace_id"}',
+        'if name in {"request"}',
+        f"{ENQUEUE}::test_enqueue_says_when_a_job_may_run_and_what_it_goes_back_to",
+    ),
+    Promise(
+        "a job that hangs is cancelled",
+        "src/app/core/jobs/registry.py",
+        "asyncio.timeout(job.timeout_seconds)",
+        "asyncio.timeout(None)",
+        f"{WORKER}::test_a_job_that_hangs_is_cancelled_and_tried_again",
+    ),
+    Promise(
+        "a job that fails is tried a number of times",
+        "src/app/core/jobs/registry.py",
+        "        last = starts >= job.attempts\n",
+        "        last = True\n",
+        f"{WORKER}::test_a_job_that_fails_is_tried_again_and_then_put_aside",
+    ),
+    Promise(
+        "a job that kills its workers is put aside",
+        "src/app/core/jobs/worker.py",
+        "max(job.attempts, self._starts.get(job.id, 0)) + 1",
+        "job.attempts + 1",
+        f"{WORKER}::test_a_job_whose_worker_died_each_time_is_put_aside",
+    ),
+    Promise(
+        "a job of a newer version waits",
+        "src/app/core/jobs/registry.py",
+        "if err.written > err.known:",
+        "if err.written < 0:",
+        f"{WORKER}::test_a_job_of_another_version_is_upgraded_or_waits",
+    ),
+    Promise(
+        "a job under way goes back when its worker stops",
+        "src/app/core/jobs/worker.py",
+        'raise RetryRequested(delay=timedelta(0), reason="the worker was stopped") from err',
+        "logger.info(str(err))",
+        f"{WORKER}::test_a_worker_that_stops_gives_back_what_does_not_finish",
+    ),
+    Promise(
+        "a worker opens a lost connection again",
+        "src/app/core/jobs/worker.py",
+        "        while not self._stop.is_set():\n",
+        "        for _ in range(1):\n",
+        f"{WORKER}::test_a_worker_that_loses_its_connection_goes_on",
+    ),
+    Promise(
+        "a durable event is delivered by jobs",
+        "src/app/core/uow.py",
+        "        if event.durable:\n",
+        "        if event.version == 0:\n",
+        f"{DURABLE}::test_record_delivers_a_durable_event_to_every_subscriber_after_a_crash",
+    ),
+    Promise(
+        "a durable event of another version is not misread",
+        "src/app/core/events/event.py",
+        '(written["type"], written["version"]) != (cls.type, cls.version)',
+        'written["type"] != cls.type',
+        f"{DURABLE}::test_deliver_fails_where_no_subscriber_has_the_name_or_takes_the_version",
+    ),
+    Promise(
+        "a receipt that is sent twice is one message",
+        "src/app/services/receipts.py",
+        "SendMail(id=event.id, ",
+        "SendMail(",
+        "tests/integration/payment/test_receipts.py"
+        "::test_a_paid_order_is_receipted_after_a_crash_and_once_in_all",
+    ),
+    Promise(
+        "each change of an item is in the audit",
+        "src/app/services/item_audit.py",
+        "list(event.changed) if isinstance(event, ItemChanged) else []",
+        "[]",
+        "tests/integration/api/test_items.py"
+        "::test_every_change_of_an_item_is_audited_and_published_once_in_order",
+    ),
+    Promise(
+        "mail that is refused for good is given up",
+        "src/app/core/mail/mailer.py",
+        "if err.code >= _PERMANENT:",
+        "if err.code < 0:",
+        f"{MAIL}::test_send_mail_gives_up_what_is_refused_for_good",
+    ),
+    Promise(
+        "mail that is put off is sent later",
+        "src/app/core/mail/mailer.py",
+        "_PERMANENT: Final = 500",
+        "_PERMANENT: Final = 400",
+        f"{MAIL}::test_send_mail_is_repeated_until_the_server_takes_the_message",
+    ),
+    Promise(
+        "names put no HTML into mail",
+        "src/app/core/mail/message.py",
+        'autoescape=select_autoescape(["html"])',
+        "autoescape=select_autoescape([])",
+        f"{MAIL}::test_names_put_no_headers_and_no_html_into_a_message",
+    ),
+    Promise(
+        "a link's token goes to no server's log",
+        "src/app/core/mail/mailer.py",
+        "#token=",
+        "?token=",
+        f"{MAIL}::test_mailer_link_keeps_the_token_out_of_what_browsers_send",
+    ),
+    Promise(
+        "the mailbox runs no script of a message",
+        "devtools/src/devtools/mailbox.html",
+        "<iframe sandbox ",
+        "<iframe ",
+        "tests/devtools/test_mailbox.py"
+        "::test_read_mailbox_shows_messages_and_runs_none_of_their_html",
+    ),
+    Promise(
+        "a purge waits for no lock",
+        "src/app/repositories/retention.py",
+        ".with_for_update(skip_locked=True)",
+        ".with_for_update()",
+        f"{RETENTION}::test_purge_waits_for_no_lock_and_goes_on_where_it_was_interrupted",
+    ),
+    Promise(
+        "a purge leaves the sessions that are in use",
+        "src/app/services/retention.py",
+        "make_rule(Session, ~has_tokens & ",
+        "make_rule(Session, ",
+        f"{RETENTION}::test_purge_takes_what_is_old_and_leaves_what_is_in_use",
+    ),
+    Promise(
+        "tables of retention stop growing",
+        "src/app/services/retention.py",
+        "make_rule(log, older_than(log.c.created, settings.job_days) & ~waits)",
+        "make_rule(log, older_than(log.c.created, 3650) & ~waits)",
+        f"{RETENTION}::test_purge_keeps_tables_from_growing_over_months",
+    ),
+)
