@@ -8,10 +8,12 @@ from typing import Any
 
 from httpx import AsyncClient, Response
 
+from app.core.mail import Mail, Mailer, MemoryMail
 from app.services.authentication import get_authentication
 from app.services.guessing import GuessingLimits
 from tests.applications import process_with
 from tests.factories import PASSWORD
+from tests.jobs import run_jobs
 
 AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"
@@ -40,8 +42,27 @@ def allowing_guesses(attempts: int) -> Iterator[None]:
         yield
 
 
-async def register(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> Response:
-    return await client.post(f"{AUTH}/register", json={"email": email, "password": password})
+@contextmanager
+def mail_in_memory() -> Iterator[MemoryMail]:
+    """Keep what is mailed, for as long as the context lasts."""
+    port = MemoryMail()
+    with process_with(Mailer(port, frontend_url="https://www.example.com")):
+        yield port
+
+
+def token_of(mail: Mail) -> str:
+    """Return the token of the link in a message."""
+    return mail.text.partition("#token=")[2].split()[0]
+
+
+async def register(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> None:
+    """Register, and confirm the address by the link that is mailed to it."""
+    with mail_in_memory() as mail:
+        asked = await client.post(f"{AUTH}/register", json={"email": email, "password": password})
+        assert asked.status_code == 202, asked.text
+        await run_jobs()
+        confirmed = await client.post(f"{AUTH}/verify", json={"token": token_of(mail.sent[-1])})
+        assert confirmed.status_code == 204, confirmed.text
 
 
 async def log_in(

@@ -20,6 +20,8 @@ from tests.projects import Project
 EMBEDDED = Path(__file__).with_name("embedded.py")
 START_SECONDS = 90.0  # a busy machine compiles the application first
 STOP_SECONDS = 60.0
+PERSON = {"email": "ada@example.com", "password": "correct horse battery staple"}
+_SECRET_KEY = "outside-0123456789abcdef0123456789abcdef"  # noqa: S105 - of these tests alone
 
 
 @dataclass
@@ -76,6 +78,15 @@ class Served:
     process: subprocess.Popen[bytes]
 
 
+def make_person(project: Project, database_url: str) -> None:
+    """Create the user PERSON by a command, which needs neither a worker nor a mailbox."""
+    create = f"app users create --email {PERSON['email']} --password-stdin"
+    command = f"echo '{PERSON['password']}' | {create}"
+    project.tool(
+        "sh", "-c", command, DATABASE_URL=database_url, SECRET_KEY=_SECRET_KEY
+    ).must_succeed()
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -105,7 +116,7 @@ def served(
     """
     settings = {
         "DATABASE_URL": database_url,
-        "SECRET_KEY": "outside-0123456789abcdef0123456789abcdef",
+        "SECRET_KEY": _SECRET_KEY,
     } | environment
     if migrate:
         project.tool("app", "db", "upgrade", timeout=300, **settings).must_succeed()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.outside.clients import SENDERS, UPGRADE, converse
-from tests.outside.serving import Databases, Served, served
+from tests.outside.serving import PERSON, Databases, Served, make_person, served
 from tests.projects import Project
 
 # What the server allows a client that is late, with the time between its looks, and then some.
@@ -31,7 +31,9 @@ def server(
     full: Project, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     log = tmp_path_factory.mktemp("clients") / "log"
-    with served(full, postgres.create(), log, DATABASE_POOL_SIZE=str(PLACES)) as running:
+    database_url = postgres.create()
+    with served(full, database_url, log, DATABASE_POOL_SIZE=str(PLACES)) as running:
+        make_person(full, database_url)
         yield running
 
 
@@ -72,13 +74,8 @@ def connections(server: Served) -> int:
 
 
 def member(server: Served) -> str:
-    """Return the access token of a new user."""
-    credentials = {
-        "email": f"{os.urandom(6).hex()}@example.com",
-        "password": "correct horse battery",
-    }
-    call(server, "POST", "/auth/register", credentials)
-    token: str = call(server, "POST", "/auth/login", credentials)["access_token"]
+    """Return an access token."""
+    token: str = call(server, "POST", "/auth/login", PERSON)["access_token"]
     return token
 
 

@@ -123,5 +123,5 @@ def test_readiness_is_lost_with_the_first_write_that_finds_no_room(
         while status(server) != 200:
             assert time.monotonic() < give_up, "there is room, and it is not ready"
             time.sleep(0.2)
-        assert register(server, 9999) == 201
+        assert register(server, 9999) == 202
     sql(full, maintenance, f"DROP DATABASE {name} WITH (FORCE)", "DROP TABLESPACE small")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.serving import Databases, Served, free_port, served
+from tests.outside.serving import Databases, Served, free_port, make_person, served
 from tests.projects import Project
 
 WRITERS = Path(__file__).with_name("writers.py")
@@ -110,6 +110,7 @@ def test_every_answered_item_has_its_row_although_workers_and_supervisors_are_ki
                 API_WORKERS="2",
             ) as server:
                 if creating is None:
+                    make_person(full, database_url)
                     creating = stack.enter_context(writers(full, server, database_url))
                 while killed < kills and server.process.poll() is None:
                     creating.wait_for_items(chance.randrange(20, 60))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.outside.pooler import PROGRAM, pooler
-from tests.outside.serving import Databases, Served, free_port, served
+from tests.outside.serving import PERSON, Databases, Served, free_port, make_person, served
 from tests.projects import Finished, Project
 
 CLIENTS = 8
@@ -57,10 +57,9 @@ def run(project: Project, *command: str, **environment: str) -> Finished:
 def test_more_clients_than_connections_of_the_server_are_all_answered(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:
-    with pooled(full, postgres, tmp_path, API_WORKERS="2") as (server, _):
-        credentials = {"email": "pooled@example.com", "password": "correct horse battery"}
-        call(server, "POST", "/auth/register", credentials)
-        token = call(server, "POST", "/auth/login", credentials)["access_token"]
+    with pooled(full, postgres, tmp_path, API_WORKERS="2") as (server, direct):
+        make_person(full, direct)
+        token = call(server, "POST", "/auth/login", PERSON)["access_token"]
 
         def work(number: int) -> str:
             if number % 4 == 0:

@@ -35,12 +35,11 @@ async def create(client: httpx.AsyncClient, number: int, answered: set[str]) -> 
 
 
 async def main(address: str, database_url: str) -> None:
-    """Register, create until the input ends, and look the items up."""
+    """Log in, create until the input ends, and look the items up."""
     answered: set[str] = set()
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=address, timeout=10, limits=limits) as client:
         user = {"email": "ada@example.com", "password": "correct horse battery staple"}
-        await client.post("/api/v1/auth/register", json=user)
         login = await client.post("/api/v1/auth/login", json=user)
         client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
         writing = [asyncio.create_task(create(client, n, answered)) for n in range(CLIENTS)]

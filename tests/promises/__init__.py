@@ -6,6 +6,7 @@ add one, add it to a table. `tests/test_promises.py` keeps them.
 
 from __future__ import annotations
 
+from tests.promises.accounts import ACCOUNTS
 from tests.promises.jobs import JOBS
 from tests.promises.migrations import MIGRATIONS
 from tests.promises.parts import PARTS
@@ -19,7 +20,17 @@ from tests.promises.timescale import TIMESCALE
 from tests.promises.updates import UPDATES
 
 PROMISES = (
-    REQUEST + PARTS + STORES + MIGRATIONS + UPDATES + REDIS + SENTRY + PAYMENTS + TIMESCALE + JOBS
+    REQUEST
+    + ACCOUNTS
+    + PARTS
+    + STORES
+    + MIGRATIONS
+    + UPDATES
+    + REDIS
+    + SENTRY
+    + PAYMENTS
+    + TIMESCALE
+    + JOBS
 )
 
 __all__ = ["PROMISES", "Promise"]

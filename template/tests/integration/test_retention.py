@@ -139,3 +139,18 @@ async def test_purge_runs_beside_requests(scratch: AsyncEngine, scratch_client: 
 
     assert {answer.status_code for answer in answers} == {200}
     assert purged["sessions"] == 300
+
+
+async def test_purge_takes_registrations_that_were_not_confirmed(scratch: AsyncEngine) -> None:
+    users = """INSERT INTO users (id, email, password_hash, email_verified_at, is_active, created_at) VALUES
+    (gen_random_uuid(), 'old', '', NULL, true, now() - interval '31 days'),
+    (gen_random_uuid(), 'new', '', NULL, true, now()),
+    (gen_random_uuid(), 'confirmed', '', now(), true, now() - interval '31 days'),
+    (gen_random_uuid(), 'disabled', '', NULL, false, now() - interval '31 days')"""
+    async with scratch.begin() as connection:
+        await connection.execute(text(users))
+
+    assert (await get_object(Retention).purge())["users"] == 1
+    async with scratch.connect() as connection:
+        left = await connection.scalars(text("SELECT email FROM users WHERE password_hash = '' ORDER BY email"))
+        assert left.all() == ["confirmed", "disabled", "new"]

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from app.core.config import AuthSettings
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
@@ -13,6 +15,7 @@ from app.core.process import get_object
 from app.core.security import (
     AccessTokens,
     DeviceTokens,
+    LinkTokens,
     PasswordHasher,
     Principal,
     RateLimits,
@@ -52,6 +55,7 @@ class Authentication:
         self.passwords = PasswordHasher(**PASSWORD_COST)
         self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
         self.devices = DeviceTokens(secret=secret)
+        self.links = LinkTokens(secret=secret)
         # A session revoked longer ago than this has no access token left that could be good.
         self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
         # Twice as often as it must be: a refresh may fail once.
@@ -94,6 +98,7 @@ class Authentication:
             # No connection is held meanwhile: hashing takes a tenth of a second.
             user, better_hash = await self._check(found, login.password.get_secret_value())
         async with unit_of_work() as uow:
+            await self._lock(uow, user)
             if better_hash:
                 await users.set_password_hash(uow.session, user.id, better_hash)
             session_id = await sessions.insert_session(uow.session, user.id)
@@ -137,22 +142,32 @@ class Authentication:
             AuthenticationError: The current password is wrong.
             RateLimitError: Too many failures.
         """
-        # A session is a known device: others' guesses from the same address must not lock its user out.
-        device = str(caller.session_id)
-        async with self.guessing.attempt(str(caller.user_id), address, device=device):
-            user = await users.find_user(get_database().reader, caller.user_id)
-            await self._check(user, change.current_password.get_secret_value())
+        user = await self.prove(caller, change.current_password, address=address)
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
+            await self._lock(uow, user)
             await users.set_password_hash(uow.session, caller.user_id, password_hash)
             ended = await sessions.revoke_other_sessions(uow.session, caller.user_id, keep=caller.session_id)
             uow.after_commit(lambda: self.revoked.add(*ended))
+
+    async def prove(self, caller: Principal, password: SecretStr, *, address: str) -> users.UserRow:
+        """Return the caller's row once they have shown their password; raises as `change_password` does."""
+        # A session is a known device: others' guesses from the same address must not lock its user out.
+        async with self.guessing.attempt(str(caller.user_id), address, device=str(caller.session_id)):
+            found = await users.find_user(get_database().reader, caller.user_id)
+            user, _ = await self._check(found, password.get_secret_value())
+        return user
 
     async def _check(self, user: users.UserRow | None, password: str) -> tuple[users.UserRow, str | None]:
         right, better_hash = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not right:
             raise AuthenticationError("The e-mail address or the password is wrong.")
         return user, better_hash
+
+    async def _lock(self, uow: UnitOfWork, user: users.UserRow) -> None:
+        """Refuse what a password was right for that is none any more: it was reset meanwhile, or its user disabled."""
+        if not await users.lock_user(uow.session, user):
+            raise AuthenticationError("The e-mail address or the password is wrong.")
 
     async def _tokens(self, uow: UnitOfWork, session_id: UUID, user_id: UUID, scopes: Iterable[str]) -> Tokens:
         refresh_token = new_credential("rt")

@@ -14,6 +14,7 @@ from app.core.jobs.queue import log, queue
 from app.core.uow import unit_of_work
 from app.models.domain.api_key import ApiKey
 from app.models.domain.session import RefreshToken, Session
+from app.models.domain.user import User
 from app.repositories.retention import make_deletion
 
 # Deleted in one transaction: a few milliseconds' work, which no request notices.
@@ -93,6 +94,8 @@ def make_rules(settings: RetentionSettings) -> list[Rule]:
             ApiKey,
             or_(*(older_than(moment, settings.api_key_days) for moment in (ApiKey.revoked_at, ApiKey.expires_at))),
         ),
+        # Registrations that were never confirmed; the disabled ones keep their addresses from being registered again.
+        make_rule(User, User.email_verified_at.is_(None) & User.is_active & older_than(User.created_at, days)),
         make_rule(queue, (queue.c.status == "failed") & older_than(queue.c.updated, settings.failed_job_days)),
         make_rule(log, older_than(log.c.created, settings.job_days) & ~waits),
     ]

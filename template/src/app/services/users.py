@@ -5,7 +5,7 @@ from dataclasses import asdict
 from uuid import UUID
 
 from app.core.database import ReadSession
-from app.core.exceptions import AuthenticationError, AuthorizationError, ResourceExistsError, ResourceNotFoundError
+from app.core.exceptions import AuthenticationError, ResourceExistsError, ResourceNotFoundError
 from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
@@ -26,13 +26,6 @@ async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iter
         if user is None:
             raise ResourceExistsError("User", new.email)
         return user
-
-
-async def register(new: UserCreate) -> UserRead:
-    """Create a user who signs up; AuthorizationError where sign-up is closed."""
-    if get_authentication().sign_up != "open":
-        raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
-    return _shown(await create_user(new))
 
 
 async def get_user(session: ReadSession, user_id: UUID) -> UserRead:

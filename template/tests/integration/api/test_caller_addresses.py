@@ -34,6 +34,11 @@ def limited_requests(app: FastAPI) -> dict[str, Callable[[int], object]]:
         "/api/v1/auth/register": lambda _: {"email": "no address", "password": "x"},
         "/api/v1/auth/login": lambda number: {"email": f"user-{number}@example.com", "password": "wrong"},
         "/api/v1/auth/refresh": lambda _: {"refresh_token": "rt_unknown"},
+        "/api/v1/auth/verify": lambda _: {"token": "unknown"},
+        "/api/v1/auth/verify/resend": lambda number: {"email": f"user-{number}@example.com"},
+        "/api/v1/auth/reset": lambda number: {"email": f"user-{number}@example.com"},
+        "/api/v1/auth/reset/confirm": lambda _: {"token": "unknown", "password": "correct horse battery"},
+        "/api/v1/auth/email/confirm": lambda _: {"token": "unknown"},
     }
     limited = {
         path
@@ -41,8 +46,8 @@ def limited_requests(app: FastAPI) -> dict[str, Callable[[int], object]]:
         for operation in item.values()
         if "429" in operation["responses"]
     }
-    # A session's own limit, which goes by no address.
-    limited.discard("/api/v1/auth/password")
+    # These need a session, which has a limit of its own.
+    limited -= {"/api/v1/auth/password", "/api/v1/users/me/email"}
     assert limited == bodies.keys(), "give each route that is limited a body above"
     return bodies
 

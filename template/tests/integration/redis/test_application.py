@@ -21,6 +21,7 @@ from app.core.redis import open_redis
 from app.core.security import Rate, RevokedSessions
 from tests.applications import running
 from tests.factories import PASSWORD
+from tests.logins import register
 from tests.logs import captured_log
 from tests.servers.redis import RedisServer
 from tests.unit.core.security.test_revocation import Source
@@ -174,11 +175,6 @@ async def log_in(client: AsyncClient, password: str = PASSWORD) -> Response:
     return await client.post("/api/v1/auth/login", json={"email": "caller@example.com", "password": password})
 
 
-async def register(client: AsyncClient) -> None:
-    new = {"email": "caller@example.com", "password": PASSWORD}
-    assert (await client.post("/api/v1/auth/register", json=new)).status_code == 201
-
-
 async def test_a_logout_is_known_to_other_processes_at_once(
     redis_settings: ApplicationSettings, redis_server: RedisServer
 ) -> None:
@@ -191,7 +187,7 @@ async def test_a_logout_is_known_to_other_processes_at_once(
             return ":2\r\n" in redis_server.ask("PUBSUB", "NUMSUB", "tests!revoked")
 
         await until(all_listen)
-        await register(client)
+        await register(client, "caller@example.com")
         token = (await log_in(client)).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.get("/api/v1/users/me", headers=headers)).status_code == 200
@@ -212,7 +208,7 @@ async def test_guesses_are_limited_and_logins_work_with_any_fault_of_redis(
     fault: str, redis_settings: ApplicationSettings, redis_server: RedisServer
 ) -> None:
     async with answering(redis_settings) as (client, _):
-        await register(client)
+        await register(client, "caller@example.com")
         if fault != "nothing":
             getattr(redis_server, fault)()
         assert (await log_in(client)).status_code == 200

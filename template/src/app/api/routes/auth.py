@@ -1,4 +1,4 @@
-"""Registration, login, refreshing tokens, logout."""
+"""Login, refreshing tokens, logout."""
 
 from http import HTTPStatus
 from typing import Final
@@ -9,27 +9,12 @@ from app.api.dependencies import ClientAddress, LoggedIn, UnitOfWork, limited_to
 from app.api.openapi import problems
 from app.core.security import Rate
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Refresh, Tokens
-from app.models.schemas.user import UserCreate, UserRead
-from app.services import users
 from app.services.authentication import get_authentication
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=problems())
 
-# A person registers once; the people of an office share an address.
-_REGISTRATIONS: Final = Rate(times=20, seconds=3600)
 # A client refreshes once per access token.
 _REFRESHES: Final = Rate(times=60, seconds=60)
-
-
-@router.post(
-    "/register",
-    status_code=HTTPStatus.CREATED,
-    responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
-    dependencies=[Depends(limited_to("register", _REGISTRATIONS))],
-)
-async def register(new: UserCreate) -> UserRead:
-    """Create a user; 403 where AUTH_SIGN_UP is closed."""
-    return await users.register(new)
 
 
 @router.post("/login", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS))

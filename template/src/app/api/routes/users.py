@@ -1,19 +1,49 @@
-"""The calling user, and their API keys."""
+"""The calling user, their API keys, and for administrators, all users."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Query
 
-from app.api.dependencies import Caller, LoggedIn, ReadSession, UnitOfWork
+from app.api.dependencies import Caller, CallerWith, LoggedIn, ReadSession, UnitOfWork
 from app.api.openapi import problems
+from app.core.security import Principal
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.user import UserRead
-from app.services import users
+from app.models.schemas.page import CursorText, Page, PageSize
+from app.models.schemas.user import UserChange, UserListed, UserRead
+from app.services import administration, users
 
 router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HTTPStatus.UNAUTHORIZED))
+
+
+Administrator = Annotated[Principal, Depends(CallerWith("users:admin", session=True))]
+
+
+@router.get("", responses=problems(HTTPStatus.FORBIDDEN))
+async def list_users(
+    _caller: Administrator,
+    session: ReadSession,
+    limit: Annotated[PageSize, Query()] = 20,
+    cursor: Annotated[
+        CursorText | None, Query(description="The next_cursor of the page before; the first page unless given.")
+    ] = None,
+) -> Page[UserListed]:
+    """List users page by page, the newest first."""
+    return await administration.list_users(session, limit=limit, cursor=cursor)
+
+
+# The convertor keeps `/me` out of it, which is no key and has other methods.
+@router.patch("/{user_id:uuid}", responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND))
+async def change_user(
+    user_id: Annotated[UUID, Path(description="The user's key.")],
+    change: UserChange,
+    _caller: Administrator,
+    uow: UnitOfWork,
+) -> UserListed:
+    """Disable or enable a user, or give them another role; their sessions end, unless they are enabled."""
+    return await administration.change_user(uow, user_id, change)
 
 
 @router.get("/me", responses=problems(HTTPStatus.NOT_FOUND))

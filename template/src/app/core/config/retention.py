@@ -13,7 +13,10 @@ class RetentionSettings(SettingsSection):
 
     # An access token lives for a day at most, and asks for its session as long as it does.
     session_days: int = Field(
-        default=30, ge=2, le=3650, description="Days that ended sessions and expired refresh tokens are kept."
+        default=30,
+        ge=2,
+        le=3650,
+        description="Days that ended sessions, expired tokens and unconfirmed users are kept.",
     )
     api_key_days: int = Field(default=90, ge=1, le=3650, description="Days that revoked and expired API keys are kept.")
     job_days: int = Field(default=30, ge=1, le=3650, description="Days that the log of the job queue is kept.")

@@ -1,5 +1,6 @@
 """Authentication and authorisation: mechanisms that know neither settings nor HTTP nor tables."""
 
+from app.core.security.links import LinkTokens
 from app.core.security.passwords import PasswordHasher
 from app.core.security.principal import Principal, Roles, allowed_scopes
 from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits, caller_address, with_mapped_forms
@@ -9,6 +10,7 @@ from app.core.security.tokens import AccessTokens, DeviceTokens, fingerprint, ne
 __all__ = [
     "AccessTokens",
     "DeviceTokens",
+    "LinkTokens",
     "MemoryRateLimits",
     "PasswordHasher",
     "Principal",

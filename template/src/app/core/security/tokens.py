@@ -47,7 +47,7 @@ class AccessTokens:
     """
 
     def __init__(self, *, secret: str, issuer: str, lifetime_seconds: int, leeway_seconds: int) -> None:
-        self._key = _derive_key(secret, purpose=b"access-token")
+        self._key = derive_key(secret, purpose=b"access-token")
         self._issuer = issuer
         self.lifetime_seconds = lifetime_seconds
         self._leeway_seconds = leeway_seconds
@@ -116,7 +116,7 @@ class DeviceTokens:
     """
 
     def __init__(self, *, secret: str) -> None:
-        self._key = _derive_key(secret, purpose=b"device-token")
+        self._key = derive_key(secret, purpose=b"device-token")
 
     def issue(self, account: str) -> str:
         """Return a token for a device that has just logged in to the account."""
@@ -144,7 +144,7 @@ def fingerprint(text: str) -> bytes:
     return hashlib.sha256(_encode(text)).digest()
 
 
-def _derive_key(secret: str, *, purpose: bytes) -> bytes:
+def derive_key(secret: str, *, purpose: bytes) -> bytes:
     """Return a key that signs for one purpose, so that the same secret signs nothing else."""
     return hmac.digest(secret.encode(), purpose, hashlib.sha256)
 

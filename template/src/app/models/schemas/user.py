@@ -1,5 +1,6 @@
 """Users on the wire."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -46,3 +47,32 @@ class UserRead(BaseModel):
         examples=[["items:read", "items:write"]],
     )
     created_at: datetime
+
+
+@dataclass(slots=True)
+class UserListed:
+    """A user as an administrator sees them."""
+
+    id: UUID
+    email: Annotated[str, Field(examples=["ada@example.com"])]
+    role: Annotated[str, Field(examples=["user"])]
+    scopes: Annotated[list[str], Field(description="Grants beyond the role.", examples=[["reports:read"]])]
+    is_active: Annotated[bool, Field(description="False where no credential of theirs counts.")]
+    email_verified_at: Annotated[
+        datetime | None, Field(description="The last proof that the address is theirs; null: they cannot log in yet.")
+    ]
+    created_at: datetime
+
+
+class UserChange(BaseModel):
+    """Changes of a user; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    is_active: bool | None = Field(default=None, description="False ends their sessions and refuses their credentials.")
+    role: str | None = Field(
+        default=None,
+        max_length=64,
+        description="A role of this service; another one ends their sessions.",
+        examples=["admin"],
+    )

@@ -1,0 +1,204 @@
+"""Accounts by mail: registration, forgotten passwords, other addresses.
+
+Nothing here tells a caller if there is an account. A request does the same for every address: it enqueues a job. The
+job finds out what there is to say, and says it to the address alone. It makes the link's token, too, when the mail is
+sent, so that tokens are stored nowhere.
+"""
+
+from enum import StrEnum
+from typing import ClassVar, Final
+from uuid import UUID
+
+from app.core.database import get_database
+from app.core.exceptions import (
+    AuthorizationError,
+    DatabaseIntegrityError,
+    RateLimitError,
+    ResourceExistsError,
+    ValidationError,
+)
+from app.core.jobs import BaseJob
+from app.core.mail import SendMail, get_mailer, send_mail
+from app.core.security import Principal, Rate
+from app.core.uow import unit_of_work
+from app.models.schemas.account import Address, AddressChange, LinkToken, PasswordReset
+from app.models.schemas.user import UserCreate
+from app.repositories import sessions, users
+from app.services.authentication import get_authentication
+
+# Mail to one address that callers from one place may cause; the other two are for places and addresses that vary.
+_FEW: Final = Rate(times=5, seconds=900)
+_MANY: Final = Rate(times=50, seconds=900)
+
+
+class Purpose(StrEnum):
+    """The purpose of a link: its template, and its page of the front end."""
+
+    VERIFY = "verify_address"
+    RESET = "reset_password"
+    CHANGE = "change_address"
+
+
+# A day for what waits in a mailbox; an hour for what opens an account.
+_LIFETIMES: Final = {Purpose.VERIFY: 24 * 3600, Purpose.RESET: 3600, Purpose.CHANGE: 3600}
+
+
+class RegisterUser(BaseJob):
+    """Registers an address, whose owner is mailed a link, or the news that there is an account."""
+
+    type: ClassVar[str] = "account.register"
+
+    email: str
+    password_hash: str
+
+
+class SendLink(BaseJob):
+    """Mails a link, if there is a user whom it is for; tried for as long as mail is (`SendMail`).
+
+    Attributes:
+        purpose: What the link is for.
+        email: The address that it is sent to.
+        user_id: The user who wants this address; None where it is the user of this address.
+    """
+
+    type: ClassVar[str] = "account.link"
+    attempts: ClassVar[int] = SendMail.attempts
+    backoff_seconds: ClassVar[float] = SendMail.backoff_seconds
+    longest_backoff_seconds: ClassVar[float] = SendMail.longest_backoff_seconds
+
+    purpose: Purpose
+    email: str
+    user_id: UUID | None = None
+
+
+async def register(new: UserCreate, *, address: str) -> None:
+    """Have a user registered, or told that they are already; AuthorizationError where sign-up is closed."""
+    if get_authentication().sign_up != "open":
+        raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
+    await _count(new.email, address)
+    # For known addresses, too: it is what takes the time.
+    password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
+    async with unit_of_work() as uow:
+        uow.enqueue(RegisterUser(email=new.email, password_hash=password_hash))
+
+
+async def ask(purpose: Purpose, asked: Address, *, address: str) -> None:
+    """Have a link mailed to the user of an address, if there is one."""
+    await _count(asked.email, address)
+    async with unit_of_work() as uow:
+        uow.enqueue(SendLink(purpose=purpose, email=asked.email))
+
+
+async def ask_change(caller: Principal, change: AddressChange, *, address: str) -> None:
+    """Have a link mailed to the address that the caller wants, and a notice to the one that they have.
+
+    Raises:
+        AuthenticationError: The password is wrong.
+        RateLimitError: Too many failures, or too much mail.
+    """
+    await _count(change.email, address)
+    user = await get_authentication().prove(caller, change.password, address=address)
+    async with unit_of_work() as uow:
+        uow.enqueue(SendLink(purpose=Purpose.CHANGE, email=change.email, user_id=user.id))
+        uow.enqueue(SendMail(to=user.email, template="address_changes", values={"email": change.email}))
+
+
+async def verify(link: LinkToken) -> None:
+    """Confirm the address of a registration; ValidationError where the token is not good."""
+    user, _ = await _read(link, Purpose.VERIFY)
+    async with unit_of_work() as uow:
+        if not await users.confirm_user(uow.session, user):
+            raise _refused()
+
+
+async def reset_password(reset: PasswordReset) -> None:
+    """Set another password, and end all sessions. The link has proven the address, too.
+
+    Raises:
+        ValidationError: The token is not good.
+    """
+    user, _ = await _read(reset, Purpose.RESET)
+    password_hash = await get_authentication().passwords.hash(reset.password.get_secret_value())
+    async with unit_of_work() as uow:
+        if not await users.confirm_user(uow.session, user, password_hash=password_hash):
+            raise _refused()
+        ended = await sessions.revoke_other_sessions(uow.session, user.id, keep=None)
+        uow.after_commit(lambda: get_authentication().revoked.add(*ended))
+
+
+async def change_address(link: LinkToken) -> None:
+    """Give a user the address that the link was mailed to.
+
+    Raises:
+        ValidationError: The token is not good.
+        ResourceExistsError: Another account has the address by now.
+    """
+    user, email = await _read(link, Purpose.CHANGE)
+    try:
+        async with unit_of_work() as uow:
+            # The owner of the mailbox outranks a stranger who has only typed its address.
+            await users.delete_unconfirmed(uow.session, email)
+            if not await users.confirm_user(uow.session, user, email=email):
+                raise _refused()
+    except DatabaseIntegrityError:
+        raise ResourceExistsError("User", email) from None
+
+
+async def register_user(job: RegisterUser) -> None:
+    """Run a job: insert the user, unless there is one who has confirmed the address or is disabled."""
+    async with unit_of_work() as uow:
+        await users.register_user(uow.session, email=job.email, password_hash=job.password_hash)
+        uow.enqueue(SendLink(purpose=Purpose.VERIFY, email=job.email))
+
+
+async def send_link(job: SendLink) -> None:
+    """Run a job: send the link to those it is for, and to those who need none, the reason; to others, nothing."""
+    reader = get_database().reader
+    holder = await users.find_holder(reader, job.email)
+    user = await users.find_user(reader, job.user_id) if job.user_id else holder
+    if user is None or not all(each.is_active for each in (user, holder) if each):
+        return
+    message = SendMail(id=job.id, to=job.email, template="address_known")
+    if job.purpose is Purpose.RESET or holder is None or holder.email_verified_at is None:
+        token = get_authentication().links.issue(
+            job.purpose, user.id, state=_state(user), lifetime_seconds=_LIFETIMES[job.purpose], address=job.email
+        )
+        link = get_mailer().link(f"/{job.purpose.replace('_', '-')}", token)
+        message = message.model_copy(update={"template": job.purpose.value, "values": {"link": link}})
+    await send_mail(message)
+
+
+async def _count(email: str, address: str) -> None:
+    """Count a mail that a caller from `address` causes; RateLimitError where it is too many."""
+    get_mailer().require()
+    limits = get_authentication().limits
+    for key, rate in {
+        f"mail:{email}:{address}": _FEW,
+        f"mail:account:{email}": _MANY,
+        f"mail:address:{address}": _MANY,
+    }.items():
+        if wait := await limits.hit(key, rate):
+            raise RateLimitError(int(wait) + 1)
+
+
+async def _read(link: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]:
+    """Return the user of a token and the address that it was mailed to."""
+    get_mailer().require()
+    token, links = link.token.get_secret_value(), get_authentication().links
+    try:
+        claims = links.read(token)
+        user = await users.find_user(get_database().reader, claims.user_id)
+        if user is None or not links.is_good(token, purpose, state=_state(user)):
+            raise _refused()
+    except ValueError:
+        raise _refused() from None
+    return user, claims.address
+
+
+def _state(user: users.UserRow) -> str:
+    """Return what a use of any link changes."""
+    return f"{user.email} {user.password_hash} {user.email_verified_at}"
+
+
+def _refused() -> ValidationError:
+    return ValidationError("token", "is not good, or no longer: ask for another link")

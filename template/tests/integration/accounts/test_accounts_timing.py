@@ -1,0 +1,52 @@
+"""The time that accounts take tells nothing: neither of registering nor of asking for a mail."""
+
+import random
+import time
+
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.models.schemas.user import UserCreate
+from app.services.users import create_user
+from tests.clients import make_client
+from tests.factories import PASSWORD
+from tests.logins import AUTH, unused_email
+
+pytestmark = [pytest.mark.anyio, pytest.mark.process]
+
+TRIES = 200
+# Three standard deviations of the AUC of as many tries that have nothing to tell (Hanley and McNeil, 1982).
+NOISE = 3 * ((TRIES + 1) / (12 * (TRIES / 2) ** 2)) ** 0.5
+
+
+def auc(ones: list[float], others: list[float]) -> float:
+    """Return how often one of the first took longer than one of the second: 0.5 where they cannot be told apart."""
+    return sum((one > other) + (one == other) / 2 for one in ones for other in others) / (len(ones) * len(others))
+
+
+@pytest.mark.parametrize("path", ["register", "verify/resend", "reset", "login"])
+async def test_time_tells_no_known_address_from_an_unknown_one(
+    path: str, app: FastAPI, transaction: AsyncConnection
+) -> None:
+    addresses = [(unused_email(), number % 2 == 0) for number in range(TRIES)]
+    for address in (address for address, known in addresses if known):
+        await create_user(UserCreate(email=address, password=SecretStr(PASSWORD)))
+    random.shuffle(addresses)
+    times: dict[bool, list[float]] = {True: [], False: []}
+    answers = set()
+
+    async with make_client(app) as warm:
+        await warm.post(f"{AUTH}/{path}", json={"email": unused_email(), "password": "warming up, twice"})
+    for address, known in addresses:
+        # A wrong password, or a registration's.
+        password = {"password": "some other horse battery"} if path in {"register", "login"} else {}
+        async with make_client(app) as client:
+            begun = time.perf_counter()
+            answer = await client.post(f"{AUTH}/{path}", json={"email": address, **password})
+            times[known].append(time.perf_counter() - begun)
+        answers.add((answer.status_code, str({**answer.json(), "request_id": ""})))
+
+    assert len(answers) == 1
+    assert abs(auc(times[True], times[False]) - 0.5) < NOISE
