@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.outside.serving import Databases, Served, served
+from tests.outside.serving import PERSON, Databases, Served, make_person, served
 from tests.projects import Project
 
 ITEMS = 900_000
@@ -41,13 +41,15 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def post(server: Served, path: str, body: object) -> Any:
-    """Post a body and return what is answered."""
-    url = f"{server.url}/api/v1{path}"
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)
+def log_in(server: Served) -> str:
+    """Return the access token of a new session."""
+    request = urllib.request.Request(
+        f"{server.url}/api/v1/auth/login",
+        data=json.dumps(PERSON).encode(),
+        headers={"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+        return str(json.load(answer)["access_token"])
 
 
 @dataclass
@@ -86,9 +88,8 @@ def test_the_last_page_of_a_long_list_costs_what_the_first_does(
         served(full, url, tmp_path / "log") as server,
         closing(http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)) as connection,
     ):
-        user = {"email": "ada@example.com", "password": "correct horse battery staple"}
-        post(server, "/auth/register", user)
-        token = post(server, "/auth/login", user)["access_token"]
+        make_person(full, url)
+        token = log_in(server)
         python = str(full.venv / "bin" / "python")
         full.run(python, "-c", FILL, url, str(ITEMS), timeout=600).must_succeed()
         lister = Lister(connection, token)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.serving import Databases, Served, served
+from tests.outside.serving import PERSON, Databases, Served, make_person, served
 from tests.projects import Project
 
-PERSON = {"email": "ada@example.com", "password": "correct horse battery staple"}
 # AUTH_REVOCATION_SECONDS, and the time that a busy machine takes to ask.
 WITHIN_SECONDS = 10 + 3
 
@@ -52,7 +51,7 @@ def two_processes(
 ) -> Iterator[tuple[Served, Served]]:
     """Serve the project twice on one database."""
     with served(full, database_url, folder / "first.log") as first:
-        assert call(first, "POST", "/auth/register", "", PERSON) == 201
+        make_person(full, database_url)
         log = folder / "second.log"
         with served(full, database_url, log, migrate=False) as second:
             yield first, second
@@ -91,3 +90,20 @@ def test_a_session_that_ended_in_another_process_is_refused_in_time(
             assert time.monotonic() - ended < WITHIN_SECONDS, "it is still accepted"
             time.sleep(0.1)
         assert status == 401
+
+
+def test_a_user_who_is_disabled_is_refused_by_every_process_in_time(
+    full: Project, postgres: Databases, tmp_path: Path
+) -> None:
+    database_url = postgres.create()
+    with two_processes(full, database_url, tmp_path) as servers:
+        token = log_in(servers[0])
+        assert [call(server, "GET", "/items", token) for server in servers] == [200, 200]
+
+        command = ("app", "users", "disable", PERSON["email"])
+        full.tool(
+            *command, DATABASE_URL=database_url, SECRET_KEY="outside-" + "0123456789abcdef" * 2
+        ).must_succeed()
+        time.sleep(WITHIN_SECONDS)
+
+        assert [call(server, "GET", "/items", token) for server in servers] == [401, 401]
