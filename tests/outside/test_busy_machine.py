@@ -31,12 +31,12 @@ def busy_loops(number: int, *, seconds: float) -> Iterator[None]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("run", range(RUNS))
-def test_the_suite_passes_beside_busy_loops_and_in_random_order(full: Project, run: int) -> None:
+@pytest.mark.parametrize("seed", range(1, RUNS + 1))
+def test_the_suite_passes_beside_busy_loops_and_in_random_order(full: Project, seed: int) -> None:
     with busy_loops(LOOPS, seconds=RUN_SECONDS):
         finished = full.run(
             *("uv", "run", "--no-sync", "--with", "pytest-randomly", "pytest", "-q", "-n", "2"),
-            *("-p", "no:cacheprovider", f"--randomly-seed={run + 1}"),
+            *("-p", "no:cacheprovider", f"--randomly-seed={seed}"),
             timeout=RUN_SECONDS,
         )
     finished.must_succeed()
