@@ -41,7 +41,6 @@ FOR_USERS = {
     "get_connection_info",
     "get_database_stats",
     "get_public_client",
-    "link",
     "parse_json",
     "request_cached",
     "unsubscribe",

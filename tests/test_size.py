@@ -39,19 +39,18 @@ class Row:
         return f"{self.combination.id}-{self.folder or 'all'}-{self.figure}"
 
 
-# For jobs, mail, accounts and telemetry the default project may grow to 10,000 lines in 150 files,
-# 6,200 of them code, with tests of 11,000 lines: until they are there, these limits are tighter.
+# Jobs, mail and accounts are there; for telemetry there is to be room, too.
 ROWS = (
-    Row(combination=DEFAULT, folder="", figure="files", most=300, above=339),
-    Row(combination=DEFAULT, folder="src/app", figure="lines", most=7_800, above=11_554),
-    Row(combination=DEFAULT, folder="src/app", figure="files", most=115, above=138),
-    Row(combination=DEFAULT, folder="src/app", figure="code", most=4_900, above=7_015),
-    Row(combination=DEFAULT, folder="devtools", figure="lines", most=1_400, above=2_227),
-    Row(combination=DEFAULT, folder="tests", figure="lines", most=9_000, above=16_030),
-    Row(combination=DEFAULT, folder="tests", figure="files", most=105, above=150),
-    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=10_954),
-    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=16_535),
-    Row(combination=FULL, folder="src/app", figure="files", most=205),
+    Row(combination=DEFAULT, folder="", figure="files", most=300, above=336),
+    Row(combination=DEFAULT, folder="src/app", figure="lines", most=10_000, above=12_031),
+    Row(combination=DEFAULT, folder="src/app", figure="files", most=150, above=157),
+    Row(combination=DEFAULT, folder="src/app", figure="code", most=6_200, above=7_374),
+    Row(combination=DEFAULT, folder="devtools", figure="lines", most=1_400, above=1_585),
+    Row(combination=DEFAULT, folder="tests", figure="lines", most=11_000, above=12_588),
+    Row(combination=DEFAULT, folder="tests", figure="files", most=105, above=128),
+    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=11_428),
+    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=17_106),
+    Row(combination=FULL, folder="src/app", figure="files", most=205, above=211),
 )
 
 

@@ -375,8 +375,8 @@ REQUEST = (
     Promise(
         "an event that no subscriber could hear of is an error",
         "src/app/core/uow.py",
-        "        get_event_bus()\n",
-        "        pass\n",
+        "        bus = get_event_bus()\n",
+        "        bus = None\n",
         "tests/integration/core/test_uow_events.py",
     ),
     Promise(
