@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 
 def worker() -> None:
-    """Run jobs until it is told to stop; those under way are finished."""
+    """Run jobs, in production: until told to stop, when those under way are finished."""
     settings = command_settings()
     if not settings.database.is_configured:
         raise ConfigurationError(

@@ -23,7 +23,15 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "db merge": ("-m", "x"),
     "secrets set": ("openai", "--org", "7"),
     "secrets delete": ("openai", "--org", "7", "--yes"),
+    "jobs cancel": ("7",),
+    "jobs retry": ("7",),
+    "jobs show": ("7",),
     "users create": ("--email", "ada@example.com", "--password-stdin"),
+    "users disable": ("ada@example.com",),
+    "users enable": ("ada@example.com",),
+    "users grant": ("ada@example.com", "--scope", "users:read"),
+    "users revoke": ("ada@example.com", "--scope", "users:read"),
+    "users set-password": ("ada@example.com", "--password-stdin"),
 }
 # They work without settings, or join nothing where there is one branch; `update` is tested where it is at home.
 WITHOUT_SETTINGS = {"db merge", "secrets keygen", "update"}
