@@ -179,7 +179,7 @@ def test_image_says_which_tools_for_development_are_missing(image: Image, comman
     )
     assert done.returncode == 1
     assert "devtools" in done.stderr
-    assert "Run `uv sync`" in done.stderr
+    assert "run `uv sync`" in done.stderr
 
 
 def wait_until_healthy(

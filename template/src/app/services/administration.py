@@ -18,7 +18,8 @@ async def list_users(session: ReadSession, *, limit: int, cursor: str | None) ->
     before = Cursor.decode(cursor).id if cursor else _BEFORE_ALL_ENDS
     found = await users.list_users(session, before=before, limit=limit + 1)
     page = found[:limit]
-    return Page(items=page, next_cursor=Cursor(id=page[-1].id).encode() if len(found) > limit else None)
+    next_cursor = Cursor(id=page[-1].id).encode() if len(found) > limit else None
+    return Page(items=[*page], next_cursor=next_cursor)
 
 
 async def change_user(uow: UnitOfWork, user_id: UUID, change: UserChange) -> UserListed:
