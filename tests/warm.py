@@ -16,7 +16,7 @@ from tests.projects import Finished, Project
 # It runs on the project's Python, where the factory's modules are not. Nothing of the project is
 # imported before the fork, whose working folder is the root of its tests.
 _PROGRAM = """\
-import importlib, json, os, sys
+import importlib, json, os, signal, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 import pytest
@@ -26,6 +26,8 @@ for line in sys.stdin:
     if not child:
         os.chdir(order["folder"])
         os.environ.update(order["environment"])
+        # What is broken may never end.
+        signal.alarm(order["seconds"])
         sys.path[:0] = order["path"]
         output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -38,6 +40,7 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
+MOST_SECONDS = 300
 LIBRARIES = (
     "_pytest.assertion.rewrite",
     "alembic.autogenerate",
@@ -80,6 +83,7 @@ class WarmPytest:
             "arguments": list(arguments),
             "environment": dict(environment),
             "output": str(self._output),
+            "seconds": MOST_SECONDS,
         }
         assert self._process.stdin
         assert self._process.stdout

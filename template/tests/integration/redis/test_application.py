@@ -79,6 +79,8 @@ class Load:
             response = await self._client.get(f"/answers/{number}")
             self._seconds.append(time.perf_counter() - began)
             self.statuses.add(response.status_code)
+            # A failure may come without any wait, and would leave the event loop to this caller alone.
+            await asyncio.sleep(0)
 
     async def during(self, seconds: float) -> list[float]:
         """Return how long the answers of the next seconds took, the longest last; a hundred at least."""
