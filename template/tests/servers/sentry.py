@@ -29,7 +29,7 @@ def sentry_settings(url: str, **others: Any) -> SentrySettings:
 
 @dataclass(frozen=True)
 class SentryServer:
-    """The items received, read as Sentry reads it (develop.sentry.dev, "Envelopes")."""
+    """The envelopes received, read as Sentry reads it (develop.sentry.dev, "Envelopes")."""
 
     http: FaultyServer
 

@@ -60,7 +60,7 @@ async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -
     found = await orders.list_orders(session, owner_id, after=after, limit=which.limit + 1)
     page = found[: which.limit]
     return Page(
-        items=page,
+        items=[*page],
         next_cursor=Cursor(id=page[-1].id).encode() if len(found) > which.limit else None,
     )
 
