@@ -78,7 +78,7 @@ PARTS = (
         "a call ends in time however slowly the answer trickles in",
         "src/app/core/http/fetch.py",
         "async with asyncio.timeout_at(deadline):",
-        "async with asyncio.timeout_at(deadline + 2):",
+        "async with asyncio.timeout_at(deadline + 15):",
         "tests/unit/core/http/test_fetch.py",
     ),
     Promise(
