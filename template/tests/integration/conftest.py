@@ -15,5 +15,5 @@ def jobs() -> Jobs:
 
 @pytest.fixture
 def database(settings: ApplicationSettings, scratch_url: str, scratch: AsyncEngine) -> DatabaseSettings:
-    """Where the queue is that the application writes to."""
+    """The database whose queue the application writes to."""
     return settings.with_database_url(scratch_url).database

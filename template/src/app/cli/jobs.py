@@ -15,6 +15,7 @@ from app.core.database import Statement, get_database
 from app.core.exceptions import ResourceNotFoundError
 from app.core.jobs import get_jobs
 from app.core.jobs.queue import QueuedJob, log, queue
+from app.core.redaction import redact
 
 jobs = typer.Typer(help="Jobs: what waits, what runs, and what was put aside.", no_args_is_help=True)
 
@@ -68,7 +69,8 @@ def show_job(number: Number) -> None:
             raise ResourceNotFoundError("job", number)
         if row is not None:
             out.print(Text(_line(row)))
-            out.print(Text(f"payload  {(row.payload or b'').decode()}"))
+            # The hash of a password may be among the values.
+            out.print(Text(f"payload  {json.dumps(redact(json.loads(row.payload or b'{}')))}"))
             out.print(Text(f"request  {json.dumps(row.headers or {})}"))
         for each in attempts:
             error = each.traceback or {}

@@ -1,4 +1,4 @@
-"""What is deleted by its age: by a job every night, and by `app db purge`."""
+"""The deletion of rows by their age: by a job every night, and by `app db purge`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta

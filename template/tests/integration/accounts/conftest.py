@@ -12,7 +12,7 @@ from tests.logins import log_in, mail_in_memory, register, unused_email
 
 @pytest.fixture
 def mail() -> Iterator[MemoryMail]:
-    """Everything that is mailed."""
+    """The messages that are sent."""
     with mail_in_memory() as mail:
         yield mail
 

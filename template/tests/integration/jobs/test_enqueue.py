@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _committing(app: FastAPI, scratch: AsyncEngine) -> None:
-    """What these tests commit is committed."""
+    """Commits of these tests are commits."""
 
 
 async def numbers() -> list[int]:

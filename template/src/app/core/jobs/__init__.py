@@ -5,7 +5,8 @@
     jobs.register(SendReceipt, send_receipt)    in `wiring.py`
     jobs.schedule("0 3 * * *", MakeReport)      at three every night, once however many workers there are
 
-Any number of `app worker` processes run them, at least once each. The engine is pgqueuer, which only `worker.py` knows.
+Any number of `app worker` processes run them, at least once each. The engine is pgqueuer, which only `engine.py` and
+`worker.py` know.
 """
 
 from app.core.jobs.job import BaseJob

@@ -1,6 +1,6 @@
 """The queue's table, as far as this application writes and reads it: the engine's worker does the rest.
 
-The columns are pgqueuer's (its own schema declaration, `pgqueuer.domain.schema`); `tests/integration/core/jobs` holds
+The columns are pgqueuer's (its own schema declaration, `pgqueuer.domain.schema`); `tests/integration/jobs` holds
 this description against the tables that the engine makes. They are in a schema of their own, so that migrations of the
 application do not see them.
 """

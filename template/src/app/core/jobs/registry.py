@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Handler:
-    """What runs the jobs of a type."""
+    """The function that runs the jobs of a type."""
 
     job_type: type[BaseJob]
     function: Callable[[Any], Awaitable[object]]
@@ -97,13 +97,10 @@ class Jobs:
         with monitor.scope(job_type=name, **facts):
             try:
                 job = handler.job_type.from_payload(payload)
-            except JobVersionError as err:
-                if err.written > err.known:
+            except Exception as err:
+                if isinstance(err, JobVersionError) and err.written > err.known:
                     logger.warning("job is of a newer version", written=err.written, known=err.known)
                     raise RetryLater(_UNKNOWN_VERSION_SECONDS) from err
-                monitor.capture_exception(err, context={"operation": "jobs.read"})
-                raise
-            except Exception as err:
                 monitor.capture_exception(err, context={"operation": "jobs.read"})
                 raise
             await self._attempt(handler, job, starts)

@@ -1,4 +1,4 @@
-"""Where messages go: to a mail server, into files, or into memory."""
+"""The ways of a message: to a mail server, into files, or into memory."""
 
 from pathlib import Path
 from typing import Final, Protocol

@@ -14,7 +14,7 @@ from tests.environments import problems, production
         ({"MAIL_BACKEND": "files"}, {"MAIL_BACKEND"}),
         ({"MAIL_SENDER": "", "FRONTEND_URL": ""}, {"MAIL_SENDER", "FRONTEND_URL"}),
         ({"MAIL_HOST": "mail.example.org", "MAIL_TLS": "none"}, {"MAIL_TLS"}),
-        ({"MAIL_SENDER": "nobody"}, {"MAIL_SENDER"}),
+        ({"MAIL_SENDER": "no address"}, {"MAIL_SENDER"}),
         ({"MAIL_SENDER": "Shop <shop@example.org>\nBcc: all@example.org"}, {"MAIL_SENDER"}),
         ({"FRONTEND_URL": "https://www.example.org/"}, {"FRONTEND_URL"}),
         ({"FRONTEND_URL": "javascript:alert(1)"}, {"FRONTEND_URL"}),
