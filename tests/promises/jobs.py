@@ -65,8 +65,8 @@ JOBS = (
     Promise(
         "a job of a newer version waits",
         "src/app/core/jobs/registry.py",
-        "if err.written > err.known:",
-        "if err.written < 0:",
+        "err.written > err.known:",
+        "err.written < 0:",
         f"{WORKER}::test_a_job_of_another_version_is_upgraded_or_waits",
     ),
     Promise(
