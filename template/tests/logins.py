@@ -10,7 +10,6 @@ from httpx import AsyncClient, Response
 
 from app.core.mail import Mail, Mailer, MemoryMail
 from app.services.authentication import get_authentication
-from app.services.guessing import GuessingLimits
 from tests.applications import process_with
 from tests.factories import PASSWORD
 from tests.jobs import run_jobs
@@ -37,8 +36,7 @@ def with_authentication(**changes: Any) -> Iterator[None]:
 @contextmanager
 def allowing_guesses(attempts: int) -> Iterator[None]:
     """Have AUTH_LOGIN_ATTEMPTS be this number."""
-    limits = GuessingLimits(get_authentication().limits, attempts=attempts)
-    with with_authentication(guessing=limits):
+    with with_authentication(login_attempts=attempts):
         yield
 
 

@@ -63,8 +63,8 @@ ACCOUNTS = (
     Promise(
         "a reset ends all sessions",
         "src/app/services/accounts.py",
-        "ended = await sessions.revoke_other_sessions(uow.session, user.id, keep=None)",
-        "ended = ()",
+        "        await get_authentication().end_sessions(uow, user.id)\n",
+        "",
         f"{_TESTS}::test_reset_ends_all_sessions_and_begins_none",
     ),
     Promise(
@@ -85,8 +85,8 @@ ACCOUNTS = (
     Promise(
         "mail is limited by address and by account",
         "src/app/services/accounts.py",
-        "if wait := await limits.hit(key, rate):",
-        "if wait := 0:",
+        '    await use(get_authentication().limits, tries("mail", email, address, times=_MAILS))\n',
+        "",
         f"{_TESTS}::test_accounts_limit_mail_by_address_and_by_account",
     ),
     Promise(
@@ -112,7 +112,7 @@ ACCOUNTS = (
     ),
     Promise(
         "another role ends the sessions of the former",
-        "src/app/services/administration.py",
+        "src/app/services/users.py",
         "if change.role is not None or change.is_active is False:",
         "if change.is_active is False:",
         f"{_USERS}::test_change_user_gives_a_role_and_ends_the_sessions_of_the_former",

@@ -107,7 +107,7 @@ JOBS = (
     ),
     Promise(
         "each change of an item is in the audit",
-        "src/app/services/item_audit.py",
+        "src/app/services/items.py",
         "list(event.changed) if isinstance(event, ItemChanged) else []",
         "[]",
         "tests/integration/api/test_items.py"

@@ -12,9 +12,10 @@ from fastapi.security.base import SecurityBase
 
 from app.api.openapi import ACCESS_TOKEN, API_KEY
 from app.core import database, monitor, uow
-from app.core.exceptions import AuthenticationError, AuthorizationError, RateLimitError
+from app.core.exceptions import AuthenticationError, AuthorizationError
 from app.core.security import Principal, Rate, caller_address
 from app.services.authentication import get_authentication
+from app.services.limits import use
 from app.services.users import identify_api_key
 
 _SCHEME: Final = "bearer "
@@ -89,8 +90,7 @@ def limited_to(name: str, rate: Rate) -> Callable[..., Awaitable[None]]:
     """Return a dependency that limits the requests from one address, counted under this name."""
 
     async def check(address: ClientAddress) -> None:
-        if wait := await get_authentication().limits.hit(f"{name}:{address}", rate):
-            raise RateLimitError(int(wait) + 1)
+        await use(get_authentication().limits, {f"{name}:{address}": rate})
 
     return check
 

@@ -15,9 +15,8 @@ from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.user import NewPassword, UserChange, UserCreate
 from app.repositories.users import UserRow
-from app.services import administration
+from app.services import users as service
 from app.services.authentication import get_authentication
-from app.services.users import create_user
 from app.wiring import ROLES
 
 users = typer.Typer(help="Users of this service.", no_args_is_help=True)
@@ -52,7 +51,7 @@ def create(
         raise _broken_rules("No user was made.", error) from None
 
     async def work() -> UserRow:
-        return await create_user(new, role=role, grants=scope or ())
+        return await service.create_user(new, role=role, grants=scope or ())
 
     out.print(f"created {new.email} ({run_with_services(work).id})", markup=False)
 
@@ -64,7 +63,7 @@ def list_users(
     """Show users, a line each: address, role, scopes beyond it, and if they cannot log in."""
 
     async def work() -> None:
-        page = await administration.list_users(get_database().reader, limit=limit, cursor=None)
+        page = await service.list_users(get_database().reader, limit=limit, cursor=None)
         for user in page.items:
             states = [
                 word
@@ -81,13 +80,13 @@ def list_users(
 @users.command()
 def disable(email: Address) -> None:
     """Refuse all of a user's credentials, and end their sessions."""
-    _change(email, "disabled", lambda uow, user: administration.change_user(uow, user.id, UserChange(is_active=False)))
+    _change(email, "disabled", lambda uow, user: service.change_user(uow, user.id, UserChange(is_active=False)))
 
 
 @users.command()
 def enable(email: Address) -> None:
     """Let a disabled user log in again."""
-    _change(email, "enabled", lambda uow, user: administration.change_user(uow, user.id, UserChange(is_active=True)))
+    _change(email, "enabled", lambda uow, user: service.change_user(uow, user.id, UserChange(is_active=True)))
 
 
 @users.command()
@@ -100,7 +99,7 @@ def set_password(email: Address, *, password_stdin: PasswordStdin = False) -> No
 
     async def work(uow: UnitOfWork, user: UserRow) -> None:
         password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
-        await administration.set_password(uow, user.id, password_hash)
+        await service.set_password(uow, user.id, password_hash)
 
     _change(email, "has another password", work)
 
@@ -134,9 +133,9 @@ def _change_rights(email: str, *, role: str | None, add: list[str], remove: list
 
     async def work(uow: UnitOfWork, user: UserRow) -> None:
         if role is not None:
-            await administration.change_user(uow, user.id, UserChange(role=role))
+            await service.change_user(uow, user.id, UserChange(role=role))
         if add or remove:
-            await administration.change_grants(uow, user, add=set(add), remove=set(remove))
+            await service.change_grants(uow, user, add=set(add), remove=set(remove))
 
     _change(email, "changed", work)
 
@@ -146,7 +145,7 @@ def _change(email: str, done: str, work: Callable[[UnitOfWork, UserRow], Awaitab
 
     async def change() -> str:
         async with unit_of_work() as uow:
-            user = await administration.get_holder(uow.session, email)
+            user = await service.get_holder(uow.session, email)
             await work(uow, user)
             return user.email
 

@@ -2,7 +2,8 @@
 
 Nothing here tells a caller if there is an account. A request does the same for every address: it enqueues a job. The
 job finds out what there is to say, and says it to the address alone. It makes the link's token, too, when the mail is
-sent, so that tokens are stored nowhere.
+sent, so that tokens are stored nowhere. Registration stores the user as well, by one statement for every address, which
+takes as long where it changes nothing; the password's hash has come to no other place by then.
 """
 
 from enum import StrEnum
@@ -13,22 +14,21 @@ from app.core.database import get_database
 from app.core.exceptions import (
     AuthorizationError,
     DatabaseIntegrityError,
-    RateLimitError,
     ResourceExistsError,
     ValidationError,
 )
 from app.core.jobs import BaseJob
 from app.core.mail import SendMail, get_mailer, send_mail
-from app.core.security import Principal, Rate
+from app.core.security import Principal
 from app.core.uow import unit_of_work
 from app.models.schemas.account import Address, AddressChange, LinkToken, PasswordReset
 from app.models.schemas.user import UserCreate
-from app.repositories import sessions, users
+from app.repositories import users
 from app.services.authentication import get_authentication
+from app.services.limits import tries, use
 
-# Mail to one address that callers from one place may cause; the other two are for places and addresses that vary.
-_FEW: Final = Rate(times=5, seconds=900)
-_MANY: Final = Rate(times=50, seconds=900)
+# Mail to one address that callers from one place may cause in 15 minutes.
+_MAILS: Final = 5
 
 
 class Purpose(StrEnum):
@@ -41,15 +41,6 @@ class Purpose(StrEnum):
 
 # A day for what waits in a mailbox; an hour for what opens an account.
 _LIFETIMES: Final = {Purpose.VERIFY: 24 * 3600, Purpose.RESET: 3600, Purpose.CHANGE: 3600}
-
-
-class RegisterUser(BaseJob):
-    """Registers an address, whose owner is mailed a link, or the news that there is an account."""
-
-    type: ClassVar[str] = "account.register"
-
-    email: str
-    password_hash: str
 
 
 class SendLink(BaseJob):
@@ -72,14 +63,15 @@ class SendLink(BaseJob):
 
 
 async def register(new: UserCreate, *, address: str) -> None:
-    """Have a user registered, or told that they are already; AuthorizationError where sign-up is closed."""
+    """Register a user, unless the address has been confirmed by one; AuthorizationError where sign-up is closed."""
     if get_authentication().sign_up != "open":
         raise AuthorizationError("Registration is closed: ask the owner of this service for an account.")
     await _count(new.email, address)
     # For known addresses, too: it is what takes the time.
     password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
     async with unit_of_work() as uow:
-        uow.enqueue(RegisterUser(email=new.email, password_hash=password_hash))
+        await users.register_user(uow.session, email=new.email, password_hash=password_hash)
+        uow.enqueue(SendLink(purpose=Purpose.VERIFY, email=new.email))
 
 
 async def ask(purpose: Purpose, asked: Address, *, address: str) -> None:
@@ -122,8 +114,7 @@ async def reset_password(reset: PasswordReset) -> None:
     async with unit_of_work() as uow:
         if not await users.confirm_user(uow.session, user, password_hash=password_hash):
             raise _refused()
-        ended = await sessions.revoke_other_sessions(uow.session, user.id, keep=None)
-        uow.after_commit(lambda: get_authentication().revoked.add(*ended))
+        await get_authentication().end_sessions(uow, user.id)
 
 
 async def change_address(link: LinkToken) -> None:
@@ -142,13 +133,6 @@ async def change_address(link: LinkToken) -> None:
                 raise _refused()
     except DatabaseIntegrityError:
         raise ResourceExistsError("User", email) from None
-
-
-async def register_user(job: RegisterUser) -> None:
-    """Run a job: insert the user, unless there is one who has confirmed the address or is disabled."""
-    async with unit_of_work() as uow:
-        await users.register_user(uow.session, email=job.email, password_hash=job.password_hash)
-        uow.enqueue(SendLink(purpose=Purpose.VERIFY, email=job.email))
 
 
 async def send_link(job: SendLink) -> None:
@@ -171,14 +155,7 @@ async def send_link(job: SendLink) -> None:
 async def _count(email: str, address: str) -> None:
     """Count a mail that a caller from `address` causes; RateLimitError where it is too many."""
     get_mailer().require()
-    limits = get_authentication().limits
-    for key, rate in {
-        f"mail:{email}:{address}": _FEW,
-        f"mail:account:{email}": _MANY,
-        f"mail:address:{address}": _MANY,
-    }.items():
-        if wait := await limits.hit(key, rate):
-            raise RateLimitError(int(wait) + 1)
+    await use(get_authentication().limits, tries("mail", email, address, times=_MAILS))
 
 
 async def _read(link: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]:

@@ -28,7 +28,7 @@ from app.core.security import (
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import sessions, users
-from app.services.guessing import GuessingLimits
+from app.services.limits import guess
 
 # RFC 9106, 4, where memory is scarce: 3 passes over 64 MiB for each of the passwords that are hashed at once.
 PASSWORD_COST: Final = {"time_cost": 3, "memory_kib": 65_536, "concurrency": 4}
@@ -50,6 +50,7 @@ class Authentication:
         self.limits = limits
         self.roles = roles
         self.sign_up = settings.sign_up
+        self.login_attempts = settings.login_attempts
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
         self.refresh_grace = _REFRESH_GRACE
         self.passwords = PasswordHasher(**PASSWORD_COST)
@@ -64,7 +65,6 @@ class Authentication:
             refresh_seconds=settings.revocation_seconds / 2,
             limit_seconds=settings.revocation_seconds,
         )
-        self.guessing = GuessingLimits(limits, attempts=settings.login_attempts)
 
     async def identify(self, token: str) -> Principal:
         """Return the caller of an access token, without a query; AuthenticationError where there is none."""
@@ -93,7 +93,7 @@ class Authentication:
         """
         device_token = login.device_token.get_secret_value() if login.device_token else ""
         device = self.devices.recognise(device_token, login.email)
-        async with self.guessing.attempt(login.email, address, device=device):
+        async with guess(self.limits, login.email, address, device=device, times=self.login_attempts):
             found = await users.find_user_by_email(get_database().reader, login.email)
             # No connection is held meanwhile: hashing takes a tenth of a second.
             user, better_hash = await self._check(found, login.password.get_secret_value())
@@ -135,6 +135,14 @@ class Authentication:
             await sessions.revoke_session(uow.session, session_id)
             uow.after_commit(lambda: self.revoked.add(session_id))
 
+    async def end_sessions(self, uow: UnitOfWork, user_id: UUID, *, keep: UUID | None = None) -> None:
+        """End a user's sessions but one: at once in this process, within AUTH_REVOCATION_SECONDS in all others.
+
+        It comes after the change of the user: a login under way waits for that, or it for the login (`lock_user`).
+        """
+        ended = await sessions.revoke_other_sessions(uow.session, user_id, keep=keep)
+        uow.after_commit(lambda: self.revoked.add(*ended))
+
     async def change_password(self, caller: Principal, change: PasswordChange, *, address: str) -> None:
         """Change the caller's password, and end all their sessions but this one.
 
@@ -147,13 +155,13 @@ class Authentication:
         async with unit_of_work() as uow:
             await self._lock(uow, user)
             await users.set_password_hash(uow.session, caller.user_id, password_hash)
-            ended = await sessions.revoke_other_sessions(uow.session, caller.user_id, keep=caller.session_id)
-            uow.after_commit(lambda: self.revoked.add(*ended))
+            await self.end_sessions(uow, caller.user_id, keep=caller.session_id)
 
     async def prove(self, caller: Principal, password: SecretStr, *, address: str) -> users.UserRow:
         """Return the caller's row once they have shown their password; raises as `change_password` does."""
         # A session is a known device: others' guesses from the same address must not lock its user out.
-        async with self.guessing.attempt(str(caller.user_id), address, device=str(caller.session_id)):
+        account, device = str(caller.user_id), str(caller.session_id)
+        async with guess(self.limits, account, address, device=device, times=self.login_attempts):
             found = await users.find_user(get_database().reader, caller.user_id)
             user, _ = await self._check(found, password.get_secret_value())
         return user

@@ -1,18 +1,21 @@
-"""Users and their API keys."""
+"""Users, as they see themselves and as an administrator looks after them, and their API keys."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
 from app.core.database import ReadSession
-from app.core.exceptions import AuthenticationError, ResourceExistsError, ResourceNotFoundError
+from app.core.exceptions import AuthenticationError, ResourceExistsError, ResourceNotFoundError, ValidationError
 from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.user import UserCreate, UserRead
+from app.models.schemas.page import Cursor, Page
+from app.models.schemas.user import UserChange, UserCreate, UserListed, UserRead
 from app.repositories import api_keys, users
 from app.services.authentication import get_authentication
+
+_BEFORE_ALL_ENDS = UUID(int=2**128 - 1)
 
 
 async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> users.UserRow:
@@ -33,7 +36,55 @@ async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
     user = await users.find_user(session, user_id)
     if user is None:
         raise ResourceNotFoundError("User", user_id)
-    return _shown(user)
+    scopes = sorted(allowed_scopes(get_authentication().roles, user.role, user.scopes))
+    return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)
+
+
+async def get_holder(session: ReadSession, email: str) -> users.UserRow:
+    """Return the user of an address, disabled or not; ResourceNotFoundError where there is none."""
+    if (user := await users.find_holder(session, email.lower())) is None:
+        raise ResourceNotFoundError("User", email)
+    return user
+
+
+async def list_users(session: ReadSession, *, limit: int, cursor: str | None) -> Page[UserListed]:
+    """Return a page of users, the newest first; ValidationError for a cursor that is not ours."""
+    before = Cursor.decode(cursor).id if cursor else _BEFORE_ALL_ENDS
+    found = await users.list_users(session, before=before, limit=limit + 1)
+    page = found[:limit]
+    next_cursor = Cursor(id=page[-1].id).encode() if len(found) > limit else None
+    return Page(items=[*page], next_cursor=next_cursor)
+
+
+async def change_user(uow: UnitOfWork, user_id: UUID, change: UserChange) -> UserListed:
+    """Enable or disable a user, or give them another role; both end their sessions, except enabling.
+
+    Raises:
+        ValidationError: There is no such role.
+        ResourceNotFoundError: There is no such user.
+    """
+    roles = get_authentication().roles
+    if change.role is not None and change.role not in roles:
+        raise ValidationError("role", f"must be one of {', '.join(sorted(roles))}")
+    changed = await users.change_user(uow.session, user_id, role=change.role, is_active=change.is_active)
+    if changed is None:
+        raise ResourceNotFoundError("User", user_id)
+    if change.role is not None or change.is_active is False:
+        await get_authentication().end_sessions(uow, user_id)
+    return changed
+
+
+async def change_grants(uow: UnitOfWork, user: users.UserRow, *, add: set[str], remove: set[str]) -> None:
+    """Grant scopes beyond the role, or take them away, which ends the user's sessions."""
+    await users.change_user(uow.session, user.id, scopes=sorted({*user.scopes, *add} - remove))
+    if remove:
+        await get_authentication().end_sessions(uow, user.id)
+
+
+async def set_password(uow: UnitOfWork, user_id: UUID, password_hash: str) -> None:
+    """Set a user's password, and end their sessions."""
+    await users.set_password_hash(uow.session, user_id, password_hash)
+    await get_authentication().end_sessions(uow, user_id)
 
 
 async def identify_api_key(session: ReadSession, key: str) -> Principal:
@@ -64,8 +115,3 @@ async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
     """Revoke a user's key, which stops working with the next request; ResourceNotFoundError where there is none."""
     if not await api_keys.revoke_api_key(uow.session, user_id, key_id):
         raise ResourceNotFoundError("API key", key_id)
-
-
-def _shown(user: users.UserRow) -> UserRead:
-    scopes = sorted(allowed_scopes(get_authentication().roles, user.role, user.scopes))
-    return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)

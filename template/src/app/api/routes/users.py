@@ -13,7 +13,7 @@ from app.core.security import Principal
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
 from app.models.schemas.page import CursorText, Page, PageSize
 from app.models.schemas.user import UserChange, UserListed, UserRead
-from app.services import administration, users
+from app.services import users
 
 router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HTTPStatus.UNAUTHORIZED))
 
@@ -31,7 +31,7 @@ async def list_users(
     ] = None,
 ) -> Page[UserListed]:
     """List users page by page, the newest first."""
-    return await administration.list_users(session, limit=limit, cursor=cursor)
+    return await users.list_users(session, limit=limit, cursor=cursor)
 
 
 # The convertor keeps `/me` out of it, which is no key and has other methods.
@@ -43,7 +43,7 @@ async def change_user(
     uow: UnitOfWork,
 ) -> UserListed:
     """Disable or enable a user, or give them another role; their sessions end, unless they are enabled."""
-    return await administration.change_user(uow, user_id, change)
+    return await users.change_user(uow, user_id, change)
 
 
 @router.get("/me", responses=problems(HTTPStatus.NOT_FOUND))
