@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 # Where both have changed the same lines: a default, in the code and where it is documented.
-SETTING = "src/app/core/config/http_client.py"
+SETTING = "src/app/core/config/process.py"
 CONFLICTS = (".env.example", SETTING)
 _DOCUMENTED = "# HTTP_CLIENT_MAX_CONNECTIONS={}\n"
 
@@ -55,8 +55,8 @@ def add_a_resource(project: Path) -> None:
 
 def change_a_setting(project: Path) -> None:
     """Give a setting another default, in the code and where it is documented."""
-    field = "default_ttl_seconds: float = Field(\n        default="
-    replace(project, "src/app/core/config/cache.py", f"{field}300", f"{field}600")
+    field = "default_ttl_seconds: float = Field(default="
+    replace(project, "src/app/core/config/process.py", f"{field}300", f"{field}600")
     old, new = (f"# CACHE_DEFAULT_TTL_SECONDS={seconds}\n" for seconds in (300, 600))
     replace(project, ".env.example", old, new)
 

@@ -168,13 +168,13 @@ def must_have_both(folder: Path) -> None:
     text = {
         path: (folder / path).read_text(encoding="utf-8")
         for path in (
-            "src/app/wiring.py", "src/app/core/config/cache.py", ".env.example", "pyproject.toml",
+            "src/app/wiring.py", "src/app/core/config/process.py", ".env.example", "pyproject.toml",
             ".github/workflows/ci.yml", "compose.yaml", "CONTRIBUTING.md", "src/app/main.py",
         )
     }  # fmt: skip
     assert "    notes.router,\n" in text["src/app/wiring.py"]
     assert '"""This is the composition' in text["src/app/wiring.py"]
-    assert "default=600" in text["src/app/core/config/cache.py"]
+    assert "default=600" in text["src/app/core/config/process.py"]
     assert "# CACHE_DEFAULT_TTL_SECONDS=600\n" in text[".env.example"]
     assert "# HTTP_CLIENT_MAX_CONNECTIONS=200\n" in text[".env.example"]
     assert '"sniffio' in text["pyproject.toml"]

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from app.cli import migrations
-from app.core.config.database_url import parse_database_url
+from app.core.config.database import parse_database_url
 from devtools.embedded_postgres import embedded_postgres
 from tests.factories import make_settings
 

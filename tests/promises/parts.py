@@ -146,14 +146,14 @@ PARTS = (
     ),
     Promise(
         "a value in a file of settings arrives as it is written",
-        "src/app/core/config/env_file.py",
+        "src/app/core/config/loading.py",
         '    if quote is None and re.search(r"\\s#", line):\n',
         "    if quote is None and not value:\n",
         "tests/unit/core/config/test_env_file.py",
     ),
     Promise(
         "no part of a password is taken for a host",
-        "src/app/core/config/database_url.py",
+        "src/app/core/config/database.py",
         'set("@#/").isdisjoint',
         'set("@").isdisjoint',
         "tests/unit/core/config/test_database_url.py",
@@ -161,15 +161,15 @@ PARTS = (
     Promise(
         "no error of the settings shows a value",
         "src/app/core/config/loading.py",
-        "Problem(variables.get(name, every), rule)",
-        'Problem(variables.get(name, every), f"{rule} {given.get(name)}")',
+        "Problem(variables.get(name, section.__name__), rule)",
+        'Problem(variables.get(name, section.__name__), f"{rule} {values.get(variables[name])}")',
         "tests/unit/core/config/test_loading.py::test_no_value_is_ever_in_an_error",
     ),
     Promise(
         "settings of development do not reach production",
         "src/app/core/config/loading.py",
-        'return ".env" if environment is Environment.DEVELOPMENT else f".env.{environment}"',
-        'return ".env"',
+        '".env" if environment is Environment.DEVELOPMENT else f".env.{environment}"',
+        '".env"',
         "tests/unit/core/config/test_stages.py",
     ),
     Promise(

@@ -4,18 +4,13 @@
 package touches the environment.
 """
 
-from app.core.config.api import ApiSettings, SecuritySettings
+from app.core.config.api import ApiSettings, AuthSettings, SecuritySettings
 from app.core.config.application import ApplicationSettings
-from app.core.config.auth import AuthSettings
-from app.core.config.cache import CacheSettings
+from app.core.config.background import JobSettings, MailSettings, RetentionSettings
 from app.core.config.database import DatabaseSettings
-from app.core.config.http_client import HttpClientSettings, IntegrationsSettings
-from app.core.config.jobs import JobSettings
 from app.core.config.loading import load_settings
-from app.core.config.logging import LoggingSettings
-from app.core.config.mail import MailSettings
-from app.core.config.retention import RetentionSettings
-from app.core.config.secrets import SecretsSettings
+from app.core.config.process import CacheSettings, HttpClientSettings, LoggingSettings
+from app.core.config.secrets import IntegrationsSettings, SecretsSettings
 from app.core.config.section import Environment
 from app.core.singletons import Singleton
 

@@ -1,10 +1,10 @@
-"""The HTTP interface: the server's address and limits, and the rules that browsers are told."""
+"""The HTTP interface: the server's address and limits, sign-up and tokens, and the rules that browsers are told."""
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from app.core.config.section import Environment, Problem, SettingsSection, Texts
@@ -14,6 +14,12 @@ _HOST: Final = re.compile(r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 _ANY_ORIGIN: Final = "*"
 _ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 _YEAR: Final = 31_536_000
+# NIST SP 800-107r1, 5.3.4 and RFC 7518, 3.2: an HMAC-SHA-256 key is at least as long as the hash, 256 bits.
+_MIN_SECRET_BYTES: Final = 32
+# Words that stand in examples; a key made of random characters holds none of them.
+_EXAMPLE_WORDS: Final = ("change", "example", "secret", "password", "insecure", "replace", "your-")
+# 32 random hex digits hold fewer than eight different characters once in a hundred million times.
+_MIN_DISTINCT_CHARACTERS: Final = 8
 
 
 class ApiSettings(SettingsSection):
@@ -55,6 +61,37 @@ class ApiSettings(SettingsSection):
         """Yield what would show tracebacks in production."""
         if self.debug and environment is Environment.PRODUCTION:
             yield Problem("DEBUG", "must be off in production, since it shows tracebacks to callers")
+
+
+class AuthSettings(SettingsSection):
+    """Sign-up, passwords, tokens and the key they are signed with."""
+
+    production_defaults: ClassVar = {"sign_up": "closed"}
+
+    secret_key: SecretStr = Field(min_length=_MIN_SECRET_BYTES, description="Signs what this service hands out.")
+    sign_up: Literal["open", "closed"] = Field(
+        default="open", validation_alias="AUTH_SIGN_UP", description="`closed`: only `app users create` makes users."
+    )
+    access_token_expire_minutes: int = Field(default=15, ge=1, le=1440, description="Lifetime of an access token.")
+    refresh_token_expire_days: int = Field(default=30, ge=1, le=366, description="Lifetime of an unused session.")
+    # Where the database is away for longer, no token is accepted.
+    revocation_seconds: float = Field(
+        default=10,
+        ge=1,
+        le=300,
+        validation_alias="AUTH_REVOCATION_SECONDS",
+        description="Until every process refuses the tokens of ended sessions, disabled users and former roles.",
+    )
+    login_attempts: int = Field(
+        default=5, ge=1, le=1000, validation_alias="AUTH_LOGIN_ATTEMPTS", description="Wrong passwords in 15 minutes."
+    )
+
+    def problems(self, environment: Environment) -> Iterator[Problem]:
+        """Yield a key that does not look random, outside development."""
+        key = self.secret_key.get_secret_value().lower()
+        weak = any(word in key for word in _EXAMPLE_WORDS) or len(set(key)) < _MIN_DISTINCT_CHARACTERS
+        if weak and environment is not Environment.DEVELOPMENT:
+            yield Problem("SECRET_KEY", "is an example or easy to guess; make one with `openssl rand -base64 48`")
 
 
 class SecuritySettings(SettingsSection):

@@ -1,4 +1,4 @@
-"""The ring of keys that the secrets in the database are encrypted with."""
+"""Keys: the ring that secrets in the database are encrypted with, and those of other services."""
 
 import base64
 import re
@@ -25,6 +25,20 @@ class KeyMaterial(NamedTuple):
 
     id: str
     material: SecretBytes
+
+
+class IntegrationsSettings(SettingsSection):
+    """API keys of this installation as a whole, for organisations that have none of their own.
+
+    A provider's is `{PROVIDER}_API_KEY`, once a field declares it: `maps_api_key: SecretStr | None = None`.
+    """
+
+    # Yours below this line.
+
+    @property
+    def api_keys(self) -> dict[str, SecretStr]:
+        """The keys that are set, by their providers."""
+        return {name.removesuffix("_api_key"): key for name, key in self if key is not None}
 
 
 class SecretsSettings(SettingsSection):

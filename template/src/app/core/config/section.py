@@ -40,10 +40,7 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            raise ValueError("must be a list separated by commas, or a JSON list of strings") from None
+        return json.loads(value)
     return [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
@@ -75,10 +72,10 @@ class SettingsSection(BaseSettings):
             name: str(field.validation_alias or f"{prefix}{name}").upper() for name, field in cls.model_fields.items()
         }
 
-    def remarks(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
-        """Yield what was set on purpose and is yet worth a line of `app doctor`."""
-        yield from ()
-
     def problems(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
         """Yield what is wrong with these settings in this stage though each value by itself is well-formed."""
+        yield from ()
+
+    def remarks(self, environment: Environment) -> Iterator[Problem]:  # noqa: ARG002 — for sections to override
+        """Yield what was set on purpose and is yet worth a line of `app doctor`."""
         yield from ()

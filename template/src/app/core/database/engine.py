@@ -10,8 +10,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
-from app.core.config import DatabaseSettings
-from app.core.config.database_url import DatabaseAddress, SslMode
+from app.core.config.database import DatabaseAddress, DatabaseSettings, SslMode
 from app.core.database.errors import connect, translate
 from app.core.database.pooling import through_transaction_pooler
 from app.core.exceptions import ConfigurationError

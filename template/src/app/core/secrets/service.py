@@ -87,7 +87,7 @@ class SecretsService:
         if key is None:
             raise ConfigurationError(
                 f"There is no API key of {provider} for this organisation.",
-                next_step=f"Store one with `app secrets set {provider}`, or name it in EXTERNAL_API_KEYS.",
+                next_step=f"Store one with `app secrets set {provider}`, or declare one in IntegrationsSettings.",
             )
         return key
 

@@ -15,7 +15,6 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, LargeBinary, String, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.config.http_client import PROVIDER_NAME, PROVIDER_RULE
 from app.core.database import Base, ReadSession, Statement, Timestamps
 from app.core.exceptions import InfrastructureException, ValidationError
 
@@ -24,6 +23,8 @@ OwnerId = UUID | str
 
 _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OWNER_RULE: Final = "up to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or a digit"
+_PROVIDER: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PROVIDER_RULE: Final = "up to 64 of a-z 0-9 . _ -, beginning with a letter or a digit"
 # The longest path, with parts of 64 characters each, has 225.
 _MAX_PATH_LENGTH: Final = 255
 
@@ -73,8 +74,8 @@ class StoredSecret:
 
 def api_key_path(org_id: OwnerId, provider: str, team_id: OwnerId | None = None) -> str:
     """Return the path of an organisation's API key, or of a team's in it; ValidationError for a malformed part."""
-    if not PROVIDER_NAME.fullmatch(provider):
-        raise ValidationError("provider", f"A provider's name has {PROVIDER_RULE}.")
+    if not _PROVIDER.fullmatch(provider):
+        raise ValidationError("provider", f"A provider's name has {_PROVIDER_RULE}.")
     return f"{owner_prefix(org_id, team_id)}{provider}_api_key"
 
 

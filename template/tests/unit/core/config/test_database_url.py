@@ -3,8 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import DatabaseSettings
-from app.core.config.database_url import parse_database_url
+from app.core.config.database import DatabaseSettings, parse_database_url
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,14 @@ def test_a_value_of_the_file_arrives_as_it_is_written(
 @pytest.mark.parametrize(
     ("written", "rule"),
     [
-        (f"SECRET_KEY={PLANTED}${{word}}", "has ${…} in .env, line 2, which other readers of the file replace; "),
-        (f'SECRET_KEY="{PLANTED}${{word:-x}}"', "has ${…} in .env, line 2, which other readers of the file replace; "),
-        (f"SECRET_KEY={PLANTED} #word", "is cut at the # in .env, line 2; put the value in single quotes"),
-        (f"SECRET_KEY={PLANTED}\t# why", "is cut at the # in .env, line 2; put the value in single quotes"),
-        (f'SECRET_KEY="{PLANTED}\\new"', "has a backslash or a quote in .env, line 2, of which quotes make"),
-        (f"SECRET_KEY='{PLANTED}\\\\'", "has a backslash or a quote in .env, line 2, of which quotes make"),
-        (f"SECRET_KEY='{PLANTED}", "begins with a quote in .env, line 2, that must be closed in the same line"),
-        (f"SECRET_KEY=a\nSECRET_KEY={PLANTED}", "is set more than once, again in .env, line 3; keep one"),
+        (f"SECRET_KEY={PLANTED}${{word}}", "has ${…} in .env:2, which other readers of the file replace; "),
+        (f'SECRET_KEY="{PLANTED}${{word:-x}}"', "has ${…} in .env:2, which other readers of the file replace; "),
+        (f"SECRET_KEY={PLANTED} #word", "is cut at the # in .env:2; put the value in single quotes"),
+        (f"SECRET_KEY={PLANTED}\t# why", "is cut at the # in .env:2; put the value in single quotes"),
+        (f'SECRET_KEY="{PLANTED}\\new"', "has a backslash or a quote in .env:2, of which quotes make"),
+        (f"SECRET_KEY='{PLANTED}\\\\'", "has a backslash or a quote in .env:2, of which quotes make"),
+        (f"SECRET_KEY='{PLANTED}", "begins with a quote in .env:2, that must be closed in the same line"),
+        (f"SECRET_KEY=a\nSECRET_KEY={PLANTED}", "is set more than once, again in .env:3; keep one"),
     ],
 )
 def test_a_value_that_other_readers_would_change_is_refused_with_its_line(
@@ -67,8 +67,8 @@ def test_a_line_of_the_file_that_is_no_assignment_is_a_problem(project: Path) ->
 
     found = problems()
 
-    assert found[".env"] == "cannot be understood in line 3, 5, 7, 8; write NAME=value"
-    assert found.keys() == {".env", "SECRETS_KEYS"}
+    assert found[".env:3"] == "cannot be understood; write NAME=value"
+    assert found.keys() == {".env:3", ".env:5", "SECRETS_KEYS", ".env:7", ".env:8"}
 
 
 @pytest.mark.parametrize(("content", "cause"), [(b"A=\xff\xfe\n", "it is not in UTF-8"), (None, "Is a directory")])

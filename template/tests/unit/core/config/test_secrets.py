@@ -1,4 +1,4 @@
-"""Keys as they are written in SECRETS_KEYS and EXTERNAL_API_KEYS."""
+"""Keys as they are written in SECRETS_KEYS, and in the variables of other services."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import load_settings
+from app.core.config import ApplicationSettings, IntegrationsSettings, load_settings
 from app.core.config.secrets import new_key, parse_keys
 from tests.environments import problems
 
@@ -64,23 +64,15 @@ def test_secrets_keys_that_are_malformed_or_weak_are_refused_without_being_shown
     assert not any(part in str(found) for part in text.replace(",", ":").split(":") if len(part) > 8)
 
 
-def test_external_api_keys_are_a_list(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXTERNAL_API_KEYS", "openai=sk-1, x.y_z-1 = a=b== ")
-
-    found = load_settings().integrations.api_keys
-
-    assert {name: key.get_secret_value() for name, key in found.items()} == {"openai": "sk-1", "x.y_z-1": "a=b=="}
-
-
-@pytest.mark.parametrize(
-    "text", ["planted-value", "OpenAI=planted-value", "planted-value/=openai", '{"openai": "planted-value"}']
-)
-def test_external_api_keys_that_are_malformed_are_refused_without_being_shown(
-    text: str, project: Path, monkeypatch: pytest.MonkeyPatch
+def test_integrations_have_the_key_of_each_provider_that_a_field_declares(
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EXTERNAL_API_KEYS", text)
+    class Declared(IntegrationsSettings):
+        maps_api_key: SecretStr | None = None
+        weather_api_key: SecretStr | None = None
 
-    found = problems()
+    sections = ApplicationSettings.sections() | {"integrations": Declared}
+    monkeypatch.setattr(ApplicationSettings, "sections", lambda: sections)
+    (project / ".env").write_text("MAPS_API_KEY=Xq7planted\n")
 
-    assert found.keys() == {"EXTERNAL_API_KEYS"}
-    assert "planted" not in str(found)
+    assert load_settings().integrations.api_keys == {"maps": SecretStr("Xq7planted")}

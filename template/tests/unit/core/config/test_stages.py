@@ -62,6 +62,13 @@ def test_only_development_takes_a_key_that_can_be_guessed(
         ({"DATABASE_URL": "postgresql://postgres@/app?host=/tmp/embedded-postgres-x1"}, {"DATABASE_URL"}),
         ({"POSTGRES_HOST": "localhost"}, {"POSTGRES_HOST"}),
         ({"DEBUG": "true", "CORS_ORIGINS": "*", "DATABASE_URL": ""}, {"DEBUG", "CORS_ORIGINS", "DATABASE_URL"}),
+        ({"MAIL_BACKEND": "files"}, {"MAIL_BACKEND"}),
+        ({"MAIL_SENDER": "", "FRONTEND_URL": ""}, {"MAIL_SENDER", "FRONTEND_URL"}),
+        ({"MAIL_HOST": "mail.example.org", "MAIL_TLS": "none"}, {"MAIL_TLS"}),
+        ({"MAIL_SENDER": "no address"}, {"MAIL_SENDER"}),
+        ({"MAIL_SENDER": "Shop <shop@example.org>\nBcc: all@example.org"}, {"MAIL_SENDER"}),
+        ({"FRONTEND_URL": "https://www.example.org/"}, {"FRONTEND_URL"}),
+        ({"FRONTEND_URL": "javascript:alert(1)"}, {"FRONTEND_URL"}),
     ],
 )
 def test_production_refuses(
@@ -127,3 +134,19 @@ def test_production_refuses_a_database_elsewhere_without_encryption_unless_it_is
         monkeypatch.setenv("ENVIRONMENT", "staging")
 
     assert [remark.variable for remark in load_settings().remarks()] == ["DATABASE_SSL_MODE"] * remarked
+
+
+def test_mail_is_off_in_production_unless_set_and_the_doctor_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production(monkeypatch, MAIL_BACKEND="", MAIL_SENDER="", FRONTEND_URL="")
+    settings = load_settings()
+
+    assert settings.mail.backend == "off"
+    assert [remark.variable for remark in settings.remarks()] == ["MAIL_BACKEND"]
+
+
+def test_mail_is_sent_without_encryption_on_this_machine(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch, MAIL_HOST="127.0.0.1", MAIL_TLS="none", MAIL_SENDER="Shop <shop@example.org>")
+
+    assert load_settings().mail.sender == "Shop <shop@example.org>"

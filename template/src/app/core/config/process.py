@@ -1,4 +1,4 @@
-"""Level and format of the log."""
+"""The parts that every process has: its log, its cache and its connections to other services."""
 
 from typing import ClassVar, Literal
 
@@ -29,3 +29,23 @@ class LoggingSettings(SettingsSection):
     def _any_format(cls, value: str) -> str:
         """Accept any case, and the other name of `console`."""
         return "console" if value.lower() == "text" else value.lower()
+
+
+class CacheSettings(SettingsSection):
+    """The cache that all requests of a process share."""
+
+    model_config = SettingsConfigDict(env_prefix="CACHE_")
+
+    default_ttl_seconds: float = Field(default=300, gt=0, le=31_622_400, description="Unless the code says otherwise.")
+    max_entries: int = Field(default=1000, ge=1, le=10_000_000, description="Values that a process keeps in memory.")
+    key_prefix: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="In front of keys; else the project's name."
+    )
+
+
+class HttpClientSettings(SettingsSection):
+    """The pool of outgoing connections."""
+
+    model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
+
+    max_connections: int = Field(default=100, ge=1, le=10_000, description="Open connections of each process.")
