@@ -9,9 +9,8 @@ from sqlalchemy import delete, select
 
 from app.core.config import DatabaseSettings, JobSettings
 from app.core.database import Statement, get_database
-from app.core.jobs import BaseJob, Jobs, get_jobs
+from app.core.jobs import BaseJob, Jobs, engine, get_jobs
 from app.core.jobs.queue import QueuedJob, queue
-from app.core.jobs.worker import Worker
 
 # A machine that is busy takes its time.
 PATIENCE_SECONDS = 30
@@ -25,16 +24,19 @@ class Chore(BaseJob):
 
 
 class Notes:
-    """A handler that notes the numbers it was given, and does with each what it is told to."""
+    """A handler that notes the numbers it was given, and does each time what it is told to."""
 
-    def __init__(self, act: Callable[[int], Awaitable[object]] | None = None) -> None:
+    def __init__(self, act: Callable[[], Awaitable[object]] | None = None) -> None:
         self.numbers: list[int] = []
-        self._act = act
+        self.act = act
 
     async def __call__(self, job: Chore) -> None:
         self.numbers.append(job.number)
-        if self._act:
-            await self._act(len(self.numbers))
+        if self.act:
+            await self.act()
+
+    async def heard(self) -> bool:
+        return bool(self.numbers)
 
 
 _ROWS = Statement(select(queue).order_by(queue.c.id), QueuedJob)
@@ -53,25 +55,27 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def until_empty() -> None:
-    """Wait until no job waits or runs: what is left has been put aside."""
+@asynccontextmanager
+async def working(jobs: Jobs, database: DatabaseSettings, **settings: Any) -> AsyncIterator[None]:
+    """A worker that runs jobs for as long as the block lasts."""
+    stop = asyncio.Event()
+    limits = JobSettings(**{"poll_seconds": 0.05, **settings})
+    running = asyncio.create_task(engine.run_jobs(jobs, database, limits, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def work_off(jobs: Jobs, database: DatabaseSettings, **settings: Any) -> None:
+    """Have a worker run jobs until none waits or runs: what is left has been put aside."""
 
     async def done() -> bool:
         return all(row.status == "failed" for row in await rows())
 
-    await until(done)
-
-
-@asynccontextmanager
-async def working(jobs: Jobs, database: DatabaseSettings, **settings: Any) -> AsyncIterator[Worker]:
-    """A worker that runs jobs for as long as the block lasts."""
-    worker = Worker(jobs, database, JobSettings(**{"poll_seconds": 0.05, **settings}))
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await running
+    async with working(jobs, database, **settings):
+        await until(done)
 
 
 async def run_jobs() -> None:
@@ -83,4 +87,4 @@ async def run_jobs() -> None:
         if not found:
             return
         for row in found:
-            await get_jobs().run(row.entrypoint, row.payload or b"", row.headers or {}, starts=1)
+            await get_jobs().run(row.entrypoint, row.payload or b"", row.headers or {}, number=row.id, starts=1)

@@ -28,7 +28,6 @@ from app.core.config import get_settings
 from app.core.database import Statement
 from app.core.exceptions import BusinessRuleError
 from app.core.jobs import BaseJob, get_jobs
-from app.core.jobs.worker import Worker
 from app.core.uow import unit_of_work
 from app.main import create_app
 from sqlalchemy import bindparam, text
@@ -74,13 +73,13 @@ def web(port: int) -> None:
 
 def work() -> None:
     """Run jobs as `app worker` does, with a type more."""
-    usual = Worker.__init__
+    usual = worker_command.run_jobs
 
-    def with_marks(self: Worker, *arguments: Any, **options: Any) -> None:
+    async def with_marks(*arguments: Any) -> None:
         get_jobs().register(Mark, run_mark)
-        usual(self, *arguments, **options)
+        await usual(*arguments)
 
-    Worker.__init__ = with_marks
+    worker_command.run_jobs = with_marks
     worker_command.work(get_settings())
 
 

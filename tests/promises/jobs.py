@@ -7,7 +7,7 @@ from tests.promises.promise import Promise
 ENQUEUE = "tests/integration/jobs/test_enqueue.py"
 WORKER = "tests/integration/jobs/test_worker.py"
 DURABLE = "tests/integration/jobs/test_durable_events.py"
-MAIL = "tests/integration/mail/test_mail.py"
+MAIL = "tests/integration/test_mail.py"
 RETENTION = "tests/integration/test_retention.py"
 
 JOBS = (
@@ -30,7 +30,7 @@ JOBS = (
     Promise(
         "of the jobs of a key one waits or runs",
         "src/app/core/jobs/queue.py",
-        '"key": None if each.key is None else f"{each.job.type}:{each.key}",',
+        '"key": None if key is None else f"{job.type}:{key}",',
         '"key": None,',
         f"{ENQUEUE}::test_enqueue_with_a_key_leaves_one_job_of_those_that_have_it",
     ),
@@ -43,44 +43,44 @@ JOBS = (
     ),
     Promise(
         "a job that hangs is cancelled",
-        "src/app/core/jobs/registry.py",
-        "asyncio.timeout(job.timeout_seconds)",
+        "src/app/core/jobs/job.py",
+        "asyncio.timeout(job_type.timeout_seconds)",
         "asyncio.timeout(None)",
-        f"{WORKER}::test_a_job_that_hangs_is_cancelled_and_tried_again",
+        f"{WORKER}::test_a_job_that_fails_or_hangs_each_time_is_put_aside_until_retry",
     ),
     Promise(
         "a job that fails is tried a number of times",
-        "src/app/core/jobs/registry.py",
-        "        last = starts >= job.attempts\n",
-        "        last = True\n",
-        f"{WORKER}::test_a_job_that_fails_is_tried_again_and_then_put_aside",
+        "src/app/core/jobs/job.py",
+        "last = starts >= job_type.attempts\n",
+        "last = True\n",
+        f"{WORKER}::test_a_job_that_fails_is_tried_again_and_logs_with_its_request",
     ),
     Promise(
         "a job that kills its workers is put aside",
-        "src/app/core/jobs/worker.py",
-        "max(job.attempts, self._starts.get(job.id, 0)) + 1",
-        "job.attempts + 1",
-        f"{WORKER}::test_a_job_whose_worker_died_each_time_is_put_aside",
+        "src/app/core/jobs/engine.py",
+        "NEW.attempts := OLD.attempts + 1;",
+        "NEW.attempts := OLD.attempts;",
+        f"{WORKER}::test_a_job_whose_worker_died_each_time_is_put_aside_until_retry",
     ),
     Promise(
         "a job of a newer version waits",
-        "src/app/core/jobs/registry.py",
+        "src/app/core/jobs/job.py",
         "err.written > err.known:",
         "err.written < 0:",
         f"{WORKER}::test_a_job_of_another_version_is_upgraded_or_waits",
     ),
     Promise(
         "a job under way goes back when its worker stops",
-        "src/app/core/jobs/worker.py",
-        'raise RetryRequested(delay=timedelta(0), reason="the worker was stopped") from err',
-        "logger.info(str(err))",
+        "src/app/core/jobs/engine.py",
+        "except (RetryLater, asyncio.CancelledError) as err:",
+        "except RetryLater as err:",
         f"{WORKER}::test_a_worker_that_stops_gives_back_what_does_not_finish",
     ),
     Promise(
         "a worker opens a lost connection again",
-        "src/app/core/jobs/worker.py",
-        "        while not self._stop.is_set():\n",
-        "        for _ in range(1):\n",
+        "src/app/core/jobs/engine.py",
+        "    while not stop.is_set():\n",
+        "    for _ in range(1):\n",
         f"{WORKER}::test_a_worker_that_loses_its_connection_goes_on",
     ),
     Promise(
@@ -115,31 +115,31 @@ JOBS = (
     ),
     Promise(
         "mail that is refused for good is given up",
-        "src/app/core/mail/mailer.py",
-        "if err.code >= _PERMANENT:",
-        "if err.code < 0:",
+        "src/app/core/mail.py",
+        "reply.code >= _PERMANENT:",
+        "reply.code < 0:",
         f"{MAIL}::test_send_mail_gives_up_what_is_refused_for_good",
     ),
     Promise(
         "mail that is put off is sent later",
-        "src/app/core/mail/mailer.py",
+        "src/app/core/mail.py",
         "_PERMANENT: Final = 500",
         "_PERMANENT: Final = 400",
         f"{MAIL}::test_send_mail_is_repeated_until_the_server_takes_the_message",
     ),
     Promise(
         "names put no HTML into mail",
-        "src/app/core/mail/message.py",
+        "src/app/core/mail.py",
         'autoescape=select_autoescape(["html"])',
         "autoescape=select_autoescape([])",
-        f"{MAIL}::test_names_put_no_headers_and_no_html_into_a_message",
+        f"{MAIL}::test_render_lets_names_put_no_headers_and_no_html_into_a_message",
     ),
     Promise(
         "a link's token goes to no server's log",
-        "src/app/core/mail/mailer.py",
+        "src/app/core/mail.py",
         "#token=",
         "?token=",
-        f"{MAIL}::test_mailer_link_keeps_the_token_out_of_what_browsers_send",
+        f"{MAIL}::test_link_keeps_the_token_out_of_what_browsers_send",
     ),
     Promise(
         "the mailbox runs no script of a message",

@@ -6,8 +6,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from app.core.mail import Mail
-from app.core.mail.mailer import MAIL_FOLDER, FileMail
+from app.core.mail import MAIL_FOLDER, FileMail, Mail
 from devtools.mailbox import router
 
 

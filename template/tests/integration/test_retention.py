@@ -71,13 +71,13 @@ async def sizes(scratch: AsyncEngine) -> dict[str, int]:
 
 async def test_purge_keeps_tables_from_growing_over_months(scratch: AsyncEngine) -> None:
     nightly = PurgeOldRows()
-    assert "retention.purge" in {schedule.job_type.type for schedule in get_jobs().schedules}
+    assert "retention.purge" in {job_type.type for _, job_type in get_jobs().schedules}
     seen = []
     for _ in range(30):
         for _ in range(10):
             await live_a_day(scratch)
             await age(scratch, 1)
-        await get_jobs().run(nightly.type, nightly.to_payload(), {}, starts=1)
+        await get_jobs().run(nightly.type, nightly.to_payload(), {}, number=1, starts=1)
         seen.append(await sizes(scratch))
 
     assert seen[-1] == seen[-5], "it still grows after 250 days"

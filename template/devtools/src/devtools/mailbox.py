@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
 from app.core.config.loading import project_folder
-from app.core.mail.mailer import MAIL_FOLDER
+from app.core.mail import MAIL_FOLDER
 
 router = APIRouter(prefix="/dev/mail", include_in_schema=False)
 

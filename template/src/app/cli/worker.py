@@ -9,7 +9,7 @@ from app.cli.settings import command_settings
 from app.core.config import ApplicationSettings, get_settings
 from app.core.exceptions import ConfigurationError
 from app.core.jobs import get_jobs
-from app.core.jobs.worker import Worker
+from app.core.jobs.engine import run_jobs
 from app.core.logging import configure_logging, get_logger
 from app.wiring import open_services
 
@@ -45,10 +45,9 @@ async def _work(settings: ApplicationSettings) -> None:
     pool = {"pool_size": settings.jobs.concurrency, "max_overflow": 0}
     settings = settings.model_copy(update={"database": settings.database.model_copy(update=pool)})
     async with open_services(settings):
-        running = Worker(get_jobs(), settings.database, settings.jobs)
-        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, running.stop)
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         logger.info("worker started", concurrency=settings.jobs.concurrency)
-        await running.run()
+        await run_jobs(get_jobs(), settings.database, settings.jobs, stop)
         logger.info("worker stopped")

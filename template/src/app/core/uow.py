@@ -19,7 +19,7 @@ from app.core.database import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import AppException
 from app.core.jobs.job import BaseJob
-from app.core.jobs.queue import Enqueued, enqueue
+from app.core.jobs.queue import enqueue, to_row
 from app.core.monitoring import monitor
 
 # A function without arguments, or a coroutine function.
@@ -31,7 +31,7 @@ class UnitOfWork:
 
     Attributes:
         session: Takes the changes.
-        jobs: Written into the queue with the changes.
+        jobs: Rows for the queue, written with the changes.
         events: Published after the commit.
         actions: Run after the commit.
         commits_with: An error that does not undo the changes.
@@ -39,7 +39,7 @@ class UnitOfWork:
 
     def __init__(self, session: WriteSession) -> None:
         self.session = session
-        self.jobs: list[Enqueued] = []
+        self.jobs: list[list[object]] = []
         self.events: list[BaseEvent] = []
         self.actions: list[Action] = []
         self.commits_with: BaseException | None = None
@@ -56,7 +56,8 @@ class UnitOfWork:
         """
         bus = get_event_bus()
         if event.durable:
-            self.jobs.extend(Enqueued(job) for job in bus.jobs_for(event))
+            for job in bus.jobs_for(event):
+                self.enqueue(job)
         else:
             self.events.append(event)
 
@@ -71,7 +72,7 @@ class UnitOfWork:
             key: Of the jobs of this type with the same key, one waits or runs at a time: this one is left out where
                 there is another.
         """
-        self.jobs.append(Enqueued(job, run_at, key))
+        self.jobs.append(to_row(job, run_at=run_at, key=key))
 
     def after_commit(self, action: Action) -> None:
         """Run a function or a coroutine function once the changes are committed, and not at all if they are not.

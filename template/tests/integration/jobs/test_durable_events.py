@@ -14,7 +14,7 @@ from app.core.jobs import Jobs
 from app.core.uow import unit_of_work
 from tests.applications import process_with
 from tests.buses import Counted, Recorder, running_bus
-from tests.jobs import rows, run_jobs, until_empty, working
+from tests.jobs import rows, run_jobs, work_off
 
 pytestmark = pytest.mark.anyio
 
@@ -87,8 +87,7 @@ async def test_deliver_is_repeated_until_the_subscriber_succeeds(
         with process_with(bus):
             async with unit_of_work() as uow:
                 uow.record(event := Paid())
-            async with working(jobs_of(bus), database):
-                await until_empty()
+            await work_off(jobs_of(bus), database)
 
     assert ledger.heard == [event]
 

@@ -27,7 +27,7 @@ async def test_a_paid_order_is_receipted_after_a_crash_and_once_in_all(
         (delivery,) = await rows()
         assert mailbox.sent == []
         # The first worker dies between the mail and its own end: the event is delivered again.
-        await get_jobs().run(delivery.entrypoint, delivery.payload or b"", {}, starts=1)
+        await get_jobs().run(delivery.entrypoint, delivery.payload or b"", {}, number=1, starts=1)
         await run_jobs()
 
     (mail,) = mailbox.sent

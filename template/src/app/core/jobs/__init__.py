@@ -5,11 +5,9 @@
     jobs.register(SendReceipt, send_receipt)    in `wiring.py`
     jobs.schedule("0 3 * * *", MakeReport)      at three every night, once however many workers there are
 
-Any number of `app worker` processes run them, at least once each. The engine is pgqueuer, which only `engine.py` and
-`worker.py` know.
+Any number of `app worker` processes run them, at least once each. The engine is pgqueuer, which only `engine.py` knows.
 """
 
-from app.core.jobs.job import BaseJob
-from app.core.jobs.registry import Jobs, get_jobs
+from app.core.jobs.job import BaseJob, Jobs, get_jobs
 
 __all__ = ["BaseJob", "Jobs", "get_jobs"]

@@ -1,13 +1,25 @@
-"""The form every job has."""
+"""The form of every job, and the jobs that this process knows."""
 
+import asyncio
 import json
-from typing import Any, ClassVar, Self
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
-from app.core.exceptions import JobVersionError
+from app.core.exceptions import ConfigurationError, JobLostError, JobVersionError
+from app.core.logging import get_logger
+from app.core.monitoring import monitor
+from app.core.process import get_object
+
+J = TypeVar("J", bound="BaseJob")
+
+# A job that a newer version of this code has written waits for a worker that knows it.
+_UNKNOWN_VERSION_SECONDS: Final = 60.0
+
+logger = get_logger(__name__)
 
 
 class BaseJob(BaseModel):
@@ -17,8 +29,8 @@ class BaseJob(BaseModel):
             type: ClassVar[str] = "receipt.send"
             order_id: UUID
 
-    It holds keys rather than rows: by the time it runs, the rows may have changed. Its handler may be run more than
-    once, after a crash for example; `id` is the same each time, and serves as an idempotency key.
+    It holds keys rather than rows, which may have changed by the time it runs. It may be run more than once, after a
+    crash for example; `id` is the same each time, and serves as an idempotency key.
 
     Attributes:
         type: The name it keeps for ever, whatever becomes of the class. Every subclass states its own.
@@ -52,15 +64,7 @@ class BaseJob(BaseModel):
 
     @classmethod
     def upgrade(cls, version: int, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG003 — for subclasses
-        """Return the values that this version of the job has, made of those of an older one.
-
-        Args:
-            version: The version that was written.
-            values: The values that were written, as JSON has them.
-
-        Raises:
-            JobVersionError: Unless a subclass says otherwise: it knows no other version.
-        """
+        """Return the values that this version of the job has, made of those of an older one, as JSON has them."""
         raise JobVersionError(cls.type, written=version, known=cls.version)
 
     def to_payload(self) -> bytes:
@@ -69,12 +73,7 @@ class BaseJob(BaseModel):
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
-        """Return the job that was written.
-
-        Raises:
-            JobVersionError: It is of a version that this code does not know.
-            ValueError: It has not the values that its version has.
-        """
+        """Return the job that was written; JobVersionError where this code does not know its version."""
         written = json.loads(payload)
         version, values = written["version"], written["values"]
         if version > cls.version:
@@ -86,3 +85,87 @@ class BaseJob(BaseModel):
         """Return the seconds to wait after so many failures."""
         # The exponent is bounded because 2.0**1024 is an error.
         return min(cls.longest_backoff_seconds, cls.backoff_seconds * 2.0 ** min(failures - 1, 64))
+
+
+class RetryLater(Exception):
+    """Raised when a job is to be run again, after so many seconds; `counts` is False where that is no failure."""
+
+    def __init__(self, seconds: float, *, counts: bool = True) -> None:
+        super().__init__(f"again in {seconds:g} s")
+        self.seconds = seconds
+        self.counts = counts
+
+
+class Jobs:
+    """The jobs that this process knows.
+
+    Attributes:
+        handlers: The class of each type, and the function that runs its jobs.
+        schedules: The times and the class of each job that is due again and again.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, tuple[type[BaseJob], Callable[[Any], Awaitable[object]]]] = {}
+        self.schedules: list[tuple[str, type[BaseJob]]] = []
+
+    def register(self, job_type: type[J], function: Callable[[J], Awaitable[object]]) -> None:
+        """Have a function run the jobs of a type.
+
+        It is given the job, and opens the unit of work that it needs itself (`unit_of_work()`). What it raises is
+        reported, and the job tried again.
+
+        Raises:
+            ConfigurationError: Another type has this name.
+        """
+        if job_type.type in self.handlers:
+            raise ConfigurationError(f"Two jobs are called {job_type.type}; each needs a name of its own.")
+        self.handlers[job_type.type] = job_type, function
+
+    def schedule(self, cron: str, job_type: type[BaseJob]) -> None:
+        """Have a job without values enqueued at times, in UTC, once however many workers there are.
+
+        Args:
+            cron: Minute, hour, day of the month, month and day of the week, as in `0 3 * * *`.
+            job_type: The job, which is registered as well.
+        """
+        self.schedules.append((cron, job_type))
+
+    async def run(self, name: str, payload: bytes, headers: Mapping[str, Any], *, number: int, starts: int) -> None:
+        """Run a job. Its lines in the log and its reports carry the request that it goes back to.
+
+        Args:
+            name: The type.
+            payload: As `BaseJob.to_payload` has made it.
+            headers: The request and the trace it is a consequence of.
+            number: The one that `app jobs` shows.
+            starts: How often it has been started, this time included.
+
+        Raises:
+            RetryLater: It is to be run again.
+            Exception: It failed for good.
+        """
+        job_type, function = self.handlers[name]
+        with monitor.scope(job_type=name, **headers):
+            try:
+                if starts > job_type.attempts:
+                    # It has never come to its end: it may be what kills its workers.
+                    raise JobLostError(name, job_type.attempts)  # noqa: TRY301 — reported as other failures are
+                job = job_type.from_payload(payload)
+                async with asyncio.timeout(job_type.timeout_seconds):
+                    await function(job)
+            except Exception as err:
+                if isinstance(err, JobVersionError) and err.written > err.known:
+                    logger.warning("job is of a newer version", written=err.written, known=err.known)
+                    raise RetryLater(_UNKNOWN_VERSION_SECONDS, counts=False) from err
+                last = starts >= job_type.attempts
+                context = {"operation": "jobs.run", "job_number": number, "attempt": starts, "last": last}
+                monitor.capture_exception(err, context=context)
+                if last:
+                    raise
+                raise RetryLater(job_type.backoff(starts)) from err
+            logger.info("job done", job_number=number, attempt=starts)
+
+
+def get_jobs() -> Jobs:
+    """Return the process's jobs; ConfigurationError where there are none yet, or no longer."""
+    return get_object(Jobs)

@@ -1,14 +1,13 @@
 """The queue's table, as far as this application writes and reads it: the engine's worker does the rest.
 
-The columns are pgqueuer's (its own schema declaration, `pgqueuer.domain.schema`); `tests/integration/jobs` holds
-this description against the tables that the engine makes. They are in a schema of their own, so that migrations of the
-application do not see them.
+The columns are pgqueuer's, and `tests/integration/jobs` compares them with the tables that it makes. These are in a
+schema of their own, so that migrations of the application do not see them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import BigInteger, Column, DateTime, Enum, Integer, LargeBinary, MetaData, Table, Text, bindparam
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -29,9 +28,7 @@ queue: Final = Table(
     _metadata,
     Column("id", BigInteger, primary_key=True),
     Column("priority", Integer, nullable=False),
-    Column("created", DateTime(timezone=True), nullable=False),
     Column("updated", DateTime(timezone=True), nullable=False),
-    Column("heartbeat", DateTime(timezone=True), nullable=False),
     Column("execute_after", DateTime(timezone=True), nullable=False),
     Column("status", _status, nullable=False),
     Column("entrypoint", Text, nullable=False),
@@ -67,20 +64,6 @@ _INSERT: Final = Statement(
 )
 
 
-class Enqueued(NamedTuple):
-    """A job that waits for its unit of work to be committed.
-
-    Attributes:
-        job: The work.
-        run_at: When it may run at the earliest; as soon as possible unless given.
-        key: Of jobs with one key, one waits or runs at a time.
-    """
-
-    job: BaseJob
-    run_at: datetime | None = None
-    key: str | None = None
-
-
 @dataclass(slots=True)
 class QueuedJob:
     """A row of the queue."""
@@ -89,26 +72,26 @@ class QueuedJob:
     status: str
     entrypoint: str
     payload: bytes | None
-    headers: dict[str, object] | None
+    headers: dict[str, str] | None
     attempts: int
     execute_after: datetime
 
 
-async def enqueue(session: WriteSession, enqueued: Sequence[Enqueued]) -> None:
-    """Write jobs into the queue, each with the request and the trace that it is a consequence of."""
+def to_row(job: BaseJob, *, run_at: datetime | None, key: str | None) -> list[object]:
+    """Return the values that `enqueue` writes, with the request and the trace that the job is a consequence of."""
     headers = {name: value for name, value in log_context_values().items() if name in {"request_id", "trace_id"}}
-    rows = [
-        _INSERT.arguments(
-            {
-                "type": each.job.type,
-                "payload": each.job.to_payload(),
-                "headers": headers,
-                "key": None if each.key is None else f"{each.job.type}:{each.key}",
-                "run_at": each.run_at,
-            }
-        )
-        for each in enqueued
-    ]
+    return _INSERT.arguments(
+        {
+            "type": job.type,
+            "payload": job.to_payload(),
+            "headers": headers,
+            "key": None if key is None else f"{job.type}:{key}",
+            "run_at": run_at,
+        }
+    )
+
+
+async def enqueue(session: WriteSession, rows: Sequence[list[object]]) -> None:
+    """Write jobs into the queue, in one round trip however many they are."""
     driver = await session.driver()
-    # One round trip, however many they are.
     await session.run(driver.executemany, _INSERT.sql, rows)

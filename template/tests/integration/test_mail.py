@@ -1,30 +1,58 @@
 """Mail from a unit of work to a mail server, which may do what it likes."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from jinja2 import UndefinedError
+from fastapi import FastAPI
+from jinja2 import ChoiceLoader, DictLoader, PackageLoader, UndefinedError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.core import mail
 from app.core.config import DatabaseSettings, MailSettings
 from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
 from app.core.jobs import Jobs
-from app.core.mail import Mail, Mailer, MailPort, MemoryMail, SendMail, get_mailer, make_mailer, render, send_mail
-from app.core.mail.mailer import FileMail
+from app.core.mail import FileMail, Mail, Mailer, MailPort, MemoryMail, SendMail, make_mailer, send_mail
 from app.core.uow import unit_of_work
-from tests.jobs import rows, run_jobs, until_empty, working
+from tests.applications import process_with
+from tests.jobs import rows, run_jobs, work_off
 from tests.logs import captured_log
-from tests.servers.smtp import SmtpServer
+from tests.servers.smtp import SmtpServer, smtp_server
 
 pytestmark = pytest.mark.anyio
 
+SENDER = "Shop <shop@example.org>"
 GREYLISTED = "451 4.7.1 Try again later"
 
 
+@pytest.fixture
+def templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template called `hello`, beside the project's."""
+    # Written so that nothing takes the braces for those of the project's own template.
+    name, link = ("{" + f"{{ {value} }}" + "}" for value in ("name", "link"))
+    hello = DictLoader({"hello.txt": f"Hello {name}\n\nHello {name}!\n\n{link}\n"})
+    monkeypatch.setattr(mail._environment(), "loader", ChoiceLoader([hello, PackageLoader("app", "templates/mail")]))
+    monkeypatch.setattr(mail._environment(), "cache", None)
+
+
+@pytest.fixture
+async def smtp(
+    app: FastAPI, templates: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SmtpServer]:
+    """The server that mail goes to."""
+    monkeypatch.setattr(SendMail, "backoff_seconds", 0.01)
+    async with smtp_server() as server:
+        settings = MailSettings(
+            backend="smtp", host="127.0.0.1", port=server.port, tls="none", sender=SENDER, timeout_seconds=1
+        )
+        with process_with(make_mailer(settings, folder=tmp_path)):
+            yield server
+
+
 def make_job(to: str = "someone@example.org", name: str = "Ann") -> SendMail:
-    return SendMail(to=to, template="hello", values={"name": name})
+    return SendMail(to=to, template="hello", values={"name": name, "link": "https://shop.example/?a=1&b=2"})
 
 
 def make_mail(**changes: str) -> Mail:
@@ -32,11 +60,15 @@ def make_mail(**changes: str) -> Mail:
     return Mail(**{**content, **changes})
 
 
+async def enqueue(job: SendMail) -> None:
+    async with unit_of_work() as uow:
+        uow.enqueue(job)
+
+
 async def test_send_mail_sends_what_was_committed_and_nothing_that_rolled_back(
     smtp: SmtpServer, transaction: AsyncConnection
 ) -> None:
-    async with unit_of_work() as uow:
-        uow.enqueue(job := make_job())
+    await enqueue(job := make_job())
     with suppress(ZeroDivisionError):
         async with unit_of_work() as uow:
             uow.enqueue(make_job("other@example.org"))
@@ -47,12 +79,14 @@ async def test_send_mail_sends_what_was_committed_and_nothing_that_rolled_back(
     ((sender, recipients, message),) = smtp.taken
     assert "shop@example.org" in sender
     assert recipients == [message["To"]] == ["someone@example.org"]
-    assert (message["From"], message["Subject"]) == ("Shop <shop@example.org>", "Hello Ann")
+    assert (message["From"], message["Subject"]) == (SENDER, "Hello Ann")
     assert message["Message-ID"] == f"<{job.id}@example.org>"
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
     assert html is not None
-    assert (text.get_content().strip(), html.get_content().strip()) == ("Hello Ann!", "<p>Ann</p>")
+    assert text.get_content().split() == ["Hello", "Ann!", "https://shop.example/?a=1&b=2"]
+    assert "<p>Hello Ann!</p>" in html.get_content()
+    assert 'href="https://shop.example/?a=1&amp;b=2"' in html.get_content()
 
 
 @pytest.mark.parametrize(
@@ -67,20 +101,12 @@ async def test_send_mail_sends_what_was_committed_and_nothing_that_rolled_back(
     ],
 )
 async def test_send_mail_is_repeated_until_the_server_takes_the_message(
-    command: str,
-    answer: str,
-    smtp: SmtpServer,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
+    command: str, answer: str, smtp: SmtpServer, jobs: Jobs, database: DatabaseSettings
 ) -> None:
-    monkeypatch.setattr(SendMail, "backoff_seconds", 0.01)
     smtp.answer(command, answer, answer)
-    async with unit_of_work() as uow:
-        uow.enqueue(job := make_job())
-    jobs = Jobs()
+    await enqueue(job := make_job())
     jobs.register(SendMail, send_mail)
-    async with working(jobs, database):
-        await until_empty()
+    await work_off(jobs, database)
 
     assert [message["Message-ID"] for message in smtp.messages] == [f"<{job.id}@example.org>"]
     assert await rows() == []
@@ -91,10 +117,8 @@ async def test_send_mail_gives_up_what_is_refused_for_good(
     command: str, smtp: SmtpServer, transaction: AsyncConnection
 ) -> None:
     smtp.answer(command, "550 5.1.1 No such user")
-    async with unit_of_work() as uow:
-        uow.enqueue(make_job())
     with captured_log() as log:
-        await run_jobs()
+        await send_mail(make_job())
 
     (line,) = log.events("mail was refused")
     assert (line["template"], line["status"]) == ("hello", 550)
@@ -102,11 +126,11 @@ async def test_send_mail_gives_up_what_is_refused_for_good(
     assert smtp.taken == []
 
 
-async def test_a_server_that_refuses_the_login_is_asked_again_and_quoted_nowhere(smtp: SmtpServer) -> None:
+async def test_send_mail_asks_a_server_again_that_refuses_the_login_and_quotes_it_nowhere(smtp: SmtpServer) -> None:
     smtp.answer("CONNECT", "554 secret words of the server")
 
     with pytest.raises(ExternalServiceError) as caught:
-        await get_mailer().send(make_mail())
+        await send_mail(make_job())
 
     assert not isinstance(caught.value, MailRefusedError)
     assert "secret" not in str(caught.value)
@@ -114,21 +138,20 @@ async def test_a_server_that_refuses_the_login_is_asked_again_and_quoted_nowhere
 
 @pytest.mark.parametrize("field", ["to", "subject"])
 @pytest.mark.parametrize("line_break", ["\r\n", "\n", "\r"])
-async def test_a_header_with_a_line_break_is_refused(field: str, line_break: str, smtp: SmtpServer) -> None:
-    value = f"someone@example.org{line_break}Bcc: all@example.org"
+def test_to_message_refuses_a_header_with_a_line_break(field: str, line_break: str) -> None:
+    mail = make_mail(**{field: f"someone@example.org{line_break}Bcc: all@example.org"})
     with pytest.raises(ValueError, match=r"."):
-        await get_mailer().send(make_mail(**{field: value}))
-    assert smtp.taken == []
+        mail.to_message("shop@example.org")
 
 
-async def test_names_put_no_headers_and_no_html_into_a_message(templates: None) -> None:
-    mail = render("hello", {"name": "<b>Ann</b>\r\nBcc: all@example.org"}, to="a@example.org", key="1")
+async def test_render_lets_names_put_no_headers_and_no_html_into_a_message(templates: None) -> None:
+    made = mail.render(make_job(name="<b>Ann</b>\r\nBcc: all@example.org"))
 
-    assert mail.subject == "Hello <b>Ann</b>"
-    assert "<b>" not in mail.html
-    assert mail.to_message("shop@example.org")["Bcc"] is None
+    assert made.subject == "Hello <b>Ann</b>"
+    assert "<b>" not in made.html
+    assert made.to_message("shop@example.org")["Bcc"] is None
     with pytest.raises(UndefinedError):
-        render("hello", {}, to="a@example.org", key="1")
+        mail.render(SendMail(to="a@example.org", template="hello"))
 
 
 @pytest.mark.parametrize("backend", ["memory", "files"])
@@ -140,20 +163,18 @@ def test_each_backend_keeps_a_message_once(backend: str, tmp_path: Path) -> None
         asyncio.run(port.send(make_mail(subject="a\nb")))
 
     kept = (
-        [mail.key for mail in port.sent] if isinstance(port, MemoryMail) else [file.stem for file in tmp_path.iterdir()]
+        [each.key for each in port.sent] if isinstance(port, MemoryMail) else [each.stem for each in tmp_path.iterdir()]
     )
     assert sorted(kept) == ["1", "2"]
 
 
-async def test_mail_that_is_off_is_an_error_where_it_is_needed(tmp_path: Path) -> None:
+async def test_mail_that_is_off_is_an_error_where_it_is_needed(templates: None, tmp_path: Path) -> None:
     mailer = make_mailer(MailSettings(backend="off"), folder=tmp_path)
 
     assert not mailer.is_on
-    with pytest.raises(MailUnavailableError):
-        mailer.require()
-    with pytest.raises(MailUnavailableError):
-        await mailer.send(make_mail())
+    with process_with(mailer), pytest.raises(MailUnavailableError):
+        await send_mail(make_job())
 
 
-async def test_mailer_link_keeps_the_token_out_of_what_browsers_send() -> None:
+async def test_link_keeps_the_token_out_of_what_browsers_send() -> None:
     assert Mailer(None, frontend_url="https://a.example/x").link("/reset", "t") == "https://a.example/x/reset#token=t"

@@ -1,0 +1,213 @@
+"""Mail to users: a message is made of a template, and sent by a job, so that what is rolled back sends nothing.
+
+    uow.enqueue(SendMail(to=user.email, template="reset_password", values={"link": link}))
+
+The templates are in `app/templates/mail`: the subject and the text of each message, and one layout that makes HTML of
+any text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid, parseaddr
+from functools import cache
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
+
+import aiosmtplib
+import anyio
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from app.core.config import MailSettings
+from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
+from app.core.jobs import BaseJob
+from app.core.logging import get_logger
+from app.core.process import get_object
+
+MAIL_FOLDER: Final = ".data/mail"
+# SMTP's replies from here on will not change by trying again (RFC 5321, 4.2.1).
+_PERMANENT: Final = 500
+_ABOUT_MESSAGE: Final = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mail:
+    """A message to one address, in two forms of the same content.
+
+    Attributes:
+        key: The same for each attempt to send this message; a part of its Message-ID, by which servers drop doubles.
+    """
+
+    to: str
+    subject: str
+    text: str
+    html: str
+    key: str
+
+    def to_message(self, sender: str) -> EmailMessage:
+        """Return the message as it is sent.
+
+        Raises:
+            ValueError: A header has a line break: what comes after it would be a header of the caller's choosing.
+        """
+        message = EmailMessage()
+        message["From"] = sender
+        message["To"] = self.to
+        message["Subject"] = self.subject
+        message["Date"] = formatdate(usegmt=True)
+        domain = parseaddr(sender)[1].rpartition("@")[2]
+        message["Message-ID"] = f"<{self.key}@{domain}>" if domain else make_msgid()
+        # Out-of-office replies to machines help neither (RFC 3834, 5).
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self.text)
+        message.add_alternative(self.html, subtype="html")
+        return message
+
+
+class MailPort(Protocol):
+    """Takes messages."""
+
+    async def send(self, mail: Mail) -> None:
+        """Send a message; MailRefusedError where it cannot be delivered ever, ExternalServiceError where not now."""
+        ...
+
+
+class SmtpMail:
+    """Sends messages through a mail server."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._settings = settings
+
+    async def send(self, mail: Mail) -> None:
+        """See `MailPort.send`."""
+        settings = self._settings
+        try:
+            await aiosmtplib.send(
+                mail.to_message(settings.sender),
+                hostname=settings.host,
+                port=settings.port,
+                timeout=settings.timeout_seconds,
+                use_tls=settings.tls == "tls",
+                start_tls=settings.tls == "starttls",
+                username=settings.username,
+                password=settings.password.get_secret_value() if settings.password else None,
+            )
+        except (aiosmtplib.SMTPException, OSError) as err:
+            reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
+            # A refused login or connection says nothing about the message.
+            if isinstance(reply, _ABOUT_MESSAGE) and reply.code >= _PERMANENT:
+                raise MailRefusedError(reply.code) from None
+            # Without the text of the reply, which may quote what the server was sent.
+            reason = getattr(reply, "code", type(reply).__name__)
+            raise ExternalServiceError("mail", f"The server did not take a message ({reason}).") from None
+
+
+class FileMail:
+    """Writes messages into a folder, for development."""
+
+    def __init__(self, folder: Path, sender: str) -> None:
+        self._folder = folder
+        self._sender = sender
+
+    async def send(self, mail: Mail) -> None:
+        """See `MailPort.send`."""
+        folder = anyio.Path(self._folder)
+        await folder.mkdir(parents=True, exist_ok=True)
+        await (folder / f"{mail.key}.eml").write_bytes(mail.to_message(self._sender).as_bytes())
+
+
+class MemoryMail:
+    """Keeps messages, for tests."""
+
+    def __init__(self) -> None:
+        self.sent: list[Mail] = []
+
+    async def send(self, mail: Mail) -> None:
+        """See `MailPort.send`."""
+        mail.to_message("app@localhost")
+        if all(each.key != mail.key for each in self.sent):
+            self.sent.append(mail)
+
+
+class Mailer:
+    """The process's way to send mail, or the knowledge that there is none."""
+
+    def __init__(self, port: MailPort | None, *, frontend_url: str) -> None:
+        self._port = port
+        self._frontend_url = frontend_url
+
+    @property
+    def is_on(self) -> bool:
+        """True unless mail is switched off."""
+        return self._port is not None
+
+    def require(self) -> MailPort:
+        """Return the way, or raise MailUnavailableError where mail is switched off."""
+        if self._port is None:
+            raise MailUnavailableError
+        return self._port
+
+    def link(self, path: str, token: str) -> str:
+        """Return the address of a page of the front end that is given a token."""
+        # Browsers send what is behind the `#` to no server, and so into no log.
+        return f"{self._frontend_url}{path}#token={token}"
+
+
+def make_mailer(settings: MailSettings, *, folder: Path) -> Mailer:
+    """Return what the settings say, for a project's folder; nothing is connected before the first message."""
+    ports: dict[str, MailPort | None] = {
+        "off": None,
+        "files": FileMail(folder / MAIL_FOLDER, settings.sender),
+        "smtp": SmtpMail(settings),
+    }
+    return Mailer(ports[settings.backend], frontend_url=settings.frontend_url)
+
+
+def get_mailer() -> Mailer:
+    """Return the process's mailer; ConfigurationError where there is none yet, or no longer."""
+    return get_object(Mailer)
+
+
+class SendMail(BaseJob):
+    """Sends a message of a template; tried for most of a day, since servers put strangers off and go down."""
+
+    type: ClassVar[str] = "mail.send"
+    attempts: ClassVar[int] = 15
+    backoff_seconds: ClassVar[float] = 30
+    longest_backoff_seconds: ClassVar[float] = 3 * 3600
+
+    to: str
+    template: str
+    values: Mapping[str, str] = {}
+
+
+async def send_mail(job: SendMail) -> None:
+    """Send the message of a job; one that is refused for good is given up, and the log has it."""
+    try:
+        await get_mailer().require().send(render(job))
+    except MailRefusedError as err:
+        logger.warning("mail was refused", template=job.template, status=err.details["status"])
+
+
+def render(job: SendMail) -> Mail:
+    """Return the message of a job: the first line of its template is the subject, the rest is the text.
+
+    Raises:
+        jinja2.TemplateError: There is no such template, or it asks for a value that is not given.
+    """
+    environment = _environment()
+    subject, _, text = environment.get_template(f"{job.template}.txt").render(job.values).partition("\n")
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    html = environment.get_template("layout.html").render(paragraphs=paragraphs, link=job.values.get("link"))
+    return Mail(to=job.to, subject=" ".join(subject.split()), text=text.strip() + "\n", html=html, key=str(job.id))
+
+
+@cache
+def _environment() -> Environment:
+    # HTML escapes what it is given: names are people's own.
+    return Environment(
+        loader=PackageLoader("app", "templates/mail"), undefined=StrictUndefined, autoescape=select_autoescape(["html"])
+    )
