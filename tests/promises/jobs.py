@@ -92,7 +92,7 @@ JOBS = (
     ),
     Promise(
         "a durable event of another version is not misread",
-        "src/app/core/events/event.py",
+        "src/app/core/events.py",
         '(written["type"], written["version"]) != (cls.type, cls.version)',
         'written["type"] != cls.type',
         f"{DURABLE}::test_deliver_fails_where_no_subscriber_has_the_name_or_takes_the_version",

@@ -7,7 +7,7 @@ from tests.promises.promise import Promise
 PARTS = (
     Promise(
         "a handler gets its events one at a time",
-        "src/app/core/events/bus.py",
+        "src/app/core/events.py",
         "        if subscription.task is None or subscription.task.done():\n",
         "        if True:\n",
         "tests/unit/core/test_events.py"
@@ -15,7 +15,7 @@ PARTS = (
     ),
     Promise(
         "an event handler sees nothing of the publisher",
-        "src/app/core/events/bus.py",
+        "src/app/core/events.py",
         ", context=Context()",
         "",
         "tests/unit/core/test_events.py"
@@ -23,7 +23,7 @@ PARTS = (
     ),
     Promise(
         "an event handler that hangs is cancelled",
-        "src/app/core/events/bus.py",
+        "src/app/core/events.py",
         "asyncio.timeout(self._handler_timeout_seconds)",
         "asyncio.timeout(None)",
         "tests/unit/core/test_events.py"
@@ -31,15 +31,15 @@ PARTS = (
     ),
     Promise(
         "event queues are bounded",
-        "src/app/core/events/bus.py",
-        "if len(each.waiting) < self._queue_size",
-        "if each.waiting is not None",
+        "src/app/core/events.py",
+        "if len(subscription.waiting) >= self._queue_size:",
+        "if subscription.waiting is None:",
         "tests/unit/core/test_events.py"
         "::test_publish_to_a_full_queue_is_refused_and_touches_no_other_handler",
     ),
     Promise(
         "handlers take many events in a turn of the event loop",
-        "src/app/core/events/bus.py",
+        "src/app/core/events.py",
         "            if loop.time() > turn_ends:\n",
         "            if True:\n",
         "tests/unit/core/test_events.py"
@@ -47,7 +47,7 @@ PARTS = (
     ),
     Promise(
         "what is published is delivered before the process ends",
-        "src/app/core/events/bus.py",
+        "src/app/core/events.py",
         "while self._tasks:",
         "while False:",
         "tests/unit/core/test_events.py"
@@ -55,7 +55,7 @@ PARTS = (
     ),
     Promise(
         "an event holds the types it promises",
-        "src/app/core/events/event.py",
+        "src/app/core/events.py",
         "strict=True, ",
         "",
         "tests/unit/core/test_events.py",
@@ -83,7 +83,7 @@ PARTS = (
     ),
     Promise(
         "what may have been done already is not repeated",
-        "src/app/core/http/retry.py",
+        "src/app/core/http/fetch.py",
         "if attempt >= self.attempts or not (self.any_method or method in _IDEMPOTENT):",
         "if attempt >= self.attempts:",
         "tests/unit/core/http/test_retry.py",

@@ -9,7 +9,6 @@ Time, size and attempts are bounded; no redirect is followed; no cookie is kept.
 inside your network, give `client=get_public_client()`.
 """
 
-from app.core.http.answers import HttpResponse
 from app.core.http.client import HttpClients, create_http_client, get_http_client, get_public_client
 from app.core.http.fetch import (
     ANY_STATUS,
@@ -17,11 +16,13 @@ from app.core.http.fetch import (
     LLM_TIMEOUT,
     WEBHOOK_TIMEOUT,
     ExternalConnectionError,
+    HttpResponse,
     Method,
+    RetryConfig,
     fetch_stream,
+    fetch_with_retry,
     fetch_with_timeout,
 )
-from app.core.http.retry import RetryConfig, fetch_with_retry
 
 __all__ = [
     "ANY_STATUS",

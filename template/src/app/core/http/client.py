@@ -27,7 +27,7 @@ class CallRefused(Exception):
 
 
 def create_http_client(*, max_connections: int = 100, public_only: bool = False) -> "httpx.AsyncClient":
-    """Return a client of one's own, to be closed by its maker; most code uses the process's, `get_http_client()`.
+    """Return a client, to be closed by its maker; most code uses the process's, `get_http_client()`.
 
     `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` of the environment hold, as for most programs.
 

@@ -1,15 +1,22 @@
-"""The ways to call another service once: for a whole answer, or for one that is read as it comes."""
+"""Calls to another service: once for a whole answer, again where that may help, or for an answer as it comes."""
 
 import asyncio
+import codecs
+import itertools
+import random
 from collections.abc import AsyncIterator, Awaitable, Container, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal, Required, TypedDict, TypeVar, Unpack
 
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue, SecretStr, TypeAdapter, ValidationError
 
-from app.core.exceptions import ExternalServiceError, TimeoutError
-from app.core.http.answers import HttpResponse, HttpStream
+from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
 from app.core.http.client import CallRefused, get_http_client
+from app.core.logging import get_logger
 
 if TYPE_CHECKING:
     import httpx
@@ -23,15 +30,56 @@ LLM_TIMEOUT: Final = 120.0
 WEBHOOK_TIMEOUT: Final = 10.0
 
 ANY_STATUS: Final = range(100, 1000)
-SUCCESS: Final = range(200, 300)
+_SUCCESS: Final = range(200, 300)
 _MAX_BYTES: Final = 10 * 1024 * 1024
+# RFC 9110, 9.2.2: doing it twice has the effect of doing it once.
+_IDEMPOTENT: Final[frozenset[Method]] = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT"})
+_LONGEST_BACKOFF: Final = 5.0
+
+logger = get_logger(__name__)
 
 
 class ExternalConnectionError(ExternalServiceError):
-    """Raised when there was no connection, or it broke before the answer was complete.
+    """Raised when there was no connection, or it broke before the answer: the other service may have acted or not."""
 
-    The same request may well succeed later. It is not known if the other service acted on it.
-    """
+
+@dataclass(frozen=True, kw_only=True)
+class HttpResponse:
+    """A complete answer, decompressed; headers by lower-case names. Its repr shows nothing that could be secret."""
+
+    service: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def parse_json(self, shape: type[T]) -> T:
+        """Return the body as a value of a type, such as a model; ExternalServiceError if it is not of that shape."""
+        try:
+            return TypeAdapter(shape).validate_json(self.body)
+        except ValidationError:
+            pass
+        # Out here, without a context: pydantic's error holds the answer.
+        raise ExternalServiceError(self.service, "Answered with other JSON.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpStream:
+    """An answer whose body is read once, as it comes: by its decompressed pieces or by its lines."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    pieces: AsyncIterator[bytes] = field(repr=False)
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Yield the body's lines, as UTF-8 and without their ends."""
+        decode, rest = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
+        async for piece in self.pieces:
+            # Not splitlines(): that ends a line at characters which JSON may hold.
+            *whole, rest = (rest + decode(piece)).split("\n")
+            for line in whole:
+                yield line.removesuffix("\r")
+        if rest:
+            yield rest
 
 
 class CallOptions(TypedDict, total=False):
@@ -61,6 +109,44 @@ class CallOptions(TypedDict, total=False):
     max_response_bytes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetryConfig:
+    """Limits of repetition.
+
+    Attributes:
+        attempts: The number of requests at most, the first included.
+        total_seconds: For all of it, the attempts themselves included: an attempt under way is cut off.
+        backoff_seconds: The wait after the first attempt at most; it doubles with each further one, up to 5 s. A random
+            part of it is waited (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+        statuses: Those that are worth another attempt; 429 is, too, if the service says when.
+        any_method: Repeat POST and PATCH, too: only where the service notices a duplicate (an idempotency key).
+    """
+
+    attempts: int = 3
+    total_seconds: float = 45.0
+    backoff_seconds: float = 0.1
+    statuses: Container[int] = frozenset({502, 503, 504})
+    any_method: bool = False
+
+    def wait_seconds(self, method: Method, attempt: int, outcome: HttpResponse | AppException) -> float | None:
+        """Return the wait before the next attempt, None if there shall be none.
+
+        `Retry-After` is the least wait, and the backoff comes on top, or every client would be back in the same second.
+        """
+        if attempt >= self.attempts or not (self.any_method or method in _IDEMPOTENT):
+            return None
+        least = None
+        if isinstance(outcome, HttpResponse):
+            least = _retry_after_seconds(outcome.headers)
+            is_limited = outcome.status == HTTPStatus.TOO_MANY_REQUESTS and least is not None
+            if not is_limited and outcome.status not in self.statuses:
+                return None
+        elif not isinstance(outcome, ExternalConnectionError | TimeoutError):
+            return None
+        backoff = min(_LONGEST_BACKOFF, self.backoff_seconds * 2.0 ** (attempt - 1))
+        return (least or 0.0) + backoff * random.random()  # noqa: S311 — spreads load, guards nothing
+
+
 async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOptions]) -> HttpResponse:
     """Call another service once. The URL is absolute; it appears in no message and in no line of the log.
 
@@ -76,6 +162,36 @@ async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOpt
     return HttpResponse(service=options["service"], status=answer.status, headers=answer.headers, body=body)
 
 
+async def fetch_with_retry(
+    method: Method, url: str, *, retry: RetryConfig | None = None, **options: Unpack[CallOptions]
+) -> HttpResponse:
+    """Call another service, again where that may help.
+
+    The options and errors are those of `fetch_with_timeout`, with the timeout for each attempt. The last attempt's
+    outcome is the call's. No wait begins that would end after the total time.
+    """
+    clock, service, retry = asyncio.get_running_loop().time, options["service"], retry or RetryConfig()
+    deadline = clock() + retry.total_seconds
+    accepted, seconds = options.get("accept", _SUCCESS), options.get("timeout_seconds", DEFAULT_TIMEOUT)
+    for attempt in itertools.count(1):
+        options = {**options, "accept": ANY_STATUS, "timeout_seconds": min(seconds, deadline - clock())}
+        outcome: HttpResponse | AppException
+        try:
+            outcome = await fetch_with_timeout(method, url, **options)
+        except (ExternalServiceError, TimeoutError) as err:
+            outcome = err
+        wait = retry.wait_seconds(method, attempt, outcome)
+        if wait is None or clock() + wait >= deadline:
+            break
+        reason = outcome.status if isinstance(outcome, HttpResponse) else type(outcome).__name__
+        logger.warning("http retry", service=service, method=method, attempt=attempt, reason=reason, wait_seconds=wait)
+        await asyncio.sleep(wait)
+    if isinstance(outcome, AppException):
+        raise outcome
+    _require_accepted(outcome.status, accepted, service, f"http.{method}")
+    return outcome
+
+
 @asynccontextmanager
 async def fetch_stream(
     method: Method, url: str, *, total_seconds: float = 600.0, **options: Unpack[CallOptions]
@@ -83,7 +199,7 @@ async def fetch_stream(
     """Call another service and read its answer as it comes: server-sent events, or a large file.
 
         async with fetch_stream("POST", url, service="models", json=prompt, timeout_seconds=LLM_TIMEOUT) as answer:
-            async for kind, data in answer.events():
+            async for line in answer.lines():
 
     The errors are those of `fetch_with_timeout`, with the timeout for the beginning and for each piece; reading the
     answer raises them, too. A large file needs its `max_response_bytes`.
@@ -115,20 +231,13 @@ async def fetch_stream(
     response = await bounded(_send(client, method, url, options))
     try:
         headers = dict(response.headers)
-        require_accepted(response.status_code, options.get("accept", SUCCESS), service, operation)
+        _require_accepted(response.status_code, options.get("accept", _SUCCESS), service, operation)
         if headers.get("content-encoding", "identity").lower() not in ("identity", client.headers["accept-encoding"]):
             sentence = "The answer is compressed in a way that was not asked for."
             raise ExternalServiceError(service, sentence, operation=operation)
         yield HttpStream(status=response.status_code, headers=headers, pieces=pieces(response.aiter_bytes()))
     finally:
         await response.aclose()
-
-
-def require_accepted(status: int, accepted: Container[int], service: str, operation: str) -> None:
-    """Raise ExternalServiceError for a status that is no answer."""
-    if status not in accepted:
-        sentence, details = f"Answered with status {status}.", {"status": status}
-        raise ExternalServiceError(service, sentence, details=details, operation=operation)
 
 
 async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: CallOptions) -> "httpx.Response":
@@ -149,6 +258,12 @@ async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: 
     return await client.send(request, stream=True)
 
 
+def _require_accepted(status: int, accepted: Container[int], service: str, operation: str) -> None:
+    if status not in accepted:
+        sentence, details = f"Answered with status {status}.", {"status": status}
+        raise ExternalServiceError(service, sentence, details=details, operation=operation)
+
+
 def _failure(err: Exception, service: str, operation: str) -> ExternalServiceError | TimeoutError:
     import httpx  # noqa: PLC0415
 
@@ -167,3 +282,17 @@ def _failure(err: Exception, service: str, operation: str) -> ExternalServiceErr
         case httpx.HTTPError() if not isinstance(err, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             error, sentence = ExternalConnectionError, "The answer is not valid HTTP, or it broke off."
     return error(service, sentence, details=details, operation=operation)
+
+
+def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return the wait that `Retry-After` asks for (RFC 9110, 10.2.3), None if it says nothing."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        # Not int(): that refuses more than 4300 digits, where a float is just infinite.
+        return float(value)
+    try:
+        # HTTP's dates are in GMT whatever they say (RFC 9110, 5.6.7).
+        until = parsedate_to_datetime(value).replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

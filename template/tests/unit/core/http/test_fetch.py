@@ -15,9 +15,6 @@ pytestmark = pytest.mark.anyio
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 ENDLESS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-EVENTS = (
-    b": a comment\n\nevent: token\ndata: one\ndata: two\nid: 7\n\ndata:caf\xc3\xa9\r\n\r\nretry: 1\n\ndata: broken off"
-)
 
 
 async def read(url: str, http: httpx.AsyncClient, **options: Any) -> list[bytes]:
@@ -166,22 +163,23 @@ async def test_fetch_with_timeout_follows_no_redirect(http: httpx.AsyncClient) -
     assert (answer.status, answer.headers["location"], len(server.requests)) == (302, "/elsewhere", 1)
 
 
-async def test_fetch_stream_yields_events_with_their_type_and_lines(http: httpx.AsyncClient) -> None:
+async def test_fetch_stream_yields_lines_before_the_answer_is_complete(http: httpx.AsyncClient) -> None:
+    chunks = b"7\r\ndata: \xc3\r\n" + b"4\r\n\xa9\r\n\n\r\n"
     async with (
-        faulty_server(then_close(HEAD + b"Content-Type: text/event-stream\r\n\r\n" + EVENTS)) as server,
+        faulty_server(raw(ENDLESS + chunks)) as server,
         fetch_stream("POST", server.url, service="models", client=http, json={}) as answer,
     ):
-        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
-        assert [event async for event in answer.events()] == [("token", "one\ntwo"), ("message", "café")]
+        assert (answer.status, answer.headers["transfer-encoding"]) == (200, "chunked")
+        lines = answer.lines()
+        assert [await anext(lines), await anext(lines)] == ["data: é", ""]
 
 
-async def test_fetch_stream_yields_pieces_before_the_answer_is_complete(http: httpx.AsyncClient) -> None:
-    endless = repeat(ENDLESS, b"8\r\ndata: x\n\r\n1\r\n\n\r\n", every_seconds=0.001)
+async def test_lines_end_at_line_feeds_alone_and_with_the_answer(http: httpx.AsyncClient) -> None:
     async with (
-        faulty_server(endless) as server,
+        faulty_server(reply(body='{"a":"\u2028"}\r\n\nbroken \u00a0off'.encode())) as server,
         fetch_stream("GET", server.url, service="models", client=http) as answer,
     ):
-        assert await anext(answer.events()) == ("message", "x")
+        assert [line async for line in answer.lines()] == ['{"a":"\u2028"}', "", "broken \u00a0off"]
 
 
 async def test_fetch_stream_raises_an_error_status_before_anything_is_read(http: httpx.AsyncClient) -> None:

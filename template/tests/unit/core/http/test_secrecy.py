@@ -77,7 +77,7 @@ async def again(url: str, **options: Any) -> None:
 
 async def in_pieces(url: str, **options: Any) -> None:
     async with fetch_stream("GET", url, service="billing", **options) as answer:
-        async for _ in answer.events():
+        async for _ in answer.lines():
             pass
 
 
@@ -167,16 +167,9 @@ def answered(body: bytes) -> HttpResponse:
     return HttpResponse(service="billing", status=200, headers={}, body=body)
 
 
-@pytest.mark.parametrize(
-    ("body", "problems"),
-    [
-        (b"<html>pl4nted</html>", [": json_invalid"]),
-        (b'{"number": "pl4nted", "lines": ["a", 2]}', ["number: int_parsing", "lines.1: string_type"]),
-    ],
-)
-def test_parse_json_returns_a_type_or_says_where_the_answer_is_wrong(body: bytes, problems: list[str]) -> None:
+@pytest.mark.parametrize("body", [b"<html>pl4nted</html>", b'{"number": "pl4nted", "lines": ["a", 2]}'])
+def test_parse_json_returns_a_value_of_a_type_or_refuses_the_answer(body: bytes) -> None:
     assert answered(b'{"number": 7}').parse_json(Invoice) == Invoice(number=7)
-    with pytest.raises(ExternalServiceError) as caught:
+    with pytest.raises(ExternalServiceError, match="Answered with other JSON") as caught:
         answered(body).parse_json(Invoice)
-    assert caught.value.details["problems"] == problems
     assert PLANTED not in shown(caught.value)

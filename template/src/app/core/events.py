@@ -1,20 +1,33 @@
-"""The bus: from publishers to handlers, within one process and one event loop."""
+"""Facts that one part of the application records and other parts react to.
+
+    class SomethingHappened(BaseEvent): ...         the fact and its values
+    uow.record(SomethingHappened(...))              in a service: published once it is committed
+    bus.subscribe(SomethingHappened, react)         in `wiring.py`
+
+The bus belongs to one process and one event loop, and keeps nothing beyond it: what it holds is lost when the process
+is killed. An event whose class says `durable = True` is delivered by jobs, which are written with the change.
+"""
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Self, TypeVar
+from uuid import UUID
 
-from app.core.events.delivery import DeliverEvent
-from app.core.events.event import BaseEvent, find_event_type
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from uuid_utils.compat import uuid7
+
 from app.core.exceptions import EventBusException, EventRejectedError
-from app.core.logging import get_logger
+from app.core.jobs import BaseJob
+from app.core.logging import current_request_id, get_logger
 from app.core.monitoring import monitor
 from app.core.process import get_object
 
-E = TypeVar("E", bound=BaseEvent)
+E = TypeVar("E", bound="BaseEvent")
 
 # How long a quick handler may go on from event to event before the rest of the event loop gets its turn.
 _TURN_SECONDS: Final = 0.005
@@ -22,6 +35,71 @@ _TURN_SECONDS: Final = 0.005
 _CANCEL_SECONDS: Final = 1.0
 
 logger = get_logger(__name__)
+
+
+class BaseEvent(BaseModel):
+    """A fact. A subclass has a name of its own, and adds what the fact is about.
+
+        class DoorOpened(BaseEvent):
+            type: ClassVar[str] = "door.opened"
+            door_id: UUID
+
+    It holds plain values, of exactly the annotated types; never a row, whose session is closed when handlers run.
+
+    Attributes:
+        type: The name it keeps for ever, whatever becomes of the class. Every subclass states its own.
+        version: Of the subclass's fields: raise it when one changes its meaning or goes away.
+        durable: True: it is delivered by jobs, one for each subscriber, which outlast every process. A subscriber may
+            get it twice, after a crash, with the same `id`. False: it is delivered in this process, and lost with it.
+        source: The part of the application it comes from.
+        correlation_id: The id of the request that it is a consequence of, if there is one.
+        metadata: Circumstances of the fact, such as the user who asked for it.
+    """
+
+    # The values are people's data, and stay out of the error that refuses them.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+    type: ClassVar[str] = "event"
+    version: ClassVar[int] = 1
+    durable: ClassVar[bool] = False
+
+    id: UUID = Field(default_factory=uuid7)
+    timestamp: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    source: str = "app"
+    correlation_id: str | None = Field(default_factory=current_request_id)
+    metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 — Pydantic's own
+        super().__init_subclass__(**options)
+        if not isinstance(cls.__dict__.get("type"), str):
+            raise TypeError(f'{cls.__name__} needs a name of its own: add `type: ClassVar[str] = "what.happened"`')
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return all of the event, its type and version included, as plain JSON."""
+        return {"type": self.type, "version": self.version, **self.model_dump(mode="json")}
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, JsonValue]) -> Self:
+        """Return the event that `to_dict` has written; ValueError for values of another class or version.
+
+        A subclass that changes its version overrides this, to make today's values of older ones.
+        """
+        values = {name: value for name, value in written.items() if name not in {"type", "version"}}
+        if (written["type"], written["version"]) != (cls.type, cls.version):
+            raise ValueError(f"{written['type']} of version {written['version']} is no {cls.type} of {cls.version}")
+        # From JSON: in its strict mode, text is a UUID there.
+        return cls.model_validate_json(json.dumps(values))
+
+
+class DeliverEvent(BaseJob):
+    """Hands a durable event to one of its subscribers, again and again for a day until it succeeds."""
+
+    type: ClassVar[str] = "event.deliver"
+    attempts: ClassVar[int] = 30
+    timeout_seconds: ClassVar[float] = 60
+
+    subscriber: str  # the handler, by its module and name
+    event: dict[str, Any]
 
 
 @dataclass
@@ -61,9 +139,6 @@ class EventBus:
     Args:
         queue_size: The number of events that may wait for each handler.
         handler_timeout_seconds: The time a handler may take for an event before it is cancelled.
-
-    Attributes:
-        stats: The counts as they are now.
     """
 
     def __init__(self, *, queue_size: int = 1000, handler_timeout_seconds: float = 30) -> None:
@@ -71,7 +146,6 @@ class EventBus:
         self._queue_size = queue_size
         self._handler_timeout_seconds = handler_timeout_seconds
         self._loop: asyncio.AbstractEventLoop | None = None  # the one it runs in
-        self._draining = False
         self._subscriptions: list[_Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,18 +172,14 @@ class EventBus:
         self._loop = asyncio.get_running_loop()
 
     def jobs_for(self, event: BaseEvent) -> list[DeliverEvent]:
-        """Return the jobs that deliver a durable event, one for each of its handlers; none for other events."""
-        wanted = [each for each in self._subscriptions if event.durable and isinstance(event, each.event_type)]
+        """Return the jobs that deliver a durable event, one for each of its handlers."""
+        wanted = [each for each in self._subscriptions if isinstance(event, each.event_type)]
         return [DeliverEvent(subscriber=each.name, event=event.to_dict()) for each in wanted]
 
     async def deliver(self, job: DeliverEvent) -> None:
-        """Call the handler of a durable event, in a worker.
-
-        Raises:
-            EventBusException: No subscriber has this name, or takes an event of this type.
-        """
+        """Call the handler of a durable event, in a worker; EventBusException where there is none any more."""
         for each in self._subscriptions:
-            kind = find_event_type(each.event_type, job.event["type"]) if each.name == job.subscriber else None
+            kind = _find_type(each.event_type, job.event["type"]) if each.name == job.subscriber else None
             if kind is not None:
                 await each.handler(kind.from_dict(job.event))
                 return
@@ -124,34 +194,24 @@ class EventBus:
         """
         if event.durable:
             raise EventBusException(f"{event.type} is durable: record it in a unit of work, with `uow.record()`.")
-        # While the bus drains, handlers may still publish what follows from what they are given.
-        closed = self._draining and asyncio.current_task() not in self._tasks
-        if closed or self._loop is not asyncio.get_running_loop():
+        if self._loop is not asyncio.get_running_loop():
             raise EventBusException(
                 f"The event bus is not running in this event loop, so {event.type} was not published; "
                 "publish between start() and stop(), which the application's lifespan calls."
             )
         self.stats.published += 1
-        refused = []
-        for each in self._subscriptions:
-            if not isinstance(event, each.event_type):
-                continue
-            if len(each.waiting) < self._queue_size:
-                self._queue(each, event)
-            else:
-                self.stats.rejected += 1
-                refused.append(each.name)
-        if refused:
+        interested = [each for each in self._subscriptions if isinstance(event, each.event_type)]
+        if refused := [each.name for each in interested if not self._queue(each, event)]:
+            self.stats.rejected += len(refused)
             raise EventRejectedError(f"{event.type} found no room at {', '.join(refused)}.")
 
     async def stop(self, drain_seconds: float) -> None:
-        """Take no more events, let the handlers finish, and give up what is left after a while.
+        """Let the handlers finish, take no more events, and give up what is left after a while.
 
         Args:
             drain_seconds: The time for what is published already, and what handlers publish meanwhile. Those that are
                 not done then are cancelled.
         """
-        self._draining = True
         try:
             async with asyncio.timeout(drain_seconds):
                 while self._tasks:
@@ -159,7 +219,7 @@ class EventBus:
         except TimeoutError:
             logger.warning("events were given up", count=self.stats.pending, drain_seconds=drain_seconds)
         finally:
-            self._loop, self._draining = None, False
+            self._loop = None
             for each in self._subscriptions:
                 self._drop(each)
             for task in self._tasks:
@@ -167,7 +227,10 @@ class EventBus:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CANCEL_SECONDS)
 
-    def _queue(self, subscription: _Subscription, event: BaseEvent) -> None:
+    def _queue(self, subscription: _Subscription, event: BaseEvent) -> bool:
+        """Queue an event for a handler; return False if there is no room."""
+        if len(subscription.waiting) >= self._queue_size:
+            return False
         self.stats.pending += 1
         subscription.waiting.append(event)
         if subscription.task is None or subscription.task.done():
@@ -175,6 +238,7 @@ class EventBus:
             subscription.task = asyncio.create_task(self._run(subscription), context=Context())
             self._tasks.add(subscription.task)
             subscription.task.add_done_callback(self._tasks.discard)
+        return True
 
     def _drop(self, subscription: _Subscription) -> None:
         self.stats.pending -= len(subscription.waiting)
@@ -214,3 +278,10 @@ class EventBus:
 def get_event_bus() -> EventBus:
     """Return the process's bus; ConfigurationError where there is none yet, or no longer."""
     return get_object(EventBus)
+
+
+def _find_type(base: type[BaseEvent], name: str) -> type[BaseEvent] | None:
+    """Return the class of this name, which is `base` or derived from it."""
+    if base.type == name:
+        return base
+    return next((found for each in base.__subclasses__() if (found := _find_type(each, name))), None)
