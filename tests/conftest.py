@@ -15,6 +15,7 @@ from jinja2 import Environment
 from tests.checkout import GIT_ENVIRONMENT, ROOT
 from tests.combinations import COMBINATIONS, OLDEST_PYTHON, PYTHONS, Combination
 from tests.projects import Run
+from tests.terminals import Terminal
 
 RUN_FOLDER = pytest.StashKey[Path]()
 RUN_FOLDER_VARIABLE = "ASHLAR_RUN_FOLDER"
@@ -122,3 +123,12 @@ def python(request: pytest.FixtureRequest) -> str:
     """The version of Python that rendered projects use."""
     version: str = request.config.getoption("--interpreter")
     return version
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    """Programs to end after the test, whatever became of it."""
+    started: list[Terminal] = []
+    yield started
+    for terminal in started:
+        terminal.process.close(force=True)

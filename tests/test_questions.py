@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import copier
-import pexpect
-import pyte
 import pytest
 import yaml
 from prompt_toolkit.application import create_app_session
@@ -19,11 +15,7 @@ from prompt_toolkit.output import DummyOutput
 from tests.checkout import ROOT
 from tests.combinations import OPTIONS
 from tests.projects import tree
-
-ENTER = "\r"
-CLEAR_LINE = "\x15"
-DOWN = "\x1b[B"
-SECONDS = 30
+from tests.terminals import CLEAR_LINE, DOWN, ENTER, Terminal
 
 
 @pytest.fixture
@@ -70,62 +62,10 @@ def test_what_is_typed_is_what_is_stored(template: Path, tmp_path: Path, keys: P
     } | {option.question: not option.default for option in OPTIONS}
 
 
-class Terminal:
-    """`copier copy` on a terminal of 80 columns, as a person sees it."""
-
-    def __init__(self, *arguments: str, cwd: Path) -> None:
-        """Start it in `cwd`."""
-        self._screen = pyte.Screen(80, 50)
-        self._stream = pyte.Stream(self._screen)
-        self.process = pexpect.spawn(
-            sys.executable,
-            ["-m", "copier", "copy", *arguments],
-            cwd=str(cwd),
-            env=os.environ | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
-            dimensions=(50, 80),
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
-
-    def see(self, sentence: str) -> None:
-        """Wait until the screen shows `sentence` on one line, whole.
-
-        Raises:
-            AssertionError: It did not appear in time, or the program ended first.
-        """
-        while not any(sentence in line for line in self._screen.display):
-            try:
-                self._stream.feed(self.process.read_nonblocking(size=4096, timeout=SECONDS))
-            except (pexpect.TIMEOUT, pexpect.EOF):
-                screen = "\n".join(self._screen.display).rstrip()
-                raise AssertionError(f"never seen: {sentence!r}; the screen:\n{screen}") from None
-
-    def type(self, *keys: str) -> None:
-        """Press `keys`."""
-        for each in keys:
-            self.process.send(each)
-
-    def end(self) -> int:
-        """Wait for the end and return the exit code."""
-        self._stream.feed(self.process.read())
-        self.process.close()
-        assert self.process.exitstatus is not None
-        return self.process.exitstatus
-
-
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    """Programs to end after the test, whatever became of it."""
-    started: list[Terminal] = []
-    yield started
-    for terminal in started:
-        terminal.process.close(force=True)
-
-
 def test_a_bad_answer_is_refused_with_its_rule_and_can_be_corrected(
     template: Path, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
-    terminal = Terminal(str(template), "project", cwd=tmp_path)
+    terminal = Terminal("copier", "copy", str(template), "project", cwd=tmp_path)
     terminals.append(terminal)
     refused = (
         ("What is the project called?", "!!!", "Use a letter or a digit", "Fine"),
@@ -155,7 +95,7 @@ def test_a_bad_answer_is_refused_with_its_rule_and_can_be_corrected(
 def test_ctrl_c_in_the_middle_leaves_nothing(
     template: Path, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
-    terminal = Terminal(str(template), "project", cwd=tmp_path)
+    terminal = Terminal("copier", "copy", str(template), "project", cwd=tmp_path)
     terminals.append(terminal)
     terminal.see("What is the project called?")
     terminal.type(ENTER)

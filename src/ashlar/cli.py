@@ -1,9 +1,10 @@
-"""The command line: `ashlar update`."""
+"""The command line: `ashlar new`, `ashlar update`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,6 +13,8 @@ from rich.text import Text
 from ashlar import report
 from ashlar.errors import RefusedError
 from ashlar.git import GitError
+from ashlar.options import answers_of, parse_data, with_questions
+from ashlar.origin import find_origin
 from ashlar.project import ANSWERS_FILE, Project
 from ashlar.update import Outcome, Wish, update
 
@@ -20,7 +23,7 @@ CONFLICTS_LEFT = 3
 
 app = typer.Typer(
     name="ashlar",
-    help="Looks after projects made from the Ashlar template.",
+    help="Makes projects from the Ashlar template, and looks after them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -31,7 +34,55 @@ _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 @app.callback()
 def _commands() -> None:
-    """Looks after projects made from the Ashlar template."""
+    """Makes projects from the Ashlar template, and looks after them."""
+
+
+@app.command(name="new")
+@with_questions
+def new_command(
+    folder: Annotated[str | None, typer.Argument(help="The project's folder.")] = None,
+    all_services: Annotated[
+        bool | None, typer.Option("--all/--none", help="All services, or none.")
+    ] = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Ask nothing: what is not given has its default.")
+    ] = False,
+    data: Annotated[
+        list[str] | None, typer.Option(help="An answer as question=value; as often as needed.")
+    ] = None,
+    data_file: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file with answers, such as another .copier-answers.yml."),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="Where the template is; where this command came from unless given."),
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="A version, branch or commit; the latest release unless given."),
+    ] = None,
+    *,
+    flags: Mapping[str, Any],
+) -> None:
+    """Make a new project: a few questions, then the files, as `copier copy` writes them."""
+    from ashlar.new import Order, make_project
+
+    answers = answers_of(
+        data_file=data_file, all_services=all_services, data=data or [], flags=flags
+    )
+    order = Order(
+        source=template or find_origin(),
+        version=version,
+        folder=folder,
+        answers=answers,
+        defaults=defaults,
+    )
+    try:
+        for warning in make_project(order, _err):
+            _warn(warning)
+    except KeyboardInterrupt:
+        raise RefusedError("Interrupted: nothing was written.", next_step="Run it again.") from None
 
 
 @app.command(name="update")
@@ -58,7 +109,7 @@ def update_command(
     """
     if to is not None and step:
         raise RefusedError("--to and --step exclude each other.", next_step="Choose one.")
-    wish = Wish(data=_parse(data or []), to=to, step=step, dry_run=dry_run)
+    wish = Wish(data=parse_data(data or []), to=to, step=step, dry_run=dry_run)
     with _err.status("Looking at the project …") as status:
         if not _err.is_terminal:
             _err.print("Looking at the project …")
@@ -79,16 +130,6 @@ def update_command(
         raise typer.Exit(CONFLICTS_LEFT)
 
 
-def _parse(data: list[str]) -> dict[str, str]:
-    pairs = [each.partition("=") for each in data]
-    for question, sign, _ in pairs:
-        if not question or not sign:
-            raise RefusedError(
-                "--data wants question=value.", next_step="Write it like use_something=true."
-            )
-    return {question: value for question, _, value in pairs}
-
-
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
     if outcome.merge is None:
         _out.print(Text(outcome.said or report.summary(outcome, [])))
@@ -105,7 +146,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
     unformatted = outcome.merge.unformatted
     for warning in (unformatted and f"merged unformatted: {unformatted}", outcome.said):
         if warning:
-            _err.print(Text.assemble(("warning: ", "bold yellow"), warning))
+            _warn(warning)
     if outcome.remaining:
         _out.print(Text(f"{outcome.remaining} later releases remain; commit, then go on"))
     if dry_run:
@@ -114,6 +155,10 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
         _out.print(Text("\nNext:"))
         for command, purpose in report.next_steps(outcome):
             _out.print(Text(f"  {command:36}{purpose}"))
+
+
+def _warn(warning: str) -> None:
+    _err.print(Text.assemble(("warning: ", "bold yellow"), warning))
 
 
 def run() -> None:

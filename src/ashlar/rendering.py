@@ -1,7 +1,6 @@
 """Rendering a template with Copier, in a process of its own: `python -m ashlar.rendering`.
 
-Two renders run at the same time, as Copier changes the process's working folder. What makes it slow
-is avoided from outside; where a later Copier has another shape, it is only slower.
+Two renders run at the same time, as Copier changes the process's working folder.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ashlar.errors import RefusedError
 from ashlar.git import environment
+from ashlar.haste import hasten
 from ashlar.template import Template, expand, is_path
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -146,48 +144,10 @@ def make(order: Order) -> Render:
     return replace(made, kept=frozenset(path for path in made.paths if kept(Path(path))))
 
 
-def _hasten() -> None:
-    """Have Jinja compile each text once, and Copier render the answers file's name once."""
-    from copier import _main
-    from jinja2 import Environment
-
-    compiled = Environment.from_string
-    known: dict[tuple[int, object], Any] = {}
-
-    def from_string(self: Environment, source: Any, *more: Any, **others: Any) -> Any:
-        if more or others or not isinstance(source, str):
-            return compiled(self, source, *more, **others)
-        key = (id(self), source)
-        if key not in known:
-            known[key] = compiled(self, source)
-        return known[key]
-
-    Environment.from_string = from_string  # type: ignore[method-assign]
-    worker: Any = getattr(_main, "Worker", object)
-    name = vars(worker).get("answers_relpath")
-    if isinstance(name, property) and name.fget:
-        worker.answers_relpath = property(_once_each(name.fget))
-    # Asked for each file, only to set an executable bit in an index, which there is none of here.
-    if hasattr(_main, "is_git_available"):
-        _main.is_git_available = cache(lambda: False)
-
-
-def _once_each(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a function of one object that is called once for each."""
-    known: dict[int, Any] = {}
-
-    def cached(subject: Any) -> Any:
-        if id(subject) not in known:
-            known[id(subject)] = function(subject)
-        return known[id(subject)]
-
-    return cached
-
-
 if __name__ == "__main__":
     os.umask(0o022)
     order = Order(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    _hasten()
+    hasten()
     try:
         made = make(order)
     except Exception as error:
