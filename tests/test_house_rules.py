@@ -28,10 +28,11 @@ TRANSACTIONS = frozenset(
 )
 # The modules that may, with the reason; all others open `atomic()` or `unit_of_work()`.
 MAY_END_TRANSACTIONS = {
-    "src/app/core/uow.py": {"commit", "rollback"},  # the unit of work itself
+    "src/app/core/uow.py": {"begin_nested", "commit", "rollback"},  # the unit of work itself
     # What it calls, and what a session's end takes back.
-    "src/app/core/database/sessions.py": {"begin_nested", "commit", "rollback"},
-    "src/app/core/database/status.py": {"rollback"},  # of a probe
+    "src/app/core/database/sessions.py": {"begin", "commit", "rollback"},
+    "src/app/core/database/connections.py": {"commit", "rollback"},
+    "src/app/core/database/database.py": {"rollback"},  # of a probe
     # The steps that make hypertables, one process at a time; a part of `app db upgrade`.
     "src/app/core/timescale/extension.py": {"begin"},
     # Migrations have transactions of their own.

@@ -17,9 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
-from app.core.database import Database
+from app.core.database import Database, ReadSession
 from app.core.database.connections import Connections
-from app.core.database.sessions import Reader
 
 # How long a turn may be in coming: longer than any test takes, unless sessions wait for each other.
 _PATIENCE_SECONDS = 30
@@ -143,7 +142,7 @@ class SharedConnection:
         root = Turn()
         usual = database.writing, database.reading, database.reader
         database.writing, database.reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
-        database.reader = Reader(database.reading, begins=False)
+        database.reader = ReadSession(database.reading)
         try:
             async with self._shared.engine.connect() as joined:
                 yield joined

@@ -46,7 +46,7 @@ class UnitOfWork:
 
     async def flush(self) -> None:
         """Send changes of entities that are pending, without committing them, to learn keys or meet constraints."""
-        await self.session.flush()
+        await (await self.session.orm()).flush()
 
     def record(self, event: BaseEvent) -> None:
         """Publish an event once the changes are committed: in this process, or by jobs if it is durable.
@@ -106,7 +106,10 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     session.unit_of_work = uow = UnitOfWork(session)
     try:
         if outer is not None:
-            async with session.savepoint():
+            # SQLAlchemy's, which restores its entities, too. It begins with the first use of the connection.
+            orm = await session.orm()
+            async with orm.begin_nested():
+                await orm.connection()
                 yield uow
             outer.jobs.extend(uow.jobs)
             outer.events.extend(uow.events)

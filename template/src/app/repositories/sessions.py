@@ -41,7 +41,7 @@ _INSERT_TOKEN: Final = Statement(
         expires_at=func.now() + bindparam("lifetime", type_=Interval),
     )
 )
-_USE_TOKEN: Final = Statement(
+_USED = (
     update(RefreshToken)
     .where(
         RefreshToken.fingerprint == bindparam("fingerprint"),
@@ -52,13 +52,11 @@ _USE_TOKEN: Final = Statement(
         Session.user_id == User.id,
         User.is_active,
     )
-    .values(used_at=func.coalesce(RefreshToken.used_at, func.clock_timestamp())),
-    Exchanged,
-    session_id=Session.id,
-    user_id=User.id,
-    role=User.role,
-    grants=User.scopes,
+    .values(used_at=func.coalesce(RefreshToken.used_at, func.clock_timestamp()))
+    .returning(RefreshToken.session_id, Session.user_id, User.role, User.scopes.label("grants"))
+    .cte("used")
 )
+_USE_TOKEN: Final = Statement(select(_USED), Exchanged)
 _FIND_REUSED: Final = Statement(
     select(RefreshToken.session_id).where(
         RefreshToken.fingerprint == bindparam("fingerprint"),

@@ -6,7 +6,7 @@ Each change is a row of `item_changes`, in its transaction, and an event after t
 from typing import Final
 from uuid import UUID
 
-from app.core.database import ReadSession, has_extension
+from app.core.database import ReadSession, get_database
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
 from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted, ItemEvent
@@ -94,7 +94,7 @@ async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> 
     after = Cursor.decode(which.cursor) if which.cursor else None
     # Trigrams are made of letters and digits: a search without any has none, and would find nothing.
     words = which.search is not None and any(map(str.isalnum, which.search))
-    fuzzy = words and await has_extension(session, "pg_trgm")
+    fuzzy = words and await get_database().has_extension("pg_trgm")
     found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
     page = found[: which.limit]
     more = len(found) > which.limit

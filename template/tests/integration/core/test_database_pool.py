@@ -103,9 +103,7 @@ async def test_get_database_stats_counts_both_pools_and_the_overflow(open_databa
         assert get_database_stats() == (2, 2, 1, 1)
         # Health is asked for on a connection apart, which nothing that others do can take away.
         await test_database_connection()
-        health = await check_database_health()
-        assert health.healthy
-        assert 0 < health.latency_ms < 5000
+        assert 0 < (await check_database_health() or 0) < 5000
     assert get_database_stats() == (2, 0, 2, 0)
 
 

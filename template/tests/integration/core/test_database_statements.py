@@ -139,19 +139,16 @@ async def test_execute_returns_the_number_of_rows(things: Database) -> None:
         assert await session.execute(remove, kind=Kind.SMALL) == 0
 
 
-def test_columns_are_those_of_the_row_from_entities_labels_and_arguments() -> None:
+def test_columns_are_those_of_the_row_from_entities_and_labels() -> None:
     @dataclass(slots=True)
     class Seen:
         id: UUID
         attributes: dict[str, Any]
         rank: int
 
-    other = aliased(Thing)
-    by_label = Statement(select(other, literal(1).label("rank")), Seen)
-    by_argument = Statement(insert(Thing).values(GIVEN), Seen, rank=literal(1))
+    statement = Statement(select(aliased(Thing), literal(1).label("rank")), Seen)
 
-    assert by_label.sql.startswith("SELECT things_1.id, things_1.metadata, $1::INTEGER AS rank \nFROM things AS")
-    assert "RETURNING things.id, things.metadata, $" in by_argument.sql
+    assert statement.sql.startswith("SELECT things_1.id, things_1.metadata, $1::INTEGER AS rank \nFROM things AS")
     with pytest.raises(TypeError, match="no column for rank"):
         Statement(select(Thing), Seen)
 
@@ -188,8 +185,3 @@ async def test_one_and_one_or_none_refuse_several_rows(database: Database) -> No
             await read(several)
     with pytest.raises(ValueError, match="not enough"):
         await database.reader.one(Statement(text("SELECT 1 WHERE false"), int))
-
-
-async def test_rows_of_a_statement_that_has_none_are_refused(database: Database) -> None:
-    with pytest.raises(TypeError, match="no rows"):
-        await database.reader.all(Statement(text("SELECT 1")))

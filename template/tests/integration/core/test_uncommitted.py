@@ -58,7 +58,7 @@ async def add(session: WriteSession) -> None:
 
 async def add_and_flush(session: WriteSession) -> None:
     await add(session)
-    await session.flush()
+    await (await session.orm()).flush()
 
 
 async def change_an_entity(session: WriteSession) -> None:
@@ -84,7 +84,7 @@ async def copy(session: WriteSession) -> None:
 async def swallow_a_flush_that_fails(session: WriteSession) -> None:
     (await session.orm()).add_all([make_user(), make_user()])
     with pytest.raises(DatabaseIntegrityError):
-        await session.flush()
+        await (await session.orm()).flush()
 
 
 async def swallow_a_statement_that_fails(session: WriteSession) -> None:
@@ -135,8 +135,8 @@ async def take_back(session: WriteSession) -> None:
 
 async def take_a_savepoint_back(session: WriteSession) -> None:
     with suppress(RuntimeError):
-        async with session.savepoint():
-            await run("INSERT INTO doodles VALUES ('a')")(session)
+        async with (await session.orm()).begin_nested():
+            await run_by_orm(text("INSERT INTO doodles VALUES ('a')"))(session)
             raise RuntimeError
 
 

@@ -93,7 +93,7 @@ async def test_atomic_that_is_taken_back_restores_entities_too(database: Databas
         orm = await session.orm()
         user = User(email="ada@example.com", password_hash="x", scopes=[])
         orm.add(user)
-        await session.flush()
+        await orm.flush()
         with suppress(Failure):
             async with atomic(session):
                 user.password_hash = "y"

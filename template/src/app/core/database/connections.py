@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import event
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from app.core.database.errors import DRIVER_ERRORS, error_of
+from app.core.database.errors import DRIVER_ERRORS, error_of, state_of
 from app.core.exceptions import DatabaseConnectionError, DatabaseException
 from app.core.logging import get_logger, log_db_query
 
@@ -19,10 +18,9 @@ T = TypeVar("T")
 
 logger = get_logger(__name__)
 
-# Marks a connection on which a statement has failed since its last commit.
-FAILED: Final = "statement_failed"
-# When a connection that is lent goes back to the pool, by the monotonic clock.
+# When a connection that is lent goes back to the pool, by the monotonic clock; and the driver's transaction on it.
 _UNTIL: Final = "until"
+_TRANSACTION: Final = "transaction"
 # SQLSTATE disk_full (PostgreSQL documentation, appendix A).
 _DISK_FULL: Final = "53100"
 # Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
@@ -46,8 +44,7 @@ class Connections:
         wait_seconds: The longest wait for a connection.
         slow_seconds: Statements that take longer are warnings in the log.
         keep_seconds: How long a connection is lent again and again before it goes back to the pool, which costs as much
-            as a short statement; the pool looks at its age, and pings it where it is told to. Others that use the
-            engine itself would find none left.
+            as a short statement; the pool looks at its age, and pings it where it is told to.
     """
 
     def __init__(
@@ -61,7 +58,8 @@ class Connections:
         self._slow_seconds = slow_seconds
         self._keep_seconds = keep_seconds
         self._kept: list[PoolProxiedConnection] = []
-        event.listen(engine.sync_engine, "handle_error", self._note)
+        # SQLAlchemy's sessions share these connections.
+        event.listen(engine.sync_engine, "handle_error", lambda context: self._note(context.original_exception))
 
     async def borrow(self) -> PoolProxiedConnection:
         """Return a connection, which is to be given back.
@@ -96,8 +94,7 @@ class Connections:
         try:
             # Not valid: SQLAlchemy's session has met the end of the connection before.
             if connection.is_valid:
-                driver: Any = connection.driver_connection
-                if broken or driver.is_in_transaction():
+                if broken or cast("Any", connection.driver_connection).is_in_transaction():
                     connection.invalidate()
                 elif self._keep_seconds:
                     self._kept.append(connection)
@@ -106,16 +103,26 @@ class Connections:
         finally:
             self._places.release()
 
-    def usage(self) -> tuple[int, int, int, int]:
-        """Return the pool's size, and its connections in use, idle and beyond its size."""
-        pool, kept = cast("QueuePool", self.engine.pool), len(self._kept)
-        return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow())
+    async def begin(self) -> PoolProxiedConnection:
+        """Return a connection in a transaction, which is to be ended."""
+        connection = await self.borrow()
+        # By the driver, and before anything else: what ran earlier would be committed at once.
+        transaction = connection.info[_TRANSACTION] = cast("Any", connection.driver_connection).transaction()
+        try:
+            await self.run(connection, transaction.start)
+        except BaseException:
+            await self.give_back(connection, broken=True)
+            raise
+        return connection
 
-    async def close(self) -> None:
-        """Close the connections."""
-        while self._kept:
-            self._kept.pop().close()
-        await self.engine.dispose()
+    async def end(self, connection: PoolProxiedConnection, *, commit: bool) -> None:
+        """End the transaction, and give the connection back, whatever comes of it."""
+        transaction, broken = connection.info.pop(_TRANSACTION), True
+        try:
+            await self.run(connection, transaction.commit if commit else transaction.rollback)
+            broken = False
+        finally:
+            await self.give_back(connection, broken=broken)
 
     async def run(
         self, connection: PoolProxiedConnection, function: Callable[..., Awaitable[T]], *arguments: object
@@ -129,32 +136,35 @@ class Connections:
         try:
             found = await function(*arguments)
         except DRIVER_ERRORS as err:
-            connection.info[FAILED] = True
-            raise self._translated(err, connection) from err
+            self._note(err)
+            driver: Any = connection.driver_connection
+            raise error_of(err, disconnected=driver is None or driver.is_closed()) from err
         took = time.perf_counter() - began
-        if took >= self._slow_seconds or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        slow = took >= self._slow_seconds
+        if slow or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
             rows = len(found) if isinstance(found, list) else None
             statement = str(arguments[0]) if arguments else function.__name__
-            slow = took >= self._slow_seconds
             log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=slow)
         return found
 
     async def has_changed(self, connection: PoolProxiedConnection) -> bool:
-        """Return True if the connection's transaction has changed anything so far."""
+        """Return True if the connection's transaction has changed anything so far, or has failed."""
         driver: Any = connection.driver_connection
-        return bool(await self.run(connection, driver.fetchval, _HAS_CHANGED))
+        try:
+            return bool(await self.run(connection, driver.fetchval, _HAS_CHANGED))
+        except DatabaseException:
+            return True
 
-    def _translated(self, err: Exception, connection: PoolProxiedConnection) -> DatabaseException:
-        if isinstance(err, TimeoutError):
-            return DatabaseConnectionError("The database did not answer in time.")
-        state = str(getattr(err, "sqlstate", None) or "")
-        self.disk_full = self.disk_full or state == _DISK_FULL
-        driver: Any = connection.driver_connection
-        return error_of(state, disconnected=driver is None or driver.is_closed())
+    def usage(self) -> tuple[int, int, int, int]:
+        """Return the pool's size, and its connections in use, idle and beyond its size."""
+        pool, kept = cast("QueuePool", self.engine.pool), len(self._kept)
+        return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow())
 
-    def _note(self, context: ExceptionContext) -> None:
-        """Note of SQLAlchemy's sessions, which share these connections, what `run` notes."""
-        state = getattr(getattr(context.sqlalchemy_exception, "orig", None), "sqlstate", None)
-        self.disk_full = self.disk_full or state == _DISK_FULL
-        if context.connection is not None and not context.is_disconnect:
-            context.connection.info[FAILED] = True
+    async def close(self) -> None:
+        """Close the connections."""
+        while self._kept:
+            self._kept.pop().close()
+        await self.engine.dispose()
+
+    def _note(self, err: BaseException) -> None:
+        self.disk_full = self.disk_full or state_of(err) == _DISK_FULL

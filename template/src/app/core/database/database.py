@@ -1,24 +1,40 @@
-"""The process's database, and the sessions that requests, commands and handlers of events borrow from it."""
+"""The process's database: the sessions that requests, commands and handlers borrow from it, and its state."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
+from sqlalchemy import bindparam, column, exists, select, table, text
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config import DatabaseSettings
 from app.core.database.connections import Connections
-from app.core.database.engine import make_engine
-from app.core.database.sessions import Reader, ReadSession, WriteSession
-from app.core.exceptions import ConfigurationError
+from app.core.database.engine import make_engine, session_settings
+from app.core.database.sessions import ReadSession, WriteSession
+from app.core.database.statements import Statement
+from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
 from app.core.process import get_object
 
 # The longest that closing connections takes when a process stops.
 _CLOSE_SECONDS: Final = 2.0
 # Reads use a connection for so long before the pool looks at it again.
 _KEEP_SECONDS: Final = 1.0
+_HAS_EXTENSION: Final = Statement(
+    select(exists().select_from(table("pg_extension")).where(column("extname") == bindparam("name"))), bool
+)
+
+
+class DatabaseStats(NamedTuple):
+    """The connections for changes and for reading at this moment."""
+
+    size: int
+    in_use: int
+    idle: int
+    overflow: int
 
 
 class Database:
@@ -41,11 +57,11 @@ class Database:
             )
         self.settings = settings
         self._application_name = application_name
-        self.writing = self._connections(read_only=False)
-        self.reading = self._connections(read_only=True)
-        # The session of whatever only reads: each statement on a connection of its own.
-        self.reader: ReadSession = Reader(self.reading, begins=settings.pooler == "transaction")
-        self.extensions: dict[str, bool] = {}
+        self.writing = self._connections()
+        self.reading = self._connections(read_only=True, keep_seconds=0 if settings.pool_pre_ping else _KEEP_SECONDS)
+        # The session of whatever only reads.
+        self.reader = ReadSession(self.reading)
+        self._extensions: dict[str, bool] = {}
 
     @property
     def engine(self) -> AsyncEngine:
@@ -55,9 +71,12 @@ class Database:
     @cached_property
     def probes(self) -> AsyncEngine:
         """An engine of one connection for questions about health, which wait behind no request."""
-        seconds = self.settings.connect_timeout_seconds
         return make_engine(
-            self.settings, application_name=self._application_name, pool_size=1, pool_timeout_seconds=seconds
+            self.settings,
+            application_name=self._application_name,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=self.settings.connect_timeout_seconds,
         )
 
     @asynccontextmanager
@@ -83,23 +102,20 @@ class Database:
                 if "probes" in self.__dict__:
                     await self.probes.dispose()
 
-    def _connections(self, *, read_only: bool) -> Connections:
+    async def has_extension(self, name: str) -> bool:
+        """Return True if the database has an extension: asked once, so that a later one is noticed after a restart."""
+        if name not in self._extensions:
+            self._extensions[name] = await self.reader.one(_HAS_EXTENSION, name=name)
+        return self._extensions[name]
+
+    def _connections(self, *, read_only: bool = False, keep_seconds: float = 0) -> Connections:
         settings = self.settings
-        engine = make_engine(
-            settings,
-            application_name=self._application_name,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_timeout_seconds=settings.pool_timeout_seconds,
-            read_only=read_only,
-        )
-        places = settings.pool_size + settings.max_overflow
         return Connections(
-            engine,
-            places=places,
+            make_engine(settings, application_name=self._application_name, read_only=read_only),
+            places=settings.pool_size + settings.max_overflow,
             wait_seconds=settings.pool_timeout_seconds,
             slow_seconds=settings.slow_statement_seconds,
-            keep_seconds=_KEEP_SECONDS if read_only and not settings.pool_pre_ping else 0,
+            keep_seconds=keep_seconds,
         )
 
 
@@ -123,8 +139,78 @@ async def get_read_session() -> ReadSession:
     return get_database().reader
 
 
-@asynccontextmanager
-async def get_async_session() -> AsyncIterator[WriteSession]:
+def get_async_session() -> AbstractAsyncContextManager[WriteSession]:
     """A session for scripts and jobs; wrap its changes in `atomic()`: those that are not committed are an error."""
-    async with get_database().session() as session:
-        yield session
+    return get_database().session()
+
+
+async def test_database_connection() -> None:
+    """Ask whether the database takes changes, in one round trip on a connection apart from those of requests.
+
+    A disk that is full is known from the statements that fail on it. From then on something is written and rolled back
+    here until there is room: ordinarily, nothing is.
+
+    Raises:
+        DatabaseException: The server cannot be reached, refuses, takes too long, or takes no changes.
+    """
+    database = get_database()
+    try:
+        async with database.probes.connect() as connection:
+            # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
+            if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
+                raise DatabaseConnectionError("The database takes no changes: it is read-only.")
+            if database.writing.disk_full:
+                await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
+                await connection.rollback()
+                database.writing.disk_full = False
+    except PoolTimeoutError as err:
+        raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
+
+
+# Its name is prescribed and begins like a test's; pytest must not collect it where it is imported.
+test_database_connection.__test__ = False  # type: ignore[attr-defined]
+
+
+async def check_database_health() -> float | None:
+    """Return the milliseconds that `test_database_connection()` took; None where it failed. Raises nothing."""
+    began = time.perf_counter()
+    try:
+        await test_database_connection()
+    except DatabaseException:
+        return None
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+def get_database_stats() -> DatabaseStats:
+    """Return the use of both pools, which asks no server."""
+    database = get_database()
+    return DatabaseStats(*map(sum, zip(database.writing.usage(), database.reading.usage(), strict=True)))
+
+
+def get_connection_info() -> str:
+    """Return the address that the process's engines connect to; there is no password in it."""
+    return get_database().engine.url.render_as_string(hide_password=True)
+
+
+async def check_session_settings(database: Database) -> None:
+    """Fail unless transactions run under the settings they were given, which something in between may have dropped.
+
+    Raises:
+        ConfigurationError: They do not.
+        DatabaseException: The server cannot be reached.
+    """
+    limits = session_settings(database.settings)
+    reading = limits | {"default_transaction_read_only": "on"}
+    settings = text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)")
+    for engine, wanted in ((database.writing.engine, limits), (database.reading.engine, reading)):
+        async with engine.connect() as connection:
+            rows = await connection.execute(settings, {"names": list(wanted)})
+            found = {name: str(setting) for name, setting in rows}
+        if different := [
+            f"{name} is {found.get(name)} instead of {it}" for name, it in wanted.items() if found.get(name) != it
+        ]:
+            raise ConfigurationError(
+                f"The database does not keep to the limits of this application: {', '.join(different)}.",
+                next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
+                "start-up parameters.",
+            )

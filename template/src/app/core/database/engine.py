@@ -1,9 +1,16 @@
-"""The engines: SQLAlchemy's, bound to the settings, with the server's limits and the application's errors."""
+"""The engines: SQLAlchemy's, bound to the settings, with the server's limits and the application's errors.
+
+A pooler (PgBouncer and its kin) lends a connection of the server for a transaction at a time: settings of a connection
+are lost or, worse, stay for the next client, and named statements belong to another. So each transaction sets what it
+needs, and statements have no names.
+"""
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -12,7 +19,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from app.core.config.database import DatabaseAddress, DatabaseSettings, SslMode
 from app.core.database.errors import connect, translate
-from app.core.database.pooling import through_transaction_pooler
 from app.core.exceptions import ConfigurationError
 
 # Seconds that the client waits for a statement beyond the server's own limit: the server's answer should win, this
@@ -20,14 +26,22 @@ from app.core.exceptions import ConfigurationError
 _CLIENT_GRACE_SECONDS: Final = 5.0
 
 
+class DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
+    """The driver's connection, on which a commit that comes to nothing fails."""
+
+    __slots__ = ()
+
+    async def execute(self, query: str, *args: object, **options: Any) -> str:  # noqa: ANN401 — the driver's own
+        """Run a statement; the driver's own transactions begin and end here."""
+        status: str = await super().execute(query, *args, **options)
+        if status == "ROLLBACK" and query.startswith("COMMIT"):
+            # So PostgreSQL answers in a transaction that has failed, without an error.
+            raise asyncpg.InFailedSQLTransactionError("the transaction had failed before its commit")
+        return status
+
+
 def make_engine(
-    settings: DatabaseSettings,
-    *,
-    application_name: str,
-    pool_size: int,
-    max_overflow: int = 0,
-    pool_timeout_seconds: float,
-    read_only: bool = False,
+    settings: DatabaseSettings, *, application_name: str, read_only: bool = False, **pool: float
 ) -> AsyncEngine:
     """Return an engine whose every transaction has the settings' limits; nothing is connected yet.
 
@@ -37,33 +51,34 @@ def make_engine(
     Args:
         settings: The place of the database, and its limits.
         application_name: Shown in `pg_stat_activity`.
-        pool_size: Connections kept open once used.
-        max_overflow: Connections beyond those.
-        pool_timeout_seconds: Wait for a connection.
         read_only: The server refuses changes.
+        pool: SQLAlchemy's arguments of a pool that is not the settings'.
     """
     limits = session_settings(settings)
     if read_only:
         limits["default_transaction_read_only"] = "on"
-    address, statement_seconds = settings.address, settings.statement_timeout_seconds
+    address, seconds = settings.address, settings.statement_timeout_seconds
     connect_args = _connect_args(settings, address) | {
-        "command_timeout": statement_seconds + _CLIENT_GRACE_SECONDS if statement_seconds else None,
+        "command_timeout": seconds + _CLIENT_GRACE_SECONDS if seconds else None,
         "server_settings": {"application_name": application_name, **limits},
     }
     if settings.pooler == "transaction":
-        connect_args |= through_transaction_pooler(limits, application_name=application_name)
+        connect_args |= _through_pooler(limits, application_name)
     engine = create_async_engine(
         address.url,
         connect_args=connect_args,
-        pool_size=pool_size,
-        max_overflow=max_overflow,
-        pool_timeout=pool_timeout_seconds,
-        pool_recycle=settings.pool_recycle_seconds,
-        pool_pre_ping=settings.pool_pre_ping,
         # What reads has no transaction to take back, and what changes ends its own.
         pool_reset_on_return=None,
         # Values never appear in errors or logs: they are people's data.
         hide_parameters=True,
+        **{
+            "pool_size": settings.pool_size,
+            "max_overflow": settings.max_overflow,
+            "pool_timeout": settings.pool_timeout_seconds,
+            "pool_recycle": settings.pool_recycle_seconds,
+            "pool_pre_ping": settings.pool_pre_ping,
+            **pool,
+        },
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
     event.listen(engine.sync_engine, "handle_error", translate)
@@ -89,27 +104,63 @@ def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> As
     address = settings.migration_address
     connect_args = _connect_args(settings, address)
     if pooled:
-        connect_args |= through_transaction_pooler({}, application_name="app db")
+        connect_args |= _through_pooler({}, "app db")
     return create_async_engine(address.url, connect_args=connect_args, poolclass=NullPool, hide_parameters=True)
 
 
 def session_settings(settings: DatabaseSettings) -> dict[str, str]:
     """Return the server's settings for every transaction of requests, as `pg_settings` shows them."""
-    return {
-        "timezone": "UTC",
-        # Compiling a plan costs more than the short statements of a web service take to run.
-        "jit": "off",
-        "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
-        "lock_timeout": _milliseconds(settings.lock_timeout_seconds),
-        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout_seconds),
+    limits = {
+        "statement_timeout": settings.statement_timeout_seconds,
+        "lock_timeout": settings.lock_timeout_seconds,
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_seconds,
     }
+    # Compiling a plan costs more than the short statements of a web service take to run.
+    return {"timezone": "UTC", "jit": "off"} | {name: f"{seconds * 1000:.0f}" for name, seconds in limits.items()}
 
 
 def _connect_args(settings: DatabaseSettings, address: DatabaseAddress) -> dict[str, Any]:
-    connect_args: dict[str, Any] = {"async_creator_fn": connect, "timeout": settings.connect_timeout_seconds}
+    connect_args: dict[str, Any] = {
+        "async_creator_fn": connect,
+        "connection_class": DriverConnection,
+        "timeout": settings.connect_timeout_seconds,
+    }
     # Sockets in the file system are never encrypted.
-    encryption = {"ssl": _encryption(address.ssl_mode, settings.ssl_root_cert)} if address.hosts else {}
-    return connect_args | encryption
+    return connect_args | ({"ssl": _encryption(address.ssl_mode, settings.ssl_root_cert)} if address.hosts else {})
+
+
+def _through_pooler(limits: Mapping[str, str], application_name: str) -> dict[str, Any]:
+    """Return the arguments of a connection that go in place of those that set the limits when it is opened."""
+    local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in limits.items())
+
+    class PooledConnection(DriverConnection):
+        """A connection whose transactions begin with their settings, in the message that begins them."""
+
+        __slots__ = ()
+
+        async def execute(self, query: str, *args: object, **options: Any) -> str:  # noqa: ANN401
+            return await super().execute(f"{query}{local}" if query.startswith("BEGIN") else query, *args, **options)
+
+        async def fetch(self, query: str, *args: object, **options: Any) -> list[Any]:  # noqa: ANN401
+            """Return the rows of a statement, which reads in a transaction of its own if there is none."""
+            begins = not self.is_in_transaction()
+            if begins:
+                await self.execute("BEGIN READ ONLY;")
+            records: list[Any] = await super().fetch(query, *args, **options)
+            if begins:
+                await self.execute("COMMIT;")
+            return records
+
+    # The one limit that the pooler passes on to each connection that it lends (PgBouncer's documentation, "SET").
+    passed_on = {"timezone": limits["timezone"]} if "timezone" in limits else {}
+    return {
+        "connection_class": PooledConnection,
+        "server_settings": {"application_name": application_name, **passed_on},
+        # Neither the driver nor SQLAlchemy keeps a statement for later, and none has a name.
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+    }
 
 
 def _encryption(mode: SslMode, root_cert: Path | None) -> str | ssl.SSLContext:
@@ -127,7 +178,3 @@ def _replace_closed_connection(
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1000))

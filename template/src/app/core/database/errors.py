@@ -17,19 +17,20 @@ from app.core.exceptions import (
     DatabaseTimeoutError,
 )
 
-# SQLSTATE codes, PostgreSQL documentation, appendix A: query_canceled (statement_timeout), lock_not_available
-# (lock_timeout), idle_in_transaction_session_timeout, transaction_timeout.
-_TIMEOUTS: Final = frozenset({"57014", "55P03", "25P03", "25P04"})
-# Connection exceptions, insufficient resources, operator intervention such as a shutdown.
-_UNAVAILABLE: Final = ("08", "53", "57P")
-_INTEGRITY: Final = "23"
-# serialization_failure and deadlock_detected.
-_CONFLICTS: Final = frozenset({"40001", "40P01"})
+# By what SQLSTATE codes begin with (PostgreSQL documentation, appendix A).
+_ERRORS: Final = (
+    # Of statement_timeout, lock_timeout, idle_in_transaction_session_timeout and transaction_timeout.
+    (("57014", "55P03", "25P03", "25P04"), DatabaseTimeoutError, "The database took too long."),
+    # Connection exceptions, insufficient resources, operator intervention such as a shutdown.
+    (("08", "53", "57P"), DatabaseConnectionError, "The connection to the database was lost."),
+    (("23",), DatabaseIntegrityError, "The change contradicts other data."),
+    # serialization_failure and deadlock_detected.
+    (("40001", "40P01"), DatabaseConflictError, "Others were changing the same data. Please try again."),
+)
 # All that the driver raises for a server or a network that is at fault, or a statement.
 DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 # Raised for a plan made before a migration changed a column's type; the driver has forgotten it then.
 StalePlanError = asyncpg.InvalidCachedStatementError
-_UNREACHABLE: Final = "The database cannot be reached."
 
 
 async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN401 — asyncpg's own
@@ -42,31 +43,31 @@ async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN
         return await asyncpg.connect(*args, **kwargs)
     # ValueError: what the host's name or the server's answer cannot be read as.
     except (*DRIVER_ERRORS, ValueError) as err:
-        raise DatabaseConnectionError(_UNREACHABLE) from err
+        raise DatabaseConnectionError("The database cannot be reached.") from err
 
 
 def translate(context: ExceptionContext) -> DatabaseException | None:
     """Listener for `handle_error`: return what an engine raises in place of the driver's error."""
-    error = context.sqlalchemy_exception
-    if isinstance(error, DBAPIError):
-        # Present wherever the server answered; absent where the connection broke before it could.
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        return error_of(state, disconnected=context.is_disconnect)
-    if isinstance(context.original_exception, TimeoutError):
-        return DatabaseConnectionError("The database did not answer in time.")
+    cause = context.original_exception
+    if isinstance(context.sqlalchemy_exception, DBAPIError) or isinstance(cause, TimeoutError):
+        return error_of(cause, disconnected=context.is_disconnect)
     return None
 
 
-def error_of(state: str, *, disconnected: bool = False) -> DatabaseException:
-    """Return the error that an SQLSTATE of the server amounts to, or its absence where the connection broke."""
-    if state in _TIMEOUTS:
-        return DatabaseTimeoutError("The database took too long.")
-    if disconnected or state.startswith(_UNAVAILABLE):
+def state_of(error: BaseException) -> str:
+    """Return the SQLSTATE that the server answered; empty where the connection broke before it could."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
+def error_of(error: BaseException, *, disconnected: bool) -> DatabaseException:
+    """Return the application's error for one of the driver's."""
+    if isinstance(error, TimeoutError):
+        return DatabaseConnectionError("The database did not answer in time.")
+    for states, kind, message in _ERRORS:
+        if state_of(error).startswith(states):
+            return kind(message)
+    if disconnected:
         return DatabaseConnectionError("The connection to the database was lost.")
-    if state.startswith(_INTEGRITY):
-        return DatabaseIntegrityError("The change contradicts other data.")
-    if state in _CONFLICTS:
-        return DatabaseConflictError("Others were changing the same data. Please try again.")
     return DatabaseQueryError("The database refused a statement.")
 
 
