@@ -36,9 +36,8 @@ MAY_END_TRANSACTIONS = {
     # The steps that make hypertables, one process at a time; a part of `app db upgrade`.
     "src/app/core/timescale/extension.py": {"begin"},
     # Migrations have transactions of their own.
-    "src/app/cli/migrators.py": {"commit", "rollback"},
-    # The job queue's engine has a connection of its own, and so has making its tables.
-    "src/app/cli/migrations.py": {"commit"},
+    "src/app/cli/migrations.py": {"commit", "rollback"},
+    # The job queue's engine has a connection of its own.
     "src/app/core/jobs/engine.py": {"commit"},
 }
 _STATEMENT = re.compile(

@@ -5,28 +5,23 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection
 
-from app.cli.migrators import Progress, migrate
+from app.cli.migrations import Progress, migrate
 from app.core.config import get_settings
 from app.models.domain import load_metadata
+
+# The metadata names the constraints that a migration leaves without a name.
+_OPTIONS = {"target_metadata": load_metadata(), "transaction_per_migration": True}
 
 
 def run(connection: Connection, progress: Progress) -> None:
     """Run the migrations that Alembic has been asked for."""
-    context.configure(
-        connection=connection,
-        # Names the constraints that a migration leaves without a name.
-        target_metadata=load_metadata(),
-        transaction_per_migration=True,
-        on_version_apply=progress.version_written,
-    )
+    context.configure(connection=connection, on_version_apply=progress.version_written, **_OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 
 
 if context.is_offline_mode():
-    context.configure(
-        dialect_name="postgresql", target_metadata=load_metadata(), literal_binds=True, transaction_per_migration=True
-    )
+    context.configure(dialect_name="postgresql", literal_binds=True, **_OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 else:

@@ -23,11 +23,11 @@ import asyncpg
 import httpx
 import uvicorn
 from app.api.dependencies import UnitOfWork
-from app.cli import worker as worker_command
+from app.cli import serve
 from app.core.config import get_settings
 from app.core.database import Statement
 from app.core.exceptions import BusinessRuleError
-from app.core.jobs import BaseJob, get_jobs
+from app.core.jobs import BaseJob, engine, get_jobs
 from app.core.uow import unit_of_work
 from app.main import create_app
 from sqlalchemy import bindparam, text
@@ -73,14 +73,14 @@ def web(port: int) -> None:
 
 def work() -> None:
     """Run jobs as `app worker` does, with a type more."""
-    usual = worker_command.run_jobs
+    usual = engine.run_jobs
 
     async def with_marks(*arguments: Any) -> None:
         get_jobs().register(Mark, run_mark)
         await usual(*arguments)
 
-    worker_command.run_jobs = with_marks
-    worker_command.work(get_settings())
+    engine.run_jobs = with_marks
+    serve.work(get_settings())
 
 
 class Fleet:

@@ -9,21 +9,21 @@ _TESTS = "tests/integration/cli/test_db_migrators.py"
 MIGRATIONS = (
     Promise(
         "a migrator that waits for another holds no snapshot",
-        "src/app/cli/migrators.py",
+        "src/app/cli/migrations.py",
         '"SELECT pg_try_advisory_lock(:lock)"',
         "\"SELECT pg_advisory_lock(:lock)::text = ''\"",
         f"{_TESTS}::test_upgrade_by_two_at_once_finishes_whatever_the_migration_does",
     ),
     Promise(
         "a migration waits for no lock longer than the setting",
-        "src/app/cli/migrators.py",
-        "    limit = max(1, round(limit_seconds * 1000))",
-        "    limit = 20_000",
+        "src/app/cli/migrations.py",
+        "    return max(1, round(settings.migration_lock_timeout_seconds * 1000))",
+        "    return 20_000",
         f"{_TESTS}::test_upgrade_waits_for_no_lock_longer_than_the_setting",
     ),
     Promise(
         "a failed migration that is applied in part is said to be",
-        "src/app/cli/migrators.py",
+        "src/app/cli/migrations.py",
         "        self.partly = not self._has_ended",
         "        self.partly = False",
         f"{_TESTS}::test_upgrade_that_fails_says_what_is_applied",

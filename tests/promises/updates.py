@@ -23,23 +23,23 @@ UPDATES = (
     Promise(
         "conflicts that are left are found",
         "devtools/src/devtools/updates.py",
-        "files = asked.stdout.splitlines()",
-        "files = asked.stderr.splitlines()",
+        "        files = _git(",
+        "        files = (lambda *_: '')(",
         "tests/integration/cli/test_updates.py"
         "::test_the_doctor_finds_a_document_that_git_calls_unmerged",
     ),
     Promise(
         "an update that was interrupted is named",
         "devtools/src/devtools/updates.py",
-        "if title := find_interrupted(folder):",
-        "if title := None:",
+        "    if title := find_interrupted():\n        yield",
+        "    if title := None:\n        yield",
         "tests/integration/cli/test_updates.py"
         "::test_the_doctor_finds_an_update_that_was_interrupted",
     ),
     Promise(
         "an update is done by the version updated to",
-        "src/app/cli/update.py",
-        "commits[version if version in releases else latest]",
+        "devtools/src/devtools/updates.py",
+        "commits[version if version in releases else releases[-1]]",
         'commits["HEAD"]',
         "tests/integration/cli/test_updates.py"
         "::test_app_update_runs_the_command_of_the_version_updated_to",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.asgi import stop_with_supervisor
-from app.cli.worker import dev_worker
+from app.cli.serve import work
 from app.core.config import get_settings
 from app.main import create_app as create_production_app
 from devtools.mailbox import router as mailbox
@@ -29,7 +29,7 @@ def create_app() -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with serving(app):
             # A process of its own, with the code as it is now.
-            worker = multiprocessing.get_context("spawn").Process(target=dev_worker, name="worker")
+            worker = multiprocessing.get_context("spawn").Process(target=run_worker, name="worker")
             worker.start()
             try:
                 yield
@@ -40,3 +40,9 @@ def create_app() -> FastAPI:
 
     app.router.lifespan_context = lifespan
     return app
+
+
+def run_worker() -> None:
+    """Run jobs beside the server, in a process that ends with it."""
+    stop_with_supervisor()
+    work(get_settings())

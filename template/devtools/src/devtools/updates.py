@@ -1,25 +1,61 @@
-"""The doctor's lines about updates from the template: what the last one has left to do."""
+"""Updates from the template: `app update`, and the doctor's lines about what the last one has left to do.
 
+Nothing of the application is needed but its output: after an interrupted update, most modules may be broken.
+"""
+
+import json
+import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
 
-from app.cli.errors import Finding
-from app.cli.update import ANSWERS_FILE, find_interrupted, read_answer
-from app.core.config.loading import project_folder
+import typer
+
+from app.cli.output import Finding, fail
+
+_ANSWERS_FILE: Final = ".copier-answers.yml"
+_SHORT: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+_RELEASE: Final = re.compile(r"v?\d+(\.\d+)*")
+
+update = typer.Typer(add_completion=False)
+
+
+# All options but this one, and the help, are for `ashlar update`.
+@update.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--no-help"]}
+)
+def run(context: typer.Context, to: Annotated[str | None, typer.Option()] = None) -> None:
+    """Bring a later version of the template in, or other answers: by the version that the project is updated to."""
+    if (source := _read_answer("_src_path")) is None:
+        fail(
+            f"no {_ANSWERS_FILE} here or above names the template (_src_path).",
+            f"Take it back from git: `git log -- {_ANSWERS_FILE}` has its versions.",
+        )
+    url = _git_url(source)
+    try:
+        command = ["uvx", "--from", f"git+{url}@{_commit(url, to)}", "ashlar", "update", *context.args]
+        ended = subprocess.run([*command, *(["--to", to] if to else [])], check=False)  # noqa: S603 — never a shell's
+    except FileNotFoundError as error:
+        fail(f"{error.filename} is not here.", "Install git 2.38 or later, and uv: `pip install uv`.")
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+        fail(
+            f"the template at {re.sub('(?<=://)[^/@]*@', '', url)} cannot be reached: {said[-1]}",
+            f"Check the network and your access; if it has moved, write where it is to _src_path in {_ANSWERS_FILE}.",
+        )
+    raise typer.Exit(ended.returncode)
 
 
 def find_leftovers() -> Iterator[Finding]:
     """Yield what there is to do, or that there is nothing; neither where no template is known."""
-    folder = project_folder()
-    if title := find_interrupted(folder):
+    if title := find_interrupted():
         yield Finding("failed", "updates", f"{title} was interrupted", "Run `app update`: it finishes or undoes it.")
         return
-    try:
-        command = ["git", "diff", "--name-only", "--relative", "--diff-filter=U"]
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-        files = asked.stdout.splitlines()
-    except FileNotFoundError:
-        files = []
+    files = []
+    with suppress(OSError, subprocess.CalledProcessError):
+        files = _git("diff", "--name-only", "--relative", "--diff-filter=U").splitlines()
     if files:
         yield Finding(
             "failed",
@@ -27,5 +63,52 @@ def find_leftovers() -> Iterator[Finding]:
             f"conflicts are left in {', '.join(dict.fromkeys(files))}",
             "Choose between the lines at <<<<<<< and >>>>>>>, then `git add` the files.",
         )
-    elif version := read_answer(folder / ANSWERS_FILE, "_commit"):
+    elif version := _read_answer("_commit"):
         yield Finding("ok", "updates", f"on version {version} of the template, nothing left to settle")
+
+
+def find_interrupted() -> str | None:
+    """Return the title of an update that was interrupted; None when there is none, or git does not answer."""
+    with suppress(OSError, ValueError, KeyError, subprocess.CalledProcessError):
+        journal = Path(_git("rev-parse", "--git-path", "ashlar/journal.json").strip())
+        return str(json.loads(journal.read_text(encoding="utf-8"))["title"])
+    return None
+
+
+def _read_answer(name: str) -> str | None:
+    """Return what the answers file of this folder, or the nearest above it, says: Copier writes a line for each."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        with suppress(OSError):
+            text = (folder / _ANSWERS_FILE).read_text(encoding="utf-8")
+            if found := re.search(rf"^{name}: *(.+?)\s*$", text, re.MULTILINE):
+                return found[1].strip("'\"")
+    return None
+
+
+def _git_url(source: str) -> str:
+    """Return git's URL of what Copier calls a source."""
+    for short, url in _SHORT.items():
+        if source.startswith(short):
+            return f"{url}{source.removeprefix(short)}"
+    source = source.removeprefix("git+")
+    if "://" in source:
+        return source
+    host, colon, path = source.partition(":")
+    if colon and "/" not in host:
+        return f"ssh://{host}/{path}"
+    return f"file://{Path(source).expanduser()}"
+
+
+def _commit(url: str, version: str | None) -> str:
+    """Return the commit of a released version: the one that is asked for, else the latest, else the main branch."""
+    commits: dict[str, str] = {}
+    for line in _git("ls-remote", "--sort=version:refname", "--", url).splitlines():
+        commit, _, name = line.partition("\t")
+        # An annotated tag is listed twice; the second time, with ^{}, as the commit it stands for.
+        commits[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
+    releases = ["HEAD", *(name for name in commits if _RELEASE.fullmatch(name))]
+    return commits[version if version in releases else releases[-1]]
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607

@@ -6,6 +6,8 @@ from typing import Any, Final, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from app.cli.output import explain, fail
+
 # The place of each command, and its line in the list.
 COMMANDS: Final = {
     "dev": (
@@ -13,13 +15,13 @@ COMMANDS: Final = {
         "Serve for development: brings PostgreSQL if none is configured, migrates it, reloads on changes.",
     ),
     "serve": ("app.cli.serve:serve", "Serve requests with several processes, in production."),
-    "worker": ("app.cli.worker:worker", "Run jobs, in production; `app dev` runs them, too."),
+    "worker": ("app.cli.serve:worker", "Run jobs, in production; `app dev` runs them, too."),
     "db": ("app.cli.db:db", "Migrations of the database."),
     "jobs": ("app.cli.jobs:jobs", "Jobs: what waits, what runs, and what was put aside."),
     "secrets": ("app.cli.secrets:secrets", "API keys of organisations and teams, encrypted in the database."),
     "users": ("app.cli.users:users", "Users of this service."),
     "doctor": ("app.cli.doctor:doctor", "Check every setting and service; the exit code is 1 for a failure."),
-    "update": ("app.cli.update:update", "Bring a later version of the template in, or other answers."),
+    "update": ("devtools.updates:update", "Bring a later version of the template in, or other answers."),
 }
 
 
@@ -37,20 +39,8 @@ class _Commands(TyperGroup):
         return name, load_command(name) if name and listed else listed, rest
 
 
-def load_command(name: str) -> TyperCommand | TyperGroup:
-    """Import a command; raises whatever its module raises."""
-    module, _, attribute = COMMANDS[name][0].partition(":")
-    found = getattr(import_module(module), attribute)
-    if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer(add_completion=False)
-        found.command(name)(function)
-    return cast("TyperCommand | TyperGroup", typer.main.get_command(found))
-
-
 cli = typer.Typer(
-    name="app",
     cls=_Commands,
-    help="Runs and looks after this service.",
     no_args_is_help=True,
     # A traceback with local variables would print settings.
     pretty_exceptions_enable=False,
@@ -60,3 +50,23 @@ cli = typer.Typer(
 @cli.callback()
 def _app() -> None:
     """Runs and looks after this service."""
+
+
+def main() -> None:
+    """Run a command: errors are a sentence with the next step, and an exit code other than zero."""
+    try:
+        cli()
+    except Exception as error:
+        if (found := explain(error)) is None:
+            raise
+        fail(*found)
+
+
+def load_command(name: str) -> TyperCommand | TyperGroup:
+    """Import a command; raises whatever its module raises."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False)
+        found.command(name)(function)
+    return cast("TyperCommand | TyperGroup", typer.main.get_command(found))

@@ -1,22 +1,19 @@
 """`app db`: the migrations of the database."""
 
-import asyncio
 import io
 from typing import Annotated
 
 import typer
 from alembic import command
 from alembic.script import ScriptDirectory
-from rich.text import Text
 
 from app.cli import migrations
-from app.cli.migrators import dropping, read_state
 from app.cli.output import err, out
 from app.cli.settings import command_settings, run_with_services, with_database
 from app.core.exceptions import ConfigurationError
 from app.core.process import get_object
 
-db = typer.Typer(help="Migrations of the database.", no_args_is_help=True)
+db = typer.Typer(help="Migrations of the database.", no_args_is_help=True, add_completion=False)
 
 Message = Annotated[str, typer.Option("--message", "-m", help="The migration's purpose, in a few words.")]
 
@@ -25,10 +22,14 @@ Message = Annotated[str, typer.Option("--message", "-m", help="The migration's p
 def upgrade(revision: Annotated[str, typer.Argument(help="A revision, or a step such as +1.")] = "head") -> None:
     """Apply migrations, all of them unless told otherwise."""
     with with_database(command_settings()) as settings, err.status("Migrating …"):
-        before, _ = migrations.state(settings.database)
+        before, *_ = migrations.state(settings.database)
         migrations.upgrade(settings, revision)
-        after, _ = migrations.state(settings.database)
-    out.print(f"{_named(before)} → {_named(after)}" if before != after else f"{_named(after)}: nothing to do")
+        after, *_ = migrations.state(settings.database)
+    out.print(
+        f"{migrations.named(before)} → {migrations.named(after)}"
+        if before != after
+        else f"{migrations.named(after)}: nothing to do"
+    )
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
@@ -37,8 +38,8 @@ def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or a ste
     with with_database(command_settings()) as settings, err.status("Migrating …"):
         with migrations.alembic_config(settings.database) as config:
             command.downgrade(config, revision)
-        now, _ = migrations.state(settings.database)
-    out.print(_named(now))
+        now, *_ = migrations.state(settings.database)
+    out.print(migrations.named(now))
 
 
 @db.command()
@@ -70,15 +71,15 @@ def merge(message: Message = "Join two branches") -> None:
         if len(ScriptDirectory.from_config(config).get_heads()) == 1:
             out.print("one migration is the newest: nothing to join")
         elif script := command.merge(config, "heads", message):
-            out.print(Text(f"wrote {script.path}"))
+            out.print(f"wrote {script.path}")
 
 
 @db.command()
 def current() -> None:
     """Show the revision that the database is at, and the newest."""
     with with_database(command_settings()) as settings:
-        now, wanted = migrations.state(settings.database)
-    out.print(f"{_named(now)}{'' if now == wanted else f' (newest: {_named(wanted)})'}")
+        now, wanted, _ = migrations.state(settings.database)
+    out.print(f"{migrations.named(now)}{'' if now == wanted else f' (newest: {migrations.named(wanted)})'}")
 
 
 @db.command()
@@ -86,10 +87,10 @@ def check() -> None:
     """Fail when migrations are pending, when an index is invalid, or when models and database differ."""
     with with_database(command_settings()) as settings:
         migrations.require_current(settings.database)
-        if invalid := asyncio.run(read_state(settings.database))[1]:
+        if invalid := migrations.state(settings.database)[2]:
             raise ConfigurationError(
                 f"Building an index concurrently has failed, and what it left is of no use: {', '.join(invalid)}.",
-                next_step=f"{dropping(invalid)} Then build it again.",
+                next_step=f"{migrations.dropping(invalid)} Then build it again.",
             )
         from devtools.migrations.revisions import check as compare  # noqa: PLC0415 — absent from the image
 
@@ -104,7 +105,7 @@ def sql(
     settings = command_settings()
     if revisions is None:
         with with_database(settings) as ready:
-            now, wanted = migrations.state(ready.database)
+            now, wanted, _ = migrations.state(ready.database)
         if now == wanted:
             err.print("nothing is pending")
             return
@@ -127,7 +128,3 @@ def purge() -> None:
         )
     for table, count in counts.items():
         out.print(f"{table}: {count} deleted")
-
-
-def _named(revisions: frozenset[str]) -> str:
-    return ", ".join(sorted(revisions)) or "empty"

@@ -11,10 +11,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from app.cli.errors import Finding, failure
+from app.cli.output import Finding, explain, out
 
 if TYPE_CHECKING:
     from app.core.config import ApplicationSettings
@@ -25,26 +24,20 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 def doctor() -> None:
     """Check every setting and service; the exit code is 1 when something does not work."""
-    out = Console(highlight=False, soft_wrap=True)
     failures = set()
-    for finding in _findings():
-        if finding.verdict == "failed":
-            # One module that cannot be imported stops several checks; once is enough.
-            if finding.message in failures:
-                continue
-            failures.add(finding.message)
-        verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
-        out.print(Text.assemble(verdict, f"{finding.subject}: {finding.message}"))
-        if finding.next_step:
-            out.print(Text(f"{'':8}next: {finding.next_step}"))
+    for subject, check in (("updates", _updates), ("code", _code), ("settings", _settings)):
+        for finding in _guarded(subject, check):
+            if finding.verdict == "failed":
+                # One module that cannot be imported stops several checks; once is enough.
+                if finding.message in failures:
+                    continue
+                failures.add(finding.message)
+            verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
+            out.print(Text.assemble(verdict, f"{finding.subject}: {finding.message}"))
+            if finding.next_step:
+                out.print(f"{'':8}next: {finding.next_step}")
     if failures:
         raise typer.Exit(1)
-
-
-def _findings() -> Iterator[Finding]:
-    yield from _guarded("updates", _updates)
-    yield from _guarded("code", _code)
-    yield from _guarded("settings", _settings)
 
 
 def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -52,7 +45,16 @@ def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[F
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 — any failure at all is what the doctor is for; it is shown
-        yield failure(subject, error)
+        yield _failure(subject, error)
+
+
+def _failure(subject: str, error: Exception) -> Finding:
+    if found := explain(error):
+        return Finding("failed", subject, *found)
+    from app.core.redaction import redact_text
+
+    message = redact_text(f"does not work ({type(error).__name__}: {error})")
+    return Finding("failed", subject, message, "Look for the cause in the service's log, or report it.")
 
 
 def _updates() -> Iterable[Finding]:
@@ -159,6 +161,6 @@ async def _checked(check: "HealthCheck") -> Finding:
         async with asyncio.timeout(check.timeout_seconds):
             await check.check()
     except Exception as error:  # noqa: BLE001 — as above
-        found = failure(check.name, error)
+        found = _failure(check.name, error)
         return found if check.required else found._replace(verdict="warning")
     return Finding("ok", check.name, "works")

@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.text import Text
 from sqlalchemy import bindparam, func, select, true
 
 from app.cli.output import out
-from app.cli.settings import run_with_services
+from app.cli.settings import with_services
 from app.core.database import Statement, get_database
 from app.core.exceptions import ResourceNotFoundError
 from app.core.jobs import get_jobs
 from app.core.jobs.queue import QueuedJob, log, queue
 from app.core.redaction import redact
 
-jobs = typer.Typer(help="Jobs: what waits, what runs, and what was put aside.", no_args_is_help=True)
+jobs = typer.Typer(
+    help="Jobs: what waits, what runs, and what was put aside.", no_args_is_help=True, add_completion=False
+)
 
 # The engine's words, and ours.
 _STATES: Final = {"queued": "waiting", "picked": "running", "failed": "put aside"}
@@ -38,7 +39,8 @@ Numbers = Annotated[list[int], typer.Argument(help="The jobs' numbers, which `ap
 
 
 @jobs.command(name="list")
-def list_jobs(
+@with_services
+async def list_jobs(
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that were put aside.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the oldest first.")] = 100,
@@ -46,54 +48,49 @@ def list_jobs(
     """Show jobs, a line each: number, state, type, when it may run, attempts that have failed."""
     chosen = queue.c.status == "failed" if failed else true()
     oldest = Statement(select(queue).where(chosen).order_by(queue.c.execute_after, queue.c.id).limit(limit), QueuedJob)
-    count = Statement(select(func.count()).select_from(queue).where(chosen), int)
-
-    async def show() -> None:
-        rows, total = await get_database().reader.all(oldest), await get_database().reader.one(count)
-        for row in rows:
-            out.print(Text(_line(row)))
-        if total > len(rows):
-            out.print(Text(f"… and {total - len(rows)} more"))
-
-    run_with_services(show)
+    rows = await get_database().reader.all(oldest)
+    total = await get_database().reader.one(Statement(select(func.count()).select_from(queue).where(chosen), int))
+    for row in rows:
+        out.print(_line(row))
+    if total > len(rows):
+        out.print(f"… and {total - len(rows)} more")
 
 
 @jobs.command(name="show")
-def show_job(number: Number) -> None:
+@with_services
+async def show_job(number: Number) -> None:
     """Show a job: its values, the request it goes back to, and the errors of its attempts."""
-
-    async def show() -> None:
-        row = await get_database().reader.one_or_none(_FIND, id=number)
-        attempts = await get_database().reader.all(_ATTEMPTS, job_id=number)
-        if row is None and not attempts:
-            raise ResourceNotFoundError("job", number)
-        if row is not None:
-            out.print(Text(_line(row)))
-            # The hash of a password may be among the values.
-            out.print(Text(f"payload  {json.dumps(redact(json.loads(row.payload or b'{}')))}"))
-            out.print(Text(f"request  {json.dumps(row.headers or {})}"))
-        for each in attempts:
-            error = each.traceback or {}
-            said = f"  {error.get('exception_type')}: {error.get('exception_message')}" if error else ""
-            out.print(Text(f"{each.created:%Y-%m-%d %H:%M:%SZ}  {each.status}{said}"))
-
-    run_with_services(show)
+    row = await get_database().reader.one_or_none(_FIND, id=number)
+    attempts = await get_database().reader.all(_ATTEMPTS, job_id=number)
+    if row is None and not attempts:
+        raise ResourceNotFoundError("job", number)
+    if row is not None:
+        out.print(_line(row))
+        # The hash of a password may be among the values.
+        out.print(f"payload  {json.dumps(redact(json.loads(row.payload or b'{}')))}")
+        out.print(f"request  {json.dumps(row.headers or {})}")
+    for each in attempts:
+        error = each.traceback or {}
+        said = f"  {error.get('exception_type')}: {error.get('exception_message')}" if error else ""
+        out.print(f"{each.created:%Y-%m-%d %H:%M:%SZ}  {each.status}{said}")
 
 
 @jobs.command(name="retry")
-def retry_jobs(numbers: Numbers) -> None:
+@with_services
+async def retry_jobs(numbers: Numbers) -> None:
     """Try jobs that were put aside again, as often as at first."""
     from app.core.jobs.engine import retry  # noqa: PLC0415 — it takes a while to import
 
-    run_with_services(lambda: retry(get_database().settings, numbers))
+    await retry(get_database().settings, numbers)
 
 
 @jobs.command(name="cancel")
-def cancel_jobs(numbers: Numbers) -> None:
+@with_services
+async def cancel_jobs(numbers: Numbers) -> None:
     """Take jobs out of the queue; one that runs is interrupted."""
     from app.core.jobs.engine import cancel  # noqa: PLC0415 — it takes a while to import
 
-    run_with_services(lambda: cancel(get_database().settings, numbers))
+    await cancel(get_database().settings, numbers)
 
 
 def _line(row: QueuedJob) -> str:

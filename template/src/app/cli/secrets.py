@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
-from rich.text import Text
 
 from app.cli.output import ask, err, out
-from app.cli.settings import run_with_services
+from app.cli.settings import run_with_services, with_services
 from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError
 from app.core.secrets import MAX_VALUE_BYTES, get_secrets_service, rotate
-from app.core.uow import atomic
+from app.core.uow import unit_of_work
 
-secrets = typer.Typer(help="API keys of organisations and teams, encrypted in the database.", no_args_is_help=True)
+secrets = typer.Typer(
+    help="API keys of organisations and teams, encrypted in the database.", no_args_is_help=True, add_completion=False
+)
 
 Provider = Annotated[str, typer.Argument(help='The provider, such as "openai".')]
 Organization = Annotated[str, typer.Option("--org", help="Id of the organisation.")]
@@ -25,73 +26,55 @@ Team = Annotated[str | None, typer.Option("--team", help="Id of the team; the or
 @secrets.command(name="set")
 def set_key(provider: Provider, org: Organization, team: Team = None) -> None:
     """Store a key. It is asked for, or read from standard input: an argument would end up in the shell's history."""
+    value = _read_value()
 
     async def store() -> None:
-        async with get_database().session() as session, atomic(session):
-            await get_secrets_service().set_api_key(session, org, provider, value, team)
+        async with unit_of_work() as uow:
+            await get_secrets_service().set_api_key(uow.session, org, provider, value, team)
 
-    value = _read_value()
     run_with_services(store)
     out.print("stored")
 
 
 @secrets.command(name="list")
-def list_keys(
+@with_services
+async def list_keys(
     org: Annotated[str | None, typer.Option("--org", help="Id of the organisation; all unless given.")] = None,
 ) -> None:
     """Show what is stored, a line each: path, key id, when it was last set. Never a value."""
-
-    async def show() -> None:
-        for info in await get_secrets_service().list(get_database().reader, org):
-            out.print(Text(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}"))
-
-    run_with_services(show)
+    for info in await get_secrets_service().list(get_database().reader, org):
+        out.print(f"{info.path}  {info.key_id}  {info.updated_at:%Y-%m-%d %H:%M:%SZ}")
 
 
 @secrets.command(name="delete")
-def delete_key(
-    provider: Provider,
-    org: Organization,
-    team: Team = None,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+@with_services
+async def delete_key(provider: Provider, org: Organization, team: Team = None) -> None:
     """Delete a key."""
-    owner = f"{org}{f', team {team}' if team else ''}"
-    if not yes and ask(f"Delete the {provider} key of {owner}? yes/no:", instead="Repeat this with --yes.") != "yes":
-        raise typer.Abort
-
-    async def delete() -> None:
-        async with get_database().session() as session, atomic(session):
-            await get_secrets_service().delete_api_key(session, org, provider, team)
-
-    run_with_services(delete)
+    async with unit_of_work() as uow:
+        await get_secrets_service().delete_api_key(uow.session, org, provider, team)
     out.print("deleted")
 
 
 @secrets.command(name="rotate")
-def rotate_keys() -> None:
+@with_services
+async def rotate_keys() -> None:
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
-
-    async def work() -> None:
-        keyring = get_secrets_service().keyring()
-        rotation = await rotate(keyring)
-        out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
-        for path, error in rotation.failures.items():
-            err.print(Text(f"{path}: {error.message}"))
-        if rotation.failures:
-            raise ConfigurationError(
-                f"{len(rotation.failures)} secrets cannot be decrypted; they were left as they are.",
-                next_step="Put the missing keys back into SECRETS_KEYS, or set or delete these secrets; then repeat.",
-            )
-        if rotation.remaining:
-            raise ConfigurationError(
-                f"{rotation.remaining} secrets are still under other keys: others hold them, or processes with older "
-                "settings have stored them meanwhile.",
-                next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
-            )
-
-    run_with_services(work)
+    keyring = get_secrets_service().keyring()
+    rotation = await rotate(keyring)
+    out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
+    for path, error in rotation.failures.items():
+        err.print(f"{path}: {error.message}")
+    if rotation.failures:
+        raise ConfigurationError(
+            f"{len(rotation.failures)} secrets cannot be decrypted; they were left as they are.",
+            next_step="Put the missing keys back into SECRETS_KEYS, or set or delete these secrets; then repeat.",
+        )
+    if rotation.remaining:
+        raise ConfigurationError(
+            f"{rotation.remaining} secrets are still under other keys: others hold them, or processes with older "
+            "settings have stored them meanwhile.",
+            next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
+        )
 
 
 @secrets.command()
@@ -101,7 +84,7 @@ def keygen() -> None:
     To change keys without a gap: append it to SECRETS_KEYS everywhere; when every process has it, move it to the
     front; run `app secrets rotate`; take the old key out.
     """
-    typer.echo(new_key().get_secret_value())
+    out.print(new_key().get_secret_value())
 
 
 def _read_value() -> SecretStr:

@@ -1,12 +1,12 @@
-"""`app serve`, the server for production, and `app dev`, the one for development with its database."""
+"""The processes of the service: `app serve` and `app worker` in production, `app dev` for development."""
 
 import asyncio
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from app.cli import migrations
 from app.cli.output import err
@@ -14,9 +14,10 @@ from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings, Environment
 from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
-from app.core.logging import configure_logging
+from app.core.logging import configure_logging, get_logger
 from app.core.security import with_mapped_forms
-from app.protocol import BoundedHttpProtocol
+
+logger = get_logger(__name__)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; API_HOST unless given.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; API_PORT unless given.")]
@@ -28,16 +29,15 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; API_WORKERS unless given.")] = None,
 ) -> None:
     """Serve requests with several processes; stops when those under way are answered."""
-    settings = command_settings()
-    if not settings.database.is_configured:
-        raise ConfigurationError(
-            "No database is configured.",
-            next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
-        )
+    settings = _production_settings()
     host, port = _free_address(settings, host, port)
-    migrations.require_current(settings.database, or_newer=True)
     asyncio.run(_require_session_settings(settings))
     _run_server(settings, "app.asgi:create_app", host=host, port=port, workers=workers or settings.api.workers)
+
+
+def worker() -> None:
+    """Run jobs, in production: until told to stop, when those under way are finished."""
+    work(_production_settings())
 
 
 def dev(host: Host = None, port: Port = None) -> None:
@@ -53,14 +53,44 @@ def dev(host: Host = None, port: Port = None) -> None:
         with err.status("Migrating …"):
             migrations.upgrade(ready)
         err.print(f"http://{host}:{port}/docs, reloads on changes; stop with Ctrl-C", style="bold")
-        _run_server(
-            ready,
-            "devtools.server:create_app",
-            host=host,
-            port=port,
-            reload=True,
-            reload_dirs=str(Path(__file__).parents[1]),
+        package = str(Path(__file__).parents[1])
+        _run_server(ready, "devtools.server:create_app", host=host, port=port, reload=True, reload_dirs=package)
+
+
+def work(settings: ApplicationSettings) -> None:
+    """Run jobs until the process gets SIGTERM or SIGINT."""
+    configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: ApplicationSettings) -> None:
+    # The parent of several web processes needs none of this.
+    from app.core.jobs import get_jobs  # noqa: PLC0415
+    from app.core.jobs.engine import run_jobs  # noqa: PLC0415
+    from app.wiring import open_services  # noqa: PLC0415
+
+    # A connection for each job at a time to change, one to read; the queue has two of its own.
+    pool = {"pool_size": settings.jobs.concurrency, "max_overflow": 0}
+    settings = settings.model_copy(update={"database": settings.database.model_copy(update=pool)})
+    async with open_services(settings):
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        logger.info("worker started", concurrency=settings.jobs.concurrency)
+        await run_jobs(get_jobs(), settings.database, settings.jobs, stop)
+        logger.info("worker stopped")
+
+
+def _production_settings() -> ApplicationSettings:
+    """Return the settings; fails unless they name a database with every migration applied."""
+    settings = command_settings()
+    if not settings.database.is_configured:
+        raise ConfigurationError(
+            "No database is configured.",
+            next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own and a worker.",
         )
+    migrations.require_current(settings.database, or_newer=True)
+    return settings
 
 
 def _free_address(settings: ApplicationSettings, host: str | None, port: int | None) -> tuple[str, int]:
@@ -88,6 +118,11 @@ async def _require_session_settings(settings: ApplicationSettings) -> None:
 
 def _run_server(settings: ApplicationSettings, factory: str, **options: Any) -> None:  # noqa: ANN401 — uvicorn's own
     """Run uvicorn until it is told to stop; the factory makes the application, as "module:function"."""
+    # A worker has no server.
+    import uvicorn  # noqa: PLC0415
+
+    from app.protocol import BoundedHttpProtocol  # noqa: PLC0415
+
     configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
     uvicorn.run(
         factory,

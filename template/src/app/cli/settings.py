@@ -4,14 +4,16 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from app.cli.output import err
 from app.core.config import ApplicationSettings, Environment, get_settings
 from app.core.config.loading import export_database_url, project_folder, stage_name
 from app.core.logging import configure_logging
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -29,8 +31,7 @@ def command_settings() -> ApplicationSettings:
             if ensure_env_file(project_folder()):
                 err.print("wrote .env with fresh secrets for development")
     settings = get_settings()
-    json_lines = settings.logging.format == "json"
-    configure_logging(level="WARNING", json_lines=json_lines, stream=sys.stderr)
+    configure_logging(level="WARNING", json_lines=settings.logging.format == "json", stream=sys.stderr)
     return settings
 
 
@@ -68,3 +69,13 @@ def run_with_services(work: Callable[[], Awaitable[T]]) -> T:
     with with_database(command_settings()) as settings:
         migrations.require_current(settings.database, or_newer=True)
         return asyncio.run(run(settings))
+
+
+def with_services(command: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Make a command of a coroutine function, which `run_with_services` runs."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_with_services(lambda: command(*args, **kwargs))
+
+    return run

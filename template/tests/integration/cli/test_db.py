@@ -11,14 +11,14 @@ HEAD = "0001"
 
 
 def test_upgrade_applies_once_and_downgrade_takes_back(on_empty: str, app_command: Run) -> None:
-    assert app_command("db", "current") == (0, f"empty (newest: {HEAD})\n", "")
-    assert app_command("db", "upgrade")[:2] == (0, f"empty → {HEAD}\n")
+    assert app_command("db", "current") == (0, f"(none) (newest: {HEAD})\n", "")
+    assert app_command("db", "upgrade")[:2] == (0, f"(none) → {HEAD}\n")
     assert app_command("db", "upgrade")[:2] == (0, f"{HEAD}: nothing to do\n")
     assert app_command("db", "current") == (0, f"{HEAD}\n", "")
     assert app_command("db", "check")[:2] == (0, "the models and the database agree\n")
-    assert app_command("db", "downgrade", "-1")[:2] == (0, "empty\n")
-    assert app_command("db", "upgrade", "+1")[:2] == (0, f"empty → {HEAD}\n")
-    assert app_command("db", "downgrade", "base")[:2] == (0, "empty\n")
+    assert app_command("db", "downgrade", "-1")[:2] == (0, "(none)\n")
+    assert app_command("db", "upgrade", "+1")[:2] == (0, f"(none) → {HEAD}\n")
+    assert app_command("db", "downgrade", "base")[:2] == (0, "(none)\n")
 
 
 @pytest.mark.parametrize("command", [("upgrade", "nonsense"), ("downgrade", "nonsense"), ("downgrade", "-9")])
@@ -59,7 +59,7 @@ def test_revision_leaves_a_configured_database_that_is_behind_alone(
         assert result.code == 1
         assert "The database is at revision (none), the application needs 0001." in result.err
         assert "app db upgrade" in result.err
-    assert app_command("db", "current").out == f"empty (newest: {HEAD})\n"
+    assert app_command("db", "current").out == f"(none) (newest: {HEAD})\n"
 
 
 def branch(project: Path, name: str, body: str = "pass") -> None:

@@ -41,10 +41,8 @@ def test_secrets_set_list_and_delete(app_secrets: Run, scratch_url: str) -> None
     assert VALUE not in everything.out + everything.err
     assert "org-0" not in app_secrets("list", "--org", "acme").out
 
-    unasked = app_secrets("delete", "openai", "--org", "org-0")
-    assert (unasked.code, "--yes" in unasked.err) == (1, True)
-    assert app_secrets("delete", "openai", "--org", "org-0", "--yes").code == 0
-    again = app_secrets("delete", "openai", "--org", "org-0", "--yes")
+    assert app_secrets("delete", "openai", "--org", "org-0").code == 0
+    again = app_secrets("delete", "openai", "--org", "org-0")
     assert (again.code, again.err.partition("\n")[0]) == (1, "error: API key openai does not exist.")
 
 
@@ -86,9 +84,6 @@ def test_secrets_asks_at_a_terminal_and_does_not_show_the_key(
     assert VALUE[:7] not in shown
     assert stored(on_migrated, OLD, number=1) == [VALUE]
 
-    for typed, code in (("\x03", 1), ("no\r", 1), ("yes\r", 0)):
-        assert type_in(typed, "secrets", "delete", "openai", "--org", "org-0")[0].code == code
-
 
 def test_secrets_rotate_says_what_it_did_and_names_what_it_cannot_decrypt(
     app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
@@ -104,5 +99,5 @@ def test_secrets_rotate_says_what_it_did_and_names_what_it_cannot_decrypt(
     assert "/organizations/org-2/openai_api_key: A stored secret was altered" in answer.err
     assert "org-1" not in answer.err
     assert stored(scratch_url, NEW, number=2) == ["value 0", "value 1"]
-    assert app_secrets("delete", "openai", "--org", "org-2", "--yes").code == 0
+    assert app_secrets("delete", "openai", "--org", "org-2").code == 0
     assert app_secrets("rotate") == Result(0, "re-encrypted 0 with new\n", "")

@@ -17,7 +17,7 @@ BROKEN = [
     ("core/cache/__init__.py", "from app.core import no_such\n", "(ImportError: cannot import name 'no_such'"),
     ("core/config/api.py", "no_such_name()\n", "(NameError: name 'no_such_name' is not defined)."),
     ("core/config/api.py", "raise ValueError('planted')\n", "(ValueError)."),
-    ("wiring.py", f"{'<' * 7} before\n", "conflicts of an update or a merge are left there."),
+    ("wiring.py", f"{'<' * 7} before\n", "(SyntaxError: invalid syntax (wiring.py, line 1))."),
 ]
 
 

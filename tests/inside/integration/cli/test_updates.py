@@ -130,7 +130,7 @@ def test_the_doctor_finds_an_update_that_was_interrupted(on_migrated: str, made:
 @pytest.mark.parametrize(
     ("broken", "noted", "said"),
     [
-        (CONFLICT, False, "wiring.py, line 1: conflicts of an update or a merge are left there.\nnext: Choose between"),
+        (CONFLICT, False, "src/app/wiring.py, line 1 cannot be imported (SyntaxError: "),
         ("import app.gone\n", True, "error: The update 1 → 2 was interrupted.\nnext: Run `uv run app update`"),
         ("import app.gone\n", False, "line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone')."),
     ],

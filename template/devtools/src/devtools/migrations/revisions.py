@@ -6,7 +6,6 @@ from collections.abc import Collection
 from alembic.operations.ops import DropColumnOp, DropTableOp
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
-from rich.text import Text
 from sqlalchemy import Connection, column, literal, select, table
 
 from app.cli.migrations import alembic_config
@@ -49,7 +48,7 @@ def write_revision(database: DatabaseSettings, message: str, *, drop: Collection
         )
     _tell(comparison)
     for loss in losses.values():
-        out.print(Text(f"{loss} goes when this migration is applied"))
+        out.print(f"{loss} goes when this migration is applied")
     if not comparison.operations and not comparison.by_hand:
         out.print("the models and the database agree: nothing to write")
         return
@@ -62,7 +61,7 @@ def write_revision(database: DatabaseSettings, message: str, *, drop: Collection
             downgrades=downgrade,
             imports="from sqlalchemy.dialects import postgresql" if "postgresql." in upgrade + downgrade else "",
         )
-    out.print(Text(f"wrote {script.path if script else ''}"))
+    out.print(f"wrote {script.path if script else ''}")
 
 
 def check(database: DatabaseSettings) -> None:
@@ -118,6 +117,6 @@ def _read_kept() -> frozenset[str]:
 
 def _tell(comparison: Comparison) -> None:
     for sentence in comparison.by_hand:
-        err.print(Text(f"mind: {sentence}"))
+        err.print(f"mind: {sentence}")
     for note in comparison.notes:
-        out.print(Text(f"not compared: {note}"))
+        out.print(f"not compared: {note}")
