@@ -26,6 +26,7 @@ from tests.projects import Run
 TOOLS = Path(sys.executable).parent
 TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 UPDATE = ".github/workflows/update.yml"
+INGRESS = "deploy/ingress"
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,9 @@ def manifests(project: Path) -> Manifests:
 def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) -> None:
     files = [
         f"{MANIFESTS}/{name}" for name in read_manifests(project)["Kustomization"]["resources"]
+    ]
+    files += [
+        f"{INGRESS}/{name}" for name in read(project / INGRESS / "kustomization.yaml")["resources"]
     ]
     check(project, "kubernetes-validate", *version, "--strict", *files)
 
@@ -115,6 +119,32 @@ def test_manifests_refer_to_what_exists(project: Path, manifests: Manifests) -> 
     ports = {port["name"] for port in server(manifests)["ports"]}
     assert ports == {probe["port"] for probe in probes(manifests)}
     assert ports == {port["targetPort"] for port in manifests["Service"]["spec"]["ports"]}
+
+
+def test_the_network_lets_requests_to_the_server_alone(project: Path, manifests: Manifests) -> None:
+    policy = read(project / INGRESS / "network-policy.yaml")["spec"]
+    for pod in pods(manifests):
+        labels = {"app.kubernetes.io/name": "app"}
+        assert policy["podSelector"]["matchLabels"] == labels
+        assert labels.items() <= pod["metadata"]["labels"].items()
+    (rule,) = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [
+        port["name"] for port in server(manifests)["ports"]
+    ]
+    ingress = read(project / INGRESS / "ingress.yaml")["spec"]
+    (path,) = ingress["rules"][0]["http"]["paths"]
+    service = manifests["Service"]
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    assert path["backend"]["service"]["port"]["name"] in {
+        port["name"] for port in service["spec"]["ports"]
+    }
+
+
+def test_compose_publishes_ports_on_this_machine_alone(project: Path) -> None:
+    services = read(project / "compose.yaml")["services"]
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(published) == 3  # the application, PostgreSQL and Redis
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
 def test_selectors_mean_the_server_and_not_the_migration(manifests: Manifests) -> None:
