@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.core.logging import configure_logging, setup
-from app.core.logging.records import flush_requests
+from app.core import logging as application_log
+from app.core.logging import configure_logging, flush_requests
 
 
 class Log:
@@ -43,14 +43,14 @@ class Log:
 @contextmanager
 def logging_as_it_was() -> Iterator[None]:
     """Whatever is set up inside ends with the block."""
-    current = setup._current
+    current = application_log._current
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         flush_requests()
-        setup._current = current
+        application_log._current = current
         root.handlers[:] = handlers
         root.setLevel(level)
 

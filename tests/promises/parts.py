@@ -62,17 +62,17 @@ PARTS = (
     ),
     Promise(
         "a user is on the lines of one request alone",
-        "src/app/core/logging/lines.py",
+        "src/app/core/logging.py",
         "    if _context.get() is _CLOSED:\n        return False\n",
         "",
-        "tests/unit/core/monitoring/test_monitor.py",
+        "tests/unit/core/test_monitoring.py",
     ),
     Promise(
         "a broken monitor fails no caller",
-        "src/app/core/monitoring/facade.py",
+        "src/app/core/monitoring.py",
         "except Exception as err:  # noqa: BLE001",
         "except GeneratorExit as err:  # noqa: BLE001",
-        "tests/unit/core/monitoring/test_monitor.py",
+        "tests/unit/core/test_monitoring.py",
     ),
     Promise(
         "a call ends in time however slowly the answer trickles in",
@@ -202,7 +202,7 @@ PARTS = (
     ),
     Promise(
         "no line waits for a loop that was stopped",
-        "src/app/core/logging/records.py",
+        "src/app/core/logging.py",
         "        asyncio.get_running_loop().call_soon(flush_requests)\n",
         "        loop = asyncio.get_running_loop()\n"
         "        if len(_answered) == 1:\n"

@@ -338,14 +338,14 @@ REQUEST = (
     ),
     Promise(
         "nothing secret is logged",
-        "src/app/core/logging/lines.py",
+        "src/app/core/logging.py",
         "else redact(value)",
         "else value",
         "tests/unit/core/test_log_secrecy.py",
     ),
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
-        "src/app/core/logging/records.py",
+        "src/app/core/logging.py",
         '"path": redact_text(line["path"])',
         '"path": line["path"]',
         "tests/unit/core/test_log_secrecy.py",

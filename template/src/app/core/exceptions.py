@@ -12,13 +12,14 @@ _CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
 class ErrorContext(TypedDict, total=False):
-    """The keyword arguments of every error; machine and time are this one and now unless given."""
+    """The keyword arguments of every error; machine and time are this one and now unless given.
 
-    # In place of the class's own.
+    `details` are facts about the case, beside those that the class knows, and clients see them, redacted; `operation`
+    is the work that was being done, such as "invoices.create", for logs.
+    """
+
     error_code: str
-    # Facts about this case, beside those that the class knows. Shown to clients, redacted.
     details: Mapping[str, object]
-    # The work that was being done, such as "invoices.create". For logs.
     operation: str
     hostname: str
     timestamp: datetime
@@ -222,13 +223,7 @@ class EventRejectedError(EventBusException):
 
 
 class JobVersionError(InfrastructureException):
-    """Raised when a job in the queue is of a version that this code does not know.
-
-    Args:
-        job_type: The job's name.
-        written: The version in the queue.
-        known: The version of this code.
-    """
+    """Raised when a job in the queue is of a version, `written`, that this code, of version `known`, cannot read."""
 
     code = "JOB_VERSION_UNKNOWN"
 
@@ -257,11 +252,7 @@ class ExternalServiceError(InfrastructureException):
 
 
 class MailRefusedError(ExternalServiceError):
-    """Raised when a message cannot be delivered, now or later: there is no such mailbox, for example.
-
-    Args:
-        status: The server's reply code (RFC 5321, 4.2).
-    """
+    """Raised when a message cannot be delivered, now or later; `status` is the server's reply (RFC 5321, 4.2)."""
 
     code = "MAIL_REFUSED"
 

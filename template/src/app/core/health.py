@@ -14,8 +14,6 @@ from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
-# Shorter than the timeout of the probes in front of it (ours: 5 s).
-DEFAULT_TIMEOUT_SECONDS = 3.0
 _OVERVIEW_SECONDS = 5.0
 
 
@@ -28,20 +26,17 @@ class HealthStatus(StrEnum):
 
 
 class HealthCheck(NamedTuple):
-    """A part's own check.
+    """A part's own check, which raises anything when the part does not work.
 
-    Attributes:
-        name: The part, such as "database".
-        check: Returns when the part works, raises anything when it does not.
-        required: Requests cannot be served without the part.
-        timeout_seconds: The time after which the check counts as failed.
-        external: The check asks another service, which the overview does and no probe.
+    Requests cannot be served without one that is `required`. An `external` check asks another service, which the
+    overview does and no probe.
     """
 
     name: str
     check: Callable[[], Awaitable[object]]
     required: bool = True
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    # Shorter than the timeout of the probes in front of it (ours: 5 s).
+    timeout_seconds: float = 3.0
     external: bool = False
 
 
@@ -72,12 +67,12 @@ class Health:
 
     async def probe(self) -> Components:
         """Return the results of the checks that ask no other service, made now."""
-        return await run_checks([check for check in self.checks if not check.external])
+        return await _run_all([check for check in self.checks if not check.external])
 
     async def overview(self) -> Components:
         """Return the results of all checks, at most five seconds old, so that callers do not flood other services."""
         if (known := self._overview.get("")) is None:
-            known = await run_checks(self.checks)
+            known = await _run_all(self.checks)
             self._overview.set("", known)
         return known
 
@@ -90,7 +85,7 @@ def overall(components: Components) -> HealthStatus:
     return HealthStatus.DEGRADED if failed else HealthStatus.HEALTHY
 
 
-async def run_checks(checks: Sequence[HealthCheck]) -> Components:
+async def _run_all(checks: Sequence[HealthCheck]) -> Components:
     """Run all checks at once; takes as long as the slowest, and no longer than its timeout."""
     results = await asyncio.gather(*map(_run, checks))
     return {check.name: result for check, result in zip(checks, results, strict=True)}

@@ -4,9 +4,10 @@
 `get_database()` and `app.core.cache` ask here, so that no function has to be handed what every function may need.
 """
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from app.core.exceptions import ConfigurationError
 
@@ -21,11 +22,7 @@ class Process(AsyncExitStack):
         self.objects: dict[type[Any], object] = {}
 
     def add(self, value: T, *, close: Callable[[], Awaitable[object]] | None = None) -> T:
-        """Have an object until the process ends.
-
-        Args:
-            value: One of its type at most.
-            close: Ends it. Until then, the doors still lead to it.
+        """Have an object until the process ends, and return it; until `close` has ended it, the doors still lead there.
 
         Raises:
             ConfigurationError: There is one of its type already.
@@ -69,3 +66,31 @@ def get_object(kind: type[T]) -> T:
         f"This process has no {kind.__name__}.",
         next_step="Open the application's objects around it: `async with open_services(settings)`, of app.wiring.",
     )
+
+
+class Singleton(Generic[T]):
+    """A lazily made object: `instance = Singleton(make)`, then `instance()` wherever it is needed.
+
+    The factory runs at most once, under a lock; once the object is there, getting it takes no lock. A factory that
+    raises leaves nothing behind, so that the next call tries again.
+    """
+
+    def __init__(self, factory: Callable[[], T]) -> None:
+        self._factory = factory
+        # Reentrant: a factory that asks for its own object ends in a RecursionError instead of waiting for itself.
+        self._lock = threading.RLock()
+        # A tuple instead of a bare value: None is a value a factory may return.
+        self._made: tuple[T] | None = None
+
+    def __call__(self) -> T:
+        """Return the object, made now if it is not there yet."""
+        made = self._made
+        if made is None:
+            with self._lock:
+                # Looked at again: another thread may have made it while this one waited for the lock.
+                made = self._made = self._made or (self._factory(),)
+        return made[0]
+
+    def cache_clear(self) -> None:
+        """Forget the object; the next call makes a new one. The old one is not closed: that is its owner's work."""
+        self._made = None

@@ -1,7 +1,6 @@
 """Taking secrets out of anything that is about to leave the process: log lines, error answers, reports.
 
-Two nets, since either alone has holes: values under a telling key are replaced whole, and text of any kind is
-searched for the shapes that credentials have (URLs with a password, bearer tokens, JSON Web Tokens, provider keys).
+Values under a telling key are replaced whole, and text of any kind is searched for the shapes that credentials have.
 """
 
 import math

@@ -9,15 +9,12 @@ from typing import Final, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# For calls that wait for a disk or a library without an asynchronous interface. As many as the standard library's own
-# default has at most, on any machine: they wait, they do not compute.
-BLOCKING_CALLS: Final = ThreadPoolExecutor(32, thread_name_prefix="blocking-call")
+# For calls that wait for a disk or a library: as many as the standard library's own default has at most.
+_BLOCKING_CALLS: Final = ThreadPoolExecutor(32, thread_name_prefix="blocking-call")
 
 
-async def run_in_thread(func: Callable[[*Ts], T], *args: *Ts, threads: ThreadPoolExecutor = BLOCKING_CALLS) -> T:
-    """Call a function in a thread and wait for it without blocking the event loop.
-
-    Context variables are carried over, so that what it logs has the request's id; those it sets do not come back.
+async def run_in_thread(func: Callable[[*Ts], T], *args: *Ts, threads: ThreadPoolExecutor = _BLOCKING_CALLS) -> T:
+    """Call a function in a thread, with the context variables of its caller, and wait for it.
 
     A thread cannot be interrupted. When the caller is cancelled, or its deadline passes, a call that has not begun
     never runs; one that has begun runs to its end, its result is dropped, and it keeps its thread until then. A process

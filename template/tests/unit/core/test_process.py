@@ -1,12 +1,18 @@
-"""The process's objects: opened together, reached by their type, closed in reverse."""
+"""The process's objects: opened together, reached by their type, closed in reverse; and those made on demand."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from app.core.exceptions import ConfigurationError
-from app.core.process import get_object, open_process
+from app.core.process import Singleton, get_object, open_process
 from tests.applications import process_of_its_own
 
 pytestmark = pytest.mark.anyio
+
+THREADS = 50
 
 
 class Kettle:
@@ -42,3 +48,42 @@ async def test_get_object_says_what_to_do_where_there_is_none() -> None:
     with process_of_its_own(), pytest.raises(ConfigurationError, match="has no Kettle") as caught:
         get_object(Kettle)
     assert "open_services(settings)" in str(caught.value.next_step)
+
+
+def test_singleton_gives_all_threads_the_one_object_and_a_new_one_after_clearing() -> None:
+    together = threading.Barrier(THREADS)
+    made: list[object] = []
+
+    def make() -> object:
+        time.sleep(0.01)
+        made.append(object())
+        return made[-1]
+
+    instance = Singleton(make)
+
+    def ask(_number: int) -> object:
+        together.wait()
+        return instance()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(ask, range(THREADS)))
+    assert len(made) == 1
+    assert set(found) == {made[0]}
+
+    instance.cache_clear()
+    assert instance() is instance() is made[1]
+
+
+def test_singleton_tries_a_factory_that_fails_again_and_keeps_none() -> None:
+    answers = iter([RuntimeError("not yet"), None])
+
+    def make() -> None:
+        if error := next(answers):
+            raise error
+
+    instance = Singleton(make)
+    with pytest.raises(RuntimeError, match="not yet"):
+        instance()
+    instance()
+    instance()
+    assert next(answers, "no more") == "no more"

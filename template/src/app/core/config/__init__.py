@@ -12,7 +12,7 @@ from app.core.config.loading import load_settings
 from app.core.config.process import CacheSettings, HttpClientSettings, LoggingSettings
 from app.core.config.secrets import IntegrationsSettings, SecretsSettings
 from app.core.config.section import Environment
-from app.core.singletons import Singleton
+from app.core.process import Singleton
 
 get_settings: Singleton[ApplicationSettings] = Singleton(load_settings)
 

@@ -15,7 +15,7 @@ from sqlalchemy.sql import func
 
 from app.core.database import Statement, WriteSession
 from app.core.jobs.job import BaseJob
-from app.core.logging.lines import log_context_values
+from app.core.logging import log_context_values
 
 SCHEMA: Final = "jobs"
 STATUSES: Final = ("queued", "picked", "successful", "exception", "canceled", "deleted", "failed")

@@ -12,9 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.config.secrets import KeyMaterial
 from app.core.database import ReadSession, Statement, WriteSession
 from app.core.exceptions import ConfigurationError, ResourceNotFoundError, ValidationError
-from app.core.process import get_object
+from app.core.process import Singleton, get_object
 from app.core.secrets.store import OwnerId, Secret, StoredSecret, api_key_path, owner_prefix
-from app.core.singletons import Singleton
 
 if TYPE_CHECKING:
     from app.core.secrets.keyring import KeyRing

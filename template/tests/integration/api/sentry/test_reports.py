@@ -24,13 +24,12 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 # A start and a stop with Sentry switched off, in a fresh interpreter.
 START = """
 import asyncio, sys
-from app.core.config.sentry import SentrySettings
-from app.core.monitoring.sentry import reporting_to_sentry
-from app.core.config import Environment
 from app.main import create_app
+from app.wiring import open_services
+from tests.factories import make_settings
 
 async def start():
-    async with reporting_to_sentry(SentrySettings(), stage=Environment.STAGING, distribution="x"):
+    async with open_services(make_settings(database_url="postgresql://127.0.0.1/none")):
         pass
 
 asyncio.run(start())

@@ -1,7 +1,9 @@
 """Sentry's SDK, set up so that each error is reported once, and nothing secret or personal leaves."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
 from typing import Any, cast
 
 import sentry_sdk
@@ -15,8 +17,32 @@ from sentry_sdk.types import Event, Hint
 from app.core.config import Environment
 from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
-from app.core.monitoring import Level, Reporter
+from app.core.monitoring import Level, Reporter, monitor
 from app.core.redaction import redact
+from app.core.threads import run_in_thread
+
+
+@asynccontextmanager
+async def reporting_to_sentry(
+    settings: SentrySettings, *, stage: Environment, distribution: str
+) -> AsyncIterator[None]:
+    """Send what the monitor reports to Sentry.
+
+    An error that comes out of the block, which is what a start or a stop fails with, is reported before it goes on.
+    At the end what waits is sent, for SENTRY_FLUSH_SECONDS at most, and nothing from then on.
+    """
+    reporter = SentryReporter(settings, stage=stage, release=f"{distribution}@{version(distribution)}")
+    try:
+        with monitor.reporting_to(reporter):
+            yield
+    except Exception as err:
+        # Not by `monitor.capture_exception`: the server logs this one by itself.
+        reporter.capture_exception(err, {"operation": "process.lifespan"})
+        raise
+    finally:
+        # A thread of its own: the common ones may all be taken by what the process is stopped for.
+        threads = ThreadPoolExecutor(1, thread_name_prefix="sentry-flush")
+        await run_in_thread(reporter.close, settings.flush_seconds, threads=threads)
 
 
 class SentryReporter(Reporter):

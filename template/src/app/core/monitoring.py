@@ -1,9 +1,12 @@
-"""The one object that reports go through, and the port by which they leave, beside the log."""
+"""Reports of what goes wrong in this service, and of the time that things take: `from app.core import monitor`.
+
+The log has every report. A `Reporter` sends them elsewhere, too.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
+from typing import Final, Literal
 
 from app.core.logging import bind_log_context, get_logger, log_context, log_error
 
@@ -16,7 +19,7 @@ class Reporter:
     """A place for reports; this one drops them all.
 
     Another one overrides what it has a use for. It is called from any task and thread, returns at once, sends later,
-    raises nothing, and takes secrets out by itself.
+    and takes secrets out by itself.
     """
 
     def capture_exception(self, err: BaseException, context: Mapping[str, object]) -> None:
@@ -113,6 +116,9 @@ class Monitor:
         finally:
             duration_ms = round((time.perf_counter() - began) * 1000, 2)
             logger.debug("trace", name=name, duration_ms=duration_ms, outcome=outcome)
+
+
+monitor: Final = Monitor()
 
 
 def _contained(report: Callable[..., None], *args: object, **facts: object) -> None:
