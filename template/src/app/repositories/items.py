@@ -1,16 +1,36 @@
-"""Statements on items, one each."""
+"""Statements on items, one each; what changes one also writes into the audit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    Delete,
+    Insert,
+    Text,
+    Update,
+    Uuid,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import REAL, insert
+from sqlalchemy.orm import aliased
+from uuid_utils.compat import uuid7
 
 from app.core.database import ReadSession, Statement, WriteSession
+from app.core.logging import current_request_id
 from app.models.domain.item import Item
+from app.models.domain.item_change import ItemChange
 from app.models.schemas.item import ItemContent, ItemQuery, ItemRead
 from app.models.schemas.page import Cursor
 
@@ -30,19 +50,34 @@ _CONDITIONS: Final = {
     "after_id": Item.id < bindparam("after_id"),
 }
 
+
+def _audited(change: Insert | Update | Delete) -> Statement[ItemRead]:
+    """Return the statement that changes an item and writes the change into the audit, in one round trip."""
+    made = change.returning(Item).cte("made")
+    item = aliased(Item, made)
+    changed = case((item.version == 1, "created"), else_="changed")
+    entry = {
+        "id": bindparam("change_id", type_=Uuid),
+        "item_id": item.id,
+        "owner_id": item.owner_id,
+        "action": literal("deleted") if isinstance(change, Delete) else changed,
+        "changed": bindparam("changed", type_=ARRAY(Text)),
+        "request_id": bindparam("request_id", type_=Text),
+    }
+    audit = insert(ItemChange).from_select([*entry], select(*entry.values()))
+    return Statement(select(item).add_cte(audit.cte("audit")), ItemRead)
+
+
 _FIND: Final = Statement(select(Item).where(*_OWN), ItemRead)
-_INSERT: Final = Statement(
-    insert(Item).values(_GIVEN).on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku]), ItemRead
-)
 _NEW = insert(Item).values(_GIVEN)
-_UPSERT: Final = Statement(
+_INSERT: Final = _audited(_NEW.on_conflict_do_nothing(index_elements=[Item.owner_id, Item.sku]))
+_UPSERT: Final = _audited(
     _NEW.on_conflict_do_update(
         index_elements=[Item.owner_id, Item.sku],
         set_={name: _NEW.excluded[name] for name in _CONTENT} | {"version": Item.version + 1, "updated_at": func.now()},
-    ),
-    ItemRead,
+    )
 )
-_DELETE: Final = Statement(delete(Item).where(*_OWN))
+_DELETE: Final = _audited(delete(Item).where(*_OWN))
 
 
 @dataclass(slots=True)
@@ -59,25 +94,25 @@ async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> Item
 
 async def insert_item(session: WriteSession, values: Mapping[str, object]) -> ItemRead | None:
     """Insert an item; None when its SKU is taken, which the statement itself finds out."""
-    return await session.one_or_none(_INSERT, **values)
+    return await _change(session, _INSERT, values)
 
 
 async def upsert_item(session: WriteSession, values: Mapping[str, object]) -> ItemRead:
     """Insert the owner's item of this SKU, in its first version, or replace it; return it."""
-    return await session.one(_UPSERT, **values)
+    return cast("ItemRead", await _change(session, _UPSERT, values))
 
 
 async def update_item(
     session: WriteSession, owner_id: UUID, item_id: UUID, *, version: int, changes: Mapping[str, object]
 ) -> ItemRead | None:
     """Change an item and return it; None when there is none of this key and version."""
-    statement = _update(frozenset(changes))
-    return await session.one_or_none(statement, owner_id=owner_id, item_id=item_id, made_from=version, **changes)
+    which = {"owner_id": owner_id, "item_id": item_id, "made_from": version}
+    return await _change(session, _update(frozenset(changes)), {**which, **changes})
 
 
 async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> bool:
     """Delete an item; return False where there was none."""
-    return await session.execute(_DELETE, owner_id=owner_id, item_id=item_id) > 0
+    return await _change(session, _DELETE, {"owner_id": owner_id, "item_id": item_id}) is not None
 
 
 async def list_items(
@@ -104,12 +139,20 @@ async def list_items(
     return await session.all(_list(frozenset(values)), **values)
 
 
+async def _change(
+    session: WriteSession, statement: Statement[ItemRead], values: Mapping[str, object]
+) -> ItemRead | None:
+    changed = [name for name in ItemContent.model_fields if name in values]
+    audit = {"change_id": uuid7(), "changed": changed, "request_id": current_request_id()}
+    return await session.one_or_none(statement, **values, **audit)
+
+
 @cache
 def _update(names: frozenset[str]) -> Statement[ItemRead]:
     """Return the statement for a set of values, of which there are sixteen."""
     changes: dict[str, Any] = {name: bindparam(name) for name in names}
     statement = update(Item).where(*_OWN, Item.version == bindparam("made_from"))
-    return Statement(statement.values({**changes, "version": Item.version + 1}), ItemRead)
+    return _audited(statement.values({**changes, "version": Item.version + 1}))
 
 
 @cache

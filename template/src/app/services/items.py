@@ -3,18 +3,15 @@
 Each change is a row of `item_changes`, in its transaction, and an event after the commit.
 """
 
-from typing import Final
 from uuid import UUID
 
 from app.core.database import ReadSession, get_database
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
-from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted, ItemEvent
+from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.models.schemas.page import Cursor, Page
-from app.repositories import item_changes, items
-
-_PREFIX: Final = "item."
+from app.repositories import items
 
 
 async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead:
@@ -38,7 +35,7 @@ async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> ItemR
     item = await items.insert_item(uow.session, {"owner_id": owner_id, **new.model_dump()})
     if item is None:
         raise ResourceExistsError("Item", new.sku)
-    await _tell(uow, owner_id, ItemCreated(item_id=item.id, sku=item.sku))
+    uow.record(ItemCreated(item_id=item.id, sku=item.sku))
     return item
 
 
@@ -52,7 +49,7 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
         if created
         else ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(values))
     )
-    await _tell(uow, owner_id, event)
+    uow.record(event)
     return item, created
 
 
@@ -70,7 +67,7 @@ async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: It
         await get_item(uow.session, owner_id, item_id)
         raise ConcurrentUpdateError("Item", item_id)
     event = ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(changes))
-    await _tell(uow, owner_id, event)
+    uow.record(event)
     return item
 
 
@@ -82,7 +79,7 @@ async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
     """
     if not await items.delete_item(uow.session, owner_id, item_id):
         raise ResourceNotFoundError("Item", item_id)
-    await _tell(uow, owner_id, ItemDeleted(item_id=item_id))
+    uow.record(ItemDeleted(item_id=item_id))
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:
@@ -99,17 +96,3 @@ async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> 
     page = found[: which.limit]
     more = len(found) > which.limit
     return Page(items=page, next_cursor=Cursor(rank=page[-1].rank, id=page[-1].id).encode() if more else None)
-
-
-async def _tell(uow: UnitOfWork, owner_id: UUID, event: ItemEvent) -> None:
-    await item_changes.insert_change(
-        uow.session,
-        {
-            "item_id": event.item_id,
-            "owner_id": owner_id,
-            "action": event.type.removeprefix(_PREFIX),
-            "changed": list(event.changed) if isinstance(event, ItemChanged) else [],
-            "request_id": event.correlation_id,
-        },
-    )
-    uow.record(event)

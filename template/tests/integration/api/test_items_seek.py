@@ -1,7 +1,6 @@
 """The plans of listings, over as many rows as it takes for the planner to choose as it does in production."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import pytest
@@ -9,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.database import ReadSession, Statement
-from app.core.database.statements import Record
 from app.models.schemas.item import ItemQuery
 from app.models.schemas.page import Cursor
 from app.repositories.items import list_items
@@ -17,6 +15,8 @@ from app.repositories.users import UserRow
 from tests.factories import make_user
 
 pytestmark = pytest.mark.anyio
+
+R = TypeVar("R")
 
 ROWS: Final = 100_000
 FILL: Final = text(
@@ -33,7 +33,7 @@ class Explained(ReadSession):
         self._connection = connection
         self.plan: dict[str, Any] = {}
 
-    async def _fetch(self, statement: Statement[Any], values: Mapping[str, object]) -> Sequence[Record]:
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         raw = await self._connection.get_raw_connection()
         driver: Any = raw.driver_connection
         sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
