@@ -1,8 +1,9 @@
 """The cost of ingesting measurements, against a bare COPY of the same rows by the same driver.
 
-Run it with a rendered project's Python, in the project's folder. `TEST_DATABASE_URL` may name a
-server; where that has TimescaleDB, the rows go into a hypertable, else into a plain table. In each
-round every way has its turn, with rows of its own that continue where the last round's ended.
+Run it with a rendered project's Python, in the project's folder, with that on PYTHONPATH.
+`TEST_DATABASE_URL` may name a server; where that has TimescaleDB, the rows go into a hypertable,
+else into a plain table. In each round every way has its turn, with rows of its own that continue
+where the last round's ended.
 """
 
 from __future__ import annotations
@@ -11,14 +12,10 @@ import asyncio
 import itertools
 import json
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
-
-sys.path.insert(0, str(Path.cwd()))
 
 import asyncpg
 from app.cli import migrations

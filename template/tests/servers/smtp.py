@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -16,24 +16,22 @@ class SmtpServer:
     Attributes:
         port: On 127.0.0.1.
         answers: For the next commands of a kind, instead of accepting them: a reply, "hang" or "drop".
-        taken: The sender, the recipients and the message, one for each that was accepted.
+        recipients: Of all messages that were accepted.
+        messages: The messages that were accepted.
     """
 
     port: int = 0
     answers: dict[str, deque[str]] = field(default_factory=dict)
-    taken: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    messages: list[EmailMessage] = field(default_factory=list)
 
     def answer(self, command: str, *replies: str) -> None:
         """Answer the next commands of this kind (MAIL, RCPT, DATA, . after a message) by these replies."""
         self.answers[command] = deque(replies)
 
-    @property
-    def messages(self) -> list[EmailMessage]:
-        return [message for _, _, message in self.taken]
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk to one client."""
-        sender, recipients = "", list[str]()
+        recipients = list[str]()
 
         async def reply(command: str, usual: str) -> bool:
             waiting = self.answers.get(command)
@@ -46,45 +44,27 @@ class SmtpServer:
             await writer.drain()
             return chosen.startswith(("2", "3"))
 
-        try:
+        with suppress(ConnectionError):
             await reply("CONNECT", "220 test")
             while line := await reader.readline():
                 command, _, rest = line.decode().strip().partition(" ")
-                if command == "MAIL" and await reply("MAIL", "250 ok"):
-                    sender, recipients = rest, []
-                elif command == "RCPT" and await reply("RCPT", "250 ok"):
+                accepted = await reply(command, {"DATA": "354 go on", "QUIT": "221 bye"}.get(command, "250 ok"))
+                if accepted and command == "RCPT":
                     recipients.append(rest.partition("<")[2].partition(">")[0])
-                elif command == "DATA" and await reply("DATA", "354 go on"):
+                if accepted and command == "DATA":
                     content = await reader.readuntil(b"\r\n.\r\n")
                     message = message_from_bytes(content[:-5].replace(b"\r\n..", b"\r\n."), policy=policy.default)
                     assert isinstance(message, EmailMessage)
                     if await reply(".", "250 taken"):
-                        self.taken.append((sender, recipients, message))
-                elif command not in {"MAIL", "RCPT", "DATA"}:
-                    await reply(command, "221 bye" if command == "QUIT" else "250 ok")
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+                        self.recipients += recipients
+                        self.messages.append(message)
+        writer.close()
 
 
 @asynccontextmanager
 async def smtp_server() -> AsyncIterator[SmtpServer]:
     """A server for as long as the block lasts."""
     server = SmtpServer()
-    talks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.ensure_future(server.serve(reader, writer))
-        talks.add(talk)
-        talk.add_done_callback(talks.discard)
-
-    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    try:
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        server.port = listening.sockets[0].getsockname()[1]
         yield server
-    finally:
-        listening.close()
-        for talk in talks:
-            talk.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)

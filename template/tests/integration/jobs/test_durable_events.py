@@ -7,14 +7,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config import DatabaseSettings
-from app.core.events import BaseEvent, DeliverEvent, EventBus
+from app.core.events import BaseEvent, DeliverEvent
 from app.core.exceptions import EventBusException
 from app.core.jobs import Jobs
 from app.core.uow import unit_of_work
 from tests.applications import process_with
 from tests.buses import Counted, Recorder, running_bus
-from tests.jobs import rows, run_jobs, work_off
+from tests.jobs import rows, run_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -30,27 +29,17 @@ class PaidInParts(Paid):
 
 
 class Ledger:
-    """A subscriber, which fails at first if it is told to."""
+    """A subscriber."""
 
-    def __init__(self, *, failures: int = 0) -> None:
+    def __init__(self) -> None:
         self.heard: list[BaseEvent] = []
-        self._failures = failures
 
     async def hear(self, event: BaseEvent) -> None:
-        if self._failures:
-            self._failures -= 1
-            raise ValueError("not yet")
         self.heard.append(event)
 
 
-def jobs_of(bus: EventBus) -> Jobs:
-    jobs = Jobs()
-    jobs.register(DeliverEvent, bus.deliver)
-    return jobs
-
-
 async def test_record_delivers_a_durable_event_to_every_subscriber_after_a_crash(
-    app: FastAPI, transaction: AsyncConnection
+    app: FastAPI, transaction: AsyncConnection, jobs: Jobs
 ) -> None:
     first, second, other = Ledger(), Ledger(), Recorder()
     event = PaidInParts(parts=(1, 2))
@@ -72,24 +61,10 @@ async def test_record_delivers_a_durable_event_to_every_subscriber_after_a_crash
     # Another process, which has the same subscribers.
     async with running_bus() as later:
         later.subscribe(Paid, first.hear)
-        with process_with(later, jobs_of(later)):
+        jobs.register(DeliverEvent, later.deliver)
+        with process_with(later, jobs):
             await run_jobs()
     assert first.heard == [event, event]
-
-
-async def test_deliver_is_repeated_until_the_subscriber_succeeds(
-    app: FastAPI, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(DeliverEvent, "backoff_seconds", 0.01)
-    ledger = Ledger(failures=2)
-    async with running_bus() as bus:
-        bus.subscribe(Paid, ledger.hear)
-        with process_with(bus):
-            async with unit_of_work() as uow:
-                uow.record(event := Paid())
-            await work_off(jobs_of(bus), database)
-
-    assert ledger.heard == [event]
 
 
 async def test_deliver_fails_where_no_subscriber_has_the_name_or_takes_the_version() -> None:

@@ -90,6 +90,8 @@ async def run_jobs(jobs: Jobs, database: DatabaseSettings, settings: JobSettings
     while not stop.is_set():
         try:
             async with _connected(database) as queries:
+                # With the statistics of an empty queue, the server would read all of a long one for each job.
+                await queries.driver.execute(f"ANALYZE {SCHEMA}.pgqueuer")
                 await _work(jobs, queries, settings, stop)
         except Exception as err:  # noqa: BLE001 — the driver's errors have no base of their own
             logger.warning("the worker has lost the queue", reason=type(err).__name__, message=str(err))
