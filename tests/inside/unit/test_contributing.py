@@ -4,11 +4,16 @@ Each example begins with the path it belongs to, and is imported as a part of th
 """
 
 import asyncio
+import base64
 import gzip
+import hashlib
+import hmac
 import importlib
+import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,9 +29,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.api.errors import status_of
 from app.core import exceptions
-from app.core.database import Base
+from app.core.database import Base, get_database
 from app.core.events import get_event_bus
-from app.core.jobs import Jobs
+from app.core.exceptions import ExternalServiceError
+from app.core.http import client as client_module
+from app.core.jobs import BaseJob, Jobs
+from app.core.jobs.job import RetryLater
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
@@ -149,6 +157,66 @@ async def test_a_job_counts_the_notes_of_a_committed_unit_of_work(
         await run_jobs()
     (line,) = log.events("notes counted")
     assert line["count"] == 0
+
+
+async def test_a_webhook_is_signed_tried_for_a_day_and_put_aside_then(
+    note_client: AsyncClient, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks, owner = modules["app.services.note_webhooks"], uuid4()
+    async with unit_of_work() as uow:
+        secret = SecretStr(f"whsec_{base64.b64encode(b'k' * 24).decode()}")
+        await get_secrets_service().set_api_key(uow.session, owner, "webhook", secret)
+    jobs = Jobs()
+    jobs.register(webhooks.CallWebhook, webhooks.call_webhook)
+
+    async def attempt(job: BaseJob, number: int) -> None:
+        await jobs.run(job.type, job.to_payload(), {}, number=1, starts=number)
+
+    async with faulty_server(reply(503), reply(204), reply(503)) as server:
+        job = webhooks.CallWebhook(url=f"{server.url}/hook", owner_id=owner, note_id=uuid4())
+        with pytest.raises(RetryLater) as caught:
+            await attempt(job, 1)
+        # The test's server is on an address that users may not choose.
+        assert isinstance(caught.value.__cause__, ExternalServiceError)
+        assert server.requests == []
+        monkeypatch.setattr(client_module, "is_public", lambda address: address == "127.0.0.1")
+        with pytest.raises(RetryLater):
+            await attempt(job, 1)
+        await attempt(job, 2)
+        with captured_log() as log, pytest.raises(ExternalServiceError):
+            await attempt(job, job.attempts)
+
+    assert log.events("error")[0]["last"] is True
+    assert sum(job.backoff(number) for number in range(1, job.attempts)) >= 24 * 3600
+    assert len(server.requests) == 3
+    for received in server.requests:
+        assert received.headers["webhook-id"] == str(job.id)
+        assert abs(int(received.headers["webhook-timestamp"]) - time.time()) < 60
+        signed = f"{job.id}.{received.headers['webhook-timestamp']}.{received.body.decode()}"
+        expected = hmac.new(b"k" * 24, signed.encode(), hashlib.sha256).digest()
+        assert received.headers["webhook-signature"] == f"v1,{base64.b64encode(expected).decode()}"
+        assert json.loads(received.body)["data"] == {"note_id": str(job.note_id)}
+
+
+async def test_an_import_takes_each_page_once_however_often_it_is_run(
+    note_client: AsyncClient, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports, jobs = modules["app.services.note_imports"], Jobs()
+    jobs.register(imports.ImportNotes, imports.run_import)
+    monkeypatch.setattr(client_module, "is_public", lambda address: address == "127.0.0.1")
+    owner, _ = await make_user()
+    first = reply(body=b'["a", "b"]')
+    async with faulty_server(first, first, reply(body=b'["c"]'), reply(body=b"[]")) as server:
+        job = imports.ImportNotes(owner_id=owner.id, url=server.url)
+        # Its worker dies after the commit: it is run again, and the next page is waiting.
+        for _ in range(2):
+            await imports.run_import(job)
+        with process_with(jobs):
+            await run_jobs()
+
+    assert [request.target for request in server.requests] == [f"/?page={number}" for number in (1, 1, 2, 3)]
+    counted = await modules["app.repositories.notes"].count_notes(get_database().reader, owner.id)
+    assert counted == 3
 
 
 async def test_the_dictionary_is_asked_with_the_secret_and_once(
