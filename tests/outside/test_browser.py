@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -197,3 +198,33 @@ def test_a_page_on_another_origin_registers_orders_and_pays(
 
     page.goto(f"http://localhost:{pages}/shop.html?api={server.url}")
     assert page.evaluate("refusal()") == "TypeError"
+
+
+def test_docs_show_the_api_and_log_a_person_in_without_another_machine(
+    shop: tuple[Served, Stripe], page: Page
+) -> None:
+    server, _ = shop
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{server.url}/docs")
+    for word in ("wrong horse battery staple", PERSON["password"]):
+        page.get_by_role("textbox", name="E-mail address").fill(PERSON["email"])
+        page.get_by_role("textbox", name="Password").fill(word)
+        page.locator("#login button").click()
+        page.locator("output", has_text=re.compile("wrong|Logged in")).wait_for()
+    page.locator("output", has_text="Logged in.").wait_for()
+
+    path = page.locator('[data-path="/api/v1/users/me"]')
+    operation = page.locator(".opblock-get", has=path)
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table")
+    answer.get_by_text(PERSON["email"]).first.wait_for()
+
+    assert {url for url in asked if not url.startswith((server.url, "data:"))} == set()
+    # Chromium notes the refused login.
+    assert [text for text in complaints if "401" not in text] == []

@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from app.api.docs import install_docs
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
 from app.api.openapi import install_openapi
@@ -48,7 +49,11 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         # A redirect would lead to the request's own Host, which its sender may choose.
         redirect_slashes=False,
         openapi_url="/openapi.json" if settings.api.docs_enabled else None,
+        docs_url=None,
+        redoc_url=None,
     )
+    if settings.api.docs_enabled:
+        install_docs(app)
     install_openapi(app)
     install_middleware(app, settings, trace_headers=TRACE_HEADERS)
     install_error_handlers(app)

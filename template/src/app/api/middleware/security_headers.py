@@ -6,14 +6,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Header = tuple[bytes, bytes]
 
-_ALWAYS: Final[tuple[Header, ...]] = (
+_HEADERS: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-)
-# Data is never a page: a browser that is tricked into rendering it may load and run nothing. The pages of the API's
-# documentation are HTML and load scripts, so they go without.
-_FOR_DATA: Final[tuple[Header, ...]] = (
+    # Data is never a page: a browser that is tricked into rendering it may load and run nothing. A page says for itself
+    # what it loads.
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
@@ -30,8 +28,7 @@ class SecurityHeadersMiddleware:
     def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
         self.app = app
         hsts = ((b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds),)
-        self._for_pages = _ALWAYS + (hsts if hsts_seconds else ())
-        self._for_data = self._for_pages + _FOR_DATA
+        self._headers = _HEADERS + (hsts if hsts_seconds else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,9 +38,7 @@ class SecurityHeadersMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = dict(message.get("headers", ()))
-                is_page = present.get(b"content-type", b"").startswith(b"text/html")
-                wanted = self._for_pages if is_page else self._for_data
-                missing = (header for header in wanted if header[0] not in present)
+                missing = (header for header in self._headers if header[0] not in present)
                 message["headers"] = [*message.get("headers", ()), *missing]
             await send(message)
 

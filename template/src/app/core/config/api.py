@@ -38,7 +38,7 @@ class ApiSettings(SettingsSection):
     allowed_hosts: Texts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Networks whose X-Forwarded-* headers are believed.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="The largest body read.")
-    docs_enabled: bool = Field(default=True, description="Serves /docs, /redoc and /openapi.json.")
+    docs_enabled: bool = Field(default=True, description="Serves /docs and /openapi.json.")
     debug: bool = Field(default=False, validation_alias="DEBUG", description="Shows tracebacks to callers.")
 
     @field_validator("root_path")

@@ -1,0 +1,22 @@
+// Swagger UI over this API's document; a login gives its token to every request that is tried out.
+const ui = SwaggerUIBundle({
+  url: document.body.dataset.document,
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+});
+
+document.getElementById("login").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const said = form.querySelector("output");
+  const answer = await fetch(document.body.dataset.login, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(Object.fromEntries(new FormData(form))),
+  });
+  const body = await answer.json();
+  if (answer.ok) ui.preauthorizeApiKey("access_token", body.access_token);
+  said.textContent = answer.ok ? "Logged in." : body.detail;
+});
