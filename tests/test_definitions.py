@@ -39,7 +39,6 @@ FOR_USERS = {
     "get_async_session",
     "get_chunk_statistics",
     "get_connection_info",
-    "get_database_stats",
     "get_public_client",
     "parse_json",
     "request_cached",

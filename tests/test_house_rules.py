@@ -228,6 +228,10 @@ CONTRACTS = {
         "src/app/core/jobs/queue.py",
         "import pgqueuer",
     ),
+    "Only app.core.telemetry knows what metrics and traces are made with": (
+        "src/app/core/cache/store.py",
+        "import prometheus_client",
+    ),
     "Only app.core.mail speaks to mail servers": (
         "src/app/services/users.py",
         "import aiosmtplib",

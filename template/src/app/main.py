@@ -17,10 +17,13 @@ from fastapi import FastAPI
 from app.api.docs import install_docs
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
+from app.api.middleware.telemetry import request_spans
 from app.api.openapi import install_openapi
 from app.api.routes import install_routes
 from app.core.config import ApplicationSettings, get_settings
 from app.core.logging import configure_logging
+from app.core.telemetry import counting, make_traces, tracing
+from app.core.telemetry.samples import ProcessSample
 from app.wiring import DISTRIBUTION, ROUTERS, TITLE, TRACE_HEADERS, open_services
 
 
@@ -36,9 +39,11 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
     settings = settings or get_settings()
     configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
 
+    traces = make_traces(settings.telemetry, service=DISTRIBUTION)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings):
+        async with tracing(traces), open_services(settings), counting(ProcessSample()):
             yield
 
     app = FastAPI(
@@ -46,6 +51,7 @@ def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
         version=version(DISTRIBUTION),
         lifespan=lifespan,
         debug=settings.api.debug,
+        telemetry=request_spans(traces),
         # A redirect would lead to the request's own Host, which its sender may choose.
         redirect_slashes=False,
         openapi_url="/openapi.json" if settings.api.docs_enabled else None,

@@ -16,6 +16,7 @@ from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging, get_logger
 from app.core.security import with_mapped_forms
+from app.core.telemetry import serving_metrics
 
 logger = get_logger(__name__)
 
@@ -37,7 +38,9 @@ def serve(
 
 def worker() -> None:
     """Run jobs, in production: until told to stop, when those under way are finished."""
-    work(_production_settings())
+    settings = _production_settings()
+    with serving_metrics(settings.telemetry, host=settings.api.host):
+        work(settings)
 
 
 def dev(host: Host = None, port: Port = None) -> None:
@@ -67,12 +70,15 @@ async def _work(settings: ApplicationSettings) -> None:
     # The parent of several web processes needs none of this.
     from app.core.jobs import get_jobs  # noqa: PLC0415
     from app.core.jobs.engine import run_jobs  # noqa: PLC0415
-    from app.wiring import open_services  # noqa: PLC0415
+    from app.core.telemetry import counting, make_traces, tracing  # noqa: PLC0415
+    from app.core.telemetry.samples import ProcessSample, sample_queue  # noqa: PLC0415
+    from app.wiring import DISTRIBUTION, open_services  # noqa: PLC0415
 
     # A connection for each job at a time to change, one to read; the queue has two of its own.
     pool = {"pool_size": settings.jobs.concurrency, "max_overflow": 0}
     settings = settings.model_copy(update={"database": settings.database.model_copy(update=pool)})
-    async with open_services(settings):
+    traces = make_traces(settings.telemetry, service=DISTRIBUTION)
+    async with tracing(traces), open_services(settings), counting(ProcessSample(), sample_queue):
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -124,17 +130,18 @@ def _run_server(settings: ApplicationSettings, factory: str, **options: Any) -> 
     from app.protocol import BoundedHttpProtocol  # noqa: PLC0415
 
     configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
-    uvicorn.run(
-        factory,
-        factory=True,
-        http=BoundedHttpProtocol,
-        # Ours is set up already, and knows the request's id; uvicorn's would be a second line per request.
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=with_mapped_forms(settings.api.trusted_proxies),
-        timeout_keep_alive=settings.api.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.api.graceful_shutdown_seconds,
-        **options,
-    )
+    with serving_metrics(settings.telemetry, host=settings.api.host):
+        uvicorn.run(
+            factory,
+            factory=True,
+            http=BoundedHttpProtocol,
+            # Ours is set up already, and knows the request's id; uvicorn's would be a second line per request.
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=with_mapped_forms(settings.api.trusted_proxies),
+            timeout_keep_alive=settings.api.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.api.graceful_shutdown_seconds,
+            **options,
+        )

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Literal
 
 from app.core.logging import bind_log_context, get_logger, log_context, log_error
+from app.core.telemetry import span
 
 logger = get_logger(__name__)
 
@@ -110,7 +111,7 @@ class Monitor:
         """
         began, outcome = time.perf_counter(), "failed"
         try:
-            with self._reporter.span(name):
+            with span(name), self._reporter.span(name):
                 yield
             outcome = "done"
         finally:

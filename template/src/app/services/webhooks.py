@@ -8,12 +8,15 @@ from typing import Final, TypeVar
 
 from app.core import get_logger, payment
 from app.core.exceptions import ValidationError
+from app.core.telemetry import Counter
 from app.core.uow import UnitOfWork
 from app.models.schemas.webhook import WebhookOutcome
 from app.repositories import webhook_events
 from app.services.settlement import settle_checkout, settle_dispute, settle_refund
 
 logger = get_logger(__name__)
+
+RECEIVED: Final = Counter("app_webhooks_total", "Events of Stripe by their type and outcome.", "type", "outcome")
 
 T = TypeVar("T", payment.CheckoutSession, payment.Dispute, payment.Refund)
 
@@ -80,4 +83,5 @@ def _read(kind: type[T], event: payment.WebhookEvent) -> T:
 def _logged(event: payment.WebhookEvent, outcome: WebhookOutcome) -> WebhookOutcome:
     facts = {"event_id": event.id, "event_type": event.type, "account": event.account}
     logger.info(f"webhook {outcome}", extra=facts)
+    RECEIVED.add(event.type, outcome)
     return outcome

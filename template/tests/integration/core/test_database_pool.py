@@ -96,15 +96,15 @@ async def test_a_statement_that_is_cancelled_leaves_the_queue_and_its_connection
 
 async def test_get_database_stats_counts_both_pools_and_the_overflow(open_database: Callable[..., Database]) -> None:
     database = open_database(pool_size=1, max_overflow=1, pool_timeout_seconds=0.05)
-    assert get_database_stats() == (2, 0, 0, 0)
+    assert get_database_stats() == (2, 0, 0, 0, 0)
 
     async with database.engine.connect(), database.engine.connect():
         assert await read(database) == 1
-        assert get_database_stats() == (2, 2, 1, 1)
+        assert get_database_stats() == (2, 2, 1, 1, 0)
         # Health is asked for on a connection apart, which nothing that others do can take away.
         await test_database_connection()
         assert 0 < (await check_database_health() or 0) < 5000
-    assert get_database_stats() == (2, 0, 2, 0)
+    assert get_database_stats() == (2, 0, 2, 0, 0)
 
 
 async def test_get_database_returns_the_process_s_only_one(open_database: Callable[..., Database]) -> None:

@@ -9,17 +9,20 @@ from httpx import AsyncClient, Limits
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.core.config import ApplicationSettings, TelemetrySettings
 from app.core.events import get_event_bus
 from app.services import webhooks
-from tests.applications import served
+from tests.applications import running, served
 from tests.buses import until_settled
 from tests.clients import problem
 from tests.logs import captured_log
+from tests.metrics import names, panels, scrape
 from tests.orders import (
     deliver,
     make_event,
     make_paid_order,
     make_unheard_payment,
+    payments_at_stripe,
     read_inbox,
     status_of,
 )
@@ -118,3 +121,20 @@ async def test_receive_event_logs_a_change_once_it_is_committed(client: AsyncCli
     (line,) = log.events("order status")
     assert (line["order_id"], line["before"], line["status"]) == (order["id"], "pending", "paid")
     assert len(log.events("webhook handled")) == 1
+
+
+async def test_receive_event_counts_outcomes(
+    settings: ApplicationSettings, scratch_url: str, metrics_port: int
+) -> None:
+    measured = settings.with_database_url(scratch_url)
+    measured = measured.model_copy(update={"telemetry": TelemetrySettings(metrics_port=metrics_port)})
+    event = make_event("plan.created", {"object": "plan"})
+    async with running(measured) as client, payments_at_stripe():
+        for _ in range(3):
+            await deliver(client, event)
+
+    (panel,) = panels("payments.json")
+    said = scrape(metrics_port)
+    assert names(panel["targets"][0]["expr"]) == {"app_webhooks_total"}
+    assert said['app_webhooks_total{outcome="ignored",type="plan.created"}'] == 1
+    assert said['app_webhooks_total{outcome="duplicate",type="plan.created"}'] == 2

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core import monitor
 from app.core.cache import RequestCache
 from app.core.logging import get_logger, log_request
+from app.core.telemetry import current_trace_id
 
 logger = get_logger("app.access")
 
@@ -20,7 +21,7 @@ REQUEST_ID_HEADER: Final = "X-Request-ID"
 # Probes come every few seconds and are not logged; a check that fails is logged by itself.
 PROBES: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
 # The client went away before there was an answer; nginx's number for it, which is never sent.
-_CLIENT_CLOSED_REQUEST: Final = 499
+CLIENT_CLOSED_REQUEST: Final = 499
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
 # An id that a caller chose: nothing that could forge a log line or a header.
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
@@ -44,8 +45,10 @@ class RequestContextMiddleware:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = _CLIENT_CLOSED_REQUEST
+        status = CLIENT_CLOSED_REQUEST
         context = _context_of(scope["headers"])
+        if trace_id := current_trace_id():
+            context["trace_id"] = trace_id
         header = (_HEADER, context["request_id"].encode("ascii"))
 
         async def send_with_id(message: Message) -> None:
@@ -54,7 +57,7 @@ class RequestContextMiddleware:
                 case "http.response.start" | "websocket.accept" | "websocket.http.response.start":
                     status = message.get("status", HTTPStatus.SWITCHING_PROTOCOLS.value)
                     message["headers"] = [*message.get("headers", ()), header]
-                case "websocket.close" if status == _CLIENT_CLOSED_REQUEST:
+                case "websocket.close" if status == CLIENT_CLOSED_REQUEST:
                     # Closed before it was accepted: servers answer with this (ASGI, "Close").
                     status = HTTPStatus.FORBIDDEN.value
             await send(message)

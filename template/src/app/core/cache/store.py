@@ -16,6 +16,7 @@ from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBac
 from app.core.config import CacheSettings
 from app.core.logging import get_logger
 from app.core.process import get_object
+from app.core.telemetry import Counter
 
 T = TypeVar("T", bound=Cacheable)
 K = TypeVar("K", bound=Hashable)
@@ -23,6 +24,7 @@ R = TypeVar("R")
 
 logger = get_logger(__name__)
 
+READS: Final = Counter("app_cache_reads_total", "Reads of the cache: a hit, or a miss.", "outcome")
 _TTL_JITTER: Final = 0.1
 
 
@@ -49,6 +51,7 @@ class Cache:
         """Return what is kept under a name, as it is stored and as it is handed out; None for a miss."""
         with suppress(CacheUnavailableError):
             data = await self.backend.get(name)
+            READS.add("miss" if data is None else "hit")
             try:
                 return None if data is None else (data, decode(data, model))
             except (ValueError, RecursionError):

@@ -9,7 +9,7 @@ from app.core.config.application import ApplicationSettings
 from app.core.config.background import JobSettings, MailSettings, RetentionSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.loading import load_settings
-from app.core.config.process import CacheSettings, HttpClientSettings, LoggingSettings
+from app.core.config.process import CacheSettings, HttpClientSettings, LoggingSettings, TelemetrySettings
 from app.core.config.secrets import IntegrationsSettings, SecretsSettings
 from app.core.config.section import Environment
 from app.core.process import Singleton
@@ -31,6 +31,7 @@ __all__ = [
     "RetentionSettings",
     "SecretsSettings",
     "SecuritySettings",
+    "TelemetrySettings",
     "get_settings",
     "load_settings",
 ]

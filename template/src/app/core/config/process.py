@@ -1,4 +1,4 @@
-"""The parts that every process has: its log, its cache and its connections to other services."""
+"""The parts that every process has: its log, its cache, its connections to other services, and what it tells."""
 
 from typing import ClassVar, Literal
 
@@ -49,3 +49,25 @@ class HttpClientSettings(SettingsSection):
     model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
 
     max_connections: int = Field(default=100, ge=1, le=10_000, description="Open connections of each process.")
+
+
+class TelemetrySettings(SettingsSection):
+    """What others may read about a process while it runs."""
+
+    model_config = SettingsConfigDict(env_prefix="TELEMETRY_")
+
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Prometheus reads /metrics on this port of API_HOST; no metrics unless set.",
+    )
+    traces_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="The address of an OTLP collector (HTTP) that spans are sent to; no traces unless set.",
+        examples=["http://collector:4318"],
+    )
+    traces_sample_rate: float = Field(
+        default=1, ge=0, le=1, description="The share of traces that is sent, of those that begin here."
+    )

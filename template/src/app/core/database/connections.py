@@ -53,6 +53,8 @@ class Connections:
         self.engine = engine
         # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
         self.disk_full = False
+        # How many wait for a connection.
+        self.waiting = 0
         self._places = asyncio.Semaphore(places)
         self._wait_seconds = wait_seconds
         self._slow_seconds = slow_seconds
@@ -71,11 +73,14 @@ class Connections:
             await self._places.acquire()
         else:
             # A timer is armed only for those who wait: it costs more than the semaphore.
+            self.waiting += 1
             try:
                 async with asyncio.timeout(self._wait_seconds):
                     await self._places.acquire()
             except TimeoutError:
                 raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
+            finally:
+                self.waiting -= 1
         while self._kept:
             kept = self._kept.pop()
             if kept.info[_UNTIL] > time.monotonic() and not cast("Any", kept.driver_connection).is_closed():
@@ -155,10 +160,10 @@ class Connections:
         except DatabaseException:
             return True
 
-    def usage(self) -> tuple[int, int, int, int]:
-        """Return the pool's size, and its connections in use, idle and beyond its size."""
+    def usage(self) -> tuple[int, int, int, int, int]:
+        """Return the pool's size, its connections in use, idle and beyond its size, and how many wait for one."""
         pool, kept = cast("QueuePool", self.engine.pool), len(self._kept)
-        return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow())
+        return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow()), self.waiting
 
     async def close(self) -> None:
         """Close the connections."""

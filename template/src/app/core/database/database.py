@@ -29,12 +29,13 @@ _HAS_EXTENSION: Final = Statement(
 
 
 class DatabaseStats(NamedTuple):
-    """The connections for changes and for reading at this moment."""
+    """The connections for changes and for reading at this moment, and the requests and jobs that wait for one."""
 
     size: int
     in_use: int
     idle: int
     overflow: int
+    waiting: int
 
 
 class Database:

@@ -13,6 +13,7 @@ from app.core.exceptions import ConfigurationError, JobLostError, JobVersionErro
 from app.core.logging import get_logger
 from app.core.monitoring import monitor
 from app.core.process import get_object
+from app.core.telemetry import Counter, span
 
 J = TypeVar("J", bound="BaseJob")
 
@@ -20,6 +21,8 @@ J = TypeVar("J", bound="BaseJob")
 _UNKNOWN_VERSION_SECONDS: Final = 60.0
 
 logger = get_logger(__name__)
+
+RUNS: Final = Counter("app_job_runs_total", "Runs of jobs: done, to be retried, or failed for good.", "type", "outcome")
 
 
 class BaseJob(BaseModel):
@@ -145,7 +148,9 @@ class Jobs:
             Exception: It failed for good.
         """
         job_type, function = self.handlers[name]
-        with monitor.scope(job_type=name, **headers):
+        facts = {key: value for key, value in headers.items() if key != "traceparent"}
+        outcome = "retried"
+        with span(f"job {name}", headers=headers) as ids, monitor.scope(job_type=name, **{**facts, **ids}):
             try:
                 if starts > job_type.attempts:
                     # It has never come to its end: it may be what kills its workers.
@@ -153,6 +158,7 @@ class Jobs:
                 job = job_type.from_payload(payload)
                 async with asyncio.timeout(job_type.timeout_seconds):
                     await function(job)
+                outcome = "done"
             except Exception as err:
                 if isinstance(err, JobVersionError) and err.written > err.known:
                     logger.warning("job is of a newer version", written=err.written, known=err.known)
@@ -161,8 +167,11 @@ class Jobs:
                 context = {"operation": "jobs.run", "job_number": number, "attempt": starts, "last": last}
                 monitor.capture_exception(err, context=context)
                 if last:
+                    outcome = "failed"
                     raise
                 raise RetryLater(job_type.backoff(starts)) from err
+            finally:
+                RUNS.add(name, outcome)
             logger.info("job done", job_number=number, attempt=starts)
 
 

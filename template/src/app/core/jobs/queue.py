@@ -16,6 +16,7 @@ from sqlalchemy.sql import func
 from app.core.database import Statement, WriteSession
 from app.core.jobs.job import BaseJob
 from app.core.logging import log_context_values
+from app.core.telemetry import trace_headers
 
 SCHEMA: Final = "jobs"
 STATUSES: Final = ("queued", "picked", "successful", "exception", "canceled", "deleted", "failed")
@@ -84,7 +85,7 @@ def to_row(job: BaseJob, *, run_at: datetime | None, key: str | None) -> list[ob
         {
             "type": job.type,
             "payload": job.to_payload(),
-            "headers": headers,
+            "headers": headers | trace_headers(),
             "key": None if key is None else f"{job.type}:{key}",
             "run_at": run_at,
         }

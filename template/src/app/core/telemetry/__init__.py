@@ -1,0 +1,20 @@
+"""What others may see of this process while it runs: metrics for Prometheus, traces for OpenTelemetry.
+
+Both are off unless their variable is set. Off, nothing of them is loaded, and a call looks at one variable.
+"""
+
+from app.core.telemetry.metrics import Counter, Gauge, Histogram, counting, serving_metrics
+from app.core.telemetry.traces import current_trace_id, make_traces, span, trace_headers, tracing
+
+__all__ = [
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "counting",
+    "current_trace_id",
+    "make_traces",
+    "serving_metrics",
+    "span",
+    "trace_headers",
+    "tracing",
+]
