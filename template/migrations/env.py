@@ -1,11 +1,12 @@
 """The migrations' environment: one migrator at a time, and each migration in a transaction of its own."""
 
 import asyncio
+from collections.abc import Callable
 
 from alembic import context
 from sqlalchemy import Connection
 
-from app.cli.migrations import Progress, migrate
+from app.cli.migrations import migrate
 from app.core.config import get_settings
 from app.models.domain import load_metadata
 
@@ -13,9 +14,9 @@ from app.models.domain import load_metadata
 _OPTIONS = {"target_metadata": load_metadata(), "transaction_per_migration": True}
 
 
-def run(connection: Connection, progress: Progress) -> None:
+def run(connection: Connection, ended: Callable[..., None]) -> None:
     """Run the migrations that Alembic has been asked for."""
-    context.configure(connection=connection, on_version_apply=progress.version_written, **_OPTIONS)
+    context.configure(connection=connection, on_version_apply=ended, **_OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 

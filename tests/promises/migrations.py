@@ -24,8 +24,8 @@ MIGRATIONS = (
     Promise(
         "a failed migration that is applied in part is said to be",
         "src/app/cli/migrations.py",
-        "        self.partly = not self._has_ended",
-        "        self.partly = False",
+        "        progress.partly = not progress.has_ended",
+        "        progress.partly = False",
         f"{_TESTS}::test_upgrade_that_fails_says_what_is_applied",
     ),
     Promise(
@@ -38,7 +38,7 @@ MIGRATIONS = (
     ),
     Promise(
         "a changed check is a difference",
-        "devtools/src/devtools/migrations/constraints.py",
+        "devtools/src/devtools/migrations/changes.py",
         'if key.kind not in {"constraint", "index"} or',
         'if key.kind != "index" or',
         "tests/integration/cli/test_db_revisions.py"

@@ -8,8 +8,8 @@ UPDATES = (
     Promise(
         "no table is dropped unless a person says so",
         "devtools/src/devtools/migrations/revisions.py",
-        "for name, loss in losses.items() if name not in drop]",
-        "for name, loss in losses.items() if name in ()]",
+        "for name in comparison.losses if name not in drop]",
+        "for name in comparison.losses if name in ()]",
         "tests/integration/cli/test_db_revisions.py::test_revision_drops_nothing_unasked",
     ),
     Promise(
@@ -23,8 +23,8 @@ UPDATES = (
     Promise(
         "conflicts that are left are found",
         "devtools/src/devtools/updates.py",
-        "        files = _git(",
-        "        files = (lambda *_: '')(",
+        "dict.fromkeys(_git(",
+        "dict.fromkeys((lambda *_: '')(",
         "tests/integration/cli/test_updates.py"
         "::test_the_doctor_finds_a_document_that_git_calls_unmerged",
     ),

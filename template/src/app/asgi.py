@@ -11,17 +11,15 @@ from typing import Final
 from fastapi import FastAPI
 
 # How many more containers are made than freed before the collector looks through the youngest. Python's 700 (2 000 from
-# 3.13 on) are what a few dozen requests under way have anyway: it would look through them over and over, which takes
-# 3 % of the CPU.
+# 3.13 on) are what a few dozen requests under way have anyway, which costs 3 % of the CPU.
 GC_THRESHOLD: Final = 10_000
 
 
 def create_app() -> FastAPI:
     """Return the application, frozen after its imports; the process stops when its supervisor is gone.
 
-    Modules make some 150 000 objects, and all of them stay. Looking for garbage among them again and again takes a
-    tenth of the start, and later some 30 ms of every full collection, in the middle of a request. Frozen (Python's
-    `gc.freeze`), they are never looked at again.
+    Modules make some 150 000 objects that stay. Looking for garbage among them takes a tenth of the start, and later
+    some 30 ms of every full collection, in the middle of a request; frozen (`gc.freeze`), they are never looked at.
 
     Raises:
         ConfigurationError: The settings are wrong.

@@ -16,21 +16,16 @@ _CODES = {414: "URI_TOO_LONG"}  # Python's versions disagree on its name
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """A connection with limits; one that exceeds them is answered, if it still can be, and closed.
+    """A connection with limits; one that exceeds them is answered, if it still can be, and closed."""
 
-    Attributes:
-        max_head_bytes: The size of the request line, of the headers, and of the trailers of a chunked body.
-        patience_seconds: The time for the head of a request, and the head start of its body.
-        body_bytes_per_second: The least average rate of a body after that.
-        write_seconds: The time in which a client must take some of its answer.
-        linger_seconds: The time for which further bytes are read and dropped after a refusal.
-        check_seconds: The time between two checks of a connection.
-    """
-
+    # Of the request line, of the headers, and of the trailers of a chunked body.
     max_head_bytes: ClassVar[int] = 65_536
+    # For the head of a request, and the head start of its body; after that, the body must have this average rate.
     patience_seconds: ClassVar[float] = 20.0
     body_bytes_per_second: ClassVar[int] = 500
+    # The time in which a client must take some of its answer.
     write_seconds: ClassVar[float] = 30.0
+    # The time for which further bytes are read and dropped after a refusal.
     linger_seconds: ClassVar[float] = 2.0
     check_seconds: ClassVar[float] = 5.0
 

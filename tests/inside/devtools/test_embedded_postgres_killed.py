@@ -98,7 +98,7 @@ def test_the_server_outlives_the_client_that_started_it(data_folder: Path) -> No
 
 def test_a_starter_that_was_killed_is_no_ones_loss(tmp_path: Path) -> None:
     with client(tmp_path / "new") as first, client(tmp_path / "new") as second:
-        wait_for(lambda: any(tmp_path.glob("new/*/server.state")), seconds=20)
+        wait_for(lambda: any(tmp_path.glob("new/*/data/postmaster.pid")), seconds=20)
         first.kill()
         assert socket_folder_of(second).is_dir()
         running = processes(tmp_path / "new")
@@ -125,7 +125,9 @@ def test_files_left_by_a_reboot_are_ignored(data_folder: Path, tmp_path: Path) -
     (home(data_folder) / "server.state").write_text(str(old_folder))
     # The recorded PID is another program's by now, and PostgreSQL alone would refuse to start.
     with subprocess.Popen(["/bin/sleep", "60"], user=identity.uid, extra_groups=None) as foreign:
-        (home(data_folder) / "data" / "postmaster.pid").write_text(f"{foreign.pid}\n{data_folder}\n1\n5432\n/tmp\n")
+        (home(data_folder) / "data" / "postmaster.pid").write_text(
+            f"{foreign.pid}\n{data_folder}\n1\n5432\n/tmp\n\n\nready\n"
+        )
         try:
             assert kept(data_folder) is not None
             assert foreign.poll() is None

@@ -11,9 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from devtools.embedded_postgres import copying, embedded_postgres
-from devtools.embedded_postgres.copying import runnable_by
-from devtools.embedded_postgres.programs import Installation, find_installation, server_identity
+from devtools.embedded_postgres import embedded_postgres, programs
+from devtools.embedded_postgres.programs import Installation, find_installation, runnable_by, server_identity
 
 pytestmark = [
     pytest.mark.process,
@@ -53,7 +52,7 @@ def test_programs_that_only_root_can_reach_are_copied_once(
     tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = open_folder / "cache"
-    monkeypatch.setattr(copying, "CACHE", cache)
+    monkeypatch.setattr(programs, "CACHE", cache)
     found = find_installation(None)
     hidden = hide(found, tmp_path)
 

@@ -16,7 +16,8 @@ import typer
 from app.cli.output import Finding, fail
 
 _ANSWERS_FILE: Final = ".copier-answers.yml"
-_SHORT: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+# How Copier's names of a template begin, and git's addresses.
+_STARTS: Final = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": "", "/": "file:///"}
 _RELEASE: Final = re.compile(r"v?\d+(\.\d+)*")
 
 update = typer.Typer(add_completion=False)
@@ -28,23 +29,26 @@ update = typer.Typer(add_completion=False)
 )
 def run(context: typer.Context, to: Annotated[str | None, typer.Option()] = None) -> None:
     """Bring a later version of the template in, or other answers: by the version that the project is updated to."""
-    if (source := _read_answer("_src_path")) is None:
+    if (url := _read_answer("_src_path")) is None:
         fail(
             f"no {_ANSWERS_FILE} here or above names the template (_src_path).",
             f"Take it back from git: `git log -- {_ANSWERS_FILE}` has its versions.",
         )
-    url = _git_url(source)
+    for start, address in _STARTS.items():
+        if url.startswith(start):
+            url = address + url.removeprefix(start)
+    if "://" not in url:  # as scp has it
+        url = f"ssh://{url.replace(':', '/', 1)}"
     try:
-        command = ["uvx", "--from", f"git+{url}@{_commit(url, to)}", "ashlar", "update", *context.args]
-        ended = subprocess.run([*command, *(["--to", to] if to else [])], check=False)  # noqa: S603 — never a shell's
-    except FileNotFoundError as error:
-        fail(f"{error.filename} is not here.", "Install git 2.38 or later, and uv: `pip install uv`.")
+        commit = _find_commit(url, to)
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
         fail(
             f"the template at {re.sub('(?<=://)[^/@]*@', '', url)} cannot be reached: {said[-1]}",
             f"Check the network and your access; if it has moved, write where it is to _src_path in {_ANSWERS_FILE}.",
         )
+    command = ["uvx", "--from", f"git+{url}@{commit}", "ashlar", "update", *context.args]
+    ended = subprocess.run([*command, *(["--to", to] if to else [])], check=False)  # noqa: S603 — never a shell's
     raise typer.Exit(ended.returncode)
 
 
@@ -53,16 +57,12 @@ def find_leftovers() -> Iterator[Finding]:
     if title := find_interrupted():
         yield Finding("failed", "updates", f"{title} was interrupted", "Run `app update`: it finishes or undoes it.")
         return
-    files = []
+    files = ""
     with suppress(OSError, subprocess.CalledProcessError):
-        files = _git("diff", "--name-only", "--relative", "--diff-filter=U").splitlines()
+        files = ", ".join(dict.fromkeys(_git("diff", "--name-only", "--relative", "--diff-filter=U").splitlines()))
     if files:
-        yield Finding(
-            "failed",
-            "updates",
-            f"conflicts are left in {', '.join(dict.fromkeys(files))}",
-            "Choose between the lines at <<<<<<< and >>>>>>>, then `git add` the files.",
-        )
+        step = "Choose between the lines at <<<<<<< and >>>>>>>, then `git add` the files."
+        yield Finding("failed", "updates", f"conflicts are left in {files}", step)
     elif version := _read_answer("_commit"):
         yield Finding("ok", "updates", f"on version {version} of the template, nothing left to settle")
 
@@ -85,28 +85,14 @@ def _read_answer(name: str) -> str | None:
     return None
 
 
-def _git_url(source: str) -> str:
-    """Return git's URL of what Copier calls a source."""
-    for short, url in _SHORT.items():
-        if source.startswith(short):
-            return f"{url}{source.removeprefix(short)}"
-    source = source.removeprefix("git+")
-    if "://" in source:
-        return source
-    host, colon, path = source.partition(":")
-    if colon and "/" not in host:
-        return f"ssh://{host}/{path}"
-    return f"file://{Path(source).expanduser()}"
-
-
-def _commit(url: str, version: str | None) -> str:
+def _find_commit(url: str, version: str | None) -> str:
     """Return the commit of a released version: the one that is asked for, else the latest, else the main branch."""
     commits: dict[str, str] = {}
     for line in _git("ls-remote", "--sort=version:refname", "--", url).splitlines():
         commit, _, name = line.partition("\t")
         # An annotated tag is listed twice; the second time, with ^{}, as the commit it stands for.
         commits[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
-    releases = ["HEAD", *(name for name in commits if _RELEASE.fullmatch(name))]
+    releases = ["HEAD", *filter(_RELEASE.fullmatch, commits)]
     return commits[version if version in releases else releases[-1]]
 
 

@@ -1,6 +1,6 @@
 """`app db`: the migrations of the database."""
 
-import io
+import sys
 from typing import Annotated
 
 import typer
@@ -111,10 +111,8 @@ def sql(
             return
         revisions = f"{','.join(sorted(now)) or 'base'}:head"
     with migrations.alembic_config(settings.database) as config:
-        config.output_buffer = statements = io.StringIO()
+        config.output_buffer = sys.stdout
         command.upgrade(config, revisions, sql=True)
-    # As it is: a console would break lines and colour words.
-    typer.echo(statements.getvalue(), nl=False)
 
 
 @db.command()

@@ -107,12 +107,9 @@ async def _database(settings: "ApplicationSettings") -> Finding:
     # A pool for changes, one for reading, and a connection for probes.
     wanted = settings.api.workers * (2 * (settings.database.pool_size + settings.database.max_overflow) + 1)
     if wanted > limit and settings.database.pooler == "none":
-        return Finding(
-            "warning",
-            "database",
-            f"{found}; its max_connections is {limit}, this service may open {wanted}",
-            "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
-        )
+        found = f"{found}; its max_connections is {limit}, this service may open {wanted}"
+        step = "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections."
+        return Finding("warning", "database", found, step)
     return Finding("ok", "database", found)
 
 
@@ -143,16 +140,12 @@ async def _secrets(settings: "ApplicationSettings") -> Finding:
     used = await count_by_key(get_database().reader)
     ring = [key.id for key in settings.secrets.key_materials]
     if lost := {key_id: count for key_id, count in used.items() if key_id not in ring}:
-        return Finding(
-            "failed",
-            "secrets",
-            f"{sum(lost.values())} cannot be read: SECRETS_KEYS lacks {', '.join(lost)}",
-            "Put the missing keys back; take one out only when `app secrets rotate` has finished.",
-        )
+        found = f"{sum(lost.values())} cannot be read: SECRETS_KEYS lacks {', '.join(lost)}"
+        step = "Put the missing keys back; take one out only when `app secrets rotate` has finished."
+        return Finding("failed", "secrets", found, step)
     if others := sum(count for key_id, count in used.items() if key_id != ring[0]):
-        return Finding(
-            "warning", "secrets", f"{others} not under the first key, {ring[0]}", "Run `app secrets rotate`."
-        )
+        found = f"{others} not under the first key, {ring[0]}"
+        return Finding("warning", "secrets", found, "Run `app secrets rotate`.")
     return Finding("ok", "secrets", f"{sum(used.values())} stored{'' if ring else '; storing one needs SECRETS_KEYS'}")
 
 

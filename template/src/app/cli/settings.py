@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -47,11 +47,7 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
     from devtools.embedded_postgres import embedded_postgres  # noqa: PLC0415 — absent from the image
 
     folder = settings.database.embedded_bin_folder
-    with ExitStack() as stack:
-        with err.status("Starting PostgreSQL …"):
-            server = stack.enter_context(
-                embedded_postgres(project_folder() / ".data", bin_folder=Path(folder) if folder else None)
-            )
+    with embedded_postgres(project_folder() / ".data", bin_folder=Path(folder) if folder else None) as server:
         export_database_url(server.url)
         yield settings.with_database_url(server.url)
 

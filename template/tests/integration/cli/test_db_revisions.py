@@ -125,8 +125,8 @@ ALL = ["cli_lines", "cli_orders", "cli_notes.word"]
 @pytest.mark.parametrize(
     ("drop", "sentence"),
     [
-        ([], "No model has cli_notes.word (has values), cli_lines (has rows), cli_orders (no rows) any more"),
-        (ALL[1:], "No model has cli_lines (has rows) any more"),
+        ([], "No model has cli_notes.word, cli_lines, cli_orders any more"),
+        (ALL[1:], "No model has cli_lines any more"),
         ([*ALL, "users"], "No migration would drop users: nothing was written."),
     ],
 )
@@ -146,7 +146,6 @@ def test_revision_drops_what_may_go_in_an_order_that_the_server_accepts(
     result = app_command("db", "revision", "-m", "off", *(f"--drop={name}" for name in ALL))
 
     assert result.code == 0, result.err
-    assert "cli_orders (no rows) goes when this migration is applied" in result.out
     for command in (("upgrade",), ("check",)):
         assert app_command("db", *command).code == 0
 

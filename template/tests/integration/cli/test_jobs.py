@@ -1,7 +1,6 @@
-"""`app jobs`, `app db purge` and `app worker`, as they are typed."""
+"""`app jobs` and `app db purge`, as they are typed."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -103,11 +102,3 @@ def test_db_upgrade_makes_the_queue_for_the_role_that_writes_jobs(
     finally:
         execute(on_empty, f'DROP OWNED BY "{role}"')
         execute(on_empty, f'DROP ROLE "{role}"')
-
-
-def test_worker_waits_for_migrations_and_names_what_is_missing(
-    project: Path, on_empty: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert "app db upgrade" in app_command("worker").err
-    monkeypatch.delenv("DATABASE_URL")
-    assert "No database is configured." in app_command("worker").err

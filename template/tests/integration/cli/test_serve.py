@@ -1,23 +1,47 @@
-"""`app dev` and `app serve`: what they refuse, and the file that the first command writes."""
+"""`app serve`, `app dev` and `app worker`: what they refuse, the first command's file, and what a process loads."""
 
+import gc
+import json
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.environments import production
 from tests.integration.cli.conftest import Run
-from tests.integration.core.listeners import closed_port
+
+# In a process of its own: in this one, the application is imported already.
+MAKE = """
+import gc, json
+from app import asgi
+from app.core.exceptions import ConfigurationError
+# Some Pythons freeze a few objects of their own.
+before = gc.get_freeze_count()
+try:
+    made = type(asgi.create_app()).__name__
+except ConfigurationError as err:
+    made = err.error_code
+print(json.dumps([made, gc.get_freeze_count() - before, gc.isenabled(), gc.get_threshold()[0]]))
+"""
 
 
-def test_serve_waits_for_migrations(on_empty: str, app_command: Run) -> None:
-    with closed_port() as port:
-        pass
-    result = app_command("serve", "--port", str(port))
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_serve_and_worker_wait_for_migrations_and_name_what_is_missing(
+    command: str, project: Path, on_empty: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending = app_command(command)
+    monkeypatch.delenv("DATABASE_URL")
+    missing = app_command(command)
 
-    assert result.code == 1
-    assert "The database is at revision (none)" in result.err
+    assert (pending.code, missing.code) == (1, 1)
+    assert "The database is at revision (none)" in pending.err
+    assert "app db upgrade" in pending.err
+    assert "No database is configured." in missing.err
+    assert "app dev" in missing.err
+    assert not (project / ".data").exists()
 
 
 @pytest.mark.parametrize("command", ["serve", "dev"])
@@ -29,15 +53,6 @@ def test_serve_and_dev_name_an_address_that_cannot_be_had(command: str, on_migra
             assert result.code == 1
             assert f"Nothing can listen on {host}:{port} (" in result.err
             assert "--port" in result.err
-
-
-def test_serve_without_a_database_names_the_ways_out(project: Path, app_command: Run) -> None:
-    result = app_command("serve")
-
-    assert result.code == 1
-    assert "No database is configured." in result.err
-    assert "app dev" in result.err
-    assert not (project / ".data").exists()
 
 
 def test_dev_is_refused_in_production(project: Path, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +84,19 @@ def test_the_first_command_writes_a_key_for_its_owner_alone(
     key = content.partition("SECRET_KEY=")[2].splitlines()[0]
     assert len(key) >= 32
     assert key not in first.out + first.err
+
+
+@pytest.mark.parametrize(("level", "made"), [("info", "FastAPI"), ("loud", "CONFIGURATION_ERROR")])
+@pytest.mark.usefixtures("project")
+def test_create_app_sets_what_imports_make_aside_from_garbage_collection_unless_it_fails(
+    level: str, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+
+    ended = subprocess.run([sys.executable, "-c", MAKE], capture_output=True, check=True, timeout=60)
+    found, frozen, enabled, threshold = json.loads(ended.stdout)
+
+    is_made = made == "FastAPI"
+    assert (found, enabled) == (made, True)
+    assert (frozen > 50_000, frozen == 0) == (is_made, not is_made)
+    assert (threshold > gc.get_threshold()[0]) is is_made

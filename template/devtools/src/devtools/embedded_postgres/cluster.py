@@ -1,11 +1,13 @@
-"""The files of one cluster: their creation, and what a killed server or a reboot has left of them."""
+"""The files of one cluster: its locks, its creation, and what a killed server or a reboot has left."""
 
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from devtools.embedded_postgres.programs import EmbeddedPostgresError, Identity, Installation, run
 
@@ -15,6 +17,45 @@ _PROCESSES = Path("/proc")  # Linux
 _LOCALES = ("C.UTF-8", "C")  # the first one is missing on old systems
 
 
+class LockFile:
+    """An advisory lock (flock) on a file, created when missing and never removed; programs started do not inherit it.
+
+    The kernel releases it when its process ends, however that ends.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Raises:
+        OSError: The file cannot be opened or, when the lock is taken, its file system has no locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def try_acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock unless another process stands in the way; return True where that worked."""
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock up, keeping the file open."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for a child that is to own the lock together with this process."""
+        return self._descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file. A child that was given the descriptor still holds the lock."""
+        os.close(self._descriptor)
+
+
 class Cluster:
     """The folder `postgres-<major>` and what is in it.
 
@@ -22,15 +63,14 @@ class Cluster:
         home: That folder. It belongs to the caller.
         data: PostgreSQL's data folder in it, which belongs to the server's user. When it exists, it is complete.
         log: The output of the server and its keeper, since the server's start.
-        postmaster_file: PostgreSQL's own note of its process and its status.
         state: The note of the folder of the server's socket.
-        start, clients, server: The locks that `server.py` explains.
+        clients, server: The locks that `server.py` explains.
     """
 
     def __init__(self, home: Path) -> None:
         self.home, self.data, self.log, self.state = home, home / "data", home / "server.log", home / "server.state"
-        self.postmaster_file = self.data / "postmaster.pid"
-        self.start, self.clients, self.server = (home / f"{name}.lock" for name in ("start", "clients", "server"))
+        self.clients, self.server = home / "clients.lock", home / "server.lock"
+        self._postmaster_file = self.data / "postmaster.pid"
 
     def socket_folder(self) -> Path | None:
         """Return the folder of the socket of a server that runs, or ran until it was killed."""
@@ -39,8 +79,12 @@ class Cluster:
             return folder if folder.name.startswith(SOCKET_FOLDER_PREFIX) else None
         return None
 
+    def is_ready(self) -> bool:
+        """Return True where PostgreSQL notes that it accepts connections, as it did when it was killed."""
+        return [line.strip() for line in self._notes()[7:8]] == ["ready"]
+
     def create_data(self, installation: Installation, identity: Identity) -> None:
-        """Create the data folder unless it exists. The start lock must be held.
+        """Create the data folder unless it exists. The server lock must be held.
 
         It is created beside its place and renamed, so that an initdb that is killed or fails
         leaves nothing that looks like data; its remains go with the next start.
@@ -72,15 +116,14 @@ class Cluster:
             shutil.rmtree(folder, ignore_errors=True)
         self.state.unlink(missing_ok=True)
         with suppress(OSError, ValueError, IndexError):
-            pid = int(self.postmaster_file.read_text(encoding="utf-8", errors="replace").splitlines()[0])
-            if b"postgres" not in (_PROCESSES / f"{pid}/cmdline").read_bytes():
-                self.postmaster_file.unlink()
+            if b"postgres" not in (_PROCESSES / f"{int(self._notes()[0])}/cmdline").read_bytes():
+                self._postmaster_file.unlink()
 
-
-def majors_with_data(folder: Path) -> frozenset[int]:
-    """Return the major versions of PostgreSQL whose data a project's folder holds."""
-    homes = (home for home in folder.glob("postgres-*") if (home / "data").is_dir())
-    return frozenset(int(home.name.removeprefix("postgres-")) for home in homes)
+    def _notes(self) -> list[str]:
+        """Return PostgreSQL's lines about its process: the first is its PID, the eighth its status."""
+        with suppress(OSError):
+            return self._postmaster_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return []
 
 
 @contextmanager
@@ -103,7 +146,7 @@ def reachable(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
-    output = ""
+    said = ""
     for locale in _LOCALES:
         with reachable(data) as (path, descriptors):
             options = ("-D", path, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", f"--locale={locale}")
@@ -111,10 +154,10 @@ def _initdb(data: Path, installation: Installation, identity: Identity) -> None:
             done = run(command, identity, descriptors=descriptors, seconds=_INITDB_SECONDS)
         if done.returncode == 0:
             return
-        output = done.stderr.strip()
-        if "invalid locale" not in output:
+        said = done.stderr.strip()
+        if "invalid locale" not in said:
             break
     raise EmbeddedPostgresError(
-        f"PostgreSQL's initdb failed: {' '.join(output.splitlines()[-3:])}",
+        f"PostgreSQL's initdb failed: {' '.join(said.splitlines()[-3:])}",
         next_step="Remove the cause named there, or set DATABASE_URL to another server.",
     )

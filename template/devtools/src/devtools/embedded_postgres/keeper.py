@@ -13,15 +13,12 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Fast shutdown, then an immediate one; a second apart, since the first may come before the server listens to it.
 STOP_SIGNALS = (signal.SIGINT,) * 15 + (signal.SIGQUIT,) * 5
-READY_STEP = 0.005  # seconds between two looks at postmaster.pid
-READY_LINE = 7  # the line of postmaster.pid that holds the status (PostgreSQL 10 and later)
 
 
 def become(command: list[str], uid: int, gid: int, parent: int) -> NoReturn:
@@ -58,40 +55,19 @@ def stop_when_unused(clients_lock: str, pid: int, ended: threading.Event) -> Non
         ended.wait(1)
 
 
-def wait_until_ready(pid: int, postmaster_file: str) -> bool:
-    """Wait until the server accepts connections; return False when it ended instead."""
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        with suppress(OSError), open(postmaster_file, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-            # The file of a crashed server may still be there: only our child's PID counts.
-            if lines[:1] == [str(pid)] and lines[READY_LINE:] and lines[READY_LINE].strip() == "ready":
-                return True
-        time.sleep(READY_STEP)
-    return False
-
-
 def keep(arguments: list[str]) -> None:
     """Run the server that the arguments describe until it ends (see `server.py`)."""
-    start_lock, clients_lock, postmaster_file, state_file, socket_folder, uid, gid, *command = arguments
-    reading, writing = os.pipe()  # neither of them is the server's
+    clients_lock, socket_folder, uid, gid, *command = arguments
     if os.fork():
-        os.close(writing)
-        # The client waits for this process, and is the parent of nothing that outlives it.
-        os._exit(0 if os.read(reading, 1) else 1)
-    os.set_inheritable(int(start_lock), False)
+        os._exit(0)  # the client is the parent of nothing that outlives it
     keeper = os.getpid()
     pid = os.fork()
     if not pid:
         become(command, int(uid), int(gid), keeper)
     ended = threading.Event()
     threading.Thread(target=stop_when_unused, args=(clients_lock, pid, ended), daemon=True).start()
-    if wait_until_ready(pid, postmaster_file):
-        os.write(writing, b"1")
-        os.close(int(start_lock))
-        os.waitpid(pid, 0)
+    os.waitpid(pid, 0)
     ended.set()
-    with suppress(FileNotFoundError):
-        os.unlink(state_file)
     with suppress(FileNotFoundError):
         for name in os.listdir(socket_folder):  # a killed server leaves them
             os.unlink(os.path.join(socket_folder, name))

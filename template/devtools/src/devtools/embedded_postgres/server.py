@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from devtools.embedded_postgres.cluster import SOCKET_FOLDER_PREFIX, Cluster, majors_with_data, reachable
-from devtools.embedded_postgres.copying import runnable_by
-from devtools.embedded_postgres.locks import LockFile
+from devtools.embedded_postgres.cluster import SOCKET_FOLDER_PREFIX, Cluster, LockFile, reachable
 from devtools.embedded_postgres.programs import (
     EmbeddedPostgresError,
     Installation,
     clean_environment,
     find_installation,
+    runnable_by,
     server_identity,
 )
 
@@ -38,15 +37,10 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "port": PORT,
     "timezone": "UTC",
-    "log_timezone": "UTC",
-    "logging_collector": "off",
     "max_connections": 200,
-    "shared_buffers": "64MB",
-    "min_wal_size": "32MB",
     "max_wal_size": "256MB",
     "wal_level": "minimal",
     "max_wal_senders": 0,
-    "max_logical_replication_workers": 0,
     "jit": "off",
     "synchronous_commit": "off",
 }
@@ -95,7 +89,8 @@ def embedded_postgres(
     """
     with ExitStack() as stack:
         try:
-            majors = majors_with_data(data_folder)
+            homes = (home for home in data_folder.glob("postgres-*") if (home / "data").is_dir())
+            majors = {int(home.name.removeprefix("postgres-")) for home in homes}
             found = find_installation(bin_folder, majors=majors)
             if majors and found.major not in majors:
                 raise _other_version(data_folder, found, max(majors))
@@ -115,34 +110,43 @@ def embedded_postgres(
 
 # How sharing works, and why no order of events breaks it.
 #
-# Three locks, all released by the kernel when their holders end, however they end:
-#   start     exclusive: held while a client joins, or looks whether it was the last to leave; a keeper inherits it,
-#             and holds it until its server is ready;
+# Two locks, both released by the kernel when their holders end, however they end:
 #   clients   shared: held by every client from joining to leaving;
 #             exclusive: held by a keeper from its decision to stop to its end;
-#   server    exclusive: held by the keeper and, since they inherit it, by all processes of the server.
+#   server    exclusive: held by a client that makes the data and starts a keeper, and then by the keeper and, since
+#             they inherit it, by all processes of the server.
 #
 # - A client that holds `clients` keeps the server: the keeper stops it only once `clients` is its own. A client that
 #   arrives while the keeper stops waits for `clients`, then finds no server, and starts another one.
-# - A starter killed half-way: its keeper goes on, and ends when the server is ready, unless another client, which waits
-#   for `start`, has come.
+# - A starter killed half-way: its keeper goes on, and ends when the server is ready, unless another client has come.
 # - A killed keeper: on Linux the kernel stops the server; elsewhere the server goes on, and is joined. A killed server:
 #   its keeper ends. Either way the next client finds no server that answers, and waits for `server`.
 def _join(cluster: Cluster, found: Installation, presence: LockFile, *, durable: bool) -> Path:
+    """Return the folder of the socket of a server that is ready, which is started where there is none."""
     deadline = time.monotonic() + _START_SECONDS
-    with LockFile(cluster.start) as start:
-        start.acquire(deadline=deadline)
-        presence.acquire(shared=True, deadline=deadline)
-        socket_folder = cluster.socket_folder()
-        if socket_folder is not None and _answers(f"{socket_folder}/.s.PGSQL.{PORT}"):
-            return socket_folder
-        with LockFile(cluster.server) as server:
-            server.acquire(deadline=deadline)
-            return _start(cluster, found, start, server, durable=durable)
+    is_present = has_started = False
+    while time.monotonic() < deadline:
+        is_present = is_present or presence.try_acquire(shared=True)
+        if is_present:
+            folder = cluster.socket_folder()
+            if folder is not None and cluster.is_ready() and _answers(f"{folder}/.s.PGSQL.{PORT}"):
+                return folder
+            with LockFile(cluster.server) as server:
+                if server.try_acquire():
+                    if has_started:
+                        break  # it has ended again
+                    _start(cluster, found, server, durable=durable)
+                    has_started = True
+        time.sleep(_STEP)
+    said = cluster.log.read_text(encoding="utf-8", errors="replace").splitlines() if cluster.log.exists() else []
+    raise EmbeddedPostgresError(
+        "\n".join(["The embedded PostgreSQL server ended while it was starting, or took too long:", *said[-5:]]),
+        next_step=f"Read its log, {cluster.log}, or look for a hanging process of this project and end it.",
+    )
 
 
-def _start(cluster: Cluster, found: Installation, start: LockFile, server: LockFile, *, durable: bool) -> Path:
-    """Start the keeper with the server, and return the folder of its socket when it is ready."""
+def _start(cluster: Cluster, found: Installation, server: LockFile, *, durable: bool) -> None:
+    """Start the keeper, which starts the server."""
     identity = server_identity()
     cluster.clear_leftovers()
     installation = runnable_by(identity, found)
@@ -158,29 +162,17 @@ def _start(cluster: Cluster, found: Installation, start: LockFile, server: LockF
         command: list[str | Path] = [installation.bin_folder / "postgres", "-D", data]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        files = (cluster.clients, cluster.postmaster_file, cluster.state, socket_folder)
-        try:
-            subprocess.run(
-                [*_KEEPER, f"{start.fileno()}", *files, *map(str, identity), *command],
-                cwd="/",
-                env=clean_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal is for the clients
-                pass_fds=(*descriptors, start.fileno(), server.fileno()),
-                timeout=_START_SECONDS,
-                check=True,
-            )
-        except subprocess.SubprocessError as err:
-            said = cluster.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise EmbeddedPostgresError(
-                "\n".join(
-                    ["The embedded PostgreSQL server ended while it was starting, or took too long:", *said[-5:]]
-                ),
-                next_step=f"Read its log, {cluster.log}.",
-            ) from err
-    return Path(socket_folder)
+        subprocess.run(
+            [*_KEEPER, cluster.clients, socket_folder, *map(str, identity), *command],
+            cwd="/",
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for the clients
+            pass_fds=(*descriptors, server.fileno()),
+            check=True,
+        )
 
 
 def _answers(path: str) -> bool:
@@ -211,13 +203,12 @@ def _leave(cluster: Cluster, presence: LockFile) -> None:
     presence.release()
     deadline = time.monotonic() + _LEAVE_SECONDS
     while time.monotonic() < deadline and cluster.home.exists():
-        with LockFile(cluster.start) as start, LockFile(cluster.server) as server:
-            if start.try_acquire():
-                if server.try_acquire():
-                    cluster.clear_leftovers()  # of a keeper that was killed
-                    return
-                # Shared but not exclusive: others are left. Neither: the keeper is stopping.
-                if not presence.try_acquire() and presence.try_acquire(shared=True):
-                    return
-                presence.release()
+        with LockFile(cluster.server) as server:
+            if server.try_acquire():
+                cluster.clear_leftovers()  # of a keeper that was killed
+                return
+        # Shared but not exclusive: others are left. Neither: the keeper is stopping.
+        if not presence.try_acquire() and presence.try_acquire(shared=True):
+            return
+        presence.release()
         time.sleep(_STEP)

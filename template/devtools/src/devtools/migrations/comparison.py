@@ -4,12 +4,11 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropTableOp, MigrateOperation
+from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropColumnOp, DropTableOp, MigrateOperation
 from sqlalchemy import Connection, MetaData, Table, text
 
 from devtools.migrations.catalogs import Key, Sides, key_of, list_enums, list_indexes, literal, quote, read_sides
-from devtools.migrations.columns import change_columns, drop_columns
-from devtools.migrations.constraints import change_constraints
+from devtools.migrations.changes import change_columns, change_constraints, drop_columns
 from devtools.migrations.operations import Sql
 
 _VERSIONS = "alembic_version"
@@ -28,6 +27,12 @@ class Comparison:
     operations: list[MigrateOperation] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def losses(self) -> list[str]:
+        """The tables and columns that it would drop, `table` or `table.column`."""
+        drops = [each for each in self.operations if isinstance(each, DropTableOp | DropColumnOp)]
+        return [Key("", each.schema or "", each.table_name, getattr(each, "column_name", "")).path for each in drops]
 
 
 def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]) -> Comparison:

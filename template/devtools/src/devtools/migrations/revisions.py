@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Collection
 
-from alembic.operations.ops import DropColumnOp, DropTableOp
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
-from sqlalchemy import Connection, column, literal, select, table
+from sqlalchemy import Connection
 
 from app.cli.migrations import alembic_config
 from app.cli.output import err, out
@@ -15,7 +14,6 @@ from app.core.config.loading import project_folder
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
 from app.models.domain import load_metadata
-from devtools.migrations.catalogs import Key
 from devtools.migrations.comparison import Comparison, compare
 from devtools.migrations.operations import render, reverse
 
@@ -34,21 +32,18 @@ def write_revision(database: DatabaseSettings, message: str, *, drop: Collection
     Raises:
         ConfigurationError: The migration would drop something else, and nothing was written.
     """
-    comparison, losses = _compared(database)
-    if unknown := sorted(set(drop) - set(losses)):
+    comparison = _compared(database)
+    if unknown := sorted(set(drop) - set(comparison.losses)):
         raise ConfigurationError(
             f"No migration would drop {', '.join(unknown)}: nothing was written.",
-            next_step=f"Decide about {', '.join(losses.values())}." if losses else "Leave --drop out.",
+            next_step=f"Decide about {', '.join(comparison.losses)}." if comparison.losses else "Leave --drop out.",
         )
-    if undecided := [loss for name, loss in losses.items() if name not in drop]:
+    if undecided := [name for name in comparison.losses if name not in drop]:
         raise ConfigurationError(
             f"No model has {', '.join(undecided)} any more: nothing was written.",
             next_step=f"Repeat this with --drop NAME for each that may go, and list the others in {_KEPT}, a name a "
             "line; for what was only renamed, see CONTRIBUTING.md.",
         )
-    _tell(comparison)
-    for loss in losses.values():
-        out.print(f"{loss} goes when this migration is applied")
     if not comparison.operations and not comparison.by_hand:
         out.print("the models and the database agree: nothing to write")
         return
@@ -70,8 +65,7 @@ def check(database: DatabaseSettings) -> None:
     Raises:
         ConfigurationError: There are differences.
     """
-    comparison, _ = _compared(database)
-    _tell(comparison)
+    comparison = _compared(database)
     code = render(comparison.operations).splitlines() if comparison.operations else []
     if differences := [*code, *comparison.by_hand]:
         raise ConfigurationError(
@@ -81,30 +75,23 @@ def check(database: DatabaseSettings) -> None:
     out.print("the models and the database agree")
 
 
-def _compared(database: DatabaseSettings) -> tuple[Comparison, dict[str, str]]:
-    """Return the comparison, and what it would drop: by name, with what is in it."""
-    kept = _read_kept()
+def _compared(database: DatabaseSettings) -> Comparison:
+    """Return the comparison, and print what it leaves to a person or does not compare."""
 
-    def compare_and_count(connection: Connection) -> tuple[Comparison, dict[str, str]]:
-        comparison = compare(connection, load_metadata(), kept=kept)
-        drops = [each for each in comparison.operations if isinstance(each, DropTableOp | DropColumnOp)]
-        return comparison, dict(_measure(connection, each) for each in drops)
+    def work(connection: Connection) -> Comparison:
+        return compare(connection, load_metadata(), kept=_read_kept())
 
-    async def run() -> tuple[Comparison, dict[str, str]]:
+    async def run() -> Comparison:
         async with migration_engine(database).connect() as connection:
-            return await connection.run_sync(compare_and_count)
+            return await connection.run_sync(work)
 
     with err.status("Comparing …"):
-        return asyncio.run(run())
-
-
-def _measure(connection: Connection, operation: DropTableOp | DropColumnOp) -> tuple[str, str]:
-    key = Key("table", operation.schema or "", operation.table_name)
-    rows, noun = select(literal(1)).select_from(table(operation.table_name, schema=operation.schema)), "rows"
-    if isinstance(operation, DropColumnOp):
-        key, noun = key._replace(name=operation.column_name), "values"
-        rows = rows.where(column(operation.column_name).is_not(None))
-    return key.path, f"{key.path} ({'has' if connection.scalar(rows.limit(1)) else 'no'} {noun})"
+        comparison = asyncio.run(run())
+    for sentence in comparison.by_hand:
+        err.print(f"mind: {sentence}")
+    for note in comparison.notes:
+        out.print(f"not compared: {note}")
+    return comparison
 
 
 def _read_kept() -> frozenset[str]:
@@ -113,10 +100,3 @@ def _read_kept() -> frozenset[str]:
     except FileNotFoundError:
         return frozenset()
     return frozenset(name for line in lines if (name := line.partition("#")[0].strip()))
-
-
-def _tell(comparison: Comparison) -> None:
-    for sentence in comparison.by_hand:
-        err.print(f"mind: {sentence}")
-    for note in comparison.notes:
-        out.print(f"not compared: {note}")
