@@ -1,8 +1,9 @@
-"""The command line: `ashlar new`, `ashlar update`."""
+"""The command line: `ashlar new`, `ashlar explore`, `ashlar update`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,6 +84,43 @@ def new_command(
             _warn(warning)
     except KeyboardInterrupt:
         raise RefusedError("Interrupted: nothing was written.", next_step="Run it again.") from None
+
+
+@app.command(name="explore")
+def explore_command(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the site to this folder, and serve nothing.")
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="Where the template is; where this command came from unless given."),
+    ] = None,
+    version: Annotated[
+        list[str] | None,
+        typer.Option(help="A version to show, as often as needed; all releases unless given."),
+    ] = None,
+) -> None:
+    """Look before you copy: pick options, read the files they give, compare, copy the command."""
+    from ashlar.explore import command
+
+    with (
+        suppress(KeyboardInterrupt),
+        _err.status("Looking at the template …") as status,
+        command.open_site(template or find_origin(), version or []) as site,
+    ):
+        if export:
+            command.export(site, export, say=status.update)
+            status.stop()
+            _out.print(Text(f"Written: open {export / 'index.html'}"))
+            return
+
+        def say(url: str) -> None:
+            status.stop()
+            _out.print(Text(f"{url} (Ctrl-C stops it)"))
+
+        command.serve(site, port=port, browser=browser, say=say)
 
 
 @app.command(name="update")

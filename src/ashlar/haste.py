@@ -5,28 +5,32 @@ Where a later Copier has another shape, it is only slower, and prints more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
+@cache
 def hasten() -> None:
     """Have Jinja compile each text once, and Copier render the answers file's name once."""
     from copier import _main
     from jinja2 import Environment
 
-    compiled = Environment.from_string
-    known: dict[tuple[int, object], Any] = {}
+    compile_ = Environment.compile
+    compiled: dict[Hashable, Any] = {}
 
-    def from_string(self: Environment, source: Any, *more: Any, **others: Any) -> Any:
-        if more or others or not isinstance(source, str):
-            return compiled(self, source, *more, **others)
-        key = (id(self), source)
-        if key not in known:
-            known[key] = compiled(self, source)
-        return known[key]
+    def compile_once(self: Environment, source: Any, *more: Any, **others: Any) -> Any:
+        if not isinstance(source, str):
+            return compile_(self, source, *more, **others)
+        key = (source, more, *sorted(others.items()), _syntax(self))
+        if key not in compiled:
+            compiled[key] = compile_(self, source, *more, **others)
+        return compiled[key]
 
-    Environment.from_string = from_string  # type: ignore[method-assign]
+    Environment.compile = compile_once  # type: ignore[method-assign]
     worker: Any = getattr(_main, "Worker", object)
     name = vars(worker).get("answers_relpath")
     if isinstance(name, property) and name.fget:
@@ -37,6 +41,19 @@ def hasten() -> None:
     # Asked for each file, only to set an executable bit in an index, which there is none of here.
     if hasattr(_main, "is_git_available"):
         _main.is_git_available = cache(lambda: False)
+
+
+def _syntax(environment: Environment) -> Hashable:
+    """Return what else decides the code that a text is compiled to."""
+    return (
+        environment.block_start_string,
+        environment.variable_start_string,
+        environment.comment_start_string,
+        environment.trim_blocks,
+        environment.lstrip_blocks,
+        environment.keep_trailing_newline,
+        *sorted(environment.extensions),
+    )
 
 
 def _unless_plain(render: Callable[..., str]) -> Callable[..., str]:

@@ -76,7 +76,7 @@ def render(template: Template, orders: Sequence[Order], scratch: Path) -> list[R
     try:
         for number, order in enumerate(orders):
             variables = {"COPIER_CACHE_DIR": str(scratch / f"copier-{number}")}
-            variables |= _instead(template) | {"PYTHONWARNINGS": "ignore"}
+            variables |= instead(template) | {"PYTHONWARNINGS": "ignore"}
             ordered = scratch / f"order-{number}.json"
             ordered.write_text(json.dumps(asdict(order)), encoding="utf-8")
             started = subprocess.Popen(
@@ -97,7 +97,7 @@ def render(template: Template, orders: Sequence[Order], scratch: Path) -> list[R
             started.wait()
 
 
-def _instead(template: Template) -> dict[str, str]:
+def instead(template: Template) -> dict[str, str]:
     """Return variables that lead git from the template's URL to the copy that is here."""
     settings = {"core.autocrlf": "false"}
     if not is_path(template.source):

@@ -153,11 +153,11 @@ class Template:
             f"{answers_file}, and commit it.",
         )
 
-    def requested(self, name: str, *, current: str) -> str:
+    def requested_any(self, name: str) -> str:
         """Return the commit of a version that was asked for.
 
         Raises:
-            RefusedError: There is none, or the project is past it.
+            RefusedError: There is none.
         """
         commit = self.find(name)
         if commit is None:
@@ -166,6 +166,15 @@ class Template:
                 f"The template at {self.source} has no version {name}.",
                 next_step=f"Choose a release ({known}), a branch or a commit.",
             )
+        return commit
+
+    def requested(self, name: str, *, current: str) -> str:
+        """Return the commit of a version that a project on another one shall go to.
+
+        Raises:
+            RefusedError: There is none, or the project is past it.
+        """
+        commit = self.requested_any(name)
         if commit != current and self.git.succeeds("merge-base", "--is-ancestor", commit, current):
             raise RefusedError(
                 f"{self.name(current)} is later than {name}: an update goes forward only.",
