@@ -239,9 +239,9 @@ REQUEST = (
     ),
     Promise(
         "pages of other origins may send what a route needs",
-        "src/app/api/middleware/cors.py",
-        "*_request_headers(documented)",
-        "*()",
+        "src/app/api/middleware/addresses.py",
+        "*allow_headers, *sent}",
+        "*allow_headers}",
         "tests/integration/api/test_cors.py",
     ),
     Promise(

@@ -8,13 +8,13 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from app.core import exceptions, monitor
 from app.core.logging import current_request_id, get_logger, log_error
 from app.core.redaction import redact, redact_text
-from app.models.schemas.problem import FieldProblem, Problem
 
 logger = get_logger(__name__)
 
@@ -49,6 +49,38 @@ _CODE_OF_STATUS: Final[Mapping[int, str]] = {
 _RETRY_AFTER: Final = 1
 
 
+class FieldProblem(BaseModel):
+    """A value and the rule that it breaks."""
+
+    field: str = Field(examples=["body.name"])
+    message: str = Field(examples=["String should have at least 1 character"])
+
+
+class Problem(BaseModel):
+    """An error, for people (`title`, `detail`) and for programs (`error_code`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"title": "Not Found", "status": 404, "detail": "Item 7 does not exist.", "error_code": "NOT_FOUND"}
+            ]
+        }
+    )
+
+    type: str = Field(
+        default="about:blank", description="RFC 9457, 4.2.1: the status says it all; `error_code` tells cases apart."
+    )
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The status of the answer.")
+    detail: str = Field(description="The error, as a sentence.")
+    error_code: str = Field(description="Stable: programs may rely on it.")
+    request_id: str | None = Field(default=None, description="Finds this request in the log; quote it in a report.")
+    field: str | None = Field(default=None, description="The value that breaks a rule.")
+    errors: list[FieldProblem] | None = Field(default=None, description="All values that break rules.")
+    details: object = Field(default=None, description="Facts about this case.")
+    traceback: list[str] | None = Field(default=None, description="The place of the error; only with DEBUG on.")
+
+
 def status_of(error: exceptions.AppException) -> HTTPStatus:
     """Return the status with which an error is answered."""
     return next(
@@ -66,29 +98,27 @@ def install_error_handlers(app: FastAPI) -> None:
             return unexpected_error(error, debug=app.debug)
         if status > HTTPStatus.INTERNAL_SERVER_ERROR:
             log_error(logger, error)
-        problem = Problem.of(status, redact_text(error.message), error.error_code, current_request_id())
-        if isinstance(error, exceptions.ValidationError):
-            problem.field = error.field
-        if error.details:
-            problem.details = redact(error.details)
-        return _answer(problem, _headers(error, status))
+        return problem_answer(
+            status,
+            redact_text(error.message),
+            _headers(error, status),
+            error_code=error.error_code,
+            field=error.field if isinstance(error, exceptions.ValidationError) else None,
+            details=redact(error.details) or None,
+        )
 
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(WebSocketRequestValidationError)
     async def on_invalid_request(
         _request: Request, error: RequestValidationError | WebSocketRequestValidationError
     ) -> JSONResponse:
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        problem = Problem.of(
-            status, "The request breaks a rule.", exceptions.ValidationError.code, current_request_id()
-        )
         # Pydantic's own report holds the input, which may be a password: place and rule are enough.
-        problem.errors = [
+        broken = [
             FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"]).removeprefix("Value error, "))
             for each in error.errors()
         ]
-        problem.field = problem.errors[0].field if problem.errors else None
-        return _answer(problem)
+        field = broken[0].field if broken else None
+        return problem_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The request breaks a rule.", errors=broken, field=field)
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
@@ -108,16 +138,28 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
     support_id = current_request_id()
     monitor.capture_exception(error, context={"support_id": support_id})
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
-    problem = Problem.of(HTTPStatus.INTERNAL_SERVER_ERROR, detail, exceptions.AppException.code, support_id)
-    if debug:
-        problem.traceback = [redact_text(lines) for lines in traceback.format_exception(error)]
-    return _answer(problem)
+    lines = [redact_text(line) for line in traceback.format_exception(error)] if debug else None
+    return problem_answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, detail, error_code=exceptions.AppException.code, traceback=lines
+    )
 
 
-def problem_answer(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return the answer to an error of the framework, or of middleware."""
-    code = _CODE_OF_STATUS.get(status, status.name)
-    return _answer(Problem.of(status, detail, code, current_request_id()), headers)
+def problem_answer(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **values: object
+) -> JSONResponse:
+    """Return a problem document with this status and sentence.
+
+    Args:
+        status: The answer's.
+        detail: The error, as a sentence.
+        headers: The answer's, besides those of its body.
+        **values: More of `Problem`; the code follows from the status unless given.
+    """
+    values = {"error_code": _CODE_OF_STATUS.get(status, status.name), "request_id": current_request_id(), **values}
+    problem = Problem.model_validate({"title": status.phrase, "status": status.value, "detail": detail, **values})
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status_code=status, headers=headers, media_type=MEDIA_TYPE
+    )
 
 
 def _headers(error: exceptions.AppException, status: HTTPStatus) -> dict[str, str] | None:
@@ -137,9 +179,3 @@ def _allowed(request: Request, known: str) -> str:
         if isinstance(route, Route) and route.methods and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods
     return ", ".join(sorted(methods))
-
-
-def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), status_code=problem.status, headers=headers, media_type=MEDIA_TYPE
-    )

@@ -1,13 +1,13 @@
-"""The OpenAPI document: FastAPI's, with error answers under their own media type."""
+"""The OpenAPI document: FastAPI's, with the problem documents that routes answer with."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 
-from app.api.errors import MEDIA_TYPE
-from app.models.schemas.problem import Problem
+from app.api.errors import MEDIA_TYPE, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -15,7 +15,9 @@ Responses = dict[int | str, dict[str, Any]]
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 — a name
 API_KEY: Final = "api_key"
 
-_PROBLEM = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+_SCHEMAS: Final = "#/components/schemas/{model}"
+# FastAPI's own schemas of a request that breaks a rule.
+_REPLACED: Final = ("HTTPValidationError", "ValidationError")
 
 
 def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
@@ -30,41 +32,53 @@ _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
 }
-# Problems of a body that cannot be read: it is no text, or over the limit.
-_OF_BODIES: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def problems(*statuses: HTTPStatus) -> Responses:
-    """Document that a route may answer with problems of these statuses, or of a request that breaks a rule."""
+    """Document that a route may answer with problems of these statuses.
+
+    Those of credentials, of bodies and of values that break a rule follow from the route itself.
+    """
     return {
-        status.value: {"model": Problem, "description": status.phrase, "headers": _HEADERS.get(status, {})}
-        for status in (*statuses, HTTPStatus.UNPROCESSABLE_ENTITY)
+        status.value: {
+            "description": status.phrase,
+            "headers": _HEADERS.get(status, {}),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS.format(model=Problem.__name__)}}},
+        }
+        for status in statuses
     }
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Correct FastAPI's document whenever it is made: it knows one media type per route."""
+    """Complete FastAPI's document whenever it is made."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         before = app.openapi_schema
         document = generate()
         if document is not before:
+            schemas = document["components"]["schemas"]
+            schemas |= models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS)[1]["$defs"]
+            for name in _REPLACED:
+                schemas.pop(name, None)
             for operation in (operation for path in document["paths"].values() for operation in path.values()):
-                _correct(operation)
+                _complete(operation)
         return document
 
     # FastAPI's documented way to extend the document.
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _correct(operation: dict[str, Any]) -> None:
-    if operation.get("security") == [{API_KEY: []}]:
-        operation["security"].append({ACCESS_TOKEN: []})
+def _complete(operation: dict[str, Any]) -> None:
+    statuses: list[HTTPStatus] = []
+    if security := operation.get("security"):
+        statuses += HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
+        if security == [{API_KEY: []}]:
+            security.append({ACCESS_TOKEN: []})
+    if "requestBody" in operation:
+        # It is no text, or over the limit.
+        statuses += HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     answers = operation["responses"]
-    for response in answers.values():
-        content = response.get("content", {})
-        if content.get("application/json", {}).get("schema") == _PROBLEM:
-            content[MEDIA_TYPE] = content.pop("application/json")
-    for status in _OF_BODIES if "requestBody" in operation else ():
-        answers[str(status.value)] = {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+    if str(HTTPStatus.UNPROCESSABLE_ENTITY.value) in answers:
+        statuses.append(HTTPStatus.UNPROCESSABLE_ENTITY)
+    answers |= {str(status): answer for status, answer in problems(*statuses).items()}

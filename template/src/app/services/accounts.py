@@ -21,7 +21,7 @@ from app.core.jobs import BaseJob
 from app.core.mail import SendMail, get_mailer, send_mail
 from app.core.security import Principal
 from app.core.uow import unit_of_work
-from app.models.schemas.account import Address, AddressChange, LinkToken, PasswordReset
+from app.models.schemas.auth import Address, AddressChange, LinkToken, PasswordReset
 from app.models.schemas.user import UserCreate
 from app.repositories import users
 from app.services.authentication import get_authentication

@@ -4,9 +4,8 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 
-from app.api.middleware.addressed import AllowedHostsMiddleware, RootPathMiddleware
+from app.api.middleware.addresses import AllowedHostsMiddleware, DocumentedCORSMiddleware, RootPathMiddleware
 from app.api.middleware.context import RequestContextMiddleware
-from app.api.middleware.cors import DocumentedCORSMiddleware
 from app.api.middleware.security_headers import SecurityHeadersMiddleware
 from app.api.middleware.telemetry import MetricsMiddleware
 from app.api.middleware.unexpected import BodyLimitMiddleware, UnexpectedErrorMiddleware

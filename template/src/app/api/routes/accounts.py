@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from app.api.dependencies import ClientAddress, LoggedIn, limited_to
 from app.api.openapi import problems
 from app.core.security import Rate
-from app.models.schemas.account import Address, AddressChange, Asked, LinkToken, PasswordReset
+from app.models.schemas.auth import Address, AddressChange, Asked, LinkToken, PasswordReset
 from app.models.schemas.user import UserCreate
 from app.services import accounts
 from app.services.accounts import Purpose
@@ -64,11 +64,7 @@ async def reset_password(reset: PasswordReset) -> None:
     await accounts.reset_password(reset)
 
 
-@router.post(
-    "/users/me/email",
-    status_code=HTTPStatus.ACCEPTED,
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
-)
+@router.post("/users/me/email", status_code=HTTPStatus.ACCEPTED)
 async def change_address(change: AddressChange, caller: LoggedIn, address: ClientAddress) -> Asked:
     """Ask for another e-mail address: a link is mailed to it, and a notice to the address of now."""
     await accounts.ask_change(caller, change, address=address)

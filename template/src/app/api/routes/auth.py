@@ -11,7 +11,7 @@ from app.core.security import Rate
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Refresh, Tokens
 from app.services.authentication import get_authentication
 
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=problems())
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 # A client refreshes once per access token.
 _REFRESHES: Final = Rate(times=60, seconds=60)
@@ -41,21 +41,13 @@ async def refresh(token: Refresh, uow: UnitOfWork) -> Tokens:
     return await get_authentication().refresh(uow, token.refresh_token.get_secret_value())
 
 
-@router.post(
-    "/logout",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
-)
+@router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
 async def log_out(caller: LoggedIn, uow: UnitOfWork) -> None:
     """End this session: all of its tokens are refused from now on, those of other tabs included."""
     await get_authentication().log_out(uow, caller)
 
 
-@router.post(
-    "/password",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS),
-)
+@router.post("/password", status_code=HTTPStatus.NO_CONTENT, responses=problems(HTTPStatus.TOO_MANY_REQUESTS))
 async def change_password(change: PasswordChange, caller: LoggedIn, address: ClientAddress) -> None:
     """Change the password; all other sessions end."""
     await get_authentication().change_password(caller, change, address=address)

@@ -3,13 +3,34 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
 
 from app.api.openapi import Responses
-from app.core.health import Health, HealthStatus, overall
+from app.core.health import ComponentHealth, Health, HealthStatus, overall
 from app.core.process import get_object
-from app.models.schemas.health import Liveness, Overview, Readiness
 
 router = APIRouter(prefix="/api/v1/health", tags=["health"])
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: HealthStatus = HealthStatus.HEALTHY
+
+
+class Readiness(BaseModel):
+    """The state of this process for load balancers."""
+
+    status: HealthStatus
+    components: dict[str, ComponentHealth]
+
+
+class Overview(Readiness):
+    """Readiness, version and uptime."""
+
+    version: str = Field(examples=["0.1.0"])
+    uptime_seconds: float = Field(examples=[3600.5])
+
 
 _NOT_READY: Responses = {
     HTTPStatus.SERVICE_UNAVAILABLE.value: {"model": Readiness, "description": "A required part does not work."}

@@ -13,9 +13,7 @@ from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead
 from app.models.schemas.page import Page
 from app.services import items
 
-router = APIRouter(
-    prefix="/api/v1/items", tags=["items"], responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-)
+router = APIRouter(prefix="/api/v1/items", tags=["items"])
 
 Reader = Annotated[Principal, Depends(CallerWith("items:read"))]
 Writer = Annotated[Principal, Depends(CallerWith("items:write"))]

@@ -22,11 +22,7 @@ from app.models.schemas.measurement import (
 )
 from app.services import measurements
 
-router = APIRouter(
-    prefix="/api/v1/measurements",
-    tags=["measurements"],
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
-)
+router = APIRouter(prefix="/api/v1/measurements", tags=["measurements"])
 
 Reader = Annotated[Principal, Depends(CallerWith("measurements:read"))]
 Writer = Annotated[Principal, Depends(CallerWith("measurements:write"))]

@@ -13,9 +13,7 @@ from app.models.schemas.order import CheckoutRead, IdempotencyKey, OrderCreate, 
 from app.models.schemas.page import Page
 from app.services import checkout, orders, refunds
 
-router = APIRouter(
-    prefix="/api/v1/orders", tags=["orders"], responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-)
+router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
 
 Reader = Annotated[Principal, Depends(CallerWith("orders:read"))]
 Writer = Annotated[Principal, Depends(CallerWith("orders:write"))]

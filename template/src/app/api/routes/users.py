@@ -15,13 +15,12 @@ from app.models.schemas.page import CursorText, Page, PageSize
 from app.models.schemas.user import UserChange, UserListed, UserRead
 from app.services import users
 
-router = APIRouter(prefix="/api/v1/users", tags=["users"], responses=problems(HTTPStatus.UNAUTHORIZED))
-
+router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
 Administrator = Annotated[Principal, Depends(CallerWith("users:admin", session=True))]
 
 
-@router.get("", responses=problems(HTTPStatus.FORBIDDEN))
+@router.get("")
 async def list_users(
     _caller: Administrator,
     session: ReadSession,
@@ -35,7 +34,7 @@ async def list_users(
 
 
 # The convertor keeps `/me` out of it, which is no key and has other methods.
-@router.patch("/{user_id:uuid}", responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND))
+@router.patch("/{user_id:uuid}", responses=problems(HTTPStatus.NOT_FOUND))
 async def change_user(
     user_id: Annotated[UUID, Path(description="The user's key.")],
     change: UserChange,
@@ -52,23 +51,19 @@ async def get_me(caller: Caller, session: ReadSession) -> UserRead:
     return await users.get_user(session, caller.user_id)
 
 
-@router.post("/me/api-keys", status_code=HTTPStatus.CREATED, responses=problems(HTTPStatus.FORBIDDEN))
+@router.post("/me/api-keys", status_code=HTTPStatus.CREATED)
 async def create_api_key(new: ApiKeyCreate, caller: LoggedIn, uow: UnitOfWork) -> ApiKeyCreated:
     """Create a key for a program; it is shown in this answer and never again."""
     return await users.create_api_key(uow, caller, new)
 
 
-@router.get("/me/api-keys", responses=problems(HTTPStatus.FORBIDDEN))
+@router.get("/me/api-keys")
 async def list_api_keys(caller: LoggedIn, session: ReadSession) -> Sequence[ApiKeyRead]:
     """List the caller's keys, without the keys themselves."""
     return await users.list_api_keys(session, caller.user_id)
 
 
-@router.delete(
-    "/me/api-keys/{key_id}",
-    status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
-)
+@router.delete("/me/api-keys/{key_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(HTTPStatus.NOT_FOUND))
 async def revoke_api_key(
     key_id: Annotated[UUID, Path(description="The key's id.")], caller: LoggedIn, uow: UnitOfWork
 ) -> None:

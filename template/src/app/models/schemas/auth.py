@@ -1,22 +1,22 @@
-"""Credentials on the wire. Received ones are secrets from the first moment; issued ones are shown once."""
+"""Credentials on the wire, and mail about them. Received ones are secrets at once; issued ones are shown once."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
-from app.models.schemas.types import Line, Moment
+from app.models.schemas.types import Input, Line, Moment
 from app.models.schemas.user import Email, NewPassword, Password
 
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), Field(examples=["items:read"])]
 
+_ANSWER: Final = "A mail is on its way to this address, if there is anything to do."
 
-class Login(BaseModel):
+
+class Login(Input):
     """An e-mail address and its password, and the device token of an earlier login."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Email
     password: Password
@@ -29,18 +29,14 @@ class Login(BaseModel):
     )
 
 
-class Refresh(BaseModel):
+class Refresh(Input):
     """A refresh token, to be exchanged for new tokens."""
-
-    model_config = ConfigDict(extra="forbid")
 
     refresh_token: SecretStr = Field(max_length=200, examples=["rt_…"])
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Input):
     """A new password; all other sessions of the user end."""
-
-    model_config = ConfigDict(extra="forbid")
 
     current_password: Password
     new_password: NewPassword
@@ -65,10 +61,8 @@ class LoginTokens(Tokens):
     )
 
 
-class ApiKeyCreate(BaseModel):
+class ApiKeyCreate(Input):
     """A new API key."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Line = Field(description="Your name for it; whitespace around it is removed.", examples=["nightly import"])
     scopes: list[Scope] = Field(
@@ -97,3 +91,35 @@ class ApiKeyCreated(ApiKeyRead):
     """An API key at the only moment it is shown."""
 
     key: Annotated[str, Field(description="For `X-API-Key`. It cannot be shown again.", examples=["ak_…"])]
+
+
+class Asked(BaseModel):
+    """The answer to a request that a mail answers: the same for every address, known or not."""
+
+    message: str = Field(default=_ANSWER, examples=[_ANSWER])
+
+
+class Address(Input):
+    """An e-mail address."""
+
+    email: Email
+
+
+class AddressChange(Address):
+    """Another e-mail address for the calling user, who shows their password."""
+
+    password: Password
+
+
+class LinkToken(Input):
+    """The token of a link in a mail."""
+
+    token: SecretStr = Field(
+        max_length=600, description="The part behind `#token=` of the link.", examples=["MDE5M2IwLi4u.c2lnbmF0dXJl"]
+    )
+
+
+class PasswordReset(LinkToken):
+    """The token of a link in a mail, and the password to have from now on."""
+
+    password: NewPassword

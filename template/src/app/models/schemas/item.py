@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, StringConstraints
-from pydantic.config import JsonDict
+from pydantic import ConfigDict, Field, Json, JsonValue, StringConstraints
 
 from app.models.schemas.page import CursorText, PageSize
-from app.models.schemas.types import JsonObject, Line, LongText
+from app.models.schemas.types import Input, JsonObject, Line, LongText
 
 # The largest value of the column's type, PostgreSQL's integer.
 _MAX_VERSION = 2_147_483_647
@@ -23,19 +22,9 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"), Fi
 Tags = Annotated[list[Tag], Field(max_length=32, examples=[["wood", "garden"]])]
 Metadata = Annotated[JsonObject, Field(examples=[{"color": "green", "legs": 4}])]
 
-_EXAMPLE: JsonDict = {
-    "sku": "CHAIR-042",
-    "name": "Garden chair",
-    "description": "Folds flat.",
-    "tags": ["garden", "wood"],
-    "metadata": {"color": "green", "legs": 4},
-}
 
-
-class ItemContent(BaseModel):
+class ItemContent(Input):
     """The content of an item."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     name: Line = Field(examples=["Garden chair"])
     description: LongText | None = Field(default=None, examples=["Folds flat."])
@@ -46,19 +35,13 @@ class ItemContent(BaseModel):
 class ItemCreate(ItemContent):
     """A new item."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
     sku: Sku
 
 
-class ItemUpdate(BaseModel):
+class ItemUpdate(Input):
     """A change to an item: values that are left out stay as they are."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-        json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]},
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]})
 
     version: int = Field(
         strict=True, ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1]
@@ -91,10 +74,8 @@ class ItemRead:
     updated_at: datetime
 
 
-class ItemQuery(BaseModel):
+class ItemQuery(Input):
     """Conditions on the items to list. All of them hold together."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tag: Tags = Field(default_factory=list, description="Items that have all of these.")
     metadata: Json[JsonObject] | None = Field(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, with_confi
 from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
-from app.models.schemas.types import Moment
+from app.models.schemas.types import Input, Moment
 
 # A request of so many takes some 50 ms and half a megabyte; more go into further requests.
 MAX_BATCH = 10_000
@@ -45,10 +45,10 @@ class MeasurementCreate(TypedDict):
     value: Annotated[float, Field(strict=True, ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 
 
-class MeasurementBatch(BaseModel):
+class MeasurementBatch(Input):
     """Measurements of any series, in any order; those that are there already stay as they are."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BATCH]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_BATCH]})
 
     # The first wrong one ends the check: ten thousand complaints would help no caller.
     measurements: list[MeasurementCreate] = Field(min_length=1, max_length=MAX_BATCH, fail_fast=True)
@@ -61,10 +61,8 @@ class Ingested(BaseModel):
     duplicates: int = Field(ge=0, description="There was one of that series and moment; it was kept.", examples=[0])
 
 
-class SeriesRange(BaseModel):
+class SeriesRange(Input):
     """A part of a series."""
-
-    model_config = ConfigDict(extra="forbid")
 
     series: SeriesName
     start: Moment = Field(description="The first moment.", examples=["2026-11-20T00:00:00Z"])
@@ -118,10 +116,8 @@ class Statistics:
     last_at: datetime | None
 
 
-class LatestQuery(BaseModel):
+class LatestQuery(Input):
     """A page of series, and the age of their measurements."""
-
-    model_config = ConfigDict(extra="forbid")
 
     after: SeriesName | None = Field(default=None, description="`next` of the page before.")
     days: int = Field(

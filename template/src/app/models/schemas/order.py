@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.models.domain.order import OrderStatus
 from app.models.schemas.page import CursorText, PageSize
-from app.models.schemas.types import Line
+from app.models.schemas.types import Input, Line
 
 # Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
 MAX_AMOUNT = 99_999_999
@@ -24,15 +24,14 @@ Currency = Annotated[
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
-class OrderCreate(BaseModel):
+class OrderCreate(Input):
     """A new order.
 
     Here the payer says how much, as with a donation. A shop takes the amount from a table of prices.
     """
 
     model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"description": "A donation", "amount": 1250, "currency": "usd"}]},
+        json_schema_extra={"examples": [{"description": "A donation", "amount": 1250, "currency": "usd"}]}
     )
 
     description: Line = Field(
@@ -73,10 +72,8 @@ class CheckoutRead(BaseModel):
     test_mode: bool = Field(description="True if no real money is involved.")
 
 
-class OrderQuery(BaseModel):
+class OrderQuery(Input):
     """The orders to list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cursor: CursorText | None = Field(default=None, description="`next_cursor` of the page before.")
     limit: PageSize = 20

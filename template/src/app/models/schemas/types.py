@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     JsonValue,
@@ -30,6 +32,12 @@ _MAX_DEPTH: Final = 32
 _LARGEST: Final = int(sys.float_info.max)
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Input(BaseModel):
+    """Values of a request; one that no field names is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def _storable(text: str) -> str:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, EmailStr, Field
 
-from app.models.schemas.types import Secret, composed
+from app.models.schemas.types import Input, Secret, composed
 
 # Addresses that differ in case alone are the same account.
 Email = Annotated[
@@ -25,10 +25,8 @@ NewPassword = Annotated[
 Password = Annotated[Secret, Field(min_length=1, max_length=512, examples=["correct horse battery"])]
 
 
-class UserCreate(BaseModel):
+class UserCreate(Input):
     """A new user."""
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Email
     password: NewPassword
@@ -36,8 +34,6 @@ class UserCreate(BaseModel):
 
 class UserRead(BaseModel):
     """A user as they see themselves."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     email: str = Field(examples=["ada@example.com"])
@@ -64,10 +60,8 @@ class UserListed:
     created_at: datetime
 
 
-class UserChange(BaseModel):
+class UserChange(Input):
     """Changes of a user; what is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     is_active: bool | None = Field(default=None, description="False ends their sessions and refuses their credentials.")
     role: str | None = Field(
