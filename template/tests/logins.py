@@ -1,4 +1,4 @@
-"""Registering, logging in and staying logged in, as a client does it."""
+"""Accounts as a client uses them: registering, logging in and staying logged in, links in mail."""
 
 import copy
 import itertools
@@ -16,6 +16,10 @@ from tests.jobs import run_jobs
 
 AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"
+NEW_PASSWORD = "a new horse battery staple"
+# What a mail says to the owner of an address that an account has.
+KNOWN = "You have an account"
+
 _numbers = itertools.count(1)
 
 
@@ -79,3 +83,36 @@ def bearer(tokens: dict[str, Any]) -> dict[str, str]:
 
 async def me(client: AsyncClient, tokens: dict[str, Any]) -> Response:
     return await client.get(ME, headers=bearer(tokens))
+
+
+async def ask(client: AsyncClient, path: str, email: str, **more: str) -> Response:
+    """Register, or ask for a mail."""
+    password = {"password": PASSWORD} if path == "register" else {}
+    return await client.post(f"{AUTH}/{path}", json={"email": email, **password, **more})
+
+
+async def mailed(mail: MemoryMail) -> list[tuple[str, str]]:
+    """Run what waits, and return the recipients and the subjects of what was sent then."""
+    before = len(mail.sent)
+    await run_jobs()
+    return [(each.to, each.subject) for each in mail.sent[before:]]
+
+
+async def token_for(client: AsyncClient, mail: MemoryMail, path: str, email: str, **more: str) -> str:
+    """Ask for a mail, and return the token in it."""
+    assert (await ask(client, path, email, **more)).status_code == 202
+    await run_jobs()
+    return token_of(mail.sent[-1])
+
+
+async def use(client: AsyncClient, path: str, token: str, **more: str) -> int:
+    return (await client.post(f"{AUTH}/{path}", json={"token": token, **more})).status_code
+
+
+async def reset(client: AsyncClient, token: str, password: str = NEW_PASSWORD) -> int:
+    return await use(client, "reset/confirm", token, password=password)
+
+
+async def change_address(client: AsyncClient, tokens: dict[str, Any], email: str, password: str = PASSWORD) -> int:
+    body = {"email": email, "password": password}
+    return (await client.post(f"{ME}/email", json=body, headers=bearer(tokens))).status_code

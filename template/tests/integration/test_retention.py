@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
-from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -127,18 +126,6 @@ async def test_purge_waits_for_no_lock_and_goes_on_where_it_was_interrupted(
         async with asyncio.timeout(30):
             await get_object(Retention).purge()
         assert await sizes(scratch) == dict.fromkeys(TABLES, 0) | {"api_keys": len(locked.all())}
-
-
-async def test_purge_runs_beside_requests(scratch: AsyncEngine, scratch_client: AsyncClient) -> None:
-    await live_a_day(scratch, times=300)
-    await age(scratch, 31)
-
-    answers, purged = await asyncio.gather(
-        asyncio.gather(*(scratch_client.get("/api/v1/users/me") for _ in range(20))), get_object(Retention).purge()
-    )
-
-    assert {answer.status_code for answer in answers} == {200}
-    assert purged["sessions"] == 300
 
 
 async def test_purge_takes_registrations_that_were_not_confirmed(scratch: AsyncEngine) -> None:

@@ -36,6 +36,7 @@ PASSWORD_COST: Final = {"time_cost": 3, "memory_kib": 65_536, "concurrency": 4}
 _REFRESH_GRACE: Final = timedelta(seconds=30)
 # The most that the clocks of the machines that serve requests may differ.
 _LEEWAY_SECONDS: Final = 10
+_WRONG: Final = "The e-mail address or the password is wrong."
 
 
 class Authentication:
@@ -144,12 +145,7 @@ class Authentication:
         uow.after_commit(lambda: self.revoked.add(*ended))
 
     async def change_password(self, caller: Principal, change: PasswordChange, *, address: str) -> None:
-        """Change the caller's password, and end all their sessions but this one.
-
-        Raises:
-            AuthenticationError: The current password is wrong.
-            RateLimitError: Too many failures.
-        """
+        """Change the caller's password, and end all their sessions but this one; raises as `prove` does."""
         user = await self.prove(caller, change.current_password, address=address)
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
@@ -158,7 +154,12 @@ class Authentication:
             await self.end_sessions(uow, caller.user_id, keep=caller.session_id)
 
     async def prove(self, caller: Principal, password: SecretStr, *, address: str) -> users.UserRow:
-        """Return the caller's row once they have shown their password; raises as `change_password` does."""
+        """Return the caller's row once they have shown their password.
+
+        Raises:
+            AuthenticationError: The password is wrong.
+            RateLimitError: Too many failures.
+        """
         # A session is a known device: others' guesses from the same address must not lock its user out.
         account, device = str(caller.user_id), str(caller.session_id)
         async with guess(self.limits, account, address, device=device, times=self.login_attempts):
@@ -169,13 +170,13 @@ class Authentication:
     async def _check(self, user: users.UserRow | None, password: str) -> tuple[users.UserRow, str | None]:
         right, better_hash = await self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not right:
-            raise AuthenticationError("The e-mail address or the password is wrong.")
+            raise AuthenticationError(_WRONG)
         return user, better_hash
 
     async def _lock(self, uow: UnitOfWork, user: users.UserRow) -> None:
         """Refuse what a password was right for that is none any more: it was reset meanwhile, or its user disabled."""
         if not await users.lock_user(uow.session, user):
-            raise AuthenticationError("The e-mail address or the password is wrong.")
+            raise AuthenticationError(_WRONG)
 
     async def _tokens(self, uow: UnitOfWork, session_id: UUID, user_id: UUID, scopes: Iterable[str]) -> Tokens:
         refresh_token = new_credential("rt")

@@ -8,18 +8,14 @@ from uuid import UUID
 from app.core.database import ReadSession, get_database
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
-from app.models.events.item import ItemChanged, ItemCreated, ItemDeleted
+from app.models.events.item import ItemChanged
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
 from app.models.schemas.page import Cursor, Page
 from app.repositories import items
 
 
 async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead:
-    """Return the owner's item of this key.
-
-    Raises:
-        ResourceNotFoundError: There is none.
-    """
+    """Return the owner's item of this key; ResourceNotFoundError where there is none."""
     item = await items.find_item(session, owner_id, item_id)
     if item is None:
         raise ResourceNotFoundError("Item", item_id)
@@ -27,15 +23,11 @@ async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemR
 
 
 async def create_item(uow: UnitOfWork, owner_id: UUID, new: ItemCreate) -> ItemRead:
-    """Create an item.
-
-    Raises:
-        ResourceExistsError: Its SKU is taken.
-    """
+    """Create an item; ResourceExistsError where its SKU is taken."""
     item = await items.insert_item(uow.session, {"owner_id": owner_id, **new.model_dump()})
     if item is None:
         raise ResourceExistsError("Item", new.sku)
-    uow.record(ItemCreated(item_id=item.id, sku=item.sku))
+    uow.record(ItemChanged(item_id=item.id, action="created"))
     return item
 
 
@@ -44,12 +36,11 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
     values = content.model_dump()
     item = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
     created = item.version == 1
-    event = (
-        ItemCreated(item_id=item.id, sku=sku)
+    uow.record(
+        ItemChanged(item_id=item.id, action="created")
         if created
-        else ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(values))
+        else ItemChanged(item_id=item.id, action="changed", changed=tuple(values))
     )
-    uow.record(event)
     return item, created
 
 
@@ -66,20 +57,15 @@ async def change_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID, change: It
         # Only now, to tell the two reasons apart: the usual change is one statement.
         await get_item(uow.session, owner_id, item_id)
         raise ConcurrentUpdateError("Item", item_id)
-    event = ItemChanged(item_id=item.id, item_version=item.version, changed=tuple(changes))
-    uow.record(event)
+    uow.record(ItemChanged(item_id=item.id, action="changed", changed=tuple(changes)))
     return item
 
 
 async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
-    """Delete the item.
-
-    Raises:
-        ResourceNotFoundError: There is none.
-    """
+    """Delete the item; ResourceNotFoundError where there is none."""
     if not await items.delete_item(uow.session, owner_id, item_id):
         raise ResourceNotFoundError("Item", item_id)
-    uow.record(ItemDeleted(item_id=item_id))
+    uow.record(ItemChanged(item_id=item_id, action="deleted"))
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, Table, exists, func, or_
 
@@ -20,14 +20,10 @@ from app.repositories.retention import make_deletion
 # Deleted in one transaction: a few milliseconds' work, which no request notices.
 BATCH: Final = 1000
 
+# The name of a table, and the statement that deletes a batch of its rows that may go.
+Rule = tuple[str, Statement[None]]
+
 logger = get_logger(__name__)
-
-
-class Rule(NamedTuple):
-    """The rows of a table that may go, and the statement that deletes a batch of them."""
-
-    table: str
-    deletion: Statement[None]
 
 
 class PurgeOldRows(BaseJob):
@@ -72,7 +68,7 @@ class Retention:
 def make_rule(model: type[Base] | Table, condition: ColumnElement[bool]) -> Rule:
     """Return the rule that rows of a model may go for which a condition holds; its key has one column."""
     table = model if isinstance(model, Table) else Base.metadata.tables[model.__tablename__]
-    return Rule(table.name, make_deletion(table, condition, limit=BATCH))
+    return table.name, make_deletion(table, condition, limit=BATCH)
 
 
 def older_than(column: SQLColumnExpression[Any], days: int) -> ColumnElement[bool]:

@@ -15,12 +15,27 @@ from app.core.mail import Mailer, MemoryMail, make_mailer
 from app.services import accounts
 from app.services.accounts import Purpose
 from app.services.authentication import get_authentication
-from tests.accounts import KNOWN, NEW_PASSWORD, ask, change_address, mailed, reset, token_for, use
 from tests.applications import process_with
 from tests.clients import make_client
 from tests.factories import PASSWORD
 from tests.jobs import rows, run_jobs
-from tests.logins import AUTH, bearer, log_in, me, refresh, register, unused_email
+from tests.logins import (
+    AUTH,
+    KNOWN,
+    NEW_PASSWORD,
+    ask,
+    bearer,
+    change_address,
+    log_in,
+    mailed,
+    me,
+    refresh,
+    register,
+    reset,
+    token_for,
+    unused_email,
+    use,
+)
 from tests.servers.smtp import smtp_server
 
 pytestmark = pytest.mark.anyio

@@ -6,9 +6,20 @@ import pytest
 from httpx import AsyncClient
 
 from app.core.mail import MemoryMail
-from tests.accounts import KNOWN, change_address, mailed, reset, token_for, use
 from tests.jobs import run_jobs
-from tests.logins import log_in, me, register, token_of, unused_email
+from tests.logins import (
+    KNOWN,
+    change_address,
+    log_in,
+    mailed,
+    me,
+    register,
+    reset,
+    token_for,
+    token_of,
+    unused_email,
+    use,
+)
 
 pytestmark = pytest.mark.anyio
 

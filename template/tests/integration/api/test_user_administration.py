@@ -4,14 +4,11 @@ from typing import Any
 
 import pytest
 from dirty_equals import IsDatetime, IsPartialDict, IsUUID
-from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.security import RevokedSessions
-from app.services.authentication import get_authentication
 from tests.factories import make_user
-from tests.logins import ME, bearer, log_in, me, refresh, register, unused_email, with_authentication
+from tests.logins import bearer, log_in, me, refresh, register, unused_email
 
 pytestmark = pytest.mark.anyio
 
@@ -113,23 +110,3 @@ async def test_users_routes_ask_the_rows_for_who_the_caller_is(
     refused.add((await anonymous.get(USERS, headers=admin)).status_code)
     assert refused == {401 if "active" in lost else 403}
     assert (await me(anonymous, user)).status_code == 200
-
-
-async def test_routes_over_credentials_know_a_session_that_has_ended_elsewhere_before_this_process_does(
-    anonymous: AsyncClient, user: dict[str, Any], transaction: AsyncConnection
-) -> None:
-    async def load() -> list[Any]:
-        return []
-
-    with with_authentication(revoked=RevokedSessions(load, refresh_seconds=300)):
-        await transaction.exec_driver_sql("UPDATE sessions SET revoked_at = now() WHERE user_id = $1", (user["id"],))
-        body = {"name": "key", "scopes": ["users:read"]}
-
-        assert (await me(anonymous, user)).status_code == 200
-        assert (await anonymous.post(f"{ME}/api-keys", json=body, headers=bearer(user))).status_code == 401
-
-
-async def test_authentication_knows_what_other_processes_revoke_within_the_setting(app: FastAPI) -> None:
-    revoked = get_authentication().revoked
-
-    assert (revoked._refresh_seconds, revoked._limit_seconds) == (5, 10)
