@@ -25,7 +25,7 @@ JOBS = (
         "src/app/core/uow.py",
         "        outer.jobs.extend(uow.jobs)\n",
         "",
-        f"{ENQUEUE}::test_enqueue_is_dropped_with_the_savepoint_it_was_inside_of",
+        f"{ENQUEUE}::test_enqueue_is_a_part_of_the_unit_of_work_and_of_its_savepoints",
     ),
     Promise(
         "of the jobs of a key one waits or runs",
@@ -74,6 +74,13 @@ JOBS = (
         "src/app/core/jobs/engine.py",
         "except (RetryLater, asyncio.CancelledError) as err:",
         "except RetryLater as err:",
+        f"{WORKER}::test_a_worker_that_stops_gives_back_what_does_not_finish",
+    ),
+    Promise(
+        "a job that is given back keeps its attempts",
+        "src/app/core/jobs/engine.py",
+        "else RetryLater(0, counts=False)",
+        "else RetryLater(0)",
         f"{WORKER}::test_a_worker_that_stops_gives_back_what_does_not_finish",
     ),
     Promise(

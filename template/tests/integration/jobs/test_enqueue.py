@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.database import Statement, get_database
+from app.core.database import Statement
 from app.core.exceptions import DatabaseIntegrityError
 from app.core.jobs.queue import STATUSES, log, queue
 from app.core.logging import log_context
@@ -27,19 +27,6 @@ async def numbers() -> list[int]:
     return [Chore.from_payload(row.payload or b"").number for row in await rows()]
 
 
-async def test_enqueue_is_a_part_of_the_unit_of_work() -> None:
-    async with unit_of_work() as uow:
-        uow.enqueue(Chore(number=1))
-        uow.enqueue(Chore(number=2))
-        assert await numbers() == []
-    with suppress(ZeroDivisionError):
-        async with unit_of_work() as uow:
-            uow.enqueue(Chore(number=3))
-            raise ZeroDivisionError
-
-    assert await numbers() == [1, 2]
-
-
 async def test_enqueue_writes_nothing_if_the_commit_fails(scratch: AsyncEngine) -> None:
     async with scratch.begin() as connection:
         await connection.execute(text("CREATE TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
@@ -52,15 +39,20 @@ async def test_enqueue_writes_nothing_if_the_commit_fails(scratch: AsyncEngine) 
     assert await numbers() == []
 
 
-async def test_enqueue_is_dropped_with_the_savepoint_it_was_inside_of() -> None:
-    async with get_database().session() as session, atomic(session) as uow:
+async def test_enqueue_is_a_part_of_the_unit_of_work_and_of_its_savepoints() -> None:
+    async with unit_of_work() as uow:
         uow.enqueue(Chore(number=1))
         with suppress(ZeroDivisionError):
-            async with atomic(session) as inner:
+            async with atomic(uow.session) as inner:
                 inner.enqueue(Chore(number=2))
                 raise ZeroDivisionError
-        async with atomic(session) as inner:
+        async with atomic(uow.session) as inner:
             inner.enqueue(Chore(number=3))
+        assert await numbers() == []
+    with suppress(ZeroDivisionError):
+        async with unit_of_work() as uow:
+            uow.enqueue(Chore(number=4))
+            raise ZeroDivisionError
 
     assert await numbers() == [1, 3]
 
