@@ -184,7 +184,7 @@ REQUEST = (
     Promise(
         "production sends nothing to another machine in the clear",
         "src/app/core/config/database.py",
-        "if mode is SslMode.PREFER:",
+        'if mode == "prefer":',
         "if False:",
         "tests/unit/core/config/test_stages.py",
     ),
@@ -341,14 +341,14 @@ REQUEST = (
         "src/app/core/logging.py",
         "else redact(value)",
         "else value",
-        "tests/unit/core/test_log_secrecy.py",
+        "tests/unit/core/test_logging.py",
     ),
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
         "src/app/core/logging.py",
         '"path": redact_text(line["path"])',
         '"path": line["path"]',
-        "tests/unit/core/test_log_secrecy.py",
+        "tests/unit/core/test_logging.py",
     ),
     Promise(
         "a caller's request id cannot forge a line",

@@ -1,10 +1,10 @@
-"""Lines of the log, by any logger, in both formats: the request and the facts."""
+"""Lines of the log, by any logger, in both formats: the request and the facts, and never a secret."""
 
 import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,23 +60,6 @@ def test_lines_of_the_standard_library_look_the_same(log: Log, name: str) -> Non
         "request_id": "r-12345678",
         "sku": "CHAIR-042",
     }
-
-
-def test_lines_of_structlog_s_own_loggers_look_the_same(log: Log) -> None:
-    structlog.get_logger().bind(sku="CHAIR-042").info("thing created", password="Xq7planted")
-
-    assert (log.line["event"], log.line["sku"], log.line["password"]) == ("thing created", "CHAIR-042", "[redacted]")
-
-
-def test_the_console_shows_the_same_facts() -> None:
-    with captured_log(json_lines=False) as console, log_context(request_id="r-12345678"):
-        get_logger("app.a").info("thing created", sku="CHAIR-042")
-        logging.getLogger("app.a").info("thing created", extra={"sku": "CHAIR-042"})
-
-    for line in console.text.splitlines():
-        for part in ("thing created", "sku=CHAIR-042", "app.a", "request_id=r-12345678", "info"):
-            assert part in line
-    assert "\x1b" not in console.text
 
 
 def test_log_context_is_on_every_line_inside_and_on_none_outside(log: Log) -> None:
@@ -136,15 +119,12 @@ def test_no_name_of_a_fact_replaces_the_sentence_or_the_line_s_own_facts(way: st
             logger.info("the sentence", extra={key: "a fact"})
 
     assert log.text.count("\n") == 1
+    assert "\x1b" not in log.text
     for part in ("the sentence", "app.a", "r-12345678", "info", "a fact"):
         assert part in log.text
     if json_lines:
-        assert [log.line[name] for name in ("event", "level", "logger", "request_id")] == [
-            "the sentence",
-            "info",
-            "app.a",
-            "r-12345678",
-        ]
+        own = [log.line[name] for name in ("event", "level", "logger", "request_id")]
+        assert own == ["the sentence", "info", "app.a", "r-12345678"]
 
 
 class Unprintable:
@@ -175,17 +155,9 @@ def test_log_request_writes_a_line(log: Log, status: int, level: str) -> None:
     with log_context(request_id="r-12345678"):
         log_request(get_logger("app.access"), "GET", "/api/v1/x", status, duration_ms=1.23456)
 
-    assert log.line == {
-        "event": "request",
-        "level": level,
-        "logger": "app.access",
-        "timestamp": IsDatetime(iso_string=True),
-        "request_id": "r-12345678",
-        "method": "GET",
-        "path": "/api/v1/x",
-        "status": status,
-        "duration_ms": 1.23,
-    }
+    facts = {"method": "GET", "path": "/api/v1/x", "status": status, "duration_ms": 1.23}
+    own = {"event": "request", "level": level, "logger": "app.access", "timestamp": IsDatetime(iso_string=True)}
+    assert log.line == {**own, "request_id": "r-12345678", **facts}
 
 
 @pytest.mark.anyio
@@ -247,3 +219,77 @@ def test_log_error_writes_the_facts_of_an_error(log: Log) -> None:
     assert expected.items() <= ours.items()
     assert "ExternalServiceError: billing: refused" in ours["exception"]
     assert (foreign["error"], foreign["message"]) == ("KeyError", "'missing'")
+
+
+SECRET = "Xq7planted"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJYcTdwbGFudGVkIn0.c2lnWHE3cGxhbnRlZA"
+
+
+def _in_context(write: Callable[[], Any]) -> None:
+    with log_context(session_token=SECRET):
+        write()
+
+
+def _with_exception(write: Callable[[str], Any]) -> None:
+    try:
+        _fail()
+    except RuntimeError:
+        write("failed")
+
+
+def _fail() -> None:
+    try:
+        int(f"postgres://u:{SECRET}@h/db")
+    except ValueError as err:
+        raise RuntimeError(f"api_key={SECRET}") from err
+
+
+LEAKS: dict[str, Callable[[], Any]] = {
+    "context": lambda: _in_context(lambda: get_logger("a").info("e")),
+    "structlog's own": lambda: structlog.get_logger().bind(password=SECRET).info("e"),
+    "keyword": lambda: get_logger("a").info("e", password=SECRET),
+    "extra": lambda: get_logger("a").info("e", extra={"api_key": SECRET}),
+    "called like an id": lambda: get_logger("a").info("e", request_id=f"Bearer {SECRET}"),
+    "nested": lambda: get_logger("a").info("e", user={"profile": [{"access_token": SECRET}]}),
+    "event": lambda: get_logger("a").info(f"connecting to postgres://u:{SECRET}@h/db"),
+    "arguments": lambda: get_logger("a").info("header %s", f"Bearer {SECRET}"),
+    "jwt": lambda: get_logger("a").info("e", header=JWT),
+    "object": lambda: get_logger("a").info("e", error=ValueError(f"password={SECRET}")),
+    "exception": lambda: _with_exception(get_logger("a").exception),
+    "standard arguments": lambda: logging.getLogger("a").info("token=%s", SECRET),
+    "standard extra": lambda: logging.getLogger("a").info("e", extra={"client_secret": SECRET}),
+    "standard exception": lambda: _with_exception(logging.getLogger("a").exception),
+    "uvicorn": lambda: logging.getLogger("uvicorn.error").error("dsn https://%s@reports.example.org/1", SECRET),
+    "log_error": lambda: log_error(
+        get_logger("a"),
+        ExternalServiceError("billing", f"GET https://u:{SECRET}@h", details={"token": SECRET}),
+        context={"password": SECRET, "note": f"Bearer {SECRET}"},
+    ),
+    "log_request in a context": lambda: _in_context(
+        lambda: log_request(get_logger("a"), "GET", "/a", 200, duration_ms=1)
+    ),
+    "log_request": lambda: log_request(get_logger("a"), "GET", f"/a?token={SECRET}", 200, duration_ms=1),
+}
+
+
+@pytest.mark.parametrize("json_lines", [True, False], ids=["json", "console"])
+@pytest.mark.parametrize("leak", LEAKS)
+def test_no_secret_is_ever_written(leak: str, json_lines: bool) -> None:  # noqa: FBT001 — a parameter of the test
+    log = Log()
+    configure_logging(level="INFO", json_lines=json_lines, stream=log.stream)
+
+    LEAKS[leak]()
+
+    assert "planted" not in log.text
+    assert JWT not in log.text
+    assert "[redacted]" in log.text
+
+
+@pytest.mark.parametrize("write", ["ours", "standard"])
+def test_an_exception_has_its_whole_story(log: Log, write: str) -> None:
+    _with_exception(get_logger("a").exception if write == "ours" else logging.getLogger("a").exception)
+
+    assert log.line["level"] == "error"
+    assert "Traceback" in log.line["exception"]
+    assert "ValueError" in log.line["exception"]
+    assert "direct cause" in log.line["exception"]

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator
@@ -30,14 +29,8 @@ _SERVER: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]+))?
 _EMBEDDED_MARK: Final = "embedded-postgres"
 
 
-class SslMode(StrEnum):
-    """The modes of libpq, from no encryption to a verified certificate and host name."""
-
-    DISABLE = "disable"
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
+# The modes of libpq, from no encryption to a verified certificate and host name.
+SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 
 
 class DatabaseAddress(NamedTuple):
@@ -63,7 +56,7 @@ class DatabaseAddress(NamedTuple):
         return _EMBEDDED_MARK in (self.url.host or str(self.url.query.get("host", "")))
 
 
-def parse_database_url(text: str, ssl_mode: SslMode = SslMode.PREFER) -> DatabaseAddress:
+def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddress:
     """Read and normalise a URL; ValueError with the rule that it breaks, never with the password.
 
     Several servers end up in the query as `host` and `port`, separated by commas, as SQLAlchemy hands them to the
@@ -86,9 +79,9 @@ def parse_database_url(text: str, ssl_mode: SslMode = SslMode.PREFER) -> Databas
         raise ValueError(_ENCODE)
     if not database:
         raise ValueError("must end in the name of a database, as in …/app")
-    named_mode = query.pop("sslmode", ssl_mode)
-    if named_mode not in list(SslMode):
-        raise ValueError(f"has an unknown sslmode; known are {', '.join(SslMode)}")
+    ssl_mode = cast("SslMode", query.pop("sslmode", ssl_mode))
+    if ssl_mode not in get_args(SslMode):
+        raise ValueError(f"has an unknown sslmode; known are {', '.join(get_args(SslMode))}")
     if unknown := sorted(query.keys() - {"host", "port", "target_session_attrs"}):
         raise ValueError(f"has options this application does not know ({', '.join(unknown)}); remove them")
     if not servers and "host" not in query:
@@ -104,7 +97,7 @@ def parse_database_url(text: str, ssl_mode: SslMode = SslMode.PREFER) -> Databas
         url = url.set(host=hosts[0], port=int(ports[0]))
     elif hosts:
         query = {"target_session_attrs": "primary", **query, "host": ",".join(hosts), "port": ",".join(ports)}
-    return DatabaseAddress(url.set(query=query), SslMode(named_mode))
+    return DatabaseAddress(url.set(query=query), ssl_mode)
 
 
 class DatabaseSettings(SettingsSection):
@@ -124,7 +117,7 @@ class DatabaseSettings(SettingsSection):
         validation_alias="MIGRATION_DATABASE_URL",
         description="The address for migrations: past a pooler, or with the role that owns the tables.",
     )
-    ssl_mode: SslMode = Field(default=SslMode.PREFER, description="Encryption, unless the URL has an `sslmode`.")
+    ssl_mode: SslMode = Field(default="prefer", description="Encryption, unless the URL has an `sslmode`.")
     ssl_root_cert: FilePath | None = Field(default=None, description="Authorities of verify-ca; else the system's.")
     pool_size: int = Field(default=20, ge=1, le=500, description="Connections for changes, and again for reading.")
     max_overflow: int = Field(default=0, ge=0, le=500, description="Connections beyond each pool, on demand.")
@@ -173,17 +166,19 @@ class DatabaseSettings(SettingsSection):
             return self.address
         return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)
 
-    def _elsewhere(self) -> Iterator[tuple[str, SslMode]]:
-        """Yield the variables of addresses on other machines, and how the connections to them are encrypted."""
-        if self.is_configured and self.address.is_elsewhere:
-            yield "DATABASE_URL" if self.url else "POSTGRES_HOST", self.address.ssl_mode
-        if self.migration_url is not None and self.migration_address.is_elsewhere:
-            yield "MIGRATION_DATABASE_URL", self.migration_address.ssl_mode
+    def _elsewhere(self, environment: Environment) -> Iterator[tuple[str, SslMode]]:
+        """Yield the variables of addresses on other machines, and the encryption of what production sends there."""
+        addresses = {"DATABASE_URL" if self.url else "POSTGRES_HOST": self.address} if self.is_configured else {}
+        if self.migration_url is not None:
+            addresses["MIGRATION_DATABASE_URL"] = self.migration_address
+        for variable, address in addresses.items():
+            if environment is Environment.PRODUCTION and address.is_elsewhere:
+                yield variable, address.ssl_mode
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:
         """Yield encryption that is switched off though the server is elsewhere."""
-        for variable, mode in self._elsewhere():
-            if environment is Environment.PRODUCTION and mode is SslMode.DISABLE:
+        for variable, mode in self._elsewhere(environment):
+            if mode == "disable":
                 yield Problem("DATABASE_SSL_MODE", f"is disable: passwords and data go to {variable} as they are")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
@@ -196,15 +191,14 @@ class DatabaseSettings(SettingsSection):
         if given.isdisjoint({"url", "host"}) and (lonely := given & {"port", "user", "name"}):
             names = ", ".join(sorted(self.variables()[field] for field in lonely))
             yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
-        if environment is Environment.PRODUCTION:
-            for variable, mode in self._elsewhere():
-                # Prefer goes without where anything on the way says that the server cannot.
-                if mode is SslMode.PREFER:
-                    yield Problem(
-                        "DATABASE_SSL_MODE",
-                        f"must be require, verify-ca or verify-full, since {variable} is another machine's; "
-                        "or disable, where everything on the way is trusted",
-                    )
+        for variable, mode in self._elsewhere(environment):
+            # Prefer goes without where anything on the way says that the server cannot.
+            if mode == "prefer":
+                yield Problem(
+                    "DATABASE_SSL_MODE",
+                    f"must be require, verify-ca or verify-full, since {variable} is another machine's; "
+                    "or disable, where everything on the way is trusted",
+                )
         if environment is Environment.DEVELOPMENT:
             return
         if not self.is_configured:

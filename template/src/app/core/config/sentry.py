@@ -25,27 +25,15 @@ class SentrySettings(SettingsSection):
     )
     # Sentry's own rules for the two names (its documentation, "Environments" and "Releases").
     environment: str | None = Field(
-        default=None,
-        pattern=r"^[^\s/]{1,64}$",
-        description="Sentry's name for this installation; ENVIRONMENT unless set.",
+        default=None, pattern=r"^[^\s/]{1,64}$", description="Name of this installation; ENVIRONMENT unless set."
     )
     release: str | None = Field(
-        default=None,
-        pattern=r"^[^\s/\\]{1,200}$",
-        description="Sentry's name for this release; the project's name and version unless set.",
+        default=None, pattern=r"^[^\s/\\]{1,200}$", description="The project's name and version unless set."
     )
-    traces_sample_rate: float = Field(
-        default=0, ge=0, le=1, description="The share of requests that is sent as transactions with spans; 0: none."
-    )
-    send_personal_data: bool = Field(
-        default=False, description="Send a user's e-mail address and name along with the id."
-    )
-    flush_seconds: float = Field(
-        default=2, ge=0, le=10, description="Seconds that a process which stops may take for what is not sent yet."
-    )
-    queue_size: int = Field(
-        default=100, ge=1, le=10_000, description="The number of reports that may wait to be sent; more are dropped."
-    )
+    traces_sample_rate: float = Field(default=0, ge=0, le=1, description="Share of requests sent with their spans.")
+    send_personal_data: bool = Field(default=False, description="A user's e-mail address and name along with the id.")
+    flush_seconds: float = Field(default=2, ge=0, le=10, description="For what a process that stops has not sent yet.")
+    queue_size: int = Field(default=100, ge=1, le=10_000, description="Reports that may wait; more are dropped.")
 
     @field_validator("dsn")
     @classmethod
@@ -62,18 +50,14 @@ class SentrySettings(SettingsSection):
 
 
 def _is_dsn(dsn: SecretStr) -> bool:
+    text = dsn.get_secret_value()
     try:
-        parts = urlsplit(dsn.get_secret_value())
+        parts = urlsplit(text)
         # Asked for because reading them is what finds a malformed port.
         well_formed = parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:
         return False
     project = parts.path.rpartition("/")[2]
-    return bool(
-        well_formed
-        and parts.username
-        and parts.hostname
-        and project.isascii()
-        and project.isdigit()
-        and not (parts.query or parts.fragment or any(map(str.isspace, dsn.get_secret_value())))
-    )
+    is_number = project.isascii() and project.isdigit()
+    odd = parts.query or parts.fragment or any(map(str.isspace, text))
+    return bool(well_formed and parts.username and parts.hostname and is_number and not odd)

@@ -164,11 +164,11 @@ def _through_pooler(limits: Mapping[str, str], application_name: str) -> dict[st
 
 
 def _encryption(mode: SslMode, root_cert: Path | None) -> str | ssl.SSLContext:
-    if mode not in {SslMode.VERIFY_CA, SslMode.VERIFY_FULL}:
+    if mode not in {"verify-ca", "verify-full"}:
         return mode
     # Given the mode alone, asyncpg trusts ~/.postgresql/root.crt or nothing; a container has neither file nor home.
     context = ssl.create_default_context(cafile=root_cert)
-    context.check_hostname = mode is SslMode.VERIFY_FULL
+    context.check_hostname = mode == "verify-full"
     return context
 
 
