@@ -4,8 +4,6 @@ import os
 import secrets
 from pathlib import Path
 
-from app.core.config import Environment
-from app.core.config.loading import is_set, stage_name
 from app.core.config.secrets import new_key
 from app.core.exceptions import ConfigurationError
 
@@ -17,7 +15,7 @@ SECRET_KEY={secret_key}
 
 
 def ensure_env_file(folder: Path) -> bool:
-    """Write a `.env` with fresh secrets if this is development and there is neither a file nor a key yet.
+    """Write a `.env` with fresh secrets if there is none yet.
 
     Args:
         folder: The project's folder.
@@ -29,7 +27,7 @@ def ensure_env_file(folder: Path) -> bool:
         ConfigurationError: It cannot be written.
     """
     path = folder / ".env"
-    if stage_name() != Environment.DEVELOPMENT or path.exists() or is_set("SECRET_KEY"):
+    if path.exists():
         return False
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from app.cli.output import err
-from app.core.config import ApplicationSettings, Environment, get_settings
-from app.core.config.loading import export_database_url, project_folder, stage_name
+from app.core.config import ApplicationSettings, get_settings
+from app.core.config.loading import export_database_url, needs_env_file, project_folder
 from app.core.logging import configure_logging
 
 P = ParamSpec("P")
@@ -23,7 +23,7 @@ def command_settings() -> ApplicationSettings:
     Raises:
         ConfigurationError: The settings are wrong.
     """
-    if stage_name() == Environment.DEVELOPMENT:
+    if needs_env_file():
         # Without the tools for development, as in the image, the settings say what is missing.
         with suppress(ModuleNotFoundError):
             from devtools.env_file import ensure_env_file  # noqa: PLC0415 — absent from the image

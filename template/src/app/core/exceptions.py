@@ -238,9 +238,6 @@ class JobLostError(InfrastructureException):
 
     code = "JOB_LOST"
 
-    def __init__(self, job_type: str, attempts: int) -> None:
-        super().__init__(f"{job_type} was started {attempts} times, and its worker died each time.")
-
 
 class ExternalServiceError(InfrastructureException):
     """Raised when another service ("billing", say) failed or refused; the message has no URLs or credentials."""
@@ -252,21 +249,15 @@ class ExternalServiceError(InfrastructureException):
 
 
 class MailRefusedError(ExternalServiceError):
-    """Raised when a message cannot be delivered, now or later; `status` is the server's reply (RFC 5321, 4.2)."""
+    """Raised when a message cannot be delivered, now or later; `details` have the server's `status` (RFC 5321, 4.2)."""
 
     code = "MAIL_REFUSED"
-
-    def __init__(self, status: int) -> None:
-        super().__init__("mail", f"The message was refused for good ({status}).", details={"status": status})
 
 
 class MailUnavailableError(ExternalServiceError):
     """Raised when mail is needed and switched off: `MAIL_BACKEND`."""
 
     code = "MAIL_UNAVAILABLE"
-
-    def __init__(self) -> None:
-        super().__init__("mail", "This service sends no mail at present.")
 
 
 class TimeoutError(InfrastructureException):

@@ -99,7 +99,8 @@ class SmtpMail:
             reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
             # A refused login or connection says nothing about the message.
             if isinstance(reply, _ABOUT_MESSAGE) and reply.code >= _PERMANENT:
-                raise MailRefusedError(reply.code) from None
+                refusal = f"The message was refused for good ({reply.code})."
+                raise MailRefusedError("mail", refusal, details={"status": reply.code}) from None
             # Without the text of the reply, which may quote what the server was sent.
             reason = getattr(reply, "code", type(reply).__name__)
             raise ExternalServiceError("mail", f"The server did not take a message ({reason}).") from None
@@ -147,7 +148,7 @@ class Mailer:
     def require(self) -> MailPort:
         """Return the way, or raise MailUnavailableError where mail is switched off."""
         if self._port is None:
-            raise MailUnavailableError
+            raise MailUnavailableError("mail", "This service sends no mail at present.")
         return self._port
 
     def link(self, path: str, token: str) -> str:

@@ -13,10 +13,7 @@ from app.core.exceptions import (
     DatabaseException,
     ExternalServiceError,
     InfrastructureException,
-    JobLostError,
     JobVersionError,
-    MailRefusedError,
-    MailUnavailableError,
     RateLimitError,
     ResourceExistsError,
     ResourceNotFoundError,
@@ -33,9 +30,6 @@ WITH_FACTS: list[tuple[AppException, dict[str, object], str]] = [
     (RateLimitError(30), {"retry_after": 30}, "Too many requests: try again in 30 s."),
     (ExternalServiceError("billing", "It is away."), {"service": "billing"}, "billing: It is away."),
     (JobVersionError("receipt.send", written=3, known=2), {}, "A receipt.send of version 3 is in the queue"),
-    (JobLostError("receipt.send", 8), {}, "receipt.send was started 8 times"),
-    (MailRefusedError(550), {"service": "mail", "status": 550}, "mail: The message was refused for good (550)."),
-    (MailUnavailableError(), {"service": "mail"}, "mail: This service sends no mail"),
 ]
 PUBLIC = [each for each in vars(exceptions).values() if isinstance(each, type) and issubclass(each, AppException)]
 

@@ -35,8 +35,9 @@ def load_settings() -> ApplicationSettings:
         ConfigurationError: Something is wrong; the message has a line per problem, naming the variable and the rule
             but never the value.
     """
-    is_known = stage_name() in list(Environment)
-    environment = Environment(stage_name()) if is_known else Environment.DEVELOPMENT
+    stage = os.environ.get(_STAGE) or Environment.DEVELOPMENT
+    is_known = stage in list(Environment)
+    environment = Environment(stage) if is_known else Environment.DEVELOPMENT
     file = ".env" if environment is Environment.DEVELOPMENT else f".env.{environment}"
     values, found = _read_file(project_folder() / file, known_variables())
     if not is_known:
@@ -57,20 +58,15 @@ def load_settings() -> ApplicationSettings:
     return ApplicationSettings.model_validate({"environment": environment, **sections})
 
 
-def stage_name() -> str:
-    """Return the name of the stage this process runs in, known or not."""
-    return os.environ.get(_STAGE) or Environment.DEVELOPMENT
-
-
 def project_folder() -> Path:
     """Return the nearest folder upwards that holds this project, else the working directory."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_MARK).is_file()), here)
 
 
-def is_set(variable: str) -> bool:
-    """Return True if the process environment gives a setting, which wins over every file."""
-    return bool(os.environ.get(variable))
+def needs_env_file() -> bool:
+    """Return True in development without a key in the process environment: the first command writes a `.env` then."""
+    return os.environ.get(_STAGE, "") in {"", Environment.DEVELOPMENT} and not os.environ.get("SECRET_KEY")
 
 
 def export_database_url(url: str) -> None:

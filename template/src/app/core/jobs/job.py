@@ -154,7 +154,9 @@ class Jobs:
             try:
                 if starts > job_type.attempts:
                     # It has never come to its end: it may be what kills its workers.
-                    raise JobLostError(name, job_type.attempts)  # noqa: TRY301 — reported as other failures are
+                    raise JobLostError(  # noqa: TRY301 — reported as other failures are
+                        f"{name} was started {job_type.attempts} times, and its worker died each time."
+                    )
                 job = job_type.from_payload(payload)
                 async with asyncio.timeout(job_type.timeout_seconds):
                     await function(job)
