@@ -47,6 +47,10 @@ _CLOSED: Final[Mapping[str, str]] = MappingProxyType({})
 _context: Final[ContextVar[Mapping[str, str]]] = ContextVar("log_context", default=_CLOSED)
 
 
+# The request as the server and the framework know it (ASGI, "HTTP Connection Scope"): the route comes in on its way.
+request_scope: Final[ContextVar[Mapping[str, Any]]] = ContextVar("request_scope", default=_CLOSED)
+
+
 class log_context(AbstractContextManager[None]):  # noqa: N801 — used like a function; a generator takes twice as long
     """Puts these values on every line logged inside, by any logger; they follow the task, not the thread."""
 
@@ -71,6 +75,11 @@ def bind_log_context(**values: str) -> bool:
 def log_context_values() -> Mapping[str, str]:
     """Return the values on each line of the log here."""
     return _context.get()
+
+
+def current_route() -> str | None:
+    """Return the route of the request this code runs for, as a template; None outside of one or until it is found."""
+    return getattr(request_scope.get().get("route"), "path", None)
 
 
 def current_request_id() -> str | None:
@@ -265,9 +274,10 @@ def flush_requests() -> None:
 def log_db_query(
     logger: Logger, statement: str, *, duration_ms: float, rows: int | None = None, slow: bool = False
 ) -> None:
-    """Log that a statement with placeholders ran for so many milliseconds, and its rows; a warning if it was slow."""
+    """Log that a statement with placeholders ran for so many milliseconds, with rows and route; a warning if slow."""
     log = logger.warning if slow else logger.debug
-    log("query", statement=" ".join(statement.split()), duration_ms=round(duration_ms, 2), rows=rows)
+    facts = {"statement": " ".join(statement.split()), "rows": rows, "route": current_route()}
+    log("query", duration_ms=round(duration_ms, 2), **facts)
 
 
 def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:

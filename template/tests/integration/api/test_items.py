@@ -17,6 +17,7 @@ from app.models.events.item import ItemChanged
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
+from tests.statements import at_most
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +244,12 @@ async def test_items_changed_by_many_at_once_lose_nothing(scratch_client: AsyncC
     assert sorted(answer.status_code for answer in put) == [200] * (CALLERS - 1) + [201]
     assert len({answer.json()["id"] for answer in put}) == 1
     assert sorted(answer.json()["version"] for answer in put) == list(range(1, CALLERS + 1))
+
+
+async def test_list_items_takes_no_statement_of_its_own_for_each(client: AsyncClient) -> None:
+    for _ in range(3):
+        await make_item(client)
+
+    # One request every few seconds also asks which sessions have ended.
+    with at_most(2):
+        assert len(names(await client.get(ITEMS))) == 3

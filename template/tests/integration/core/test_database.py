@@ -189,7 +189,7 @@ async def test_a_query_logger_of_the_driver_sees_each_way(open_database: Callabl
     assert seen == ["SELECT 'read'", "BEGIN;", "SELECT 'written'", "COMMIT;"]
 
 
-@pytest.mark.parametrize("way", [read, write])
+@EACH_WAY
 async def test_statements_are_logged_and_slow_ones_are_warnings(
     way: Way, open_database: Callable[..., Database]
 ) -> None:

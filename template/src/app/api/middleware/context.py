@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import monitor
 from app.core.cache import RequestCache
-from app.core.logging import get_logger, log_request
+from app.core.logging import get_logger, log_request, request_scope
 from app.core.telemetry import current_trace_id
 
 logger = get_logger("app.access")
@@ -62,12 +62,14 @@ class RequestContextMiddleware:
                     status = HTTPStatus.FORBIDDEN.value
             await send(message)
 
+        around = request_scope.set(scope)
         with monitor.request_scope(context), RequestCache() as cache:
             if scope["type"] == "websocket":
                 receive = partial(_receive_anew, receive, cache)
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
+                request_scope.reset(around)
                 if scope["raw_path"] not in PROBES:
                     # The path as it came, percent-encoded: a decoded line break would forge a line of the log.
                     path = scope["raw_path"].decode("ascii", "backslashreplace")

@@ -5,8 +5,11 @@ are lost or, worse, stay for the next client, and named statements belong to ano
 needs, and statements have no names.
 """
 
+import logging
 import ssl
+import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +23,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 from app.core.config.database import DatabaseAddress, DatabaseSettings, SslMode
 from app.core.database.errors import connect, translate
 from app.core.exceptions import ConfigurationError
+from app.core.logging import get_logger, log_db_query
+
+logger = get_logger(__name__)
 
 # Seconds that the client waits for a statement beyond the server's own limit: the server's answer should win, this
 # bound is for a server or a network that no longer answers at all.
@@ -82,6 +88,9 @@ def make_engine(
     )
     event.listen(engine.sync_engine, "checkout", _replace_closed_connection)
     event.listen(engine.sync_engine, "handle_error", translate)
+    # Statements of SQLAlchemy's sessions; `Connections` logs its own.
+    event.listen(engine.sync_engine, "before_cursor_execute", _note_beginning)
+    event.listen(engine.sync_engine, "after_cursor_execute", partial(_log, settings.slow_statement_seconds))
     return engine
 
 
@@ -178,3 +187,14 @@ def _replace_closed_connection(
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
+
+
+def _note_beginning(connection: Any, *_others: object) -> None:  # noqa: ANN401 — SQLAlchemy's own
+    connection.info["began"] = time.perf_counter()
+
+
+def _log(slow_seconds: float, connection: Any, cursor: Any, statement: str, *_others: object) -> None:  # noqa: ANN401
+    took = time.perf_counter() - connection.info["began"]
+    if took >= slow_seconds or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        rows = cursor.rowcount if cursor.rowcount >= 0 else None
+        log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=took >= slow_seconds)

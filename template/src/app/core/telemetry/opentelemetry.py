@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -79,10 +80,19 @@ class Traces:
 class _OfWork(TraceIdRatioBased):
     """Begins no trace with a statement or a call: workers ask their queue, and probes the database, all the time."""
 
-    def should_sample(self, parent_context: Any, trace_id: int, name: str, kind: Any = None, *others: Any) -> Any:  # noqa: ANN401 — as the base has it
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        *others: Any,  # noqa: ANN401 — handed on
+        **named: Any,  # noqa: ANN401
+    ) -> SamplingResult:
+        """See the base."""
         if kind is SpanKind.CLIENT:
             return SamplingResult(Decision.DROP)
-        return super().should_sample(parent_context, trace_id, name, kind, *others)
+        return super().should_sample(parent_context, trace_id, name, kind, *others, **named)
 
 
 class _Exporter(OTLPSpanExporter):
