@@ -102,14 +102,14 @@ REQUEST = (
         "src/app/core/database/connections.py",
         'if broken or cast("Any", connection.driver_connection).is_in_transaction():',
         "if False:",
-        "tests/integration/core/test_uow_cancelled.py",
+        "tests/integration/core/test_uow.py",
     ),
     Promise(
         "a cancelled request takes its changes back to the end",
         "src/app/core/database/sessions.py",
         "            await asyncio.shield(asyncio.ensure_future(self._roll_back()))\n",
         "            await self._roll_back()\n",
-        "tests/integration/core/test_uow_cancelled.py",
+        "tests/integration/core/test_uow.py",
     ),
     Promise(
         "errors of the driver are the application's own",

@@ -5,9 +5,8 @@
         uow.record(SomethingHappened(...))
         uow.enqueue(SomethingToDo(...))
 
-Everything inside is committed together when the block ends, or rolled back together when it raises. Blocks nest: an
-inner one is a savepoint. Jobs enqueued inside are a part of it. Events recorded inside are published after the commit,
-and dropped by a rollback.
+Everything inside is committed together when the block ends, jobs included, or rolled back together when it raises.
+Events recorded inside are published after the commit, and dropped by a rollback.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,21 +26,14 @@ Action = Callable[[], Awaitable[object] | None]
 
 
 class UnitOfWork:
-    """The changes of a block of `atomic()`, and what follows from them.
-
-    Attributes:
-        session: Takes the changes.
-        jobs: Rows for the queue, written with the changes.
-        events: Published after the commit.
-        actions: Run after the commit.
-        commits_with: An error that does not undo the changes.
-    """
+    """The changes of a block of `atomic()`, which `session` takes, and what follows from them."""
 
     def __init__(self, session: WriteSession) -> None:
         self.session = session
         self.jobs: list[list[object]] = []
         self.events: list[BaseEvent] = []
         self.actions: list[Action] = []
+        # An error that does not undo the changes.
         self.commits_with: BaseException | None = None
 
     async def flush(self) -> None:
@@ -62,9 +54,7 @@ class UnitOfWork:
             self.events.append(event)
 
     def enqueue(self, job: BaseJob, *, run_at: datetime | None = None, key: str | None = None) -> None:
-        """Have a worker do something once the changes are committed, however often processes are killed in between.
-
-        The job is written in the transaction of the changes, and so is there if and only if they are.
+        """Have a worker do something: the job is written in the transaction of the changes, if and only if they are.
 
         Args:
             job: The work.
@@ -77,8 +67,7 @@ class UnitOfWork:
     def after_commit(self, action: Action) -> None:
         """Run a function or a coroutine function once the changes are committed, and not at all if they are not.
 
-        The answer to a request waits for it. Its failure is reported and changes nothing: what is committed cannot be
-        taken back.
+        The answer to a request waits for it. Its failure is reported, and takes nothing back.
         """
         self.actions.append(action)
 
@@ -95,9 +84,6 @@ class UnitOfWork:
 @asynccontextmanager
 async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     """Commit on success, roll back on any exception; inside another block of the same session, a savepoint.
-
-    Args:
-        session: The session whose changes belong together.
 
     Raises:
         DatabaseException: The commit failed; nothing was changed.

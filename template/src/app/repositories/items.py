@@ -8,16 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    Delete,
-    Insert,
     Text,
-    Update,
+    UpdateBase,
     Uuid,
     bindparam,
     case,
     delete,
     func,
-    literal,
     literal_column,
     select,
     tuple_,
@@ -29,8 +26,7 @@ from uuid_utils.compat import uuid7
 
 from app.core.database import ReadSession, Statement, WriteSession
 from app.core.logging import current_request_id
-from app.models.domain.item import Item
-from app.models.domain.item_change import ItemChange
+from app.models.domain.item import Item, ItemChange
 from app.models.schemas.item import ItemContent, ItemQuery, ItemRead
 from app.models.schemas.page import Cursor
 
@@ -51,16 +47,16 @@ _CONDITIONS: Final = {
 }
 
 
-def _audited(change: Insert | Update | Delete) -> Statement[ItemRead]:
+def _audited(change: UpdateBase) -> Statement[ItemRead]:
     """Return the statement that changes an item and writes the change into the audit, in one round trip."""
     made = change.returning(Item).cte("made")
     item = aliased(Item, made)
-    changed = case((item.version == 1, "created"), else_="changed")
+    action = case((item.version == 1, "created"), else_="changed")
     entry = {
         "id": bindparam("change_id", type_=Uuid),
         "item_id": item.id,
         "owner_id": item.owner_id,
-        "action": literal("deleted") if isinstance(change, Delete) else changed,
+        "action": literal_column("'deleted'") if change.is_delete else action,
         "changed": bindparam("changed", type_=ARRAY(Text)),
         "request_id": bindparam("request_id", type_=Text),
     }

@@ -73,15 +73,12 @@ _CHANGE: Final = Statement(
     .values(
         {
             each.key: func.coalesce(bindparam(each.key, type_=each.type), each)
-            for each in (User.role, User.scopes, User.is_active)
+            for each in (User.password_hash, User.role, User.scopes, User.is_active)
         }
     ),
     UserListed,
 )
 _LOCK: Final = Statement(select(User.id).where(*_AS_READ).with_for_update(key_share=True), UUID)
-_SET_PASSWORD_HASH: Final = Statement(
-    update(User).where(User.id == bindparam("user_id")).values(password_hash=bindparam("password_hash"))
-)
 
 
 async def find_user(session: ReadSession, user_id: UUID) -> UserRow | None:
@@ -121,11 +118,6 @@ async def delete_unconfirmed(session: WriteSession, email: str) -> None:
     await session.execute(_DELETE_UNCONFIRMED, email=email)
 
 
-async def set_password_hash(session: WriteSession, user_id: UUID, password_hash: str) -> None:
-    """Store another hash."""
-    await session.execute(_SET_PASSWORD_HASH, user_id=user_id, password_hash=password_hash)
-
-
 async def lock_user(session: WriteSession, read: UserRow) -> bool:
     """Keep a user from being changed until the transaction ends; False if they are no longer as they were read."""
     return await session.one_or_none(_LOCK, **_as_read(read)) is not None
@@ -143,12 +135,14 @@ async def change_user(
     session: WriteSession,
     user_id: UUID,
     *,
+    password_hash: str | None = None,
     role: str | None = None,
     scopes: Sequence[str] | None = None,
     is_active: bool | None = None,
 ) -> UserListed | None:
     """Change what is given of a user; None where there is no such user."""
-    return await session.one_or_none(_CHANGE, user_id=user_id, role=role, scopes=scopes, is_active=is_active)
+    values = {"password_hash": password_hash, "role": role, "scopes": scopes, "is_active": is_active}
+    return await session.one_or_none(_CHANGE, user_id=user_id, **values)
 
 
 def _as_read(user: UserRow) -> dict[str, object]:

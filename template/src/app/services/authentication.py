@@ -101,7 +101,7 @@ class Authentication:
         async with unit_of_work() as uow:
             await self._lock(uow, user)
             if better_hash:
-                await users.set_password_hash(uow.session, user.id, better_hash)
+                await users.change_user(uow.session, user.id, password_hash=better_hash)
             session_id = await sessions.insert_session(uow.session, user.id)
             tokens = await self._tokens(uow, session_id, user.id, allowed_scopes(self.roles, user.role, user.scopes))
         if device is None:
@@ -150,7 +150,7 @@ class Authentication:
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
             await self._lock(uow, user)
-            await users.set_password_hash(uow.session, caller.user_id, password_hash)
+            await users.change_user(uow.session, caller.user_id, password_hash=password_hash)
             await self.end_sessions(uow, caller.user_id, keep=caller.session_id)
 
     async def prove(self, caller: Principal, password: SecretStr, *, address: str) -> users.UserRow:

@@ -83,7 +83,7 @@ async def change_grants(uow: UnitOfWork, user: users.UserRow, *, add: set[str], 
 
 async def set_password(uow: UnitOfWork, user_id: UUID, password_hash: str) -> None:
     """Set a user's password, and end their sessions."""
-    await users.set_password_hash(uow.session, user_id, password_hash)
+    await users.change_user(uow.session, user_id, password_hash=password_hash)
     await get_authentication().end_sessions(uow, user_id)
 
 

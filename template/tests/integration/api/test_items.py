@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.events import get_event_bus
-from app.models.domain.item_change import ItemChange
+from app.models.domain.item import ItemChange
 from app.models.events.item import ItemChanged
 from tests.buses import until_settled
 from tests.clients import make_client, problem
