@@ -24,7 +24,7 @@ from tests.clients import make_client
 from tests.databases import DatabaseServer, running_server
 from tests.factories import make_settings, make_tokens, make_user
 from tests.logs import Log, captured_log
-from tests.turns import SharedConnection, replaced
+from tests.turns import SharedConnection, using
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 for _name in [*known_variables(), *(name for name in os.environ if name.lower().endswith("_proxy"))]:
@@ -131,7 +131,7 @@ def scratch_url(server: DatabaseServer, worker_id: str) -> Iterator[str]:
 async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncEngine]:
     """The application on that database: what it commits here is committed."""
     database = Database(settings.with_database_url(scratch_url).database)
-    with replaced(get_database(), database):
+    with using(get_database(), database.writing, database.reading):
         yield database.engine
     await database.close()
 

@@ -68,7 +68,7 @@ class ConnectionsInTurn(Connections):
     """The shared connection, lent to one session after the other."""
 
     def __init__(self, shared: Database, root: Turn) -> None:
-        super().__init__(shared.engine, places=100, wait_seconds=_PATIENCE_SECONDS, slow_seconds=60)
+        super().__init__(shared.engine, shared.settings)
         self._root = root
 
     async def borrow(self) -> PoolProxiedConnection:
@@ -128,7 +128,7 @@ class SharedConnection:
         self._source = source
         self._own: PoolProxiedConnection | None = None
         # SQLAlchemy's sessions want a connection each: these are the same one below.
-        self._shared = Database(source.settings)
+        self._shared = Database(source.settings.model_copy(update={"pool_size": 100, "slow_statement_seconds": 60}))
         event.listen(self._shared.engine.sync_engine, "do_connect", self._connect_to_own)
 
     @asynccontextmanager
@@ -140,14 +140,12 @@ class SharedConnection:
         outer = driver.transaction()
         await outer.start()
         root = Turn()
-        usual = database.writing, database.reading, database.reader
-        database.writing, database.reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
-        database.reader = ReadSession(database.reading)
+        writing, reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
         try:
-            async with self._shared.engine.connect() as joined:
-                yield joined
+            with using(database, writing, reading):
+                async with self._shared.engine.connect() as joined:
+                    yield joined
         finally:
-            database.writing, database.reading, database.reader = usual
             await outer.rollback()
 
     async def close(self) -> None:
@@ -164,9 +162,11 @@ class SharedConnection:
 
 
 @contextmanager
-def replaced(database: Database, other: Database) -> Iterator[None]:
-    """Have a database's sessions use another one's connections."""
+def using(database: Database, writing: Connections, reading: Connections) -> Iterator[None]:
+    """Have a database's sessions use other connections."""
     usual = database.writing, database.reading, database.reader
-    database.writing, database.reading, database.reader = other.writing, other.reading, other.reader
-    yield
-    database.writing, database.reading, database.reader = usual
+    database.writing, database.reading, database.reader = writing, reading, ReadSession(reading)
+    try:
+        yield
+    finally:
+        database.writing, database.reading, database.reader = usual

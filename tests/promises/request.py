@@ -121,8 +121,8 @@ REQUEST = (
     Promise(
         "connections are lent in the order of asking",
         "src/app/core/database/connections.py",
-        "asyncio.Semaphore(places)",
-        "asyncio.Semaphore(100 * places)",
+        "asyncio.Semaphore(",
+        "asyncio.Semaphore(100 * ",
         "tests/integration/core/test_database_pool.py",
     ),
     Promise(

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from app.core.config.database import DatabaseSettings
 from app.core.database.errors import DRIVER_ERRORS, error_of, state_of
 from app.core.exceptions import DatabaseConnectionError, DatabaseException
 from app.core.logging import get_logger, log_db_query
@@ -40,24 +41,20 @@ class Connections:
 
     Args:
         engine: The engine, from `make_engine`.
-        places: The size of its pool, overflow included.
-        wait_seconds: The longest wait for a connection.
-        slow_seconds: Statements that take longer are warnings in the log.
+        settings: The size of its pool, the longest wait for a connection, and the time from which a statement is slow.
         keep_seconds: How long a connection is lent again and again before it goes back to the pool, which costs as much
             as a short statement; the pool looks at its age, and pings it where it is told to.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, *, places: int, wait_seconds: float, slow_seconds: float, keep_seconds: float = 0
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, settings: DatabaseSettings, *, keep_seconds: float = 0) -> None:
         self.engine = engine
         # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
         self.disk_full = False
         # How many wait for a connection.
         self.waiting = 0
-        self._places = asyncio.Semaphore(places)
-        self._wait_seconds = wait_seconds
-        self._slow_seconds = slow_seconds
+        self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
+        self._wait_seconds = settings.pool_timeout_seconds
+        self._slow_seconds = settings.slow_statement_seconds
         self._keep_seconds = keep_seconds
         self._kept: list[PoolProxiedConnection] = []
         # SQLAlchemy's sessions share these connections.

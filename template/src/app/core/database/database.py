@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import cached_property
+from functools import partial
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, column, exists, select, table, text
@@ -57,9 +57,12 @@ class Database:
                 next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
             )
         self.settings = settings
-        self._application_name = application_name
-        self.writing = self._connections()
-        self.reading = self._connections(read_only=True, keep_seconds=0 if settings.pool_pre_ping else _KEEP_SECONDS)
+        engine = partial(make_engine, settings, application_name=application_name)
+        self.writing = Connections(engine(), settings)
+        keep_seconds = 0 if settings.pool_pre_ping else _KEEP_SECONDS
+        self.reading = Connections(engine(read_only=True), settings, keep_seconds=keep_seconds)
+        # For questions about health, which wait behind no request.
+        self.probes = engine(pool_size=1, max_overflow=0, pool_timeout=settings.connect_timeout_seconds)
         # The session of whatever only reads.
         self.reader = ReadSession(self.reading)
         self._extensions: dict[str, bool] = {}
@@ -68,17 +71,6 @@ class Database:
     def engine(self) -> AsyncEngine:
         """The engine for changes."""
         return self.writing.engine
-
-    @cached_property
-    def probes(self) -> AsyncEngine:
-        """An engine of one connection for questions about health, which wait behind no request."""
-        return make_engine(
-            self.settings,
-            application_name=self._application_name,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=self.settings.connect_timeout_seconds,
-        )
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[WriteSession]:
@@ -100,24 +92,13 @@ class Database:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.reading.close()
                 await self.writing.close()
-                if "probes" in self.__dict__:
-                    await self.probes.dispose()
+                await self.probes.dispose()
 
     async def has_extension(self, name: str) -> bool:
         """Return True if the database has an extension: asked once, so that a later one is noticed after a restart."""
         if name not in self._extensions:
             self._extensions[name] = await self.reader.one(_HAS_EXTENSION, name=name)
         return self._extensions[name]
-
-    def _connections(self, *, read_only: bool = False, keep_seconds: float = 0) -> Connections:
-        settings = self.settings
-        return Connections(
-            make_engine(settings, application_name=self._application_name, read_only=read_only),
-            places=settings.pool_size + settings.max_overflow,
-            wait_seconds=settings.pool_timeout_seconds,
-            slow_seconds=settings.slow_statement_seconds,
-            keep_seconds=keep_seconds,
-        )
 
 
 def get_database() -> Database:

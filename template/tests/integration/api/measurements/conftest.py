@@ -20,7 +20,7 @@ from tests.clients import make_client
 from tests.databases import DatabaseServer
 from tests.factories import make_user
 from tests.hypertables import enabled, find_reason_against
-from tests.turns import SharedConnection, replaced
+from tests.turns import SharedConnection, using
 
 PATH = "/api/v1/measurements"
 # Yesterday at midnight: hours and days from here are whole buckets.
@@ -81,7 +81,7 @@ async def other_client(app: FastAPI, client: AsyncClient) -> AsyncIterator[Async
 @pytest.fixture
 async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterator[AsyncClient]:
     """A client whose measurements are committed, for what one connection cannot show."""
-    with replaced(get_database(), measuring_database):
+    with using(get_database(), measuring_database.writing, measuring_database.reading):
         _, tokens = await make_user()
         async with make_client(app, tokens) as client:
             yield client
