@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-import aiosmtplib
 import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -28,7 +27,6 @@ from app.core.process import get_object
 MAIL_FOLDER: Final = ".data/mail"
 # SMTP's replies from here on will not change by trying again (RFC 5321, 4.2.1).
 _PERMANENT: Final = 500
-_ABOUT_MESSAGE: Final = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
 
 logger = get_logger(__name__)
 
@@ -83,7 +81,10 @@ class SmtpMail:
 
     async def send(self, mail: Mail) -> None:
         """See `MailPort.send`."""
+        import aiosmtplib  # noqa: PLC0415 — workers send, and the web process starts without it
+
         settings = self._settings
+        about_message = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
         try:
             await aiosmtplib.send(
                 mail.to_message(settings.sender),
@@ -98,7 +99,7 @@ class SmtpMail:
         except (aiosmtplib.SMTPException, OSError) as err:
             reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
             # A refused login or connection says nothing about the message.
-            if isinstance(reply, _ABOUT_MESSAGE) and reply.code >= _PERMANENT:
+            if isinstance(reply, about_message) and reply.code >= _PERMANENT:
                 refusal = f"The message was refused for good ({reply.code})."
                 raise MailRefusedError("mail", refusal, details={"status": reply.code}) from None
             # Without the text of the reply, which may quote what the server was sent.
