@@ -5,7 +5,6 @@ import secrets
 from pathlib import Path
 
 from app.core.config.secrets import new_key
-from app.core.exceptions import ConfigurationError
 
 _CONTENT = """\
 # Settings of this machine for development, made by the first `app` command. Not for git; .env.example has them all.
@@ -24,7 +23,7 @@ def ensure_env_file(folder: Path) -> bool:
         True when it was written.
 
     Raises:
-        ConfigurationError: It cannot be written.
+        OSError: It cannot be written.
     """
     path = folder / ".env"
     if path.exists():
@@ -35,10 +34,7 @@ def ensure_env_file(folder: Path) -> bool:
             file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
     except FileExistsError:
         return False
-    except OSError as error:
+    except OSError:
         path.unlink(missing_ok=True)  # half a file would count as one that is there
-        raise ConfigurationError(
-            f".env cannot be written to {folder} ({error.strerror}).",
-            next_step="Make room there and the folder writable, or set SECRET_KEY in the environment.",
-        ) from error
+        raise
     return True

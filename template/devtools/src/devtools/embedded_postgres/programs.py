@@ -155,12 +155,7 @@ def _candidates() -> Iterator[Path]:
         # Debian's alternatives and Homebrew link single programs: their neighbours are elsewhere.
         places.append(glob.escape(str(Path(on_path).resolve().parent)))
     for pattern in (*places, *_INSTALLED):
-        # The newest first.
-        yield from sorted(map(Path, glob.glob(pattern)), key=lambda at: _numbers(at.parent.name), reverse=True)  # noqa: PTH207
-
-
-def _numbers(name: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", name)]
+        yield from map(Path, sorted(glob.glob(pattern), reverse=True))  # noqa: PTH207 — the newest first
 
 
 def _inspect(folder: Path) -> Installation:
