@@ -48,14 +48,14 @@ ACCOUNTS = (
     ),
     Promise(
         "a link expires",
-        "src/app/core/security/links.py",
-        "return good and time.time() < link.good_until",
-        "return good",
+        "src/app/core/security/credentials.py",
+        " and time.time() < link.good_until",
+        "",
         f"{_TESTS}::test_reset_refuses_a_token_that_is_old",
     ),
     Promise(
         "a link serves one purpose",
-        "src/app/core/security/links.py",
+        "src/app/core/security/credentials.py",
         "json.dumps([purpose, state, claims])",
         "json.dumps([state, claims])",
         f"{_TESTS}::test_reset_refuses_a_token",

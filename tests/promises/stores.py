@@ -7,7 +7,7 @@ from tests.promises.promise import Promise
 STORES = (
     Promise(
         "concurrent misses on a key load once",
-        "src/app/core/cache/store.py",
+        "src/app/core/cache/memory.py",
         "while (flight := flights.get(key)) is not None:",
         "while (flight := flights.get(None)) is not None:",
         "tests/unit/core/cache/test_cache.py"
@@ -15,7 +15,7 @@ STORES = (
     ),
     Promise(
         "a caller who is cancelled cancels no other caller",
-        "src/app/core/cache/store.py",
+        "src/app/core/cache/memory.py",
         "        flight.cancel()  # ",
         '        flight.done() or flight.set_exception(ValueError("gone"))  # ',
         "tests/unit/core/cache/test_cache.py"
@@ -39,7 +39,7 @@ STORES = (
     ),
     Promise(
         "what JSON would change is not cached",
-        "src/app/core/cache/encoding.py",
+        "src/app/core/cache/store.py",
         "same = bool(back == value)",
         "same = True",
         "tests/unit/core/cache/test_cache.py"
@@ -47,24 +47,24 @@ STORES = (
     ),
     Promise(
         "different arguments have different cache keys",
-        "src/app/core/cache/encoding.py",
+        "src/app/core/cache/store.py",
         'return quote(part, safe="", errors="surrogatepass")',
         "return part",
-        "tests/unit/core/cache/test_cached.py::test_cached_has_different_keys_for_different_arguments",
+        "tests/unit/core/cache/test_cache.py::test_cached_has_different_keys_for_different_arguments",
     ),
     Promise(
         "threads share a TTLCache unharmed",
         "src/app/core/cache/memory.py",
         "threading.RLock()",
         '__import__("contextlib").nullcontext()',
-        "tests/unit/core/cache/test_ttl_cache.py::test_ttl_cache_is_unharmed_by_threads",
+        "tests/unit/core/cache/test_memory.py::test_ttl_cache_is_unharmed_by_threads",
     ),
     Promise(
         "a request never sees another's cache",
-        "src/app/core/cache/decorators.py",
+        "src/app/core/cache/memory.py",
         "self.results = {}",
         'self.results = request_cached.__dict__.setdefault("shared", {})',
-        "tests/unit/core/cache/test_request_cached.py"
+        "tests/unit/core/cache/test_memory.py"
         "::test_request_cached_never_shows_one_of_200_requests_the_cache_of_another",
     ),
     Promise(
@@ -86,8 +86,8 @@ STORES = (
     Promise(
         "the keys of secrets are derived once per process",
         "src/app/core/secrets/service.py",
-        "Singleton(lambda: _make_keyring(keys))",
-        "lambda: _make_keyring(keys)",
+        "Singleton(lambda: KeyRing(keys))",
+        "lambda: KeyRing(keys)",
         "tests/unit/core/test_secrets.py::test_keys_are_derived_once_per_process",
     ),
     Promise(
@@ -99,14 +99,14 @@ STORES = (
     ),
     Promise(
         "a rotation overwrites nothing that is set meanwhile",
-        "src/app/core/secrets/rotation.py",
+        "src/app/core/secrets/service.py",
         "\n    .with_for_update(skip_locked=True),",
         ",",
         "tests/integration/core/secrets/test_rotation.py::test_a_value_set_in_the_middle_of_a_batch_wins",
     ),
     Promise(
         "a rotation that is killed has done what it did",
-        "src/app/core/secrets/rotation.py",
+        "src/app/core/secrets/service.py",
         "limit=batch_size)",
         "limit=1_000_000)",
         "tests/integration/cli/test_kills.py::test_secrets_rotate_that_is_killed_loses_nothing_and_is_resumed",

@@ -200,9 +200,12 @@ class EventBus:
                 "publish between start() and stop(), which the application's lifespan calls."
             )
         self.stats.published += 1
-        interested = [each for each in self._subscriptions if isinstance(event, each.event_type)]
-        if refused := [each.name for each in interested if not self._queue(each, event)]:
-            self.stats.rejected += len(refused)
+        refused = []
+        for each in self._subscriptions:
+            if isinstance(event, each.event_type) and not self._queue(each, event):
+                self.stats.rejected += 1
+                refused.append(each.name)
+        if refused:
             raise EventRejectedError(f"{event.type} found no room at {', '.join(refused)}.")
 
     async def stop(self, drain_seconds: float) -> None:

@@ -15,9 +15,9 @@ from pydantic import SecretBytes, SecretStr
 
 from app.core.config.secrets import KeyMaterial, new_key, parse_keys
 from app.core.exceptions import ValidationError
-from app.core.secrets import SecretsError, SecretsService, TamperedSecretError, UnknownKeyError, keyring
+from app.core.secrets import SecretsError, SecretsService, TamperedSecretError, UnknownKeyError
 from app.core.secrets.keyring import KeyRing
-from app.core.secrets.store import api_key_path
+from app.core.secrets.service import api_key_path
 
 PATH = api_key_path("acme", "openai")
 VALUE = "planted-value-of-the-tests"
@@ -86,14 +86,14 @@ def test_open_takes_all_keys_and_seal_the_first() -> None:
 
 
 def test_keys_are_derived_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    derived: list[str] = []
-    derive = keyring._derive
+    derived: list[bytes] = []
+    derive = HKDF.derive
 
-    def counted(key: KeyMaterial) -> bytes:
-        derived.append(key.id)
-        return derive(key)
+    def counted(kdf: HKDF, material: bytes) -> bytes:
+        derived.append(material)
+        return derive(kdf, material)
 
-    monkeypatch.setattr(keyring, "_derive", counted)
+    monkeypatch.setattr(HKDF, "derive", counted)
     keys = [parse_keys(new_key(key_id))[0] for key_id in ("k2", "k1")]
     service = SecretsService(keys=keys, environment={})
     assert derived == [], "before the first secret is needed"
@@ -104,7 +104,7 @@ def test_keys_are_derived_once_per_process(monkeypatch: pytest.MonkeyPatch) -> N
     for thread in threads:
         thread.join()
 
-    assert derived == ["k2", "k1"]
+    assert derived == [key.material.get_secret_value() for key in keys]
 
 
 @pytest.mark.process

@@ -8,10 +8,8 @@
 `@request_cached` keeps the object itself for the tasks of one request, `TTLCache` for the threads of one process.
 """
 
-from app.core.cache.decorators import RequestCache, cached, request_cached
-from app.core.cache.encoding import make_key
-from app.core.cache.memory import CacheBackend, CacheUnavailableError, TTLCache
-from app.core.cache.store import Cache, clear, delete, delete_many, get, get_or_set, make_cache
+from app.core.cache.memory import CacheBackend, CacheUnavailableError, RequestCache, TTLCache, request_cached
+from app.core.cache.store import Cache, cached, clear, delete, delete_many, get, get_or_set, make_cache, make_key
 from app.core.cache.store import set as set  # noqa: A004 — read as cache.set()
 
 __all__ = [

@@ -1,13 +1,18 @@
-"""The place where cached values are kept: the port, and the memory of this process behind it."""
+"""Values in the memory of this process: for a time, for one request, or as a backend of the cache."""
 
+import asyncio
+import functools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextvars import ContextVar, Token
 from datetime import timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+P = ParamSpec("P")
+R = TypeVar("R")
 V = TypeVar("V")
 
 
@@ -66,6 +71,86 @@ class TTLCache(Generic[K, V]):
             now = time.time()
             expired = [key for key, (_, expires) in self._entries.items() if expires <= now]
             return sum([self.delete(key) for key in expired])
+
+
+async def run_once(
+    flights: dict[K, asyncio.Future[R]], key: K, work: Callable[[], Awaitable[R]], *, keep: bool = False
+) -> R:
+    """Return the result of the work for a key, done once for all who ask while it is under way.
+
+    The first to ask does it in its own task: with its context, its database session and its deadline. When it is
+    cancelled, the next in line does the work with its own. A key that is taken out of `flights` begins anew; with
+    `keep`, the result stays there for all who ask later.
+    """
+    while (flight := flights.get(key)) is not None:
+        if not flight.done():
+            await asyncio.wait([flight])  # and not the flight itself, which the first to be cancelled would cancel
+        if not flight.cancelled():
+            return flight.result()
+    flight = flights[key] = asyncio.get_running_loop().create_future()
+    try:
+        flight.set_result(await work())
+    except Exception as err:  # noqa: BLE001 — raised below, and in all who wait
+        flight.set_exception(err)
+    finally:
+        flight.cancel()  # unless it is done: its caller was cancelled
+        kept = keep and not flight.cancelled() and flight.exception() is None
+        if not kept and flights.get(key) is flight:
+            del flights[key]
+    return flight.result()
+
+
+class RequestCache:
+    """`with RequestCache(): …` is one request; the middleware opens it.
+
+    The tasks that are started inside share it. Once it has ended, a task that lives on runs its functions anew.
+    """
+
+    _token: "Token[RequestCache | None]"
+    results: dict[Hashable, asyncio.Future[Any]] | None
+
+    def clear(self) -> None:
+        """Keep nothing of what ran so far."""
+        self.results = {}
+
+    def __enter__(self) -> "RequestCache":
+        self.clear()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.results = None
+        _current.reset(self._token)
+
+
+# The default is nothing at all: a dict here would be one that every request shares.
+_current: ContextVar[RequestCache | None] = ContextVar("request_cache", default=None)
+
+
+def request_cached(
+    key_fn: Callable[..., Hashable],
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """Run an asynchronous function once per request and key; outside of a request it simply runs.
+
+    All callers in a request get the same object. Exceptions are not kept: the next call tries again.
+
+    Args:
+        key_fn: Takes the function's arguments (a method's `self`, too) and returns what tells calls apart.
+    """
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            cache = _current.get()
+            if cache is None or cache.results is None:
+                return await function(*args, **kwargs)
+            key = (function, key_fn(*args, **kwargs))
+            result: R = await run_once(cache.results, key, lambda: function(*args, **kwargs), keep=True)
+            return result
+
+        return call
+
+    return decorate
 
 
 class CacheUnavailableError(Exception):

@@ -1,31 +1,47 @@
-"""The calls on the process's cache: keys prefixed, values as JSON, one load for many misses.
+"""The process's cache: keys prefixed, values as JSON, one load for many misses.
+
+JSON and never pickle: reading a pickle runs the code that its writer put there.
 
 Its backend may be away: reading is then a miss, writing and deleting do nothing, and the loader answers. Without a
 process they raise: a script whose `delete()` went to a cache of its own would leave the real one stale.
 """
 
 import asyncio
+import functools
+import inspect
+import json
 import random
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, cast, overload
+from datetime import date
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast, overload
+from urllib.parse import quote
+from uuid import UUID
 
-from app.core.cache.encoding import Cacheable, decode, encode
-from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend
+from pydantic import BaseModel, TypeAdapter
+
+from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend, run_once
 from app.core.config import CacheSettings
+from app.core.exceptions import CacheException
 from app.core.logging import get_logger
 from app.core.process import get_object
 from app.core.telemetry import Counter
 
-T = TypeVar("T", bound=Cacheable)
-K = TypeVar("K", bound=Hashable)
+# The values that may be cached, as far as a type can say it.
+Cacheable: TypeAlias = (
+    bool | int | float | str | Sequence[object] | Mapping[str, object] | UUID | date | Decimal | BaseModel | None
+)
+P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T", bound=Cacheable)
 
 logger = get_logger(__name__)
 
 READS: Final = Counter("app_cache_reads_total", "Reads of the cache: a hit, or a miss.", "outcome")
-_TTL_JITTER: Final = 0.1
+_MAX_KEY_LENGTH: Final = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +60,7 @@ class Cache:
     backend: CacheBackend
     namespace: str
     default_ttl: float
-    ttl_jitter: float
+    ttl_jitter: float = 0.1
     flights: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
     async def read(self, name: str, model: object) -> tuple[bytes, object] | None:
@@ -53,7 +69,7 @@ class Cache:
             data = await self.backend.get(name)
             READS.add("miss" if data is None else "hit")
             try:
-                return None if data is None else (data, decode(data, model))
+                return None if data is None else (data, _decode(data, model))
             except (ValueError, RecursionError):
                 logger.warning("a cached value is of another shape and counts as missing", key=name)
         return None
@@ -74,26 +90,38 @@ def make_cache(settings: CacheSettings, *, application_name: str, backend: Cache
         backend=backend or MemoryBackend(max_entries=settings.max_entries),
         namespace=f"{settings.key_prefix or application_name}:",
         default_ttl=settings.default_ttl_seconds,
-        ttl_jitter=_TTL_JITTER,
     )
 
 
+def make_key(*parts: str | float | UUID | date | None) -> str:
+    """Return a key of any values, a caller's input included; different values make different keys.
+
+    Text is percent-encoded, everything else is marked by `!`; a key that would be too long ends in a hash.
+
+    Raises:
+        CacheException: A part is of a type that does not identify anything, such as a session.
+    """
+    key = ":".join(_quote(part) for part in parts)
+    if len(key) > _MAX_KEY_LENGTH:
+        return f"{key[:96]}#{blake2b(key.encode(), digest_size=32).hexdigest()}"
+    return key
+
+
 @overload
-async def get(key: str, default: object = None) -> Any: ...  # noqa: ANN401 — what the JSON holds
+async def get(key: str) -> Any: ...  # noqa: ANN401 — what the JSON holds
 @overload
 async def get(key: str, *, model: type[R]) -> R | None: ...
-async def get(key: str, default: object = None, *, model: object = None) -> object:
-    """Return a fresh copy of the value, or `default` if there is none.
+async def get(key: str, *, model: object = None) -> object:
+    """Return a fresh copy of the value, or None if there is none.
 
     Args:
         key: Any text; `make_key()` makes one of a caller's input.
-        default: Returned for a miss; give one where a cached None matters.
         model: The type of the value, such as a Pydantic model or UUID, if it is not plain JSON. One that does not fit
             is a miss.
     """
     cache = get_object(Cache)
     found = await cache.read(cache.namespace + key, model)
-    return default if found is None else found[1]
+    return None if found is None else found[1]
 
 
 async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
@@ -104,7 +132,7 @@ async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None: 
     """
     cache = get_object(Cache)
     name = cache.namespace + key
-    data, _ = encode(value)
+    data, _ = _encode(value)
     # A load that began earlier would overwrite this with something older.
     cache.flights.pop(name, None)
     await cache.write(name, data, ttl)
@@ -155,38 +183,98 @@ async def get_or_set(
         flight = cache.flights[name]
         found = await cache.read(name, model)
         if found is None:
-            found = encode(await loader(), model)
+            found = _encode(await loader(), model)
             if cache.flights.get(name) is flight:
                 await cache.write(name, found[0], ttl)
         mine.append(found[1])
         return found[0]
 
     data = await run_once(cache.flights, name, find_or_load)
-    return cast("T", mine[0] if mine else decode(data, model))
+    return cast("T", mine[0] if mine else _decode(data, model))
 
 
-async def run_once(
-    flights: dict[K, asyncio.Future[R]], key: K, work: Callable[[], Awaitable[R]], *, keep: bool = False
-) -> R:
-    """Return the result of the work for a key, done once for all who ask while it is under way.
+def cached(
+    ttl: float | None, key: str, *, model: type[Any] | None = None
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Keep what an asynchronous function returns; concurrent calls with one key run it once.
 
-    The first to ask does it in its own task: with its context, its database session and its deadline. When it is
-    cancelled, the next in line does the work with its own. A key that is taken out of `flights` begins anew; with
-    `keep`, the result stays there for all who ask later.
+        @cached(ttl=60, key="profile:{user_id}", model=ProfileCard)
+        async def profile_card(session: ReadSession, user_id: UUID) -> ProfileCard: ...
+
+        await cache.delete(cache.make_key("profile", user_id))
+
+    Each value that changes the result must be in the key: a function that answers differently for each user, with a
+    key that does not name the user, hands one user's answer to another.
+
+    Args:
+        ttl: Seconds a result is kept; None: the cache's default.
+        key: Words and `{parameters}` between colons, of which `make_key()` makes the key. Start it with a name of its
+            own.
+        model: The type of the results, where it is not plain JSON; see `cache.get()`.
+
+    Raises:
+        ValueError: A part of the key is neither a word nor a parameter.
     """
-    while (flight := flights.get(key)) is not None:
-        if not flight.done():
-            await asyncio.wait([flight])  # and not the flight itself, which the first to be cancelled would cancel
-        if not flight.cancelled():
-            return flight.result()
-    flight = flights[key] = asyncio.get_running_loop().create_future()
+    parts = key.split(":")
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        signature = inspect.signature(function)
+        for part in parts:
+            # Two parameters in one part would make ("a", "b-c") and ("a-b", "c") the same key.
+            if ("{" in part or "}" in part) and part not in {"{" + name + "}" for name in signature.parameters}:
+                raise ValueError(f"a part of a cache key is a word or a parameter in braces, not {part!r}")
+
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            name = make_key(*(bound.arguments[part[1:-1]] if part.startswith("{") else part for part in parts))
+            return await get_or_set(name, lambda: function(*args, **kwargs), ttl=ttl, model=model)
+
+        return call
+
+    return decorate
+
+
+def _quote(part: object) -> str:
+    if isinstance(part, str):
+        return quote(part, safe="", errors="surrogatepass")
+    if part is None or isinstance(part, int | float | UUID | date):
+        return f"!{part}"
+    raise CacheException(f"A {type(part).__name__} cannot be part of a cache key: use an identifier of it.")
+
+
+def _encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN401 — any type that Pydantic reads
+    """Return a value as JSON, and as it comes back.
+
+    Raises:
+        CacheException: It would come back as something else, as a tuple or a dict whose keys are no strings do.
+    """
+    if model is None and isinstance(value, UUID | date | Decimal | BaseModel):
+        model = type(value)
     try:
-        flight.set_result(await work())
-    except Exception as err:  # noqa: BLE001 — raised below, and in all who wait
-        flight.set_exception(err)
-    finally:
-        flight.cancel()  # unless it is done: its caller was cancelled
-        kept = keep and not flight.cancelled() and flight.exception() is None
-        if not kept and flights.get(key) is flight:
-            del flights[key]
-    return flight.result()
+        if model is None:
+            data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        else:
+            data = _adapter(model).dump_json(value, by_alias=True, round_trip=True, warnings="error")
+        back = _decode(data, model)
+        same = bool(back == value)
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    if not same:
+        # Here, where no error is handled: the message of the original may hold the value.
+        raise CacheException(
+            f"A {type(value).__name__} cannot be cached: it would not come back as it is. Turn it into plain JSON, "
+            "or name a type of Pydantic's with `model`."
+        )
+    return data, back
+
+
+def _decode(data: bytes, model: Any = None) -> Any:  # noqa: ANN401 — what the JSON holds
+    """Return a fresh value with every call; ValueError for data that is not JSON, or not of this model."""
+    return json.loads(data) if model is None else _adapter(model).validate_json(data)
+
+
+@functools.lru_cache
+def _adapter(model: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+    return TypeAdapter(model)

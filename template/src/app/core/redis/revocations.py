@@ -44,7 +44,7 @@ class RevocationBroadcast:
     def start(self) -> None:
         """Begin to listen and to tell."""
         self._listener = _detached(self._listen())
-        self._revoked.announce_with(self._announce)
+        self._revoked.announce = self._announce
 
     async def close(self) -> None:
         """Say what is still to be said, and stop."""

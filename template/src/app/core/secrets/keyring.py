@@ -1,4 +1,4 @@
-"""Encrypting and decrypting. The only module that imports `cryptography`: it costs some 30 ms, so it is imported late.
+"""Encrypting and decrypting. `cryptography`, which takes some 30 ms to import, is loaded with the first key ring.
 
 AES-256-GCM with a random nonce of 96 bits for each encryption. NIST SP 800-38D, 8.3, bounds those at 2^32 for a key:
 eight years at a thousand a minute. The envelope that is stored:
@@ -22,29 +22,57 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
 from app.core.config.secrets import KEY_ID, KeyMaterial
-from app.core.secrets.store import TamperedSecretError, UnknownKeyError
+from app.core.exceptions import ConfigurationError, InfrastructureException
 
 _VERSION: Final = b"\x01"
 # NIST SP 800-38D, 8.2: 96 bits is the length that GCM takes as it is.
 _NONCE_BYTES: Final = 12
-_KEY_BYTES: Final = 32
 # Binds derived keys to this purpose (RFC 5869, 3.2). Changing it makes every stored secret unreadable.
 _PURPOSE: Final = b"app.core.secrets/1/aes-256-gcm/"
+
+
+class SecretsError(InfrastructureException):
+    """Raised when a stored secret cannot be read: a 500 for callers. `details` has path and key id, for the log."""
+
+    code = "SECRET_UNREADABLE"
+
+
+class UnknownKeyError(SecretsError):
+    """Raised when the ring lacks the key of an envelope: taken out too early, or lost."""
+
+    code = "SECRET_KEY_UNKNOWN"
+
+
+class TamperedSecretError(SecretsError):
+    """Raised when an envelope was altered, cut off, moved from another path or made by something else."""
+
+    code = "SECRET_TAMPERED"
 
 
 class KeyRing:
     """One key or several, in order: the first encrypts, all decrypt. The ciphers' keys are derived here, once."""
 
     def __init__(self, keys: Sequence[KeyMaterial]) -> None:
+        if not keys:
+            raise ConfigurationError(
+                "SECRETS_KEYS is not set, so that secrets can be neither stored nor read.",
+                next_step="Make a key with `app secrets keygen`, and set SECRETS_KEYS to it.",
+            )
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
         self.active_id: Final = keys[0].id
-        self._ciphers: Final = {key.id: AESGCM(_derive(key)) for key in keys}
+        # Without a salt, which RFC 5869, 3.3, allows for input that is uniformly random, as these keys are.
+        self._ciphers: Final = {
+            key.id: AESGCM(
+                HKDF(SHA256(), 32, None, _PURPOSE + key.id.encode("ascii")).derive(key.material.get_secret_value())
+            )
+            for key in keys
+        }
 
     def seal(self, value: SecretStr, *, path: str) -> bytes:
         """Return an envelope for a value, to be stored under this path and no other."""
@@ -55,6 +83,8 @@ class KeyRing:
 
     def open(self, stored: bytes, *, path: str) -> SecretStr:
         """Return the value of an envelope found under this path; SecretsError, whose subclass says what is wrong."""
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+
         header = stored[: 2 + int.from_bytes(stored[1:2])]
         nonce_end = len(header) + _NONCE_BYTES
         # Bytes beyond ASCII become characters that no key id has.
@@ -72,9 +102,3 @@ class KeyRing:
             raise TamperedSecretError(
                 "A stored secret was altered, moved, or encrypted with another key of the same id.", details=where
             ) from None
-
-
-def _derive(key: KeyMaterial) -> bytes:
-    # Without a salt, which RFC 5869, 3.3, allows for input that is uniformly random, as these keys are.
-    kdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_PURPOSE + key.id.encode("ascii"))
-    return kdf.derive(key.material.get_secret_value())

@@ -1,11 +1,10 @@
 """Authentication and authorisation: mechanisms that know neither settings nor HTTP nor tables."""
 
-from app.core.security.links import LinkTokens
+from app.core.security.credentials import DeviceTokens, LinkTokens, fingerprint, new_credential
 from app.core.security.passwords import PasswordHasher
-from app.core.security.principal import Principal, Roles, allowed_scopes
 from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits, caller_address, with_mapped_forms
 from app.core.security.revocation import RevokedSessions
-from app.core.security.tokens import AccessTokens, DeviceTokens, fingerprint, new_credential
+from app.core.security.tokens import AccessTokens, Principal, Roles, allowed_scopes
 
 __all__ = [
     "AccessTokens",

@@ -7,7 +7,7 @@ again; it needs no clean-up task, spreads no load spikes at window borders, and 
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple, Protocol
 
 # Some 10 MB of keys in the worst case.
@@ -78,12 +78,13 @@ def caller_address(host: str) -> str:
         address = ip_address(host)
     except ValueError:
         return host
-    if isinstance(address, IPv6Address):
-        if (carried := _carried(address)) is not None:
-            return str(carried)
-        if address not in _LOCAL_TRANSLATORS:
-            return str(IPv6Network((int(address), _CUSTOMER_BITS), strict=False))
-    return str(address)
+    if isinstance(address, IPv4Address) or address in _LOCAL_TRANSLATORS:
+        return str(address)
+    if any(address in network for network in _CARRIERS):
+        return str(IPv4Address(int(address) & 0xFFFF_FFFF))
+    # Of a Teredo tunnel, the second is the caller; the first is the server that all its callers share.
+    tunnelled = address.sixtofour or (address.teredo or (None, None))[1]
+    return str(tunnelled or IPv6Network((int(address), _CUSTOMER_BITS), strict=False))
 
 
 def with_mapped_forms(networks: str) -> str:
@@ -94,10 +95,3 @@ def with_mapped_forms(networks: str) -> str:
             network = IPv4Network(entry)
             forms.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
     return ",".join(forms)
-
-
-def _carried(address: IPv6Address) -> IPv4Address | None:
-    if any(address in network for network in _CARRIERS):
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    # Of a Teredo tunnel, the second is the caller; the first is the server that all its callers share.
-    return address.sixtofour or (address.teredo or (None, None))[1]

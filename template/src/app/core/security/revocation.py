@@ -12,8 +12,6 @@ from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
-Load = Callable[[], Awaitable[Iterable[UUID]]]
-Announce = Callable[[Collection[UUID]], None]
 # The time for which a failing source is left alone.
 _RETRY_SECONDS: Final = 1.0
 
@@ -28,9 +26,15 @@ class RevokedSessions:
         load: Returns all sessions revoked within an access token's lifetime.
         refresh_seconds: The age at which the copy is replaced.
         limit_seconds: The age from which it is no longer believed.
+
+    Attributes:
+        announce: Called with what is revoked here, to tell other processes; must not wait, and may fail to reach them.
     """
 
-    def __init__(self, load: Load, *, refresh_seconds: float, limit_seconds: float = inf) -> None:
+    def __init__(
+        self, load: Callable[[], Awaitable[Iterable[UUID]]], *, refresh_seconds: float, limit_seconds: float = inf
+    ) -> None:
+        self.announce: Callable[[Collection[UUID]], None] | None = None
         self._load = load
         self._refresh_seconds = refresh_seconds
         self._limit_seconds = limit_seconds
@@ -42,17 +46,12 @@ class RevokedSessions:
         self._new: set[UUID] = set()
         self._due = 0.0
         self._lock = asyncio.Lock()
-        self._announce: Announce | None = None
-
-    def announce_with(self, announce: Announce) -> None:
-        """Announce to other processes what this one revokes; the function must not wait, and may fail to reach them."""
-        self._announce = announce
 
     def add(self, *session_ids: UUID) -> None:
         """Count sessions as revoked from now on, and announce them to the other processes if there is a way to."""
         self.learn(*session_ids)
-        if self._announce is not None:
-            self._announce(session_ids)
+        if self.announce is not None:
+            self.announce(session_ids)
 
     def learn(self, *session_ids: UUID) -> None:
         """Count sessions as revoked that another process has revoked, and committed that."""

@@ -1,23 +1,24 @@
-"""Tokens: signed ones of sessions and devices, and those that are opaque to their holders.
+"""Access tokens, and the caller that they name.
 
-Access tokens are JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only its own,
-so it accepts nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to
-choose, no key to name and no extension.
+They are JSON Web Tokens in the profile of RFC 9068, signed with HMAC-SHA-256. This service reads only its own, so it
+accepts nothing else: the header must be the one header it writes, to the letter, which leaves no algorithm to choose,
+no key to name and no extension.
 """
 
 import base64
-import hashlib
-import hmac
 import re
-import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid4
 
-from app.core.exceptions import AuthenticationError
-from app.core.security.principal import Principal
+from app.core.exceptions import AuthenticationError, AuthorizationError
+from app.core.security.credentials import derive_key
+
+# The scopes of each role, by its name.
+Roles = Mapping[str, Collection[str]]
 
 _ALGORITHM: Final = "HS256"
 # RFC 9068, 2.1.
@@ -29,11 +30,31 @@ _SHAPE: Final = re.compile(re.escape(_HEADER) + r"\.[A-Za-z0-9_-]{1,4000}\.[A-Za
 _CLAIMS: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "scope")
 # Some 10 MB. Only tokens with a right signature are remembered, so that no stranger can fill it.
 _MAX_REMEMBERED: Final = 10_000
-# 256 bits, beyond guessing: a fast hash is enough to keep them from readers of the database.
-_OPAQUE_BYTES: Final = 32
-_DEVICE_PREFIX: Final = "dt_"
-# 128 bits: no two devices share one.
-_DEVICE_BYTES: Final = 16
+
+
+def allowed_scopes(roles: Roles, role: str, grants: Iterable[str]) -> frozenset[str]:
+    """Return the scopes of a role, and those granted beyond it. A role that the table does not name has none."""
+    return frozenset(roles.get(role, ())).union(grants)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """An authenticated caller, as far as their credentials tell: no query has been made for it.
+
+    Attributes:
+        user_id: The user.
+        scopes: The scopes that the credentials allow.
+        session_id: The session of an access token; None for an API key.
+    """
+
+    user_id: UUID
+    scopes: frozenset[str]
+    session_id: UUID | None = None
+
+    def require(self, *scopes: str) -> None:
+        """Raise AuthorizationError unless all of these scopes are there."""
+        if missing := sorted(set(scopes) - self.scopes):
+            raise AuthorizationError(f"This needs the scope {' '.join(missing)}.")
 
 
 class AccessTokens:
@@ -106,48 +127,3 @@ class AccessTokens:
             user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]), scopes=frozenset(claims["scope"].split())
         )
         return principal, claims["exp"] + self._leeway_seconds
-
-
-class DeviceTokens:
-    """Tokens of devices that have logged in, so that others' guesses do not lock them out.
-
-    OWASP's "Slow Down Online Guessing Attacks with Device Cookies", with a token in the body in place of a cookie. None
-    is stored. A token is good for one account until the secret changes, and opens nothing.
-    """
-
-    def __init__(self, *, secret: str) -> None:
-        self._key = derive_key(secret, purpose=b"device-token")
-
-    def issue(self, account: str) -> str:
-        """Return a token for a device that has just logged in to the account."""
-        return self._token(secrets.token_urlsafe(_DEVICE_BYTES), account)
-
-    def recognise(self, token: str, account: str) -> str | None:
-        """Return the device's name if it was issued this token for this account, else None."""
-        name = token.removeprefix(_DEVICE_PREFIX).partition(".")[0]
-        # As bytes, since text with other than ASCII cannot be compared in constant time.
-        good = hmac.compare_digest(_encode(token), _encode(self._token(name, account)))
-        return name if good else None
-
-    def _token(self, name: str, account: str) -> str:
-        signature = hmac.digest(self._key, _encode(f"{name}.{account}"), hashlib.sha256)
-        return f"{_DEVICE_PREFIX}{name}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-
-def new_credential(prefix: str) -> str:
-    """Return a fresh random credential; the prefix tells people and secret scanners its kind, such as "rt" or "ak"."""
-    return f"{prefix}_{secrets.token_urlsafe(_OPAQUE_BYTES)}"
-
-
-def fingerprint(text: str) -> bytes:
-    """Return the hash by which a credential is stored and looked up: its SHA-256."""
-    return hashlib.sha256(_encode(text)).digest()
-
-
-def derive_key(secret: str, *, purpose: bytes) -> bytes:
-    """Return a key that signs for one purpose, so that the same secret signs nothing else."""
-    return hmac.digest(secret.encode(), purpose, hashlib.sha256)
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 from app.core.database import Base
 
 # Modules with the tables that the core keeps to itself.
-_OF_THE_CORE = ("app.core.secrets.store",)
+_OF_THE_CORE = ("app.core.secrets.service",)
 
 
 def load_metadata() -> MetaData:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.database import Statement, WriteSession
 from app.core.secrets import rotate
-from app.core.secrets.rotation import Rotation
+from app.core.secrets.service import Rotation
 from app.core.uow import unit_of_work
 from tests.stored_secrets import NEW, OLD, get, make_service, put
 
