@@ -31,14 +31,14 @@ PAYMENTS = (
     ),
     Promise(
         "a webhook that was recorded cannot be played back later",
-        "src/app/core/payment/signatures.py",
+        "src/app/core/payment/door.py",
         "if age > self._tolerance_seconds:",
         "if self._tolerance_seconds < 0:",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_an_old_one",
     ),
     Promise(
         "a webhook from a time to come is not kept fresh",
-        "src/app/core/payment/signatures.py",
+        "src/app/core/payment/door.py",
         "if -age > self._tolerance_seconds:",
         "if self._tolerance_seconds < 0:",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_one_from_a_time_to_come",

@@ -14,7 +14,6 @@ Until STRIPE_ENABLED is true, payments are simulated, say `test_mode`, and are r
 `PaymentError`s (`errors.py`). The SDK is used in this package and nowhere else.
 """
 
-from app.core.payment.arguments import MAX_AMOUNT
 from app.core.payment.door import Payments, get_payments, make_payments, payment_health_checks
 from app.core.payment.errors import (
     PaymentAccessError,
@@ -28,6 +27,7 @@ from app.core.payment.errors import (
     PaymentUnavailableError,
 )
 from app.core.payment.facade import (
+    MAX_AMOUNT,
     construct_event,
     create_checkout_session,
     create_customer,

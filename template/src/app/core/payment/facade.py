@@ -1,24 +1,71 @@
 """The calls that application code makes: arguments checked, a key for every write, then Stripe or its stand-in."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import signature
+from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from app.core.payment.arguments import (
-    Amount,
-    Currency,
-    IdempotencyKey,
-    Identifier,
-    Metadata,
-    RefundReason,
-    Text,
-    checked,
-)
-from app.core.payment.door import get_payments
-from app.core.payment.objects import CheckoutSession, Customer, PaymentIntent, Refund, StripeObject, WebhookEvent
+from pydantic import ConfigDict, Field, StringConstraints, validate_call
+from pydantic import ValidationError as PydanticValidationError
 
+from app.core.exceptions import ValidationError
+from app.core.payment.door import get_payments
+from app.core.payment.objects import (
+    CheckoutSession,
+    Customer,
+    Identifier,
+    PaymentIntent,
+    Refund,
+    StripeObject,
+    WebhookEvent,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T", bound=StripeObject)
+
+# Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
+MAX_AMOUNT: Final = 99_999_999
+
+Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
+Currency = Annotated[str, StringConstraints(pattern=r"\A[a-z]{3}\z")]
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"\A[\x20-\x7e]{1,255}\z")]
+# API reference, "Metadata".
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+_Value = Annotated[str, StringConstraints(max_length=500)]
+Metadata = Annotated[Mapping[_Name, _Value], Field(max_length=50)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
+
+
+def _checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function be called only with what its annotations allow.
+
+    The ValidationError names the argument and the rule, never the value.
+    """
+
+    # Not the function itself: an error of pydantic's in its own work is no wrong argument.
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    names = list(signature(function).parameters)
+    validated = validate_call(config=ConfigDict(strict=True, hide_input_in_errors=True))(call)
+
+    @wraps(function)
+    def check(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return validated(*args, **kwargs)
+        except PydanticValidationError as err:
+            first = err.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = first["loc"][0]
+        name = names[place] if isinstance(place, int) else place
+        # Out here, where it has no context: what was given may belong to a customer.
+        raise ValidationError(name, f"{name}: {first['msg']}.")
+
+    return check
 
 
 def in_test_mode() -> bool:
@@ -35,7 +82,7 @@ def is_ours(event: WebhookEvent) -> bool:
     return counted and event.livemode is not in_test_mode()
 
 
-@checked
+@_checked
 async def create_payment_intent(
     amount: Amount,
     currency: Currency = "usd",
@@ -63,7 +110,7 @@ async def create_payment_intent(
     return await _create(PaymentIntent, idempotency_key, params, customer=customer_id, metadata=metadata)
 
 
-@checked
+@_checked
 async def create_customer(
     *,
     email: Text | None = None,
@@ -75,7 +122,7 @@ async def create_customer(
     return await _create(Customer, idempotency_key, {}, email=email, name=name, metadata=metadata)
 
 
-@checked
+@_checked
 async def create_refund(
     payment_intent_id: Identifier,
     *,
@@ -99,7 +146,7 @@ async def create_refund(
     return await _create(Refund, idempotency_key, params, amount=amount, reason=reason, metadata=metadata)
 
 
-@checked
+@_checked
 async def create_checkout_session(
     amount: Amount,
     currency: Currency = "usd",
@@ -136,13 +183,13 @@ async def create_checkout_session(
     return await _create(CheckoutSession, idempotency_key, params, metadata=metadata)
 
 
-@checked
+@_checked
 async def get_checkout_session(session_id: Identifier) -> CheckoutSession:
     """Return a checkout page as it is now. Raises as `create_payment_intent` does."""
     return await get_payments().client.get_checkout_session(session_id)
 
 
-@checked
+@_checked
 def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     """Return True if a webhook is Stripe's, and recent.
 

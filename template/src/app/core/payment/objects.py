@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic import ValidationError as PydanticValidationError
 
 from app.core.exceptions import ValidationError
-from app.core.payment.arguments import Identifier
+
+# Printable ASCII, which all of Stripe's ids are; they go into columns of this length, and into paths.
+Identifier = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x7e]{1,255}\z")]
 
 
 class UnreadableError(ValueError):

@@ -11,6 +11,7 @@ import stripe
 from pydantic import SecretStr
 
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
+from app.core.http import ANY_STATUS, Method, RetryConfig, fetch_with_retry
 from app.core.monitoring import monitor
 from app.core.payment.errors import (
     PaymentAccessError,
@@ -30,10 +31,18 @@ from app.core.payment.objects import (
     StripeObject,
     UnreadableError,
 )
-from app.core.payment.transport import SERVICE, StripeRetry, Transport
 
 T = TypeVar("T", bound=StripeObject)
 
+SERVICE: Final = "Stripe"
+
+# What the API needs. The SDK would add facts about this machine, and how long earlier calls took.
+_SENT: Final = frozenset({"authorization", "content-type", "idempotency-key", "stripe-version"})
+_METHODS: Final[Mapping[str, Method]] = {"delete": "DELETE", "get": "GET", "post": "POST"}
+# Worth another attempt: a failure of Stripe's; another request holds the object or the key; there are too many. Stripe
+# asks for all of them to be repeated, later and with the same key (documentation, "Advanced error handling" and "Rate
+# limits").
+_PASSING: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
 # Probes come every few seconds from several places; Stripe allows 100 reads a second for all of an account.
 _WELL_SECONDS: Final = 60.0
 _SICK_SECONDS: Final = 15.0
@@ -69,8 +78,10 @@ class StripeClient:
         self._client = stripe.StripeClient(
             secret_key.get_secret_value(),
             base_addresses={"api": api_base},
-            http_client=Transport(
-                timeout_seconds=timeout_seconds, retry=StripeRetry(attempts=attempts, total_seconds=total_seconds)
+            http_client=_Transport(
+                timeout_seconds=timeout_seconds,
+                # Stripe notices a duplicate by its key.
+                retry=RetryConfig(attempts=attempts, total_seconds=total_seconds, statuses=_PASSING, any_method=True),
             ),
         ).v1
         # Their parameters are typed one by one, and compared with those types by the server of the tests.
@@ -137,6 +148,54 @@ class StripeClient:
             monitor.capture_exception(failure, context={"operation": kind.__name__})
         # Out here, where it has neither cause nor context: the SDK's frames hold the key, its errors the answer.
         raise failure
+
+
+class _Transport(stripe.HTTPClient):
+    """The SDK's way out: through `app.core.http`, as all calls to other services go.
+
+    The SDK's own clients wait 80 s for each attempt and without end for all of them, ignore this application's proxy
+    and certificate authorities, and send along which machine and which programs they run on.
+
+    Args:
+        timeout_seconds: For each attempt.
+        retry: Bounds attempts and the time for all of them.
+    """
+
+    name = "app"
+
+    def __init__(self, *, timeout_seconds: float, retry: RetryConfig) -> None:
+        super().__init__()
+        self._timeout_seconds = timeout_seconds
+        self._retry = retry
+
+    async def request_with_retries_async(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        post_data: Any = None,  # noqa: ANN401 — the SDK's own signature
+        max_network_retries: int | None = None,  # noqa: ARG002 — ours decides
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Send one call, and again where that may help, always with the same headers and so the same key.
+
+        Raises:
+            ExternalServiceError: See `fetch_with_retry`.
+            TimeoutError: See there.
+        """
+        sent = {name: SecretStr(value) for name, value in headers.items() if name.lower() in _SENT}
+        answer = await fetch_with_retry(
+            _METHODS[method],
+            url,
+            service=SERVICE,
+            retry=self._retry,
+            headers=sent,
+            accept=ANY_STATUS,
+            timeout_seconds=self._timeout_seconds,
+            **({"content": post_data.encode()} if post_data else {}),
+        )
+        return answer.body, answer.status, answer.headers
 
 
 def _translate(  # noqa: PLR0911 — a table: each kind of error has its line

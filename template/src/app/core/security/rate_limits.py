@@ -33,11 +33,9 @@ class RateLimits(Protocol):
 
     async def hit(self, key: str, rate: Rate) -> float:
         """Use one of an allowance up and return 0; else the seconds until there is one, and nothing is used up."""
-        ...
 
     async def refund(self, key: str, rate: Rate) -> None:
         """Give one of the allowance back, as where only failures should count."""
-        ...
 
 
 class MemoryRateLimits:
