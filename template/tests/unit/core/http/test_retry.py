@@ -9,23 +9,16 @@ import pytest
 from dirty_equals import IsFloat
 
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
-from app.core.http import (
-    ANY_STATUS,
-    ExternalConnectionError,
-    HttpResponse,
-    Method,
-    RetryConfig,
-    fetch_with_retry,
-)
+from app.core.http import ANY_STATUS, ExternalConnectionError, HttpResponse, Method, RetryConfig, fetch_with_retry
 from tests.servers.http import Answer, faulty_server, hang, reply, then_close
 
 pytestmark = pytest.mark.anyio
 
-FAST = RetryConfig(attempts=3, total_seconds=2, backoff_seconds=0.001)
+FAST = RetryConfig(attempts=3, total_seconds=60, backoff_seconds=0.001)
 
 
 async def call(
-    http: httpx.AsyncClient, *answers: Answer, method: Method = "GET", retry: RetryConfig = FAST, seconds: float = 1
+    http: httpx.AsyncClient, *answers: Answer, method: Method = "GET", retry: RetryConfig = FAST, seconds: float = 30
 ) -> tuple[object, int]:
     """Return the status or the error's class, and the number of requests that arrived."""
     options: Any = {"service": "billing", "client": http, "timeout_seconds": seconds, "accept": ANY_STATUS}
@@ -37,11 +30,12 @@ async def call(
         return outcome, len(server.requests)
 
 
-@pytest.mark.parametrize("fault", [reply(502), reply(503), reply(504), then_close(b""), hang()])
+@pytest.mark.parametrize("faults", [[reply(502), reply(503)], [reply(504), then_close(b"")], [hang()]])
 async def test_fetch_with_retry_asks_a_service_again_that_is_briefly_away(
-    fault: Answer, http: httpx.AsyncClient
+    faults: list[Answer], http: httpx.AsyncClient
 ) -> None:
-    assert await call(http, fault, fault, reply(204), seconds=0.5) == (204, 3)
+    hangs = len(faults) == 1
+    assert await call(http, *faults, reply(204), seconds=1 if hangs else 30) == (204, len(faults) + 1)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +97,8 @@ async def test_fetch_with_retry_waits_for_retry_after_or_gives_up_if_that_is_too
     status: int, http: httpx.AsyncClient
 ) -> None:
     began = time.monotonic()
-    assert await call(http, reply(status, Retry_After="3"), reply()) == (status, 1)
-    assert time.monotonic() - began < 2
+    assert await call(http, reply(status, Retry_After="300"), reply()) == (status, 1)
+    assert time.monotonic() - began < 30
 
     assert await call(http, reply(status, Retry_After="1"), reply()) == (200, 2)
     assert time.monotonic() - began >= 1

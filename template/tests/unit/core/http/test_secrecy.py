@@ -157,19 +157,14 @@ async def test_fetch_with_timeout_does_not_show_what_cannot_be_sent(
     assert PLANTED not in log.text
 
 
-async def test_the_repr_of_an_answer_shows_nothing_by_accident(http: httpx.AsyncClient) -> None:
-    async with faulty_server(reply(200, PLANTED.encode(), Set_Cookie=PLANTED)) as server:
-        answer = await fetch_with_timeout("GET", server.url, service="billing", client=http)
-    assert repr(answer) == "HttpResponse(service='billing', status=200)"
-
-
 def answered(body: bytes) -> HttpResponse:
-    return HttpResponse(service="billing", status=200, headers={}, body=body)
+    return HttpResponse(service="billing", status=200, headers={"set-cookie": PLANTED}, body=body)
 
 
 @pytest.mark.parametrize("body", [b"<html>pl4nted</html>", b'{"number": "pl4nted", "lines": ["a", 2]}'])
-def test_parse_json_returns_a_value_of_a_type_or_refuses_the_answer(body: bytes) -> None:
+def test_parse_json_returns_a_value_of_a_type_or_refuses_the_answer_and_shows_nothing(body: bytes) -> None:
     assert answered(b'{"number": 7}').parse_json(Invoice) == Invoice(number=7)
     with pytest.raises(ExternalServiceError, match="Answered with other JSON") as caught:
         answered(body).parse_json(Invoice)
     assert PLANTED not in shown(caught.value)
+    assert repr(answered(body)) == "HttpResponse(service='billing', status=200)"

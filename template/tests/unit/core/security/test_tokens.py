@@ -122,9 +122,8 @@ def test_read_refuses_claims_that_are_missing_or_of_another_service(changes: dic
     refuse(signed(claims(**changes)))
 
 
-@pytest.mark.parametrize("payload", [[], "text", None, b"", b"\xff", b"{"], ids=str)
-def test_read_refuses_a_payload_that_is_no_object(payload: object) -> None:
-    refuse(signed(payload))
+def test_read_refuses_a_payload_that_is_no_object() -> None:
+    refuse(*map(signed, ([], "text", None, b"", b"\xff", b"{")))
 
 
 def test_read_allows_the_leeway_and_no_more_also_to_a_token_that_was_found_good() -> None:
