@@ -66,7 +66,7 @@ async def show_job(number: Number) -> None:
         raise ResourceNotFoundError("job", number)
     if row is not None:
         out.print(_line(row))
-        # The hash of a password may be among the values.
+        # Values of jobs of your own may be secret.
         out.print(f"payload  {json.dumps(redact(json.loads(row.payload or b'{}')))}")
         out.print(f"request  {json.dumps(row.headers or {})}")
     for each in attempts:

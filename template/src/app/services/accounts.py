@@ -2,8 +2,8 @@
 
 Nothing here tells a caller if there is an account. A request does the same for every address: it enqueues a job. The
 job finds out what there is to say, and says it to the address alone. It makes the link's token, too, when the mail is
-sent, so that tokens are stored nowhere. Registration stores the user as well, by one statement for every address, which
-takes as long where it changes nothing; the password's hash has come to no other place by then.
+sent, so that tokens are stored nowhere. Registration stores the user, too, by one statement that takes as long where it
+changes nothing: no job holds the hash of a password.
 """
 
 from enum import StrEnum
@@ -11,13 +11,7 @@ from typing import ClassVar, Final
 from uuid import UUID
 
 from app.core.database import get_database
-from app.core.exceptions import (
-    AuthorizationError,
-    DatabaseIntegrityError,
-    ResourceExistsError,
-    ValidationError,
-)
-from app.core.jobs import BaseJob
+from app.core.exceptions import AuthorizationError, DatabaseIntegrityError, ResourceExistsError, ValidationError
 from app.core.mail import SendMail, get_mailer, send_mail
 from app.core.security import Principal
 from app.core.uow import unit_of_work
@@ -43,22 +37,17 @@ class Purpose(StrEnum):
 _LIFETIMES: Final = {Purpose.VERIFY: 24 * 3600, Purpose.RESET: 3600, Purpose.CHANGE: 3600}
 
 
-class SendLink(BaseJob):
-    """Mails a link, if there is a user whom it is for; tried for as long as mail is (`SendMail`).
+class SendLink(SendMail):
+    """Sends a message with a link in it, if there is a user whom it is for.
 
     Attributes:
-        purpose: What the link is for.
-        email: The address that it is sent to.
+        template: The purpose of the link.
         user_id: The user who wants this address; None where it is the user of this address.
     """
 
     type: ClassVar[str] = "account.link"
-    attempts: ClassVar[int] = SendMail.attempts
-    backoff_seconds: ClassVar[float] = SendMail.backoff_seconds
-    longest_backoff_seconds: ClassVar[float] = SendMail.longest_backoff_seconds
 
-    purpose: Purpose
-    email: str
+    template: Purpose
     user_id: UUID | None = None
 
 
@@ -71,14 +60,14 @@ async def register(new: UserCreate, *, address: str) -> None:
     password_hash = await get_authentication().passwords.hash(new.password.get_secret_value())
     async with unit_of_work() as uow:
         await users.register_user(uow.session, email=new.email, password_hash=password_hash)
-        uow.enqueue(SendLink(purpose=Purpose.VERIFY, email=new.email))
+        uow.enqueue(SendLink(template=Purpose.VERIFY, to=new.email))
 
 
 async def ask(purpose: Purpose, asked: Address, *, address: str) -> None:
     """Have a link mailed to the user of an address, if there is one."""
     await _count(asked.email, address)
     async with unit_of_work() as uow:
-        uow.enqueue(SendLink(purpose=purpose, email=asked.email))
+        uow.enqueue(SendLink(template=purpose, to=asked.email))
 
 
 async def ask_change(caller: Principal, change: AddressChange, *, address: str) -> None:
@@ -91,7 +80,7 @@ async def ask_change(caller: Principal, change: AddressChange, *, address: str) 
     await _count(change.email, address)
     user = await get_authentication().prove(caller, change.password, address=address)
     async with unit_of_work() as uow:
-        uow.enqueue(SendLink(purpose=Purpose.CHANGE, email=change.email, user_id=user.id))
+        uow.enqueue(SendLink(template=Purpose.CHANGE, to=change.email, user_id=user.id))
         uow.enqueue(SendMail(to=user.email, template="address_changes", values={"email": change.email}))
 
 
@@ -138,17 +127,17 @@ async def change_address(link: LinkToken) -> None:
 async def send_link(job: SendLink) -> None:
     """Run a job: send the link to those it is for, and to those who need none, the reason; to others, nothing."""
     reader = get_database().reader
-    holder = await users.find_holder(reader, job.email)
+    holder = await users.find_holder(reader, job.to)
     user = await users.find_user(reader, job.user_id) if job.user_id else holder
     if user is None or not all(each.is_active for each in (user, holder) if each):
         return
-    message = SendMail(id=job.id, to=job.email, template="address_known")
-    if job.purpose is Purpose.RESET or holder is None or holder.email_verified_at is None:
+    message = SendMail(id=job.id, to=job.to, template="address_known")
+    if job.template is Purpose.RESET or holder is None or holder.email_verified_at is None:
         token = get_authentication().links.issue(
-            job.purpose, user.id, state=_state(user), lifetime_seconds=_LIFETIMES[job.purpose], address=job.email
+            job.template, user.id, state=_state(user), lifetime_seconds=_LIFETIMES[job.template], address=job.to
         )
-        link = get_mailer().link(f"/{job.purpose.replace('_', '-')}", token)
-        message = message.model_copy(update={"template": job.purpose.value, "values": {"link": link}})
+        link = get_mailer().link(f"/{job.template.replace('_', '-')}", token)
+        message = message.model_copy(update={"template": job.template.value, "values": {"link": link}})
     await send_mail(message)
 
 
