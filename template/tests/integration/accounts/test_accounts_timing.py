@@ -2,21 +2,25 @@
 
 import random
 import time
+from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.core.security import PasswordHasher
 from app.models.schemas.user import UserCreate
 from app.services.users import create_user
 from tests.clients import make_client
 from tests.factories import PASSWORD
-from tests.logins import AUTH, unused_email
+from tests.logins import AUTH, unused_email, with_authentication
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process]
 
 TRIES = 200
+# The caller's, and this process's work alone: on a busy machine, waiting hides the time of a hash.
+CLOCKS = (time.perf_counter, time.process_time)
 # Three standard deviations of the AUC of as many tries that have nothing to tell (Hanley and McNeil, 1982).
 NOISE = 3 * ((TRIES + 1) / (12 * (TRIES / 2) ** 2)) ** 0.5
 
@@ -24,6 +28,13 @@ NOISE = 3 * ((TRIES + 1) / (12 * (TRIES / 2) ** 2)) ** 0.5
 def auc(ones: list[float], others: list[float]) -> float:
     """Return how often one of the first took longer than one of the second: 0.5 where they cannot be told apart."""
     return sum((one > other) + (one == other) / 2 for one in ones for other in others) / (len(ones) * len(others))
+
+
+@pytest.fixture(autouse=True)
+def passwords(app: FastAPI) -> Iterator[None]:
+    """Hashing that takes as long as the rest of a request: tests' own is too cheap to be missed."""
+    with with_authentication(passwords=PasswordHasher(time_cost=1, memory_kib=2048, concurrency=1)):
+        yield
 
 
 @pytest.mark.parametrize("path", ["register", "verify/resend", "reset", "login"])
@@ -34,7 +45,7 @@ async def test_time_tells_no_known_address_from_an_unknown_one(
     for address in (address for address, known in addresses if known):
         await create_user(UserCreate(email=address, password=SecretStr(PASSWORD)))
     random.shuffle(addresses)
-    times: dict[bool, list[float]] = {True: [], False: []}
+    times: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
     answers = set()
 
     async with make_client(app) as warm:
@@ -43,10 +54,12 @@ async def test_time_tells_no_known_address_from_an_unknown_one(
         # A wrong password, or a registration's.
         password = {"password": "some other horse battery"} if path in {"register", "login"} else {}
         async with make_client(app) as client:
-            begun = time.perf_counter()
+            begun = [clock() for clock in CLOCKS]
             answer = await client.post(f"{AUTH}/{path}", json={"email": address, **password})
-            times[known].append(time.perf_counter() - begun)
+            times[known].append(tuple(clock() - start for clock, start in zip(CLOCKS, begun, strict=True)))
         answers.add((answer.status_code, str({**answer.json(), "request_id": ""})))
 
     assert len(answers) == 1
-    assert abs(auc(times[True], times[False]) - 0.5) < NOISE
+    for number in range(len(CLOCKS)):
+        ones, others = ([each[number] for each in times[known]] for known in (True, False))
+        assert abs(auc(ones, others) - 0.5) < NOISE
