@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 RULES = (GRAFANA / "alerts.yaml").read_text(encoding="utf-8")
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXPLAINED = set(re.findall(r"^\| `(app_[a-z_]+)` \|", OPERATIONS, re.MULTILINE))
-REQUESTS_OF = 'app_http_request_duration_seconds_count{{method="{0}",route="{1}",status="{2}"}}'
+REQUESTS_OF = 'app_http_request_duration_seconds_count{method="%s",route="%s",status="%s"}'
 
 router = APIRouter()
 
@@ -97,7 +97,7 @@ async def test_every_metric_moves_with_what_it_is_about(
         ("GET", "none", 404, 1),
         ("GET", "/api/v1/health/live", 200, 0),
     ]:
-        assert counted(REQUESTS_OF.format(method, route, status)) == number
+        assert counted(REQUESTS_OF % (method, route, status)) == number
     assert counted('app_cache_reads_total{outcome="hit"}') == 1
     assert counted('app_cache_reads_total{outcome="miss"}') == 2
     assert counted('app_job_runs_total{outcome="retried",type="chore"}') == Chore.attempts - 1
