@@ -97,7 +97,7 @@ def change_delivery(project: Path) -> None:
 
 def change_what_the_template_changes(project: Path) -> None:
     """Set another bound; the next version of the template does, too."""
-    replace(project, SETTING, "default=100", "default=40")
+    replace(project, SETTING, "default=100,", "default=40,")
     replace(project, ".env.example", _DOCUMENTED.format(100), _DOCUMENTED.format(40))
 
 
@@ -114,7 +114,7 @@ EDITS = (
 def next_version(template: Path) -> None:
     """Do what the template's authors did meanwhile, in a repository of theirs."""
     source = template / "template"
-    replace(source, SETTING, "default=100", "default=200")
+    replace(source, SETTING, "default=100,", "default=200,")
     replace(source, ".env.example.jinja", _DOCUMENTED.format(100), _DOCUMENTED.format(200))
     # Imports a module that the user calls otherwise by now.
     passwords = "src/app/core/security/passwords.py"
@@ -122,7 +122,8 @@ def next_version(template: Path) -> None:
     replace(source, "src/app/main.py", "and back. The unit", "and home. The unit")
     replace(source, "src/app/wiring.py.jinja", '"""The composition', '"""This is the composition')
     replace(source, "README.md.jinja", "## Settings", "## Its settings")
-    replace(source, ".github/workflows/ci.yml", "timeout-minutes: 10", "timeout-minutes: 12")
+    limit = "import contracts\n    runs-on: ubuntu-24.04\n    timeout-minutes: "
+    replace(source, ".github/workflows/ci.yml", f"{limit}10", f"{limit}12")
     replace(source, "pyproject.toml.jinja", '"rich>=15.0"', '"rich>=15.0.0"')
     clock = source / "src/app/core/clock.py"
     clock.write_text(
