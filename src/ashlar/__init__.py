@@ -1,1 +1,1 @@
-"""Ashlar's command, which serves every project made from the template: `ashlar update`."""
+"""Ashlar's command, which makes projects from the template, and serves each of them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from ashlar.git import GitError
 from ashlar.options import answers_of, parse_data, with_questions
 from ashlar.origin import find_origin
 from ashlar.project import ANSWERS_FILE, Project
-from ashlar.update import Outcome, Wish, update
+from ashlar.update import Wish, update
 
 # Conflicts are no failure, but a calling program must be able to tell.
 CONFLICTS_LEFT = 3
@@ -81,7 +80,7 @@ def new_command(
     )
     try:
         for warning in make_project(order, _err):
-            _warn(warning)
+            report.warn(warning, _err)
     except KeyboardInterrupt:
         raise RefusedError("Interrupted: nothing was written.", next_step="Run it again.") from None
 
@@ -105,22 +104,23 @@ def explore_command(
     """Look before you copy: pick options, read the files they give, compare, copy the command."""
     from ashlar.explore import command
 
-    with (
-        suppress(KeyboardInterrupt),
-        _err.status("Looking at the template …") as status,
-        command.open_site(template or find_origin(), version or []) as site,
-    ):
-        if export:
+    def say(url: str) -> None:
+        status.stop()
+        _out.print(Text(f"{url} (Ctrl-C stops it)"))
+
+    try:
+        with (
+            _err.status("Looking at the template …") as status,
+            command.open_site(template or find_origin(), version or []) as site,
+        ):
+            if export is None:
+                command.serve(site, port=port, browser=browser, say=say)
+                return
             command.export(site, export, say=status.update)
             status.stop()
             _out.print(Text(f"Written: open {export / 'index.html'}"))
-            return
-
-        def say(url: str) -> None:
-            status.stop()
-            _out.print(Text(f"{url} (Ctrl-C stops it)"))
-
-        command.serve(site, port=port, browser=browser, say=say)
+    except KeyboardInterrupt:
+        raise RefusedError("Interrupted: nothing was written.", next_step="Run it again.") from None
 
 
 @app.command(name="update")
@@ -163,40 +163,9 @@ def update_command(
             raise RefusedError(
                 "Interrupted.", next_step="Run it again: it finishes or undoes what was begun."
             ) from None
-    _show(outcome, dry_run=dry_run)
+    report.show(outcome, dry_run=dry_run, out=_out, err=_err)
     if outcome.merge and outcome.merge.conflicts:
         raise typer.Exit(CONFLICTS_LEFT)
-
-
-def _show(outcome: Outcome, *, dry_run: bool) -> None:
-    if outcome.merge is None:
-        _out.print(Text(outcome.said or report.summary(outcome, [])))
-        return
-    for section in outcome.sections:
-        _out.print(Text(f"{section.text}\n"))
-    found = report.lines(outcome.merge)
-    for line in found:
-        meaning = f": {line.meaning}" if line.meaning else ""
-        _out.print(Text.assemble((f"{line.effect:9}", line.style), line.path, meaning))
-    _out.print(Text(report.summary(outcome, found)))
-    for question, value in (outcome.answered or {}).items():
-        _out.print(Text(f"new question {question}: {str(value).lower()}; --data changes it"))
-    unformatted = outcome.merge.unformatted
-    for warning in (unformatted and f"merged unformatted: {unformatted}", outcome.said):
-        if warning:
-            _warn(warning)
-    if outcome.remaining:
-        _out.print(Text(f"{outcome.remaining} later releases remain; commit, then go on"))
-    if dry_run:
-        _out.print(Text("Nothing was changed: this was a dry run."))
-    elif found:
-        _out.print(Text("\nNext:"))
-        for command, purpose in report.next_steps(outcome):
-            _out.print(Text(f"  {command:36}{purpose}"))
-
-
-def _warn(warning: str) -> None:
-    _err.print(Text.assemble(("warning: ", "bold yellow"), warning))
 
 
 def run() -> None:

@@ -12,6 +12,8 @@ import yaml
 from ashlar.errors import RefusedError
 
 FILE_NAME = "copier.yml"
+# The one in C, where PyYAML has it: every command reads the questions.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def own_questions() -> tuple[Question, ...]:
 
 def read_questions(text: str) -> tuple[Question, ...]:
     """Return the questions of a copier.yml that are asked, in their order."""
-    return tuple(_asked(yaml.safe_load(text)))
+    return tuple(_asked(yaml.load(text, _LOADER)))  # noqa: S506 — a safe loader
 
 
 def _asked(configuration: Mapping[str, object]) -> Iterator[Question]:

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.console import Console
+from rich.text import Text
+
 from ashlar.merging import Merge
 from ashlar.update import Outcome
 
@@ -102,3 +105,36 @@ def next_steps(outcome: Outcome) -> list[tuple[str, str]]:
         ("uv run pytest -n auto", "runs the tests"),
         ("git add --all && git commit", "or git reset --hard, which goes back"),
     ]
+
+
+def show(outcome: Outcome, *, dry_run: bool, out: Console, err: Console) -> None:
+    """Print what an update did, or would do."""
+    if outcome.merge is None:
+        out.print(Text(outcome.said or summary(outcome, [])))
+        return
+    for section in outcome.sections:
+        out.print(Text(f"{section.text}\n"))
+    found = lines(outcome.merge)
+    for line in found:
+        meaning = f": {line.meaning}" if line.meaning else ""
+        out.print(Text.assemble((f"{line.effect:9}", line.style), line.path, meaning))
+    out.print(Text(summary(outcome, found)))
+    for question, value in (outcome.answered or {}).items():
+        out.print(Text(f"new question {question}: {str(value).lower()}; --data changes it"))
+    unformatted = outcome.merge.unformatted
+    for warning in (unformatted and f"merged unformatted: {unformatted}", outcome.said):
+        if warning:
+            warn(warning, err)
+    if outcome.remaining:
+        out.print(Text(f"{outcome.remaining} later releases remain; commit, then go on"))
+    if dry_run:
+        out.print(Text("Nothing was changed: this was a dry run."))
+    elif found:
+        out.print(Text("\nNext:"))
+        for command, purpose in next_steps(outcome):
+            out.print(Text(f"  {command:36}{purpose}"))
+
+
+def warn(warning: str, err: Console) -> None:
+    """Print a warning."""
+    err.print(Text.assemble(("warning: ", "bold yellow"), warning))

@@ -19,7 +19,7 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
 ORDERS = "src/app/services/orders.py"
 # The template is rendered while the page waits.
-MILLISECONDS = 30_000
+MILLISECONDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def opened(browser: Browser, url: str, size: dict[str, int], **options: object) 
             else complaints.append(request.url)
         ),
     )
-    page.goto(url)
+    page.goto(url, wait_until="domcontentloaded")
     expect(page.get_by_role("heading", name="What you would get")).to_be_visible()
     yield page
     context.close()

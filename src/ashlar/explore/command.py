@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ashlar.errors import RefusedError
@@ -36,8 +37,7 @@ def open_site(source: str, names: Sequence[str] = ()) -> Iterator[Site]:
     require_git()
     if is_path(source):
         source = str(Path(source).expanduser().resolve())
-    with tempfile.TemporaryDirectory(prefix="ashlar-explore-") as folder:
-        scratch = Path(folder)
+    with _scratch() as scratch:
         template = Template.open(source, answers_file="--template", scratch=scratch)
         versions = list_versions(template, names)
         start = versions[0].name if names else _latest(template, versions)
@@ -45,6 +45,15 @@ def open_site(source: str, names: Sequence[str] = ()) -> Iterator[Site]:
         # Copier, too, takes the copy that is here.
         with _environment(instead(template) | {"COPIER_CACHE_DIR": str(scratch / "copier")}):
             yield Site(Trees(template, versions, scratch), start=start, command=command)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for renders; one that a thread still makes when all ends is no failure."""
+    with tempfile.TemporaryDirectory(
+        prefix="ashlar-explore-", ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -89,7 +98,8 @@ def serve(site: Site, *, port: int, browser: bool, say: Say) -> None:
         say(server.url)
         if browser:
             threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
-        server.serve_forever()
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def export(site: Site, folder: Path, *, say: Say) -> None:
@@ -108,7 +118,11 @@ def export(site: Site, folder: Path, *, say: Say) -> None:
             f"{folder} is not empty: nothing was written.",
             next_step="Choose a folder that is not there yet.",
         )
-    for path in site.paths(say):
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(site.file(path) or b"")
+    try:
+        for path in site.paths(say):
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(site.file(path) or b"")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -41,6 +42,11 @@ class Server(ThreadingHTTPServer):
                 f"Port {port} cannot be used: {error.strerror}.",
                 next_step="Choose another --port, or leave it out for a free one.",
             ) from error
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print what failed, unless it is a page that was closed while it loaded."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def url(self) -> str:

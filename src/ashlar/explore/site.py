@@ -20,6 +20,7 @@ PAGE: Final = (
     "style.css",
     "code.css",
     "data.js",
+    "actions.js",
     "diff.js",
     "tree.js",
     "views.js",

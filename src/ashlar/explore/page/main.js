@@ -2,7 +2,7 @@
 // What is chosen stands in the address, so that it can be shared and gone back to:
 // #/VERSION/CHOICE, then /file/PATH:LINE, /search/WORDS or /compare/VERSION/CHOICE/VERSION/CHOICE.
 (async () => {
-  const { h, views, treeView } = explore;
+  const { h, views, treeView, actions } = explore;
   const $ = (id) => document.getElementById(id);
   const site = await explore.load("site");
   const version = (name) => site.versions.find((each) => each.name === name);
@@ -110,8 +110,8 @@
     if (!shown.tree || shown.tree === tree) return shown.added ?? [];
     const found = explore.diff.trees(shown.tree, tree);
     const of = (kind) => found.filter((each) => each.kind === kind);
-    const link = address(state.version, state.choice, "compare", before.version, before.choice, state.version, state.choice);
-    $("change").replaceChildren(`${of("added").length} files more, ${of("removed").length} fewer, ${of("changed").length} changed: `, h("a", { href: link }, "compare"));
+    const pair = [before.version, before.choice, state.version, state.choice];
+    $("change").replaceChildren(`${of("added").length} files more, ${of("removed").length} fewer, ${of("changed").length} changed: `, h("a", { href: address(state.version, state.choice, "compare", ...pair) }, "compare"));
     return of("added").map(({ path }) => path);
   }
 
@@ -140,6 +140,7 @@
       if (here) here.scrollIntoView({ block: "center" });
       else $("main").scrollTop = 0;
       if (state.view !== "search") $("search").value = "";
+      prepare();
     } catch (error) {
       if (mine === turn) $("main").replaceChildren(h("p", { class: "note" }, error.message));
     } finally {
@@ -147,27 +148,12 @@
     }
   }
 
-  async function copy() {
-    const text = $("command").textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      // Where the clipboard is not to be had (a page over plain HTTP), what is selected can be copied.
-      getSelection().selectAllChildren($("command"));
-      document.execCommand("copy");
-    }
-    $("copy").textContent = "Copied";
-    setTimeout(() => { $("copy").textContent = "Copy"; }, 1500);
+  // What is a click away is rendered before it is asked for, but after the page itself is there.
+  async function prepare() {
+    if (document.readyState !== "complete") await new Promise((resolve) => { addEventListener("load", resolve, { once: true }); });
+    const [mine, { version: name, choice }] = [turn, state];
+    for (let at = 0; at < choice.length && mine === turn; at++) await explore.tree(name, flip(choice, at)).catch(() => {});
   }
-
-  function theme(next) {
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    const kept = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
-    const chosen = next ?? kept ?? (dark.matches ? "dark" : "light");
-    document.documentElement.dataset.theme = chosen;
-    if (next) try { localStorage.setItem("theme", next); } catch { /* It is chosen again next time. */ }
-  }
-  const switchTheme = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
 
   function panel(opened) {
     document.body.dataset.panel = opened ? "open" : "";
@@ -202,21 +188,19 @@
     const keys = {
       "/": () => { $("search").focus(); $("search").select(); },
       "?": () => $("help").showModal(),
-      c: copy,
-      t: switchTheme,
+      c: actions.copy,
+      t: actions.switchTheme,
       ArrowDown: event.target === document.body || event.target === $("main") ? treeView.focus : null,
     };
     const action = option ? () => go(state.version, flip(state.choice, Number(event.key) - 1)) : keys[event.key];
     if (action) { event.preventDefault(); action(); }
   });
 
-  theme();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme());
   treeView.listen((path) => { location.hash = link(path); });
   $("version").append(...site.versions.map(({ name, release }) => h("option", { value: name }, release ? name : `unreleased ${name}`)));
   $("version").addEventListener("change", (event) => go(event.target.value, carry(state.choice, state.version, event.target.value)));
-  $("copy").addEventListener("click", copy);
-  $("theme").addEventListener("click", switchTheme);
+  $("copy").addEventListener("click", actions.copy);
+  $("theme").addEventListener("click", actions.switchTheme);
   $("keys").addEventListener("click", () => $("help").showModal());
   $("panel").addEventListener("click", () => panel(document.body.dataset.panel !== "open"));
   addEventListener("hashchange", draw);
