@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from ashlar.origin import find_origin, source_of
-from tests.checkout import ROOT
+from tests.checkout import ROOT, git
 from tests.combinations import BARE, FULL, OPTIONS, Combination
 from tests.projects import Run, render, tree
 from tests.terminals import CLEAR_LINE, DOWN, ENTER, Terminal
-from tests.updating import command
+from tests.updating import command, make_template, publish, write
 
 SPACE = " "
 ROUNDS = 3
@@ -106,6 +106,22 @@ def test_new_refuses_with_a_next_step_and_writes_nothing(
     assert next_step in after
     assert tree(tmp_path) == {"occupied/mine.txt": b"mine\n"}
     assert not (tmp_path / "made").exists()
+
+
+def test_new_leaves_an_empty_repository_as_it_was_when_it_cannot_finish(tmp_path: Path) -> None:
+    template = make_template(tmp_path / "template")
+    write(template / "template", {"zzz.txt.jinja": "{{ 1 / 0 }}"})
+    publish(template, "1.1.0")
+    git(tmp_path, "init", "--quiet", "made")
+    arguments = ("new", "made", "--defaults", "--template", str(template))
+
+    refused = command(tmp_path, *arguments)
+    assert refused.code == 1
+    assert "division by zero. Nothing was written." in refused.output
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [".git"]
+
+    assert command(tmp_path, *arguments, "--version", "1.0.0").code == 0
+    assert (tmp_path / "made/src/app/main.py").is_file()
 
 
 def test_new_asks_the_services_first_and_on_one_screen(

@@ -87,7 +87,7 @@ def test_explore_picks_reads_compares_and_copies(
         if is_phone:
             panel.click()
         page.get_by_label("stripe", exact=True).check()
-        expect(page.locator("#change")).to_contain_text("files more")
+        expect(page.locator("#change")).to_contain_text("files new, 0 gone")
         must_fit(page)
         row(page, "src/app/services").click()
         row(page, ORDERS).click()

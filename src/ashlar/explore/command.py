@@ -94,12 +94,11 @@ def serve(site: Site, *, port: int, browser: bool, say: Say) -> None:
     Raises:
         RefusedError: The port is taken.
     """
-    with Server(site, port) as server:
+    with suppress(KeyboardInterrupt), Server(site, port) as server:
         say(server.url)
         if browser:
             threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
 
 
 def export(site: Site, folder: Path, *, say: Say) -> None:

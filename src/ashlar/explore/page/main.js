@@ -111,7 +111,7 @@
     const found = explore.diff.trees(shown.tree, tree);
     const of = (kind) => found.filter((each) => each.kind === kind);
     const pair = [before.version, before.choice, state.version, state.choice];
-    $("change").replaceChildren(`${of("added").length} files more, ${of("removed").length} fewer, ${of("changed").length} changed: `, h("a", { href: address(state.version, state.choice, "compare", ...pair) }, "compare"));
+    $("change").replaceChildren(`${of("added").length} files new, ${of("removed").length} gone, ${of("changed").length} changed: `, h("a", { href: address(state.version, state.choice, "compare", ...pair) }, "compare"));
     return of("added").map(({ path }) => path);
   }
 

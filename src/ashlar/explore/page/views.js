@@ -116,7 +116,7 @@ explore.views = (() => {
       h("h1", {}, heading),
       sides,
       h("p", { class: "total" }, found.length
-        ? h("span", {}, `${count(of("added"), "file")} more, ${number(of("changed"))} changed, ${number(of("removed"))} fewer: `,
+        ? h("span", {}, `${count(of("added"), "file")} new, ${number(of("changed"))} changed, ${number(of("removed"))} gone: `,
           h("span", { class: "plus" }, `+${number(sum("plus"))}`), " ",
           h("span", { class: "minus" }, `−${number(sum("minus"))}`), " lines")
         : "Nothing differs."),
@@ -126,7 +126,7 @@ explore.views = (() => {
   function entry({ path, kind, lines, plus, minus }) {
     const sign = { added: "plus", removed: "minus", changed: "" }[kind];
     const details = h("details", {}, h("summary", {},
-      h("span", { class: `kind ${sign}` }, { added: "more", removed: "fewer", changed: "changed" }[kind]),
+      h("span", { class: `kind ${sign}` }, { added: "new", removed: "gone", changed: "changed" }[kind]),
       h("span", { class: "path" }, path),
       h("span", {}, plus ? h("span", { class: "plus" }, `+${number(plus)}`) : "", " ",
         minus ? h("span", { class: "minus" }, `−${number(minus)}`) : "")));
