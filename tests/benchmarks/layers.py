@@ -9,7 +9,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from app.api.dependencies import Caller, ReadSession, UnitOfWork
+from app.api.middleware.telemetry import MetricsMiddleware, request_spans
+from app.core.telemetry.opentelemetry import Traces
 from fastapi import Depends, FastAPI, Request
+from fastapi.middleware import Middleware
 from pydantic import BaseModel, ConfigDict, Field
 
 Route = Callable[..., Any]
@@ -18,6 +21,8 @@ LOGGED = "uvicorn's own access log"
 IDENTITY = "identity, beyond that"
 READ_SESSION = "read session, unused"
 UNIT_OF_WORK = "unit of work, unused"
+METRICS = "metrics, beyond identity"
+TRACES = "traces, beyond identity"
 
 
 class Thing(BaseModel):
@@ -101,16 +106,19 @@ class Step:
     costs: dict[str, list[float]] = field(default_factory=dict)
 
 
-def steps_of(project: FastAPI) -> list[Step]:
+def steps_of(project: FastAPI, traces: Traces) -> list[Step]:
     """Return the floor, the project's middleware from the inside out, and its dependencies.
 
-    The second one is the floor with uvicorn's access log, which a plain application pays.
+    The second one is the floor with uvicorn's access log, which a plain application pays. The last
+    two are what metrics and traces add where they are switched on.
     """
     installed: list[Any] = project.user_middleware
     steps: list[Step] = []
 
-    def add(label: str, middleware: Sequence[Any], route: Route, on: Step | None) -> Step:
-        app = FastAPI(openapi_url=None, middleware=middleware)
+    def add(
+        label: str, middleware: Sequence[Any], route: Route, on: Step | None, **options: Any
+    ) -> Step:
+        app = FastAPI(openapi_url=None, middleware=middleware, **options)
         app.add_api_route("/things/{thing_id}", route, response_model=Thing)
         steps.append(Step(label, app, on))
         return steps[-1]
@@ -123,4 +131,6 @@ def steps_of(project: FastAPI) -> list[Step]:
     caller = add(IDENTITY, installed, with_caller, last)
     add(READ_SESSION, installed, with_read_session, caller)
     add(UNIT_OF_WORK, installed, with_unit_of_work, caller)
+    add(METRICS, [Middleware(MetricsMiddleware), *installed], with_caller, caller)
+    add(TRACES, installed, with_caller, caller, telemetry=request_spans(traces))
     return steps

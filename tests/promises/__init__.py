@@ -16,6 +16,7 @@ from tests.promises.redis import REDIS
 from tests.promises.request import REQUEST
 from tests.promises.sentry import SENTRY
 from tests.promises.stores import STORES
+from tests.promises.telemetry import TELEMETRY
 from tests.promises.timescale import TIMESCALE
 from tests.promises.updates import UPDATES
 
@@ -31,6 +32,7 @@ PROMISES = (
     + PAYMENTS
     + TIMESCALE
     + JOBS
+    + TELEMETRY
 )
 
 __all__ = ["PROMISES", "Promise"]

@@ -52,7 +52,7 @@ class HttpClientSettings(SettingsSection):
 
 
 class TelemetrySettings(SettingsSection):
-    """What others may read about a process while it runs."""
+    """Metrics and traces: each is switched on by one variable."""
 
     model_config = SettingsConfigDict(env_prefix="TELEMETRY_")
 

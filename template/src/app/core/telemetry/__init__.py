@@ -1,4 +1,4 @@
-"""What others may see of this process while it runs: metrics for Prometheus, traces for OpenTelemetry.
+"""Metrics for Prometheus and traces for OpenTelemetry, for others to see this process run.
 
 Both are off unless their variable is set. Off, nothing of them is loaded, and a call looks at one variable.
 """
