@@ -9,6 +9,7 @@ does not answer once at most, for `REDIS_TIMEOUT_SECONDS`.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.cache import CacheBackend
@@ -24,58 +25,49 @@ if TYPE_CHECKING:  # the client takes a third of a second to import, for those w
 __all__ = ["RedisUnavailableError", "SharedState", "open_redis"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class SharedState:
-    """The state that processes have in common. Switched off, each part is what it would be without this.
+    """The state that processes have in common. Switched off, each part is what it would be without this."""
 
-    Args:
-        redis: The connection, if it is switched on.
-        name: In front of every key and channel.
-        retry_seconds: See `RedisSettings`.
-        stack: Closes the parts that have to be closed.
-    """
-
-    def __init__(
-        self, redis: "RedisConnection | None", *, name: str, retry_seconds: float, stack: AsyncExitStack
-    ) -> None:
-        self._redis = redis
-        self._name = name
-        self._retry_seconds = retry_seconds
-        self._stack = stack
+    redis: "RedisConnection | None"  # None: switched off
+    name: str  # in front of every key and channel
+    retry_seconds: float  # see `RedisSettings`
+    stack: AsyncExitStack  # closes the parts that have to be closed
 
     @property
     def health_checks(self) -> Sequence[HealthCheck]:
         """Return the check that it answers; no request needs it."""
-        return [HealthCheck("redis", self._redis.ping, required=False)] if self._redis else []
+        return [HealthCheck("redis", self.redis.ping, required=False)] if self.redis else []
 
     def cache_backend(self) -> CacheBackend | None:
         """Return the place where the cache keeps its values; None: in memory."""
-        if self._redis is None:
+        if self.redis is None:
             return None
         from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
 
-        backend = RedisCache(self._redis, prefix=f"{self._name}:")
-        self._stack.push_async_callback(backend.close)
+        backend = RedisCache(self.redis, prefix=f"{self.name}:")
+        self.stack.push_async_callback(backend.close)
         return backend
 
     def rate_limits(self, fallback: RateLimits) -> RateLimits:
         """Return the limits in Redis; without it, the fallback."""
-        if self._redis is None:
+        if self.redis is None:
             return fallback
         from app.core.redis.rate_limits import RedisRateLimits  # noqa: PLC0415
 
         # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
-        return RedisRateLimits(self._redis, prefix=f"{self._name}!limit:", fallback=fallback)
+        return RedisRateLimits(self.redis, prefix=f"{self.name}!limit:", fallback=fallback)
 
     def share_revocations(self, revoked: RevokedSessions) -> None:
         """Let all processes know at once when a session ends in one."""
-        if self._redis is None:
+        if self.redis is None:
             return
         from app.core.redis.revocations import RevocationBroadcast  # noqa: PLC0415
 
         broadcast = RevocationBroadcast(
-            self._redis, channel=f"{self._name}!revoked", revoked=revoked, retry_seconds=self._retry_seconds
+            self.redis, channel=f"{self.name}!revoked", revoked=revoked, retry_seconds=self.retry_seconds
         )
-        self._stack.push_async_callback(broadcast.close)
+        self.stack.push_async_callback(broadcast.close)
         broadcast.start()
 
 
@@ -107,4 +99,4 @@ async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[Sha
                 ca_file=str(settings.ca_file) if settings.ca_file else None,
             )
             stack.push_async_callback(redis.close)
-        yield SharedState(redis, name=name, retry_seconds=settings.retry_seconds, stack=stack)
+        yield SharedState(redis=redis, name=name, retry_seconds=settings.retry_seconds, stack=stack)

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from pydantic import SecretStr
 from redis import exceptions
@@ -46,18 +46,6 @@ _EXTRA_CONNECTIONS: Final = 2
 _CHANGES: Final = frozenset({"SET", "UNLINK", "SCAN"})
 # Keys the server looks at in one step of a walk over all of them.
 _PAGE: Final = 1000
-
-
-class Script(NamedTuple):
-    """A program for the server, run as a whole and alone.
-
-    Attributes:
-        text: In Lua, for one key.
-        sha: The SHA-1 the server knows it by.
-    """
-
-    text: str
-    sha: str
 
 
 class RedisConnection:
@@ -123,13 +111,9 @@ class RedisConnection:
         position, keys = cast("tuple[bytes, list[bytes]]", answer)
         return int(position), keys
 
-    async def run(self, script: Script, key: str, *arguments: str | float, unguarded: bool = False) -> int:
-        """Return the answer of a script, in one round trip; in one more where the server does not know it yet."""
-        try:
-            answer = await self._call("EVALSHA", script.sha, 1, key, *arguments, unguarded=unguarded)
-        except exceptions.NoScriptError:
-            answer = await self._call("EVAL", script.text, 1, key, *arguments, unguarded=unguarded)
-        return cast("int", answer)
+    async def run(self, script: str, key: str, *arguments: str | float, unguarded: bool = False) -> int:
+        """Return the answer of a script in Lua for one key, which the server runs as a whole and alone."""
+        return cast("int", await self._call("EVAL", script, 1, key, *arguments, unguarded=unguarded))
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all who listen at this moment."""
@@ -206,8 +190,6 @@ class RedisConnection:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await self._send(*command)
-        except exceptions.NoScriptError:
-            raise
         except exceptions.OutOfMemoryError:
             self.breaker.succeeded()
             raise RedisFullError("Redis is out of memory and refuses what is new (maxmemory-policy).") from None

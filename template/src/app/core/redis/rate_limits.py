@@ -1,18 +1,12 @@
 """Allowances in Redis: one for all processes; in this process's memory while Redis is away."""
 
 from collections import deque
-from hashlib import blake2b, sha1
+from hashlib import blake2b
 from typing import Final
 
 from app.core.redis.breaker import BreakerState, RedisUnavailableError
-from app.core.redis.connection import RedisConnection, Script
+from app.core.redis.connection import RedisConnection
 from app.core.security import Rate, RateLimits
-
-
-def _script(text: str) -> Script:
-    # SHA-1 is how the server names scripts; nothing is protected by it.
-    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
-
 
 # What both scripts begin with: microseconds by the server's clock, which all processes share; the time at which the
 # allowance is full again, which can be no later than a whole period from now, even if that clock was set back.
@@ -32,7 +26,7 @@ local function keep()
 end
 """
 # As `MemoryRateLimits.hit`. Numbers come back as whole ones: microseconds.
-_HIT: Final = _script(
+_HIT: Final = (
     _PREAMBLE
     + """
 local wait = full_at + interval - now - period
@@ -42,7 +36,7 @@ keep()
 return 0
 """
 )
-_REFUND: Final = _script(
+_REFUND: Final = (
     _PREAMBLE
     + """
 full_at = full_at - interval
@@ -105,7 +99,7 @@ class RedisRateLimits:
                 self._in_doubt.appendleft((key, rate))
                 raise
 
-    async def _run(self, script: Script, key: str, rate: Rate, *, unguarded: bool = False) -> int:
+    async def _run(self, script: str, key: str, rate: Rate, *, unguarded: bool = False) -> int:
         hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         period = rate.seconds * _MICROSECONDS
         return await self._redis.run(script, self._prefix + hashed, period / rate.times, period, unguarded=unguarded)

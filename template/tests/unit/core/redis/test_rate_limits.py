@@ -89,7 +89,7 @@ async def test_a_stored_limit_names_no_one_and_expires(redis_server: RedisServer
     assert 19_000 < int(redis_server.ask("PTTL", key).lstrip(":")) <= 20_000, "when the allowance is full again"
 
 
-async def test_one_round_trip_each_also_after_a_restart(redis_server: RedisServer, connect: Connect) -> None:
+async def test_hit_and_refund_are_one_round_trip_each(redis_server: RedisServer, connect: Connect) -> None:
     limits = await in_redis(redis_server, connect)
     await limits.hit("a", THREE_A_MINUTE)
     await limits.refund("a", THREE_A_MINUTE)
@@ -99,14 +99,11 @@ async def test_one_round_trip_each_also_after_a_restart(redis_server: RedisServe
         await limits.refund("a", THREE_A_MINUTE)
     assert commands(redis_server) - before == 10
 
-    redis_server.ask("SCRIPT", "FLUSH")
-    assert await limits.hit("b", THREE_A_MINUTE) == 0
-
 
 def commands(server: RedisServer) -> int:
     """Return the number of scripts it was asked to run."""
     found = server.ask("INFO", "commandstats")
-    calls = [line.partition("calls=")[2].partition(",")[0] for line in found.split() if "cmdstat_evalsha" in line]
+    calls = [line.partition("calls=")[2].partition(",")[0] for line in found.split() if "cmdstat_eval:" in line]
     return int(calls[0])
 
 
