@@ -71,7 +71,7 @@ async def run_project(settings: ApplicationSettings) -> float:
         for _ in range(JOBS):
             uow.enqueue(Nothing())
     stop, jobs = asyncio.Event(), get_jobs()
-    jobs.handlers[Nothing.type] = Nothing, Countdown(stop.set)
+    jobs.handlers = {Nothing.type: (Nothing, Countdown(stop.set))}
     began = time.perf_counter()
     await run_jobs(jobs, settings.database, settings.jobs, stop)
     return time.perf_counter() - began
