@@ -88,8 +88,8 @@ GIVEN: dict[str, Any] = {name: bindparam(name) for name in VALUES}
 async def things(database: Database) -> Database:
     """The module's database with an empty table of things."""
     async with database.engine.begin() as connection:
-        await connection.run_sync(_registry.metadata.drop_all)
         await connection.run_sync(_registry.metadata.create_all)
+        await connection.execute(delete(Thing))
     return database
 
 

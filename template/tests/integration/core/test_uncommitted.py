@@ -120,7 +120,7 @@ async def test_session_that_ends_with_uncommitted_changes_is_an_error(use: Use, 
     async with users.session() as session:
         assert (await bob(session)).password_hash in {"x", "y"}
     assert await users.reader.all(Statement(text("SELECT word FROM doodles"), str)) == []
-    assert users.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert users.writing.usage()[1] == 0
 
 
 async def commit(session: WriteSession) -> None:

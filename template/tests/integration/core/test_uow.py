@@ -211,4 +211,4 @@ async def test_a_connection_whose_transaction_was_cancelled_at_its_ends_is_not_u
             await write(session, str(number))
     later = [str(number) for number in range(POOL_SIZE)]
     assert await words(database) == [*later, *(["a"] if moment == "commit" else [])]
-    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert database.writing.usage()[1] == 0

@@ -21,7 +21,7 @@ from app.core.process import get_object
 
 # The longest that closing connections takes when a process stops.
 _CLOSE_SECONDS: Final = 2.0
-# Reads use a connection for so long before the pool looks at it again.
+# A connection is used for so long before the pool looks at it again.
 _KEEP_SECONDS: Final = 1.0
 _HAS_EXTENSION: Final = Statement(
     select(exists().select_from(table("pg_extension")).where(column("extname") == bindparam("name"))), bool
@@ -58,8 +58,8 @@ class Database:
             )
         self.settings = settings
         engine = partial(make_engine, settings, application_name=application_name)
-        self.writing = Connections(engine(), settings)
         keep_seconds = 0 if settings.pool_pre_ping else _KEEP_SECONDS
+        self.writing = Connections(engine(), settings, keep_seconds=keep_seconds)
         self.reading = Connections(engine(read_only=True), settings, keep_seconds=keep_seconds)
         # For questions about health, which wait behind no request.
         self.probes = engine(pool_size=1, max_overflow=0, pool_timeout=settings.connect_timeout_seconds)

@@ -79,7 +79,8 @@ def make_engine(
         hide_parameters=True,
         **{
             "pool_size": settings.pool_size,
-            "max_overflow": settings.max_overflow,
+            # The queue in front of the pool has the bound; past it, the engine itself lends what it is asked for.
+            "max_overflow": -1,
             "pool_timeout": settings.pool_timeout_seconds,
             "pool_recycle": settings.pool_recycle_seconds,
             "pool_pre_ping": settings.pool_pre_ping,
