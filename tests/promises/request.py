@@ -66,7 +66,7 @@ REQUEST = (
         "rows come from the driver as SQLAlchemy converts them",
         "src/app/core/database/statements.py",
         "if process := column",
-        "if not column",
+        "if process := None and column",
         "tests/integration/core/test_database_statements.py",
     ),
     Promise(
