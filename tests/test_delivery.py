@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import promql_parser
 import pytest
 
 from tests.checkout import ROOT
@@ -27,6 +29,7 @@ TOOLS = Path(sys.executable).parent
 TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 UPDATE = ".github/workflows/update.yml"
 INGRESS = "deploy/ingress"
+GRAFANA = "deploy/grafana"
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +81,36 @@ def test_the_factory_s_own_automation_fits_its_schema(schema: str, name: str) ->
 
 def test_the_factory_s_own_automation_passes_the_linter() -> None:
     check(ROOT, "zizmor", "--offline", "--no-progress", ".github")
+
+
+@pytest.mark.parametrize("name", ["app.json", "payments.json"])
+def test_a_dashboard_has_panels_that_ask_and_that_do_not_overlap(project: Path, name: str) -> None:
+    dashboard = json.loads((project / GRAFANA / name).read_text(encoding="utf-8"))
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    (source,) = dashboard["templating"]["list"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        columns = range(place["x"], place["x"] + place["w"])
+        cells = {(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])}
+        assert columns.stop <= 24, panel["title"]
+        assert not taken & cells, panel["title"]
+        taken |= cells
+        assert panel["datasource"]["uid"] == f"${{{source['name']}}}"
+        for target in panel["targets"]:
+            promql_parser.parse(target["expr"].replace("$__rate_interval", "5m"))
+
+
+def test_alerts_are_rules_of_prometheus(project: Path) -> None:
+    rules = read(project / GRAFANA / "alerts.yaml")
+    alerts = [alert for group in rules["groups"] for alert in group["rules"]]
+    assert len({alert["alert"] for alert in alerts}) == len(alerts) > 5
+    for alert in alerts:
+        promql_parser.parse(alert["expr"])
+        assert alert.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+        assert alert["annotations"]["summary"]
 
 
 def test_dockerfile_passes_its_linter(project: Path) -> None:
