@@ -39,18 +39,18 @@ class Row:
         return f"{self.combination.id}-{self.folder or 'all'}-{self.figure}"
 
 
-# Jobs, mail and accounts are there; for telemetry there is to be room, too.
+# Jobs, mail, accounts and telemetry are in these figures.
 ROWS = (
-    Row(combination=DEFAULT, folder="", figure="files", most=300, above=336),
-    Row(combination=DEFAULT, folder="src/app", figure="lines", most=10_000, above=12_031),
-    Row(combination=DEFAULT, folder="src/app", figure="files", most=150, above=157),
-    Row(combination=DEFAULT, folder="src/app", figure="code", most=6_200, above=7_374),
-    Row(combination=DEFAULT, folder="devtools", figure="lines", most=1_400, above=1_585),
-    Row(combination=DEFAULT, folder="tests", figure="lines", most=11_000, above=12_588),
-    Row(combination=DEFAULT, folder="tests", figure="files", most=105, above=128),
-    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=11_428),
-    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=17_106),
-    Row(combination=FULL, folder="src/app", figure="files", most=205, above=211),
+    Row(combination=DEFAULT, folder="", figure="files", most=300),
+    Row(combination=DEFAULT, folder="src/app", figure="lines", most=10_000, above=11_503),
+    Row(combination=DEFAULT, folder="src/app", figure="files", most=150),
+    Row(combination=DEFAULT, folder="src/app", figure="code", most=6_200, above=7_102),
+    Row(combination=DEFAULT, folder="devtools", figure="lines", most=1_400, above=1_542),
+    Row(combination=DEFAULT, folder="tests", figure="lines", most=11_000, above=12_592),
+    Row(combination=DEFAULT, folder="tests", figure="files", most=105),
+    Row(combination=BARE, folder="src/app", figure="lines", most=9_300, above=10_975),
+    Row(combination=FULL, folder="src/app", figure="lines", most=14_500, above=16_443),
+    Row(combination=FULL, folder="src/app", figure="files", most=205),
 )
 
 

@@ -134,4 +134,4 @@ def test_migrations_do_not_go_through_the_pooler(
             assert found.code == 1
             assert "MIGRATION_DATABASE_URL" in found.output
         # What only reads may.
-        assert "empty" in run(full, "db", "current", **only).output
+        assert "(none)" in run(full, "db", "current", **only).output
