@@ -42,7 +42,7 @@ os.environ |= {
 }
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
-from app.core.health import DEFAULT_TIMEOUT_SECONDS
+from app.core.health import HealthCheck
 from devtools.embedded_postgres import embedded_postgres
 from app.main import create_app
 settings = get_settings()
@@ -58,7 +58,7 @@ print(json.dumps({
     "graceful_seconds": settings.api.graceful_shutdown_seconds,
     "job_seconds": settings.jobs.grace_seconds,
     "postgres": major,
-    "check_seconds": DEFAULT_TIMEOUT_SECONDS,
+    "check_seconds": HealthCheck._field_defaults["timeout_seconds"],
 }))
 """
 
