@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.api.errors import status_of
 from app.core import exceptions
+from app.core.config import ApplicationSettings
 from app.core.database import Base, get_database, get_database_stats
 from app.core.events import get_event_bus
 from app.core.exceptions import ExternalServiceError
@@ -39,14 +40,15 @@ from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.services.authentication import get_authentication
-from tests.applications import process_with, served
+from tests.applications import process_with, running, served
 from tests.buses import until_settled
-from tests.clients import make_client
+from tests.clients import make_client, problem
 from tests.factories import make_user
+from tests.integration.api import test_openapi
 from tests.jobs import run_jobs
 from tests.logins import bearer, refresh, with_authentication
 from tests.logs import captured_log
-from tests.servers.http import faulty_server, reply
+from tests.servers.http import faulty_server, reply, then_close
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -220,20 +222,64 @@ async def test_an_import_takes_each_page_once_however_often_it_is_run(
 
 
 async def test_the_dictionary_is_asked_with_the_secret_and_once(
-    app: FastAPI, transaction: AsyncConnection, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, transaction: AsyncConnection, modules: dict[str, ModuleType]
 ) -> None:
     dictionary = modules["app.services.dictionary"]
     organization = uuid4()
     async with unit_of_work() as uow:
         await get_secrets_service().set_api_key(uow.session, organization, "dictionary", SecretStr("s3cret"))
     async with faulty_server(reply(503), reply(body=b'"a seat"')) as server:
-        monkeypatch.setenv("DICTIONARY_URL", server.url)
-        settings = modules["app.core.config.dictionary"].DictionarySettings()
-        assert await dictionary.get_meaning(organization, "chair", settings) == "a seat"
-        assert await dictionary.get_meaning(organization, "chair", settings) == "a seat"
+        with process_with(modules["app.core.config.dictionary"].DictionarySettings(url=server.url)):
+            assert await dictionary.get_meaning(organization, "chair") == "a seat"
+            assert await dictionary.get_meaning(organization, "chair") == "a seat"
     first, second = server.requests
     assert first.headers["x-key"] == second.headers["x-key"] == "s3cret"
     assert gzip.decompress(await dictionary.compress("a seat")) == b"a seat"
+
+
+async def test_words_fail_with_a_problem_before_the_first_and_with_an_event_after_it(
+    app: FastAPI, client: AsyncClient, anonymous: AsyncClient, modules: dict[str, ModuleType]
+) -> None:
+    before = list(app.router.routes)
+    app.router.routes.extend(modules["app.api.routes.words"].router.routes)
+    cut = then_close(b"HTTP/1.1 200 x\r\nContent-Length: 99\r\n\r\nseat\ntab")
+    try:
+        async with faulty_server(reply(500), cut, reply(body=b"seat\ntable\n")) as server:
+            with process_with(modules["app.core.config.dictionary"].DictionarySettings(url=server.url)):
+                problem(await anonymous.get("/api/v1/words"), 401, "AUTHENTICATION_FAILED")
+                assert server.requests == []
+                problem(await client.get("/api/v1/words"), 503, "EXTERNAL_SERVICE_ERROR")
+                with captured_log() as log:
+                    broken = await client.get("/api/v1/words")
+                whole = await client.get("/api/v1/words")
+    finally:
+        app.router.routes[:] = before
+
+    assert (broken.status_code, whole.status_code) == (200, 200)
+    assert re.findall(r"^event: (\w+)$", broken.text, re.MULTILINE) == ["word", "failed"]
+    assert [line["error_code"] for line in log.events("error")] == ["EXTERNAL_SERVICE_ERROR"]
+    assert re.findall(r"^event: (\w+)$", whole.text, re.MULTILINE) == ["word", "word", "end"]
+    assert re.findall(r'^data: "(\w+)"$', whole.text, re.MULTILINE) == ["seat", "table"]
+
+
+async def test_the_document_describes_the_examples_as_it_describes_all_routes(
+    settings: ApplicationSettings, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routers = [module.router for name, module in modules.items() if name.startswith("app.api.routes.")]
+    monkeypatch.setattr("app.main.ROUTERS", routers)
+    async with running(settings) as client:
+        document = (await client.get("/openapi.json")).json()
+
+    kinds = [
+        kind
+        for path in ("note-streams/all", "note-streams/count", "words")
+        for kind in document["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]["content"]
+    ]
+    assert kinds == ["application/jsonl", "text/event-stream", "text/event-stream"]
+    await test_openapi.test_openapi_is_valid(document)
+    await test_openapi.test_openapi_describes_every_operation_for_people_and_for_generators(document)
+    await test_openapi.test_openapi_describes_every_refusal(document)
+    await test_openapi.test_every_body_has_an_example(document)
 
 
 @pytest.mark.parametrize("stream", ["all", "count"])

@@ -158,7 +158,7 @@ def problem_answer(
     values = {"error_code": _CODE_OF_STATUS.get(status, status.name), "request_id": current_request_id(), **values}
     problem = Problem.model_validate({"title": status.phrase, "status": status.value, "detail": detail, **values})
     return JSONResponse(
-        problem.model_dump(exclude_none=True), status_code=status, headers=headers, media_type=MEDIA_TYPE
+        problem.model_dump(exclude_none=True), status_code=status.value, headers=headers, media_type=MEDIA_TYPE
     )
 
 

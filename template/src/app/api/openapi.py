@@ -81,4 +81,8 @@ def _complete(operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     if str(HTTPStatus.UNPROCESSABLE_ENTITY.value) in answers:
         statuses.append(HTTPStatus.UNPROCESSABLE_ENTITY)
+    for media in (media for answer in answers.values() for media in answer.get("content", {}).values()):
+        if "itemSchema" in media:
+            # FastAPI describes streams as OpenAPI 3.2 does. There, `schema` says it as an array, and 3.1 knows that.
+            media["schema"] = {"type": "array", "items": media.pop("itemSchema")}
     answers |= {str(status): answer for status, answer in problems(*statuses).items()}

@@ -64,7 +64,8 @@ def get_object(kind: type[T]) -> T:
             return cast("T", process.objects[kind])
     raise ConfigurationError(
         f"This process has no {kind.__name__}.",
-        next_step="Open the application's objects around it: `async with open_services(settings)`, of app.wiring.",
+        next_step="Add it in `open_services` of app/wiring.py, by `process.add(…)`, and run this inside of "
+        "`async with open_services(settings)`.",
     )
 
 

@@ -150,9 +150,11 @@ async def test_bug_shows_its_traceback_with_debug_on(path: str, settings: Applic
 async def test_error_of_the_framework_looks_the_same(
     method: str, path: str, status: int, code: str, api: AsyncClient
 ) -> None:
-    answer = await api.request(method, path)
+    with captured_log(json_lines=False) as log:
+        answer = await api.request(method, path)
 
     problem(answer, status, code)
+    assert f" status={status}\n" in log.text
     if path == "/teapot":
         assert (answer.json()["detail"], answer.headers["X-Why"]) == ("As you like it.", "because")
 

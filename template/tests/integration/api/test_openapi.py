@@ -81,8 +81,9 @@ async def test_every_body_has_an_example(document: Document) -> None:
 
     for each in operations(document):
         bodies = [each.described.get("requestBody", {}), *each.described["responses"].values()]
-        for media in (media for body in bodies for media in body.get("content", {}).values()):
-            assert has_example(media["schema"]), each
+        for kind, media in (found for body in bodies for found in body.get("content", {}).items()):
+            # The schema of events is the framework's.
+            assert kind == "text/event-stream" or has_example(media["schema"]), each
 
 
 async def test_api_docs_enabled_switches_the_pages_off(settings: ApplicationSettings) -> None:

@@ -149,7 +149,7 @@ def test_columns_are_those_of_the_row_from_entities_and_labels() -> None:
     statement = Statement(select(aliased(Thing), literal(1).label("rank")), Seen)
 
     assert statement.sql.startswith("SELECT things_1.id, things_1.metadata, $1::INTEGER AS rank \nFROM things AS")
-    with pytest.raises(TypeError, match="no column for rank"):
+    with pytest.raises(TypeError, match=r"no column for rank of Seen: add a `.label"):
         Statement(select(Thing), Seen)
 
 

@@ -47,6 +47,7 @@ async def test_open_process_closes_in_reverse_what_was_opened_also_when_the_rest
 async def test_get_object_says_what_to_do_where_there_is_none() -> None:
     with process_of_its_own(), pytest.raises(ConfigurationError, match="has no Kettle") as caught:
         get_object(Kettle)
+    assert "`process.add(…)`" in str(caught.value.next_step)
     assert "open_services(settings)" in str(caught.value.next_step)
 
 

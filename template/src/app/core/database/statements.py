@@ -43,7 +43,7 @@ class Statement(Generic[R]):
     def __init__(self, statement: Core | TextClause, row: type[R]) -> None: ...
     def __init__(self, statement: Core | TextClause, row: Callable[..., R] | None = None) -> None:
         if is_dataclass(row):
-            statement = _with_columns(statement, [field.name for field in fields(row)])
+            statement = _with_columns(statement, row)
         compiled = statement.compile(dialect=_DIALECT)
         names, binds = compiled.positiontup or [], compiled.binds
         if any(binds[name].expanding or binds[name].literal_execute for name in names):
@@ -74,8 +74,8 @@ class Statement(Generic[R]):
         return [self._make_row(record) for record in records]
 
 
-def _with_columns(statement: Core | TextClause, names: Sequence[str]) -> Core:
-    """Return the statement with a column for each name, and no others: an attribute of its entities, or a label."""
+def _with_columns(statement: Core | TextClause, row: type[Any]) -> Core:
+    """Return the statement with a column for each field of the row: an attribute of its entities, or a label."""
     if isinstance(statement, TextClause):
         raise TypeError("The columns of a text are not known: its rows are of one column.")
     offered: dict[str, Any] = {}
@@ -85,8 +85,10 @@ def _with_columns(statement: Core | TextClause, names: Sequence[str]) -> Core:
             offered |= {name: getattr(found, name) for name in inspect(found).mapper.column_attrs.keys()}  # noqa: SIM118
         else:
             offered[each["name"]] = found
-    if missing := [name for name in names if name not in offered]:
-        raise TypeError(f"There is no column for {', '.join(missing)}.")
+    names = [field.name for field in fields(row)]
+    if missing := ", ".join(name for name in names if name not in offered):
+        next_step = "add a `.label(…)`, or a column to the model"
+        raise TypeError(f"There is no column for {missing} of {row.__name__}: {next_step}.")
     chosen = [offered[name] for name in names]
     if isinstance(statement, Select):
         return statement.with_only_columns(*chosen, maintain_column_froms=True)

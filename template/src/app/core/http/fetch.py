@@ -196,7 +196,7 @@ async def fetch_with_retry(
 async def fetch_stream(
     method: Method, url: str, *, total_seconds: float = 600.0, **options: Unpack[CallOptions]
 ) -> AsyncIterator[HttpStream]:
-    """Call another service and read its answer as it comes: server-sent events, or a large file.
+    """Call another service and read its answer as it comes: the lines of a stream, or a large file.
 
         async with fetch_stream("POST", url, service="models", json=prompt, timeout_seconds=LLM_TIMEOUT) as answer:
             async for line in answer.lines():
