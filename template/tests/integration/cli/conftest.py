@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from alembic.script import ScriptDirectory
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
@@ -53,6 +54,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     get_settings.cache_clear()
     yield tmp_path
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def head() -> str:
+    """The revision of the project's newest migration, which may be one of yours."""
+    return str(ScriptDirectory(str(PROJECT / "migrations")).get_current_head())
 
 
 @pytest.fixture

@@ -74,10 +74,10 @@ Migration = Callable[..., None]
 
 
 @pytest.fixture
-def migration(project: Path) -> Migration:
+def migration(project: Path, head: str) -> Migration:
     """Write a migration after the newest one."""
 
-    def write(*statements: str, revision: str = "0002", after: str = "0001") -> None:
+    def write(*statements: str, revision: str = "next", after: str = head) -> None:
         body = "\n    ".join(statements)
         (project / "migrations" / "versions" / f"{revision}_it.py").write_text(
             f'from alembic import op\n\nrevision = "{revision}"\ndown_revision = "{after}"\n\n\n'
@@ -103,13 +103,13 @@ def test_upgrade_by_two_at_once_finishes_whatever_the_migration_does(
     ended = asyncio.run(race())
 
     assert [code for code, *_ in ended] == [0, 0], ended
-    assert all(out.endswith(b"0002\n") or out == b"0002: nothing to do\n" for _, out, _ in ended), ended
+    assert all(out.endswith(b"next\n") or out == b"next: nothing to do\n" for _, out, _ in ended), ended
     assert b"waiting for another migrator, server process " in ended[0][2] + ended[1][2]
     assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
 
 
 def test_upgrade_waits_for_no_lock_longer_than_the_setting(
-    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
+    on_migrated: str, head: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "0.2")
     migration(HALF)
@@ -117,20 +117,20 @@ def test_upgrade_waits_for_no_lock_longer_than_the_setting(
         result = app_command("db", "upgrade")
 
     assert result.code == 1
-    assert "migrations/versions/0002_it.py, line 8 got no lock within DATABASE_MIGRATION_LOCK" in result.err
-    assert "The database is at revision 0001; this run applied nothing of the migration after it." in result.err
-    assert app_command("db", "upgrade").out == "0001 → 0002\n"
+    assert "migrations/versions/next_it.py, line 8 got no lock within DATABASE_MIGRATION_LOCK" in result.err
+    assert f"The database is at revision {head}; this run applied nothing of the migration after it." in result.err
+    assert app_command("db", "upgrade").out == f"{head} → next\n"
 
 
 def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
-    on_migrated: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
+    on_migrated: str, head: str, migration: Migration, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS", "0.2")
     migration(block('op.create_index("ix_users_half", "users", ["is_active"], postgresql_concurrently=True)'))
     with reader(on_migrated, seconds=1.5):
         result = app_command("db", "upgrade")
 
-    assert result[:2] == (0, "0001 → 0002\n"), result.err
+    assert result[:2] == (0, f"{head} → next\n"), result.err
 
 
 @pytest.mark.parametrize(
@@ -150,23 +150,23 @@ def test_upgrade_that_fails_says_what_is_applied(
     statements: tuple[str, ...], migration: Migration, app_command: Run, query: Query
 ) -> None:
     migration('op.execute("CREATE TABLE whole ()")')
-    migration(*statements, revision="0003", after="0002")
+    migration(*statements, revision="last", after="next")
 
     result = app_command("db", "upgrade")
 
     assert result.code == 1
     assert "Traceback" not in result.err
-    assert "migrations/versions/0003_it.py, line " in result.err
-    assert "The database is at revision 0002" in result.err
+    assert "migrations/versions/last_it.py, line " in result.err
+    assert "The database is at revision next" in result.err
     half = query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'half'")
     assert ("a part of the migration after it is applied" in result.err) == bool(half), result.err
     assert not half or "applied nothing" not in result.err
-    assert query("SELECT version_num FROM alembic_version") == "0002"
+    assert query("SELECT version_num FROM alembic_version") == "next"
     assert query("SELECT to_regclass('whole') IS NOT NULL")
 
 
 def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
-    migration: Migration, app_command: Run, query: Query
+    head: str, migration: Migration, app_command: Run, query: Query
 ) -> None:
     query(TWO_USERS)
     migration(HALF, block(UNIQUE))
@@ -183,9 +183,9 @@ def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
     assert again.code == 1
     assert "this run applied nothing" in again.err
     assert "take back by hand what an earlier run may have applied" in again.err
-    query("UPDATE alembic_version SET version_num = '0002'")
+    query("UPDATE alembic_version SET version_num = 'next'")
     check = app_command("db", "check")
-    query("UPDATE alembic_version SET version_num = '0001'")
+    query(f"UPDATE alembic_version SET version_num = '{head}'")
     assert check.code == 1
     for said in (first.err, again.err, check.err):
         assert "DROP INDEX CONCURRENTLY public.uq_half;" in said
@@ -194,4 +194,4 @@ def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
     query(found[1])
     query("ALTER TABLE users DROP COLUMN half")
     query("DELETE FROM users WHERE email = '1@x'")
-    assert app_command("db", "upgrade").out == "0001 → 0002\n"
+    assert app_command("db", "upgrade").out == f"{head} → next\n"

@@ -55,13 +55,13 @@ def test_secrets_set_refuses_a_value_that_cannot_be_kept(value: bytes, app_secre
 
 
 def test_secrets_without_keys_or_tables_names_the_next_step(
-    app_secrets: Run, scratch_url: str, monkeypatch: pytest.MonkeyPatch
+    app_secrets: Run, scratch_url: str, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(scratch_url, "TRUNCATE alembic_version")
     answer = app_secrets("list")
     assert (answer.code, "app db upgrade" in answer.err) == (1, True)
 
-    execute(scratch_url, "INSERT INTO alembic_version VALUES ('0001')")
+    execute(scratch_url, f"INSERT INTO alembic_version VALUES ('{head}')")
     monkeypatch.delenv("SECRETS_KEYS")
     for arguments in (("set", "openai", "--org", "acme"), ("rotate",)):
         answer = app_secrets(*arguments, stdin=b"v")

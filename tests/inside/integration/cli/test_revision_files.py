@@ -12,6 +12,7 @@ from sqlalchemy import Column, Integer, Table, Text
 from app.core.database import Base
 from tests.databases import execute
 from tests.integration.cli.conftest import Run
+from tests.integration.cli.test_db_revisions import written
 
 
 @pytest.fixture
@@ -23,22 +24,20 @@ def new_model() -> Iterator[str]:
 
 
 def test_revision_writes_a_file_that_passes_the_linters(
-    project: Path, new_model: str, on_migrated: str, app_command: Run
+    project: Path, new_model: str, on_migrated: str, head: str, app_command: Run
 ) -> None:
     result = app_command("db", "revision", "--message", 'Add "notes" \\ ../and """more"""')
 
     assert result.code == 0, result.err
-    (path,) = {*(project / "migrations" / "versions").glob("*.py")} - {
-        *(project / "migrations" / "versions").glob("0001*.py")
-    }
+    (path,) = written(project)
     assert result.out.endswith(f"wrote {path}\n")
     for check in (["check"], ["format", "--check"]):
         linted = subprocess.run(
             [sys.executable, "-m", "ruff", *check, "--no-cache", path], capture_output=True, text=True, check=False
         )
         assert linted.returncode == 0, linted.stdout
-    assert app_command("db", "upgrade").out.startswith("0001 → ")
-    assert app_command("db", "downgrade", "0001").code == 0
+    assert app_command("db", "upgrade").out.startswith(f"{head} → ")
+    assert app_command("db", "downgrade", head).code == 0
     assert app_command("db", "upgrade").code == 0
     assert app_command("db", "check").code == 0
 

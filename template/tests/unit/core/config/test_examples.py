@@ -38,7 +38,8 @@ def deployed(source: str) -> dict[str, str]:
 def test_env_example_names_every_setting_with_its_default() -> None:
     shown = assignments((PROJECT / ".env.example").read_text())
 
-    assert shown.keys() == known_variables()
+    differing = shown.keys() ^ known_variables()
+    assert not differing, f"document it at the end of .env.example: {sorted(differing)}"
     for section in ApplicationSettings.sections().values():
         for name, variable in section.variables().items():
             default = section.model_fields[name].default
