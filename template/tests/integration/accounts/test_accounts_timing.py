@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from statistics import quantiles
 
 import pytest
 from fastapi import FastAPI
@@ -21,13 +22,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.process]
 TRIES = 200
 # The caller's, and this process's work alone: on a busy machine, waiting hides the time of a hash.
 CLOCKS = (time.perf_counter, time.process_time)
-# Three standard deviations of the AUC of as many tries that have nothing to tell (Hanley and McNeil, 1982).
-NOISE = 3 * ((TRIES + 1) / (12 * (TRIES / 2) ** 2)) ** 0.5
-
-
-def auc(ones: list[float], others: list[float]) -> float:
-    """Return how often one of the first took longer than one of the second: 0.5 where they cannot be told apart."""
-    return sum((one > other) + (one == other) / 2 for one in ones for other in others) / (len(ones) * len(others))
+# Of the time that a tenth of the tries took at most, which a busy machine changes little. A hash takes half of it; a
+# row, which is not written for a known address, some 2 %: less than a network adds by chance.
+LIMIT = 0.25
 
 
 @pytest.fixture(autouse=True)
@@ -61,5 +58,5 @@ async def test_time_tells_no_known_address_from_an_unknown_one(
 
     assert len(answers) == 1
     for number in range(len(CLOCKS)):
-        ones, others = ([each[number] for each in times[known]] for known in (True, False))
-        assert abs(auc(ones, others) - 0.5) < NOISE
+        ones, others = (quantiles([each[number] for each in times[known]], n=10)[0] for known in (True, False))
+        assert ones == pytest.approx(others, rel=LIMIT)

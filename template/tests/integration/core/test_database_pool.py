@@ -126,3 +126,22 @@ async def test_database_needs_settings_that_name_one(open_database: Callable[...
         open_database(url=None)
 
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("connections", ["reading", "writing"])
+async def test_connections_that_nothing_has_room_for_are_closed(
+    connections: str, open_database: Callable[..., Database]
+) -> None:
+    """A task that was cancelled may still roll back when the process has closed its database."""
+    database = open_database(max_overflow=1)
+    pool: Connections = getattr(database, connections)
+    lent = [await pool.borrow() for _ in range(3)]
+    drivers = [each.driver_connection for each in lent]
+    await pool.give_back(lent.pop())
+    # Connections of the engine's own leave no room in its pool for what was kept.
+    async with database.engine.connect(), database.engine.connect():
+        pass
+    await database.close()
+    for each in lent:
+        await pool.give_back(each)
+    assert all(driver is None or driver.is_closed() for driver in drivers)

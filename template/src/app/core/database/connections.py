@@ -57,6 +57,7 @@ class Connections:
         self._slow_seconds = settings.slow_statement_seconds
         self._keep_seconds = keep_seconds
         self._kept: list[PoolProxiedConnection] = []
+        self._closed = False
         # SQLAlchemy's sessions share these connections.
         event.listen(engine.sync_engine, "handle_error", lambda context: self._note(context.original_exception))
 
@@ -82,26 +83,29 @@ class Connections:
             kept = self._kept.pop()
             if kept.info[_UNTIL] > time.monotonic() and not cast("Any", kept.driver_connection).is_closed():
                 return kept
-            kept.close()
+            self._put_away(kept)
+        connecting = asyncio.ensure_future(self.engine.raw_connection())
         try:
-            connection = await self.engine.raw_connection()
+            connection = await asyncio.shield(connecting)
         except BaseException:
+            # Interrupted while it is made, a connection would stay open with nothing left to close it.
+            connecting.add_done_callback(self._put_away_late)
             self._places.release()
             raise
         connection.info[_UNTIL] = time.monotonic() + self._keep_seconds
         return connection
 
     async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
-        """Give a connection back; one that is in an unknown state, or in a transaction, is closed instead."""
+        """Give a connection back; one in an unknown state or a transaction is closed, and any that comes too late."""
         try:
             # Not valid: SQLAlchemy's session has met the end of the connection before.
             if connection.is_valid:
                 if broken or cast("Any", connection.driver_connection).is_in_transaction():
                     connection.invalidate()
-                elif self._keep_seconds:
+                elif self._keep_seconds and not self._closed:
                     self._kept.append(connection)
                 else:
-                    connection.close()
+                    self._put_away(connection)
         finally:
             self._places.release()
 
@@ -163,10 +167,23 @@ class Connections:
         return pool.size(), pool.checkedout() - kept, pool.checkedin() + kept, max(0, pool.overflow()), self.waiting
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; one that is still lent is closed when it comes back."""
         while self._kept:
-            self._kept.pop().close()
+            self._put_away(self._kept.pop())
+        self._closed = True
         await self.engine.dispose()
+
+    def _put_away(self, connection: PoolProxiedConnection) -> None:
+        """Give a connection to the pool, or close it where that is full or gone: the pool could not close it here."""
+        pool = cast("QueuePool", self.engine.pool)
+        if self._closed or pool.checkedin() >= pool.size():
+            connection.invalidate()
+        else:
+            connection.close()
+
+    def _put_away_late(self, connecting: "asyncio.Future[PoolProxiedConnection]") -> None:
+        if not connecting.cancelled() and connecting.exception() is None:
+            self._put_away(connecting.result())
 
     def _note(self, err: BaseException) -> None:
         self.disk_full = self.disk_full or state_of(err) == _DISK_FULL
