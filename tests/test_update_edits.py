@@ -155,6 +155,9 @@ def test_edits_survive_a_new_version_and_other_services(project: Project) -> Non
     for fix in ("ruff check --fix", "ruff format"):
         project.tool(*fix.split()).must_succeed()
     must_be_whole(project)
+    # The tests of commands copy the project's migrations, of which the newest are its own.
+    commands = ["pytest", "-q", "-n", "auto", "-m", "process", "tests/integration/cli"]
+    project.tool(*commands, "-k", "test_db or test_secrets or test_timescale").must_succeed()
 
 
 def settle(file: Path) -> None:
