@@ -136,7 +136,7 @@ REQUEST = (
         "slow statements are warnings in the log",
         "src/app/core/database/connections.py",
         "slow = took >= self._slow_seconds\n",
-        "slow = False",
+        "slow = False\n",
         "tests/integration/core/test_database.py",
     ),
     Promise(
@@ -170,8 +170,9 @@ REQUEST = (
     Promise(
         "probes wait behind no request",
         "src/app/core/database/database.py",
-        "database.probes.connect()",
-        "database.engine.connect()",
+        "        async with database.probes.connect() as connection:",
+        "        await database.writing.give_back(await database.writing.borrow())\n"
+        "        async with database.probes.connect() as connection:",
         "tests/integration/api/test_health.py::test_readiness_waits_behind_no_request",
     ),
     Promise(
