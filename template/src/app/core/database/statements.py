@@ -87,8 +87,7 @@ def _with_columns(statement: Core | TextClause, row: type[Any]) -> Core:
             offered[each["name"]] = found
     names = [field.name for field in fields(row)]
     if missing := ", ".join(name for name in names if name not in offered):
-        next_step = "add a `.label(…)`, or a column to the model"
-        raise TypeError(f"There is no column for {missing} of {row.__name__}: {next_step}.")
+        raise TypeError(f"There is no column for {missing} of {row.__name__}: add a `.label(…)`, or one to the model.")
     chosen = [offered[name] for name in names]
     if isinstance(statement, Select):
         return statement.with_only_columns(*chosen, maintain_column_froms=True)
