@@ -68,12 +68,12 @@ OPTIONS = (
         question="include_example",
         label="example",
         default=True,
-        # `mapping.items()` is Python's, `items:` and `minItems` are JSON schema's and YAML's, and a
-        # page of anything has `items`.
+        # `mapping.items()` is Python's, `items:`, `minItems` and `itemSchema` are JSON schema's,
+        # YAML's and OpenAPI's, and a page of anything has `items`.
         traces=(
             r"(?<![.\w\"])items\b(?!:|=\[)",
             r"\bitem_(?!type\b)\w+",
-            r"\bItem(?!getter)[A-Z]\w+",
+            r"\bItem(?!getter|Schema)[A-Z]\w+",
             r"/items",
         ),
     ),
