@@ -28,7 +28,7 @@ def _application(app: FastAPI) -> None:
 
 @pytest.fixture
 def notes(jobs: Jobs) -> Notes:
-    """What runs the chores."""
+    """The handler of the chores."""
     notes = Notes()
     jobs.register(Chore, notes)
     return notes

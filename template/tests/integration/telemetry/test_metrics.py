@@ -52,7 +52,7 @@ async def fail() -> None:
 
 
 async def make_traffic(api: AsyncClient, settings: ApplicationSettings) -> None:
-    """Everything that is counted, at least once."""
+    """Have each metric count once at least."""
     for path in ("/bells/1", "/bells/2", "/bells/none", "/nowhere", "/api/v1/health/live"):
         await api.get(path)
     await api.request("BREW", "/bells/1")

@@ -19,7 +19,7 @@ Said = Callable[[], dict[str, float]]
 
 @pytest.fixture
 def said(on_migrated: str, monkeypatch: pytest.MonkeyPatch) -> Said:
-    """What the metrics of the command that is started say; nothing before it serves them."""
+    """Read the metrics of the command that is started; empty until it serves them."""
     with closed_port() as port:
         pass
     monkeypatch.setenv("TELEMETRY_METRICS_PORT", str(port))
