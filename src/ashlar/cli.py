@@ -28,6 +28,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+Template = Annotated[
+    str | None,
+    typer.Option(help="Where the template is; where this command came from unless given."),
+]
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
@@ -54,10 +58,7 @@ def new_command(
         Path | None,
         typer.Option(help="A YAML file with answers, such as another .copier-answers.yml."),
     ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(help="Where the template is; where this command came from unless given."),
-    ] = None,
+    template: Template = None,
     version: Annotated[
         str | None,
         typer.Option(help="A version, branch or commit; the latest release unless given."),
@@ -92,10 +93,7 @@ def explore_command(
     export: Annotated[
         Path | None, typer.Option(help="Write the site to this folder, and serve nothing.")
     ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(help="Where the template is; where this command came from unless given."),
-    ] = None,
+    template: Template = None,
     version: Annotated[
         list[str] | None,
         typer.Option(help="A version to show, as often as needed; all releases unless given."),
