@@ -116,7 +116,9 @@ class Combination:
 
 
 OLDEST_PYTHON = "3.11"
-PYTHONS = (OLDEST_PYTHON, "3.12", "3.13")
+# Not on every machine that runs all the others.
+NEWEST_PYTHON = "3.14"
+PYTHONS = (OLDEST_PYTHON, "3.12", "3.13", NEWEST_PYTHON)
 
 EXAMPLE = "example"
 SERVICES = tuple(option.label for option in OPTIONS if option.label != EXAMPLE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 MANIFESTS = "deploy/kubernetes"
 CI = ".github/workflows/ci.yml"
+_TOOLS = Path(sys.executable).parent
 
 Manifests = dict[str, dict[str, Any]]
 
@@ -77,3 +80,28 @@ def image_environment(project: Path) -> dict[str, str]:
     stage = dockerfile.split("\nFROM ")[-1].replace("\\\n", " ")
     (line,) = re.findall(r"^ENV (.*)$", stage, flags=re.MULTILINE)
     return dict(re.findall(r'(\w+)="?([^"\s]+)"?', line))
+
+
+def workflows(folder: Path) -> list[str]:
+    """Return the paths of a repository's workflows."""
+    found = sorted((folder / ".github/workflows").iterdir())
+    return [str(path.relative_to(folder)) for path in found]
+
+
+def check_workflows(folder: Path) -> None:
+    """Check workflows by jactionlint, and the scripts in them by shellcheck.
+
+    It is the fork of actionlint that comes as a wheel, where others fetch a binary from elsewhere.
+    """
+    # Images are named by their versions, as in compose.yaml.
+    options = ("--strict-exit", "--no-hints", "--ignore=unpinned-images")
+    shell = f"--shellcheck={_TOOLS / 'shellcheck'}"
+    check(folder, "jactionlint", *options, shell, *workflows(folder))
+
+
+def check(folder: Path, tool: str, *arguments: str) -> None:
+    """Run one of the factory's tools in a folder; AssertionError unless it is content."""
+    done = subprocess.run(
+        [_TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from tests.combinations import BARE, COMBINATIONS, FULL, OLDEST_PYTHON, Combination, Depth
+from tests.delivery import check, check_workflows
 from tests.inside import tools_tested_inside
 from tests.projects import Project, Run
 
@@ -151,6 +152,16 @@ def test_what_is_off_is_not_installed(project: Project, combination: Combination
 @pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "lint-imports"])
 def test_its_linters_are_content(project: Project, check: str) -> None:
     project.tool(*check.split()).must_succeed()
+
+
+@combinations(Depth.LINTED)
+@pytest.mark.proves("linted")
+def test_its_delivery_is_sound(run: Run, combination: Combination) -> None:
+    """All of it that differs between combinations; `test_delivery` has the rest."""
+    folder = run.rendered(combination)
+    check(folder, "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+    check(folder, "hadolint", "Dockerfile")
+    check_workflows(folder)
 
 
 @combinations(Depth.TYPED)

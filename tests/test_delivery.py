@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import promql_parser
 import pytest
 
 from tests.checkout import ROOT
 from tests.combinations import FULL
 from tests.delivery import (
-    CI,
     MANIFESTS,
     Manifests,
+    check,
+    check_workflows,
     pods,
     probes,
     read,
     read_manifests,
     server,
+    workflows,
 )
 from tests.projects import Run
 
-TOOLS = Path(sys.executable).parent
-TIMESCALE_CI = ".github/workflows/timescaledb.yml"
-UPDATE = ".github/workflows/update.yml"
 INGRESS = "deploy/ingress"
-GRAFANA = "deploy/grafana"
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +52,6 @@ def test_manifests_fit_the_published_schemas(project: Path, version: list[str]) 
     ("schema", "path"),
     [
         ("vendor.compose-spec", "compose.yaml"),
-        ("vendor.github-workflows", CI),
-        ("vendor.github-workflows", TIMESCALE_CI),
-        ("vendor.github-workflows", UPDATE),
-        ("custom.github-workflows-require-timeout", CI),
-        ("custom.github-workflows-require-timeout", TIMESCALE_CI),
-        ("custom.github-workflows-require-timeout", UPDATE),
         ("vendor.dependabot", ".github/dependabot.yml"),
     ],
 )
@@ -71,62 +59,23 @@ def test_configuration_fits_its_published_schema(project: Path, schema: str, pat
     check(project, "check-jsonschema", "--builtin-schema", schema, path)
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "newest.yml", "tags.yml"])
 @pytest.mark.parametrize(
     "schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
 )
-def test_the_factory_s_own_automation_fits_its_schema(schema: str, name: str) -> None:
-    check(ROOT, "check-jsonschema", "--builtin-schema", schema, f".github/workflows/{name}")
-
-
-def test_the_factory_s_own_automation_passes_the_linter() -> None:
-    check(ROOT, "zizmor", "--offline", "--no-progress", ".github")
-
-
-@pytest.mark.parametrize("name", ["app.json", "payments.json"])
-def test_a_dashboard_has_panels_that_ask_and_that_do_not_overlap(project: Path, name: str) -> None:
-    dashboard = json.loads((project / GRAFANA / name).read_text(encoding="utf-8"))
-    panels = dashboard["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    (source,) = dashboard["templating"]["list"]
-    taken: set[tuple[int, int]] = set()
-    for panel in panels:
-        place = panel["gridPos"]
-        columns = range(place["x"], place["x"] + place["w"])
-        cells = {(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])}
-        assert columns.stop <= 24, panel["title"]
-        assert not taken & cells, panel["title"]
-        taken |= cells
-        assert panel["datasource"]["uid"] == f"${{{source['name']}}}"
-        for target in panel["targets"]:
-            promql_parser.parse(target["expr"].replace("$__rate_interval", "5m"))
-
-
-def test_alerts_are_rules_of_prometheus(project: Path) -> None:
-    rules = read(project / GRAFANA / "alerts.yaml")
-    alerts = [alert for group in rules["groups"] for alert in group["rules"]]
-    assert len({alert["alert"] for alert in alerts}) == len(alerts) > 5
-    for alert in alerts:
-        promql_parser.parse(alert["expr"])
-        assert alert.keys() <= {"alert", "expr", "for", "labels", "annotations"}
-        assert alert["labels"]["severity"] in {"critical", "warning"}
-        assert alert["annotations"]["summary"]
+def test_automation_fits_its_published_schema(project: Path, schema: str) -> None:
+    for folder in (project, ROOT):
+        check(folder, "check-jsonschema", "--builtin-schema", schema, *workflows(folder))
 
 
 def test_dockerfile_passes_its_linter(project: Path) -> None:
     check(project, "hadolint", "Dockerfile")
 
 
-def test_automation_passes_its_linter(project: Path) -> None:
-    """Actions are pinned, permissions least, expressions harmless, updates delayed."""
-    check(project, "zizmor", "--offline", "--no-progress", ".")
-
-
-def check(folder: Path, tool: str, *arguments: str) -> None:
-    done = subprocess.run(
-        [TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_automation_passes_its_linters(project: Path) -> None:
+    """Actions are pinned, permissions least, updates delayed, expressions and scripts sound."""
+    for folder in (project, ROOT):
+        check(folder, "zizmor", "--offline", "--no-progress", ".github")
+        check_workflows(folder)
 
 
 def test_every_manifest_is_listed(project: Path, manifests: Manifests) -> None:

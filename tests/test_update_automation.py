@@ -14,7 +14,7 @@ import pytest
 from tests.checkout import GIT_ENVIRONMENT, ROOT, commit, git
 from tests.delivery import read
 
-TAGS = ROOT / ".github/workflows/tags.yml"
+RELEASE = ROOT / ".github/workflows/release.yml"
 UPDATE = ROOT / "template/.github/workflows/update.yml"
 
 GH = """#!/bin/sh
@@ -38,8 +38,8 @@ esac
 
 
 def script(workflow: Path) -> str:
-    """Return the script of a workflow's only job."""
-    (job,) = read(workflow)["jobs"].values()
+    """Return the script of a workflow's first job."""
+    job, *_ = read(workflow)["jobs"].values()
     (found,) = [step["run"] for step in job["steps"] if "run" in step]
     text: str = found
     return text
@@ -57,6 +57,7 @@ def run(workflow: Path, folder: Path, programs: Path, **variables: str) -> str:
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "NOTES": str(notes),
+        "GITHUB_OUTPUT": str(programs / "output"),
         "RUNNER_TEMP": str(programs),
     }
     shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script(workflow)]
@@ -96,8 +97,10 @@ def test_each_release_without_a_tag_gets_one(clone: Path, origin: Path, programs
     git(clone, "tag", "1.0.0", "HEAD~3")
     before = git(clone, "rev-parse", "1.0.0")
 
-    for _ in range(2):
-        run(TAGS, clone, programs)
+    for said in ("released=1.1.0\n", ""):
+        (programs / "output").write_text("")
+        run(RELEASE, clone, programs)
+        assert (programs / "output").read_text() == said
 
     assert git(origin, "tag").split() == ["1.1.0"]
     assert git(clone, "rev-parse", "1.0.0") == before

@@ -2,13 +2,11 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from sqlalchemy import text
 
 from app.core import get_logger, monitor
@@ -22,7 +20,8 @@ from app.core.uow import unit_of_work
 from tests.applications import running
 from tests.jobs import Chore, Notes, work_off
 from tests.logs import captured_log
-from tests.servers.http import FaultyServer, faulty_server, reply, unused_url
+from tests.servers.http import faulty_server, reply, unused_url
+from tests.servers.otlp import path, received
 
 pytestmark = pytest.mark.anyio
 
@@ -53,25 +52,6 @@ async def fall() -> None:
 def traced(settings: ApplicationSettings, url: str, endpoint: str, rate: float = 1) -> ApplicationSettings:
     telemetry = TelemetrySettings(traces_endpoint=endpoint, traces_sample_rate=rate)
     return settings.with_database_url(url).model_copy(update={"telemetry": telemetry})
-
-
-def received(collector: FaultyServer) -> list[Span]:
-    """The spans that a collector was sent."""
-    found: list[Span] = []
-    for request in collector.requests:
-        assert (request.method, request.target) == ("POST", "/v1/traces")
-        sent = ExportTraceServiceRequest.FromString(request.body)
-        for resource in sent.resource_spans:
-            (name,) = [each.value.string_value for each in resource.resource.attributes if each.key == "service.name"]
-            assert name
-            found += [span for scope in resource.scope_spans for span in scope.spans]
-    return found
-
-
-def path(span: Span, spans: Sequence[Span]) -> str:
-    """The names of a span and of those that it is a part of."""
-    above = [path(each, spans) for each in spans if each.span_id == span.parent_span_id]
-    return " > ".join([*above, span.name])
 
 
 async def test_trace_goes_from_the_request_over_statements_and_calls_to_the_job(
