@@ -29,7 +29,6 @@ except graphlib.CycleError as error:
 
 # The doors of SPEC §3 for the project's own code.
 FOR_USERS = {
-    "MemoryMail",
     "MonitoringException",
     "cache_clear",
     "cached",

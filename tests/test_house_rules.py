@@ -113,7 +113,6 @@ def test_a_second_place_that_commits_is_found(line: str) -> None:
     "line",
     [
         "uow.after_commit(tell)",
-        "raise uow.committing(error)",
         "await uow.flush()",
         "text('SELECT 1 AS begin')",
     ],

@@ -4,11 +4,12 @@ import copy
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from typing import Any
 
 from httpx import AsyncClient, Response
 
-from app.core.mail import Mail, Mailer, MemoryMail
+from app.core.mail import Mailer
 from app.services.authentication import get_authentication
 from tests.applications import process_with
 from tests.factories import PASSWORD
@@ -44,17 +45,35 @@ def allowing_guesses(attempts: int) -> Iterator[None]:
         yield
 
 
+class MemoryMail:
+    """Keeps what is mailed, each message once, as a mail server does."""
+
+    def __init__(self) -> None:
+        self.sent: list[EmailMessage] = []
+
+    async def send(self, message: EmailMessage) -> None:
+        if all(each["Message-ID"] != message["Message-ID"] for each in self.sent):
+            self.sent.append(message)
+
+
 @contextmanager
 def mail_in_memory() -> Iterator[MemoryMail]:
     """Keep what is mailed, for as long as the context lasts."""
     port = MemoryMail()
-    with process_with(Mailer(port, frontend_url="https://www.example.com")):
+    with process_with(Mailer(port, sender="app@example.com", frontend_url="https://www.example.com")):
         yield port
 
 
-def token_of(mail: Mail) -> str:
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """Return the text of a message, or its HTML."""
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+def token_of(mail: EmailMessage) -> str:
     """Return the token of the link in a message."""
-    return mail.text.partition("#token=")[2].split()[0]
+    return text_of(mail).partition("#token=")[2].split()[0]
 
 
 async def register(client: AsyncClient, email: str = "ada@example.com", password: str = PASSWORD) -> None:
@@ -95,7 +114,7 @@ async def mailed(mail: MemoryMail) -> list[tuple[str, str]]:
     """Run what waits, and return the recipients and the subjects of what was sent then."""
     before = len(mail.sent)
     await run_jobs()
-    return [(each.to, each.subject) for each in mail.sent[before:]]
+    return [(each["To"], each["Subject"]) for each in mail.sent[before:]]
 
 
 async def token_for(client: AsyncClient, mail: MemoryMail, path: str, email: str, **more: str) -> str:

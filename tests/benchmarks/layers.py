@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from app.api.dependencies import Caller, ReadSession, UnitOfWork
-from app.api.middleware.telemetry import MetricsMiddleware, request_spans
+from app.api.middleware.context import RequestContextMiddleware, request_spans
 from app.core.telemetry.opentelemetry import Traces
 from fastapi import Depends, FastAPI, Request
 from fastapi.middleware import Middleware
@@ -113,8 +113,8 @@ def steps_of(project: FastAPI, traces: Traces) -> list[Step]:
     two are what metrics and traces add where they are switched on.
     """
     installed: list[Any] = project.user_middleware
-    # Switched off, as they are here, metrics cost nothing.
-    assert MetricsMiddleware not in [each.cls for each in installed]
+    # Switched off, as they are here, metrics cost the look at a switch.
+    assert not any(each.kwargs.get("counts") for each in installed)
     steps: list[Step] = []
 
     def add(
@@ -133,6 +133,12 @@ def steps_of(project: FastAPI, traces: Traces) -> list[Step]:
     caller = add(IDENTITY, installed, with_caller, last)
     add(READ_SESSION, installed, with_read_session, caller)
     add(UNIT_OF_WORK, installed, with_unit_of_work, caller)
-    add(METRICS, [Middleware(MetricsMiddleware), *installed], with_caller, caller)
+    counting = [
+        Middleware(RequestContextMiddleware, counts=True)
+        if each.cls is RequestContextMiddleware
+        else each
+        for each in installed
+    ]
+    add(METRICS, counting, with_caller, caller)
     add(TRACES, installed, with_caller, caller, telemetry=request_spans(traces))
     return steps

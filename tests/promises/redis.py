@@ -8,16 +8,15 @@ REDIS = (
     Promise(
         "a server that hangs is waited for within the timeout",
         "src/app/core/redis/connection.py",
-        "            async with asyncio.timeout(self._timeout_seconds):\n                answer =",
-        "            async with asyncio.timeout(self._timeout_seconds * 5):\n"
-        "                answer =",
+        "asyncio.timeout(self._timeout_seconds)",
+        "asyncio.timeout(self._timeout_seconds * 5)",
         "tests/unit/core/redis/test_faults.py::test_hung_it_costs_one_timeout_and_then_nothing",
     ),
     Promise(
         "a server that is away is left alone",
         "src/app/core/redis/breaker.py",
-        "if at_once or self._in_a_row >= self._limit or self.state is not BreakerState.CLOSED:",
-        "if self._limit < 0:",
+        "        if self.is_open:\n            return\n",
+        "        return\n",
         "tests/unit/core/redis/test_faults.py::test_refused_it_fails_at_once_and_is_back_by_itself",
     ),
     Promise(
@@ -33,18 +32,10 @@ REDIS = (
     Promise(
         "what was deleted during an outage does not come back with its end",
         "src/app/core/redis/cache_backend.py",
-        "        self._missed.update(keys)\n",
+        "        self._missed += 1\n",
         "",
         "tests/unit/core/redis/test_outstanding.py"
-        "::test_a_change_that_was_missed_is_made_up_for_before_anything_is_read",
-    ),
-    Promise(
-        "under load an outage ends",
-        "src/app/core/redis/connection.py",
-        "self.breaker.check(change=command[0] in _CHANGES)",
-        "self.breaker.check()",
-        "tests/unit/core/redis/test_faults.py"
-        "::test_a_restart_in_the_middle_of_many_calls_costs_values_and_no_errors",
+        "::test_a_change_that_was_missed_empties_the_cache_before_anything_is_read",
     ),
     Promise(
         "clearing a cache leaves other applications' keys alone",
@@ -59,21 +50,5 @@ REDIS = (
         "return await self._fallback.hit(key, rate)",
         "return 0.0",
         "tests/unit/core/redis/test_rate_limits.py::test_without_redis_this_process_counts",
-    ),
-    Promise(
-        "a server that hung uses up no allowance",
-        "src/app/core/redis/rate_limits.py",
-        "redis.before_return(self._settle)",
-        "",
-        "tests/unit/core/redis/test_rate_limits.py"
-        "::test_hit_of_a_server_that_hangs_uses_up_nothing_once_it_is_back",
-    ),
-    Promise(
-        "a logout in one process is one in all",
-        "src/app/core/redis/revocations.py",
-        "self._revoked.learn(*session_ids)",
-        "pass",
-        "tests/unit/core/redis/test_revocations.py"
-        "::test_a_session_that_ends_in_one_process_ends_in_all_at_once",
     ),
 )

@@ -206,8 +206,9 @@ REQUEST = (
     Promise(
         "a reused refresh token ends its session although it is refused",
         "src/app/services/authentication.py",
-        "raise uow.committing(refused)",
-        "raise refused",
+        "                uow.after_commit(lambda: self.revoked.add(copied))\n",
+        "                uow.after_commit(lambda: self.revoked.add(copied))\n"
+        '                raise AuthenticationError("Refused.")\n',
         "tests/integration/api/test_auth_refresh.py",
     ),
     Promise(
@@ -275,9 +276,9 @@ REQUEST = (
     ),
     Promise(
         "a device token is its account's own",
-        "src/app/core/security/credentials.py",
-        "return name if _same(token, self._token(name, account)) else None",
-        "return name",
+        "src/app/services/authentication.py",
+        "if self.devices.is_good(device_token, login.email)",
+        "if device_token",
         "tests/integration/api/test_limits.py",
     ),
     Promise(

@@ -40,7 +40,7 @@ STORES = (
     Promise(
         "what JSON would change is not cached",
         "src/app/core/cache/store.py",
-        "same = bool(back == value)",
+        "same = bool(_decode(data, model) == value)",
         "same = True",
         "tests/unit/core/cache/test_cache.py"
         "::test_set_refuses_what_would_not_come_back_without_showing_it",

@@ -12,7 +12,7 @@ EACH_METRIC = f"{METRICS}::test_every_metric_moves_with_what_it_is_about"
 TELEMETRY = (
     Promise(
         "a label of metrics is no text of a caller",
-        "src/app/api/middleware/telemetry.py",
+        "src/app/api/middleware/context.py",
         'getattr(scope.get("route"), "path", "none")',
         'scope["path"]',
         EACH_METRIC,

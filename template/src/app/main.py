@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from app.api.docs import install_docs
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
-from app.api.middleware.telemetry import request_spans
+from app.api.middleware.context import request_spans
 from app.api.openapi import install_openapi
 from app.api.routes import install_routes
 from app.core.config import ApplicationSettings, get_settings

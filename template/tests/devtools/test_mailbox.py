@@ -1,12 +1,13 @@
 """The mailbox of `app dev`."""
 
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from app.core.mail import MAIL_FOLDER, FileMail, Mail
+from app.core.mail import MAIL_FOLDER, FileMail
 from devtools.mailbox import router
 
 
@@ -21,8 +22,12 @@ async def test_read_mailbox_shows_messages_and_runs_none_of_their_html(
     assert "None yet" in (await client.get("/dev/mail")).text
 
     html = '<p onclick="alert(1)">Hi</p><script>alert(2)</script>'
-    mail = Mail(to="ä@example.org", subject="<b>Wörld</b>", text="See https://a.example/x\n", html=html, key="1")
-    await FileMail(tmp_path / MAIL_FOLDER, "shop@example.org").send(mail)
+    mail = EmailMessage()
+    for name, value in (("To", "ä@example.org"), ("Subject", "<b>Wörld</b>"), ("Message-ID", "<1@example.org>")):
+        mail[name] = value
+    mail.set_content("See https://a.example/x\n")
+    mail.add_alternative(html, subtype="html")
+    await FileMail(tmp_path / MAIL_FOLDER).send(mail)
     answer = await client.get("/dev/mail")
 
     assert "&lt;b&gt;Wörld&lt;/b&gt;" in answer.text

@@ -8,9 +8,8 @@ any text.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid, parseaddr
+from email.utils import formatdate, parseaddr
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
@@ -31,44 +30,10 @@ _PERMANENT: Final = 500
 logger = get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mail:
-    """A message to one address, in two forms of the same content.
-
-    Attributes:
-        key: The same for each attempt to send this message; a part of its Message-ID, by which servers drop doubles.
-    """
-
-    to: str
-    subject: str
-    text: str
-    html: str
-    key: str
-
-    def to_message(self, sender: str) -> EmailMessage:
-        """Return the message as it is sent.
-
-        Raises:
-            ValueError: A header has a line break: what comes after it would be a header of the caller's choosing.
-        """
-        message = EmailMessage()
-        message["From"] = sender
-        message["To"] = self.to
-        message["Subject"] = self.subject
-        message["Date"] = formatdate(usegmt=True)
-        domain = parseaddr(sender)[1].rpartition("@")[2]
-        message["Message-ID"] = f"<{self.key}@{domain}>" if domain else make_msgid()
-        # Out-of-office replies to machines help neither (RFC 3834, 5).
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self.text)
-        message.add_alternative(self.html, subtype="html")
-        return message
-
-
 class MailPort(Protocol):
     """Takes messages."""
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """Send a message; MailRefusedError where it cannot be delivered ever, ExternalServiceError where not now."""
         ...
 
@@ -79,7 +44,7 @@ class SmtpMail:
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """See `MailPort.send`."""
         import aiosmtplib  # noqa: PLC0415 — workers send, and the web process starts without it
 
@@ -87,7 +52,7 @@ class SmtpMail:
         about_message = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
         try:
             await aiosmtplib.send(
-                mail.to_message(settings.sender),
+                message,
                 hostname=settings.host,
                 port=settings.port,
                 timeout=settings.timeout_seconds,
@@ -110,35 +75,23 @@ class SmtpMail:
 class FileMail:
     """Writes messages into a folder, for development."""
 
-    def __init__(self, folder: Path, sender: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._sender = sender
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """See `MailPort.send`."""
         folder = anyio.Path(self._folder)
         await folder.mkdir(parents=True, exist_ok=True)
-        await (folder / f"{mail.key}.eml").write_bytes(mail.to_message(self._sender).as_bytes())
-
-
-class MemoryMail:
-    """Keeps messages, for tests."""
-
-    def __init__(self) -> None:
-        self.sent: list[Mail] = []
-
-    async def send(self, mail: Mail) -> None:
-        """See `MailPort.send`."""
-        mail.to_message("app@localhost")
-        if all(each.key != mail.key for each in self.sent):
-            self.sent.append(mail)
+        name = message["Message-ID"].partition("@")[0].strip("<")
+        await (folder / f"{name}.eml").write_bytes(message.as_bytes())
 
 
 class Mailer:
     """The process's way to send mail, or the knowledge that there is none."""
 
-    def __init__(self, port: MailPort | None, *, frontend_url: str) -> None:
+    def __init__(self, port: MailPort | None, *, sender: str, frontend_url: str) -> None:
         self._port = port
+        self.sender = sender
         self._frontend_url = frontend_url
 
     @property
@@ -162,10 +115,10 @@ def make_mailer(settings: MailSettings, *, folder: Path) -> Mailer:
     """Return what the settings say, for a project's folder; nothing is connected before the first message."""
     ports: dict[str, MailPort | None] = {
         "off": None,
-        "files": FileMail(folder / MAIL_FOLDER, settings.sender),
+        "files": FileMail(folder / MAIL_FOLDER),
         "smtp": SmtpMail(settings),
     }
-    return Mailer(ports[settings.backend], frontend_url=settings.frontend_url)
+    return Mailer(ports[settings.backend], sender=settings.sender, frontend_url=settings.frontend_url)
 
 
 def get_mailer() -> Mailer:
@@ -188,23 +141,37 @@ class SendMail(BaseJob):
 
 async def send_mail(job: SendMail) -> None:
     """Send the message of a job; one that is refused for good is given up, and the log has it."""
+    mailer = get_mailer()
     try:
-        await get_mailer().require().send(render(job))
+        await mailer.require().send(render(job, sender=mailer.sender))
     except MailRefusedError as err:
         logger.warning("mail was refused", template=job.template, status=err.details["status"])
 
 
-def render(job: SendMail) -> Mail:
+def render(job: SendMail, *, sender: str) -> EmailMessage:
     """Return the message of a job: the first line of its template is the subject, the rest is the text.
+
+    Its Message-ID is the job's, the same for each attempt, by which servers drop doubles.
 
     Raises:
         jinja2.TemplateError: There is no such template, or it asks for a value that is not given.
+        ValueError: The address has a line break: what comes after it would be a header of the caller's choosing.
     """
     environment = _environment()
     subject, _, text = environment.get_template(f"{job.template}.txt").render(job.values).partition("\n")
     paragraphs = re.split(r"\n\s*\n", text.strip())
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = job.to
+    message["Subject"] = " ".join(subject.split())
+    message["Date"] = formatdate(usegmt=True)
+    message["Message-ID"] = f"<{job.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    # Out-of-office replies to machines help neither (RFC 3834, 5).
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text.strip() + "\n")
     html = environment.get_template("layout.html").render(paragraphs=paragraphs, link=job.values.get("link"))
-    return Mail(to=job.to, subject=" ".join(subject.split()), text=text.strip() + "\n", html=html, key=str(job.id))
+    message.add_alternative(html, subtype="html")
+    return message
 
 
 @cache

@@ -6,6 +6,7 @@ sent, so that tokens are stored nowhere. Registration stores the user, too, by o
 changes nothing: no job holds the hash of a password.
 """
 
+import time
 from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from app.core.database import get_database
 from app.core.exceptions import AuthorizationError, DatabaseIntegrityError, ResourceExistsError, ValidationError
 from app.core.mail import SendMail, get_mailer, send_mail
-from app.core.security import Principal
+from app.core.security import Link, Principal
 from app.core.uow import unit_of_work
 from app.models.schemas.auth import Address, AddressChange, LinkToken, PasswordReset
 from app.models.schemas.user import UserCreate
@@ -133,9 +134,8 @@ async def send_link(job: SendLink) -> None:
         return
     message = SendMail(id=job.id, to=job.to, template="address_known")
     if job.template is Purpose.RESET or holder is None or holder.email_verified_at is None:
-        token = get_authentication().links.issue(
-            job.template, user.id, state=_state(user), lifetime_seconds=_LIFETIMES[job.template], address=job.to
-        )
+        text = Link(user.id, int(time.time()) + _LIFETIMES[job.template], job.to).encode()
+        token = get_authentication().links.sign(text, *_facts(job.template, user))
         link = get_mailer().link(f"/{job.template.replace('_', '-')}", token)
         message = message.model_copy(update={"template": job.template.value, "values": {"link": link}})
     await send_mail(message)
@@ -147,23 +147,24 @@ async def _count(email: str, address: str) -> None:
     await use(get_authentication().limits, tries("mail", email, address, times=_MAILS))
 
 
-async def _read(link: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]:
-    """Return the user of a token and the address that it was mailed to."""
+async def _read(given: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]:
+    """Return the user of a link's token, and the address that it was mailed to."""
     get_mailer().require()
-    token, links = link.token.get_secret_value(), get_authentication().links
+    token = given.token.get_secret_value()
     try:
-        claims = links.read(token)
-        user = await users.find_user(get_database().reader, claims.user_id)
-        if user is None or not links.is_good(token, purpose, state=_state(user)):
-            raise _refused()
+        link = Link.decode(token)
     except ValueError:
         raise _refused() from None
-    return user, claims.address
+    user = await users.find_user(get_database().reader, link.user_id)
+    is_good = user is not None and get_authentication().links.is_good(token, *_facts(purpose, user))
+    if user is None or not is_good or time.time() >= link.good_until:
+        raise _refused()
+    return user, link.address
 
 
-def _state(user: users.UserRow) -> str:
-    """Return what a use of any link changes."""
-    return f"{user.email} {user.password_hash} {user.email_verified_at}"
+def _facts(purpose: Purpose, user: users.UserRow) -> tuple[str, str]:
+    """Return the facts that a token is bound to: its purpose, and what any use of a link changes of its user."""
+    return purpose, f"{user.email} {user.password_hash} {user.email_verified_at}"
 
 
 def _refused() -> ValidationError:

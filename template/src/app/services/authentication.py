@@ -14,13 +14,12 @@ from app.core.exceptions import AuthenticationError
 from app.core.process import get_object
 from app.core.security import (
     AccessTokens,
-    DeviceTokens,
-    LinkTokens,
     PasswordHasher,
     Principal,
     RateLimits,
     RevokedSessions,
     Roles,
+    SignedTokens,
     allowed_scopes,
     fingerprint,
     new_credential,
@@ -56,8 +55,11 @@ class Authentication:
         self.refresh_grace = _REFRESH_GRACE
         self.passwords = PasswordHasher(**PASSWORD_COST)
         self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
-        self.devices = DeviceTokens(secret=secret)
-        self.links = LinkTokens(secret=secret)
+        # Of devices that have logged in, so that others' guesses do not lock them out; each is bound to an account
+        # (OWASP, "Slow Down Online Guessing Attacks with Device Cookies", with a token in place of a cookie).
+        self.devices = SignedTokens(secret=secret, purpose=b"device-token")
+        # Of links in mail; each is bound to a state of its user that a use of it changes.
+        self.links = SignedTokens(secret=secret, purpose=b"link-token")
         # A session revoked longer ago than this has no access token left that could be good.
         self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
         # Twice as often as it must be: a refresh may fail once.
@@ -93,7 +95,7 @@ class Authentication:
             RateLimitError: Too many failures.
         """
         device_token = login.device_token.get_secret_value() if login.device_token else ""
-        device = self.devices.recognise(device_token, login.email)
+        device = device_token.partition(".")[0] if self.devices.is_good(device_token, login.email) else None
         async with guess(self.limits, login.email, address, device=device, times=self.login_attempts):
             found = await users.find_user_by_email(get_database().reader, login.email)
             # No connection is held meanwhile: hashing takes a tenth of a second.
@@ -105,10 +107,10 @@ class Authentication:
             session_id = await sessions.insert_session(uow.session, user.id)
             tokens = await self._tokens(uow, session_id, user.id, allowed_scopes(self.roles, user.role, user.scopes))
         if device is None:
-            device_token = self.devices.issue(login.email)
+            device_token = self.devices.sign(new_credential("dt"), login.email)
         return LoginTokens(**tokens.model_dump(), device_token=device_token)
 
-    async def refresh(self, uow: UnitOfWork, refresh_token: str) -> Tokens:
+    async def refresh(self, refresh_token: str) -> Tokens:
         """Exchange a refresh token for new tokens, with the scopes that the user has now.
 
         A token gives another pair until `refresh_grace` after its first use; all end with the session.
@@ -118,17 +120,17 @@ class Authentication:
                 be told from the owner: the session ends.
         """
         known_as = fingerprint(refresh_token)
-        exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
-        if exchanged is not None:
-            scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
-            return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
-        refused = AuthenticationError("The refresh token is invalid or has expired: log in again.")
-        copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
-        if copied is None:
-            raise refused
-        await sessions.revoke_session(uow.session, copied)
-        uow.after_commit(lambda: self.revoked.add(copied))
-        raise uow.committing(refused)
+        async with unit_of_work() as uow:
+            exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
+            if exchanged is not None:
+                scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
+                return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
+            copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
+            if copied is not None:
+                await sessions.revoke_session(uow.session, copied)
+                uow.after_commit(lambda: self.revoked.add(copied))
+        # Out here, where the end of the session is committed.
+        raise AuthenticationError("The refresh token is invalid or has expired: log in again.")
 
     async def log_out(self, uow: UnitOfWork, caller: Principal) -> None:
         """End the caller's session; an API key has none."""

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from app.core.mail import MemoryMail
-from tests.logins import log_in, mail_in_memory, register, unused_email
+from tests.logins import MemoryMail, log_in, mail_in_memory, register, unused_email
 
 
 @pytest.fixture

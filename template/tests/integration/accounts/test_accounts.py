@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config import MailSettings
-from app.core.mail import Mailer, MemoryMail, make_mailer
+from app.core.mail import Mailer, make_mailer
 from app.services import accounts
 from app.services.accounts import Purpose
 from app.services.authentication import get_authentication
@@ -23,6 +23,7 @@ from tests.logins import (
     AUTH,
     KNOWN,
     NEW_PASSWORD,
+    MemoryMail,
     ask,
     bearer,
     change_address,
@@ -263,7 +264,7 @@ async def test_accounts_limit_mail_by_address_and_by_account(
 async def test_accounts_answer_503_without_mail_to_every_caller(
     anonymous: AsyncClient, email: str, tokens: dict[str, Any]
 ) -> None:
-    with process_with(Mailer(None, frontend_url="https://www.example.com")):
+    with process_with(Mailer(None, sender="app@example.com", frontend_url="https://www.example.com")):
         answers = [await ask(anonymous, path, each) for path in ASKED for each in (email, unused_email())]
         statuses = [await use(anonymous, path, "x.x") for path in ("verify", "email/confirm")]
         statuses += [await reset(anonymous, "x.x"), await change_address(anonymous, tokens, unused_email(), "wrong")]

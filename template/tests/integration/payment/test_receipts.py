@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config import MailSettings
 from app.core.jobs import get_jobs
-from app.core.mail import Mailer, MemoryMail, make_mailer
+from app.core.mail import make_mailer
 from tests.applications import process_with
 from tests.jobs import rows, run_jobs
+from tests.logins import mail_in_memory, text_of
 from tests.orders import make_paid_order
 from tests.servers.stripe import StripeServer
 
@@ -20,8 +21,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_paid_order_is_receipted_after_a_crash_and_once_in_all(
     client: AsyncClient, stripe: StripeServer, transaction: AsyncConnection
 ) -> None:
-    mailbox = MemoryMail()
-    with process_with(Mailer(mailbox, frontend_url="https://www.example.com")):
+    with mail_in_memory() as mailbox:
         await make_paid_order(client, stripe, description="A <lamp>")
         # The process that has settled the payment dies here; a worker finds the event.
         (delivery,) = await rows()
@@ -31,9 +31,9 @@ async def test_a_paid_order_is_receipted_after_a_crash_and_once_in_all(
         await run_jobs()
 
     (mail,) = mailbox.sent
-    assert mail.subject == "Your order is paid"
-    assert "A <lamp>" in mail.text
-    assert "A &lt;lamp&gt;" in mail.html
+    assert mail["Subject"] == "Your order is paid"
+    assert "A <lamp>" in text_of(mail)
+    assert "A &lt;lamp&gt;" in text_of(mail, "html")
 
 
 async def test_a_paid_order_is_no_reason_to_fail_while_mail_is_off(

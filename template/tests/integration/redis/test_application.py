@@ -5,9 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
-from uuid import UUID
 
-import jwt
 import pytest
 from fastapi import APIRouter, Depends
 from httpx import AsyncClient, Response
@@ -17,14 +15,12 @@ from app.api.dependencies import ReadSession, limited_to
 from app.core import cache
 from app.core.config import ApplicationSettings
 from app.core.database import Statement
-from app.core.redis import open_redis
-from app.core.security import Rate, RevokedSessions
+from app.core.security import Rate
 from tests.applications import running
 from tests.factories import PASSWORD
 from tests.logins import register
 from tests.logs import captured_log
 from tests.servers.redis import RedisServer
-from tests.unit.core.security.test_revocation import Source
 
 pytestmark = pytest.mark.anyio
 
@@ -175,34 +171,6 @@ async def test_without_redis_it_is_ready_and_says_what_is_missing(
 
 async def log_in(client: AsyncClient, password: str = PASSWORD) -> Response:
     return await client.post("/api/v1/auth/login", json={"email": "caller@example.com", "password": password})
-
-
-async def test_a_logout_is_known_to_other_processes_at_once(
-    redis_settings: ApplicationSettings, redis_server: RedisServer
-) -> None:
-    elsewhere = Source()
-    other = RevokedSessions(elsewhere.load, refresh_seconds=300)
-    async with answering(redis_settings) as (client, _), open_redis(redis_settings.redis, name="tests") as shared:
-        shared.share_revocations(other)
-
-        async def all_listen() -> bool:
-            return ":2\r\n" in redis_server.ask("PUBSUB", "NUMSUB", "tests!revoked")
-
-        await until(all_listen)
-        await register(client, "caller@example.com")
-        token = (await log_in(client)).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        assert (await client.get("/api/v1/users/me", headers=headers)).status_code == 200
-        assert (await client.post("/api/v1/auth/logout", headers=headers)).status_code == 204
-
-        session_id = UUID(jwt.decode(token, options={"verify_signature": False})["sid"])
-
-        async def known() -> bool:
-            return await other.contains(session_id)
-
-        await until(known)
-        assert elsewhere.revoked == set(), "it was told so, and read it nowhere"
-        assert (await client.get("/api/v1/users/me", headers=headers)).status_code == 401
 
 
 @pytest.mark.parametrize("fault", ["nothing", "freeze", "stop"])

@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter
 from httpx import AsyncClient
 
-from app.api.middleware.telemetry import REQUESTS
+from app.api.middleware.context import REQUESTS
 from app.core import cache
 from app.core.config import ApplicationSettings, TelemetrySettings
 from app.core.database import get_database

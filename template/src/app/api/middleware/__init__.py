@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from app.api.middleware.addresses import AllowedHostsMiddleware, DocumentedCORSMiddleware, RootPathMiddleware
 from app.api.middleware.context import RequestContextMiddleware
 from app.api.middleware.security_headers import SecurityHeadersMiddleware
-from app.api.middleware.telemetry import MetricsMiddleware
 from app.api.middleware.unexpected import BodyLimitMiddleware, UnexpectedErrorMiddleware
 from app.core.config import ApplicationSettings
 
@@ -15,7 +14,7 @@ from app.core.config import ApplicationSettings
 def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_headers: Collection[str] = ()) -> None:
     """Put the middleware around the application; the last one added is the outermost.
 
-    Inwards: prefix, metrics, context, security headers, allowed hosts, CORS, unexpected errors, body limit. Errors are
+    Inwards: prefix, context, security headers, allowed hosts, CORS, unexpected errors, body limit. Errors are
     answered far inside, so that those answers carry every header and are logged like any other.
 
     Args:
@@ -37,8 +36,6 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
     if settings.api.allowed_hosts:
         app.add_middleware(AllowedHostsMiddleware, allowed_hosts=settings.api.allowed_hosts, www_redirect=False)
     app.add_middleware(SecurityHeadersMiddleware, hsts_seconds=security.hsts_seconds)
-    app.add_middleware(RequestContextMiddleware)
-    if settings.telemetry.metrics_port:
-        app.add_middleware(MetricsMiddleware)
+    app.add_middleware(RequestContextMiddleware, counts=settings.telemetry.metrics_port is not None)
     if settings.api.root_path:
         app.add_middleware(RootPathMiddleware, root_path=settings.api.root_path)

@@ -109,12 +109,8 @@ class RequestCache:
     _token: "Token[RequestCache | None]"
     results: dict[Hashable, asyncio.Future[Any]] | None
 
-    def clear(self) -> None:
-        """Keep nothing of what ran so far."""
-        self.results = {}
-
     def __enter__(self) -> "RequestCache":
-        self.clear()
+        self.results = {}
         self._token = _current.set(self)
         return self
 

@@ -63,13 +63,13 @@ class Cache:
     ttl_jitter: float = 0.1
     flights: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
 
-    async def read(self, name: str, model: object) -> tuple[bytes, object] | None:
-        """Return what is kept under a name, as it is stored and as it is handed out; None for a miss."""
+    async def read(self, name: str, model: object) -> tuple[Any] | None:
+        """Return a copy of the value that is kept under a name, in a tuple; None for a miss."""
         with suppress(CacheUnavailableError):
             data = await self.backend.get(name)
             READS.add("miss" if data is None else "hit")
             try:
-                return None if data is None else (data, _decode(data, model))
+                return None if data is None else (_decode(data, model),)
             except (ValueError, RecursionError):
                 logger.warning("a cached value is of another shape and counts as missing", key=name)
         return None
@@ -121,7 +121,7 @@ async def get(key: str, *, model: object = None) -> object:
     """
     cache = get_object(Cache)
     found = await cache.read(cache.namespace + key, model)
-    return None if found is None else found[1]
+    return None if found is None else found[0]
 
 
 async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
@@ -132,7 +132,7 @@ async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None: 
     """
     cache = get_object(Cache)
     name = cache.namespace + key
-    data, _ = _encode(value)
+    data = _encode(value)
     # A load that began earlier would overwrite this with something older.
     cache.flights.pop(name, None)
     await cache.write(name, data, ttl)
@@ -177,20 +177,17 @@ async def get_or_set(
     """
     cache = get_object(Cache)
     name = cache.namespace + key
-    mine: list[object] = []
+    if (found := await cache.read(name, model)) is not None:
+        return cast("T", found[0])
 
-    async def find_or_load() -> bytes:
+    async def load() -> bytes:
         flight = cache.flights[name]
-        found = await cache.read(name, model)
-        if found is None:
-            found = _encode(await loader(), model)
-            if cache.flights.get(name) is flight:
-                await cache.write(name, found[0], ttl)
-        mine.append(found[1])
-        return found[0]
+        data = _encode(await loader(), model)
+        if cache.flights.get(name) is flight:
+            await cache.write(name, data, ttl)
+        return data
 
-    data = await run_once(cache.flights, name, find_or_load)
-    return cast("T", mine[0] if mine else _decode(data, model))
+    return cast("T", _decode(await run_once(cache.flights, name, load), model))
 
 
 def cached(
@@ -244,8 +241,8 @@ def _quote(part: object) -> str:
     raise CacheException(f"A {type(part).__name__} cannot be part of a cache key: use an identifier of it.")
 
 
-def _encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN401 — any type that Pydantic reads
-    """Return a value as JSON, and as it comes back.
+def _encode(value: object, model: Any = None) -> bytes:  # noqa: ANN401 — any type that Pydantic reads
+    """Return a value as JSON.
 
     Raises:
         CacheException: It would come back as something else, as a tuple or a dict whose keys are no strings do.
@@ -257,8 +254,7 @@ def _encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN
             data = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
         else:
             data = _adapter(model).dump_json(value, by_alias=True, round_trip=True, warnings="error")
-        back = _decode(data, model)
-        same = bool(back == value)
+        same = bool(_decode(data, model) == value)
     except (TypeError, ValueError, RecursionError):
         same = False
     if not same:
@@ -267,7 +263,7 @@ def _encode(value: object, model: Any = None) -> tuple[bytes, Any]:  # noqa: ANN
             f"A {type(value).__name__} cannot be cached: it would not come back as it is. Turn it into plain JSON, "
             "or name a type of Pydantic's with `model`."
         )
-    return data, back
+    return data
 
 
 def _decode(data: bytes, model: Any = None) -> Any:  # noqa: ANN401 — what the JSON holds

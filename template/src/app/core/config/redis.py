@@ -17,9 +17,7 @@ class RedisSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="REDIS_")
 
-    enabled: bool = Field(
-        default=False, description="Share the cache, the rate limits and the news of ended sessions between processes."
-    )
+    enabled: bool = Field(default=False, description="Share the cache and the rate limits between processes.")
     url: SecretStr | None = Field(
         default=None,
         description="redis://USER:PASSWORD@HOST:6379/0; rediss:// with TLS; unix:///SOCKET?db=0.",
@@ -38,15 +36,7 @@ class RedisSettings(SettingsSection):
         le=10,
         description="The longest a request waits for it: for a free connection, for connecting and for the answer.",
     )
-    pool_size: int = Field(
-        default=20, ge=1, le=10_000, description="Connections that each server process keeps; two more for messages."
-    )
-    breaker_failures: int = Field(
-        default=3,
-        ge=1,
-        le=1000,
-        description="Failures in a row after which no request asks it any more; a lost answer is enough by itself.",
-    )
+    pool_size: int = Field(default=20, ge=1, le=10_000, description="Connections that each server process keeps.")
     retry_seconds: float = Field(
         default=1,
         ge=0.05,

@@ -1,14 +1,13 @@
-"""The parts that all processes of this service share: the cache, rate limits, and which sessions have ended.
+"""The parts that all processes of this service share: the cache, and rate limits.
 
     shared = await stack.enter_async_context(open_redis(settings.redis, name="shop"))
 
-Redis is a help and never a need. Each part has its own way without it: the cache misses, rate limits are counted in
-this process, ended sessions are learnt from the database. None of them raises, and a request waits for a server that
-does not answer once at most, for `REDIS_TIMEOUT_SECONDS`.
+Redis is a help and never a need: without it, the cache misses, and rate limits are counted in this process. Neither
+raises, and a request waits for a server that does not answer once at most, for `REDIS_TIMEOUT_SECONDS`.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from app.core.config.redis import RedisSettings
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.core.redis.breaker import RedisUnavailableError
-from app.core.security import RateLimits, RevokedSessions
+from app.core.security import RateLimits
 
 if TYPE_CHECKING:  # the client takes a third of a second to import, for those who use it
     from app.core.redis.connection import RedisConnection
@@ -31,8 +30,6 @@ class SharedState:
 
     redis: "RedisConnection | None"  # None: switched off
     name: str  # in front of every key and channel
-    retry_seconds: float  # see `RedisSettings`
-    stack: AsyncExitStack  # closes the parts that have to be closed
 
     @property
     def health_checks(self) -> Sequence[HealthCheck]:
@@ -45,9 +42,7 @@ class SharedState:
             return None
         from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
 
-        backend = RedisCache(self.redis, prefix=f"{self.name}:")
-        self.stack.push_async_callback(backend.close)
-        return backend
+        return RedisCache(self.redis, prefix=f"{self.name}:")
 
     def rate_limits(self, fallback: RateLimits) -> RateLimits:
         """Return the limits in Redis; without it, the fallback."""
@@ -57,18 +52,6 @@ class SharedState:
 
         # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
         return RedisRateLimits(self.redis, prefix=f"{self.name}!limit:", fallback=fallback)
-
-    def share_revocations(self, revoked: RevokedSessions) -> None:
-        """Let all processes know at once when a session ends in one."""
-        if self.redis is None:
-            return
-        from app.core.redis.revocations import RevocationBroadcast  # noqa: PLC0415
-
-        broadcast = RevocationBroadcast(
-            self.redis, channel=f"{self.name}!revoked", revoked=revoked, retry_seconds=self.retry_seconds
-        )
-        self.stack.push_async_callback(broadcast.close)
-        broadcast.start()
 
 
 @asynccontextmanager
@@ -82,21 +65,22 @@ async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[Sha
     Raises:
         ConfigurationError: It is switched on and has no address.
     """
-    async with AsyncExitStack() as stack:
-        redis = None
-        if settings.enabled:
-            if settings.url is None:
-                raise ConfigurationError("REDIS_ENABLED is on without REDIS_URL.", next_step="Set REDIS_URL.")
-            from app.core.redis.connection import RedisConnection  # noqa: PLC0415
+    if not settings.enabled:
+        yield SharedState(redis=None, name=name)
+        return
+    if settings.url is None:
+        raise ConfigurationError("REDIS_ENABLED is on without REDIS_URL.", next_step="Set REDIS_URL.")
+    from app.core.redis.connection import RedisConnection  # noqa: PLC0415
 
-            redis = RedisConnection(
-                settings.url,
-                name=name,
-                timeout_seconds=settings.timeout_seconds,
-                pool_size=settings.pool_size,
-                breaker_failures=settings.breaker_failures,
-                retry_seconds=settings.retry_seconds,
-                ca_file=str(settings.ca_file) if settings.ca_file else None,
-            )
-            stack.push_async_callback(redis.close)
-        yield SharedState(redis=redis, name=name, retry_seconds=settings.retry_seconds, stack=stack)
+    redis = RedisConnection(
+        settings.url,
+        name=name,
+        timeout_seconds=settings.timeout_seconds,
+        pool_size=settings.pool_size,
+        retry_seconds=settings.retry_seconds,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+    )
+    try:
+        yield SharedState(redis=redis, name=name)
+    finally:
+        await redis.close()

@@ -1,4 +1,4 @@
-"""The cache in Redis: shared by all processes, and not read while a change that it missed is outstanding."""
+"""The cache in Redis, shared by all processes."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ from app.core.redis.connection import RedisConnection
 
 logger = get_logger(__name__)
 
-# Keys that are remembered one by one while Redis is away; some 5 MB. Beyond it, all values are deleted instead.
-_MAX_MISSED: Final = 10_000
 # Keys in one command: the server does nothing else meanwhile.
 _BATCH: Final = 500
 # Characters with a meaning in the server's patterns (glob-style).
@@ -22,9 +20,9 @@ _SPECIAL: Final = str.maketrans({character: f"\\{character}" for character in "\
 class RedisCache:
     """A `CacheBackend`.
 
-    A value that was to be deleted or replaced while Redis did not answer is deleted before this process reads any
-    again: an outage brings nothing old back. Other processes may read old values for as long as this one
-    takes to notice that Redis is back (`REDIS_RETRY_SECONDS`); if it ends before that, until their time is over.
+    Once a value could not be deleted or replaced, since Redis did not answer, this process empties the cache before it
+    reads any again: an outage brings nothing old back. Other processes may read old values until then; if it ends
+    before that, until their time is over.
 
     Args:
         redis: The connection to the place where the values are kept.
@@ -34,14 +32,15 @@ class RedisCache:
     def __init__(self, redis: RedisConnection, *, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._missed: set[str] = set()
-        self._missed_clear = False
+        self._missed = 0  # changes that Redis may not have made
+        self._emptying = False
         self._full = False
-        redis.before_return(self._catch_up)
 
     async def get(self, key: str) -> bytes | None:
-        """See `CacheBackend`."""
+        """See `CacheBackend`; the first call after an outage empties the cache, and the others miss meanwhile."""
         try:
+            if self._missed:
+                await self._empty()
             return await self._redis.get(key)
         except RedisUnavailableError as err:
             raise CacheUnavailableError("Redis did not answer.") from err
@@ -57,57 +56,44 @@ class RedisCache:
             await self.delete([key])
         except RedisUnavailableError as err:
             # It may have been kept, or not, or will be yet; the value it was to replace may be there as well.
-            raise self._miss([key], err) from err
+            raise self._miss() from err
 
     async def delete(self, keys: Sequence[str]) -> None:
         """See `CacheBackend`."""
         try:
             await self._unlink(keys)
         except RedisUnavailableError as err:
-            raise self._miss(keys, err) from err
+            raise self._miss() from err
 
     async def clear(self, prefix: str) -> None:
         """See `CacheBackend`. Walks over all keys of the server, each step within the timeout of a call."""
         try:
             await self._clear(prefix)
         except RedisUnavailableError as err:
-            self._missed_clear = True
-            raise self._miss([], err) from err
+            raise self._miss() from err
 
-    async def close(self) -> None:
-        """Make up for what was missed, if that is possible now; the connection is closed by its owner."""
-        try:
-            await self._catch_up()
-        except RedisUnavailableError:
-            logger.warning("redis was away to the end; values that should be deleted stay until their time is over")
-
-    def _miss(self, keys: Sequence[str], err: RedisUnavailableError) -> CacheUnavailableError:
-        self._missed.update(keys)
-        if len(self._missed) > _MAX_MISSED:
-            self._missed_clear = True
-        if self._missed_clear:
-            self._missed.clear()
-        # Nothing is read before the deletion is repeated.
-        self._redis.breaker.open(err.message)
+    def _miss(self) -> CacheUnavailableError:
+        self._missed += 1
         return CacheUnavailableError("Redis did not answer.")
 
-    async def _catch_up(self) -> None:
-        keys, clear = self._missed, self._missed_clear
-        self._missed, self._missed_clear = set(), False
-        try:
-            await (self._clear(self._prefix, unguarded=True) if clear else self._unlink(list(keys), unguarded=True))
-        except BaseException:
-            self._missed |= keys
-            self._missed_clear |= clear
-            raise
+    async def _empty(self) -> None:
+        if not self._emptying:
+            self._emptying, known = True, self._missed
+            try:
+                await self._clear(self._prefix)
+                self._missed -= known
+            finally:
+                self._emptying = False
+        if self._missed:
+            raise RedisUnavailableError("The cache is not empty yet.")
 
-    async def _unlink(self, keys: Sequence[str | bytes], *, unguarded: bool = False) -> None:
+    async def _unlink(self, keys: Sequence[str | bytes]) -> None:
         for start in range(0, len(keys), _BATCH):
-            await self._redis.unlink(keys[start : start + _BATCH], unguarded=unguarded)
+            await self._redis.unlink(keys[start : start + _BATCH])
 
-    async def _clear(self, prefix: str, *, unguarded: bool = False) -> None:
+    async def _clear(self, prefix: str) -> None:
         pattern = prefix.translate(_SPECIAL) + "*"
         cursor: int | None = None
         while cursor != 0:
-            cursor, keys = await self._redis.scan(cursor or 0, pattern, unguarded=unguarded)
-            await self._unlink(keys, unguarded=unguarded)
+            cursor, keys = await self._redis.scan(cursor or 0, pattern)
+            await self._unlink(keys)

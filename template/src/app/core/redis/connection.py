@@ -9,7 +9,7 @@ import builtins
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -38,12 +38,6 @@ _WORDS: Final[Mapping[type[Exception], str]] = {
     exceptions.ReadOnlyError: "READONLY",
     exceptions.NoPermissionError: "NOPERM",
 }
-
-
-# Subscriptions, and the health check, do not take requests' connections.
-_EXTRA_CONNECTIONS: Final = 2
-# Commands that pass while missed deletions are repeated.
-_CHANGES: Final = frozenset({"SET", "UNLINK", "SCAN"})
 # Keys the server looks at in one step of a walk over all of them.
 _PAGE: Final = 1000
 
@@ -58,8 +52,7 @@ class RedisConnection:
         name: In front of every key the service uses; a server that restricts keys must allow these.
         timeout_seconds: The longest a call may take, with all that belongs to it.
         pool_size: The most calls under way; others wait, within the same time.
-        breaker_failures: The number of failures in a row after which calls fail at once.
-        retry_seconds: The longest pause before the server is then asked whether it is back.
+        retry_seconds: The longest pause before a server that has failed is asked again.
         ca_file: Authorities to trust instead of the system's.
     """
 
@@ -70,7 +63,6 @@ class RedisConnection:
         name: str,
         timeout_seconds: float,
         pool_size: int,
-        breaker_failures: int,
         retry_seconds: float,
         ca_file: str | None = None,
     ) -> None:
@@ -78,20 +70,10 @@ class RedisConnection:
         self._timeout_seconds = timeout_seconds
         self._ca_file = ca_file
         self._probe_key = f"{name}!probe"
-        self._calls = self._pool(pool_size)
-        self._others = self._pool(_EXTRA_CONNECTIONS)
-        self._send = _sender(self._calls)
-        self._catch_ups: list[Callable[[], Awaitable[None]]] = []
-        self.breaker = Breaker(
-            failures=breaker_failures, retry_seconds=retry_seconds, probe=self._probe, catch_up=self._make_up
-        )
-
-    def before_return(self, catch_up: Callable[[], Awaitable[None]]) -> None:
-        """Have this done when the server answers again, before it is asked for any value.
-
-        It uses the calls with `unguarded`, and is done again later if it raises `RedisUnavailableError`.
-        """
-        self._catch_ups.append(catch_up)
+        self._pool = self._make_pool(pool_size)
+        # Commands as they are: the client's own methods have no more to offer, and types that say less.
+        self._send: Callable[..., Awaitable[object]] = Redis(connection_pool=self._pool).execute_command
+        self.breaker = Breaker(retry_seconds=retry_seconds, probe=self._probe)
 
     async def get(self, key: str) -> bytes | None:
         """Return a value."""
@@ -101,69 +83,30 @@ class RedisConnection:
         """Keep a value; RedisFullError where there is no room for it."""
         await self._call("SET", key, value, "PX", ttl_ms)
 
-    async def unlink(self, keys: Sequence[str | bytes], *, unguarded: bool = False) -> None:
+    async def unlink(self, keys: Sequence[str | bytes]) -> None:
         """Forget keys; the server frees their memory in its own time."""
-        await self._call("UNLINK", *keys, unguarded=unguarded)
+        await self._call("UNLINK", *keys)
 
-    async def scan(self, cursor: int, pattern: str, *, unguarded: bool = False) -> tuple[int, list[bytes]]:
+    async def scan(self, cursor: int, pattern: str) -> tuple[int, list[bytes]]:
         """Return the cursor to go on with, 0 at the end, and some of the keys that match."""
-        answer = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE, unguarded=unguarded)
+        answer = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
         position, keys = cast("tuple[bytes, list[bytes]]", answer)
         return int(position), keys
 
-    async def run(self, script: str, key: str, *arguments: str | float, unguarded: bool = False) -> int:
+    async def run(self, script: str, key: str, *arguments: str | float) -> int:
         """Return the answer of a script in Lua for one key, which the server runs as a whole and alone."""
-        return cast("int", await self._call("EVAL", script, 1, key, *arguments, unguarded=unguarded))
-
-    async def publish(self, channel: str, message: str) -> None:
-        """Tell all who listen at this moment."""
-        await self._call("PUBLISH", channel, message)
+        return cast("int", await self._call("EVAL", script, 1, key, *arguments))
 
     async def ping(self) -> None:
         """Ask, also while the breaker is open: for health checks."""
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await _sender(self._others)("PING")
-        except _FAILURES as err:
-            raise RedisUnavailableError(_explain(err, self._timeout_seconds)) from None
-
-    async def messages(self, channel: str, *, quiet_seconds: float) -> AsyncGenerator[bytes | None]:
-        """Yield what is said on a channel; None whenever listening begins (anew): what was said before was missed.
-
-        Raises:
-            RedisUnavailableError: The connection is lost, or answers no more.
-        """
-        pubsub = Redis(connection_pool=self._others).pubsub()
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await pubsub.subscribe(channel)
-            answer_is_due = True
-            while True:
-                limit = self._timeout_seconds if answer_is_due else quiet_seconds
-                message = await pubsub.get_message(timeout=limit)
-                if message is None:
-                    if answer_is_due:
-                        raise exceptions.TimeoutError
-                    async with asyncio.timeout(self._timeout_seconds):
-                        await pubsub.ping()
-                answer_is_due = message is None
-                match message:
-                    case {"type": "subscribe"}:
-                        yield None
-                    case {"type": "message", "data": bytes(data)}:
-                        yield data
-        except _FAILURES as err:
-            raise RedisUnavailableError(_explain(err, self._timeout_seconds)) from None
-        finally:
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+        await self._ask("PING")
 
     async def close(self) -> None:
         """Stop asking, and let go of all connections."""
         await self.breaker.close()
-        await self._calls.aclose()
-        await self._others.aclose()
+        await self._pool.aclose()
 
-    def _pool(self, size: int) -> BlockingConnectionPool:
+    def _make_pool(self, size: int) -> BlockingConnectionPool:
         url = self._url.get_secret_value()
         tls = {"ssl_ca_certs": self._ca_file} if self._ca_file and url.startswith("rediss:") else {}
         return BlockingConnectionPool.from_url(
@@ -184,40 +127,32 @@ class RedisConnection:
             **tls,
         )
 
-    async def _call(self, *command: str | bytes | float, unguarded: bool = False) -> object:
-        if not unguarded:
-            self.breaker.check(change=command[0] in _CHANGES)
+    async def _call(self, *command: str | bytes | float) -> object:
+        self.breaker.check()
+        try:
+            return await self._ask(*command)
+        except RedisFullError:
+            raise  # It works, and can be read.
+        except RedisUnavailableError as err:
+            self.breaker.open(err.message)
+            raise
+
+    async def _ask(self, *command: str | bytes | float) -> object:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await self._send(*command)
+                return await self._send(*command)
         except exceptions.OutOfMemoryError:
-            self.breaker.succeeded()
             raise RedisFullError("Redis is out of memory and refuses what is new (maxmemory-policy).") from None
         except _FAILURES as err:
             # The original stays out, also of tracebacks: a server repeats arguments in its errors, such as a password.
-            reason = _explain(err, self._timeout_seconds)
-            if not unguarded:
-                self.breaker.failed(reason, at_once=_is_hopeless(err))
-            raise RedisUnavailableError(reason) from None
-        self.breaker.succeeded()
-        return answer
+            raise RedisUnavailableError(_explain(err, self._timeout_seconds)) from None
 
     async def _probe(self) -> None:
         # Connections lead to where the name pointed when they were made: after a failover, to what was the primary.
         with suppress(*_FAILURES):
-            await self._calls.disconnect(inuse_connections=False)
+            await self._pool.disconnect(inuse_connections=False)
         # A change, so that a server that can only be read does not count as back.
-        await self.unlink([self._probe_key], unguarded=True)
-
-    async def _make_up(self) -> None:
-        for catch_up in self._catch_ups:
-            await catch_up()
-
-
-def _is_hopeless(err: Exception) -> bool:
-    """Return True if others need not try: each would wait as long, or be refused as well."""
-    err = _original(err)
-    return isinstance(err, _LATE) or _word(err) in _REFUSALS
+        await self._ask("UNLINK", self._probe_key)
 
 
 def _explain(err: Exception, timeout_seconds: float) -> str:
@@ -259,9 +194,3 @@ def _explain_connection(cause: BaseException | None) -> str:
 
 def _word(err: Exception) -> str:
     return _WORDS.get(type(err)) or str(err).partition(" ")[0]
-
-
-def _sender(pool: BlockingConnectionPool) -> Callable[..., Awaitable[object]]:
-    """Commands as they are: the client's own methods have no more to offer, and types that say less."""
-    send: Callable[..., Awaitable[object]] = Redis(connection_pool=pool).execute_command
-    return send

@@ -1,10 +1,9 @@
 """Allowances in Redis: one for all processes; in this process's memory while Redis is away."""
 
-from collections import deque
 from hashlib import blake2b
 from typing import Final
 
-from app.core.redis.breaker import BreakerState, RedisUnavailableError
+from app.core.redis.breaker import RedisUnavailableError
 from app.core.redis.connection import RedisConnection
 from app.core.security import Rate, RateLimits
 
@@ -45,15 +44,10 @@ return 0
 """
 )
 _MICROSECONDS: Final = 1_000_000
-# More than there are calls under way when a server stops to answer.
-_MAX_IN_DOUBT: Final = 1_000
 
 
 class RedisRateLimits:
     """See `RateLimits`. While Redis is away every process grants the allowance by itself, beginning with a full one.
-
-    A server that hangs works off what it was sent when it comes back. Hits it did not answer were counted here, so that
-    they are taken back from it then: an outage uses up no allowance.
 
     Keys are stored as hashes: they hold addresses and account names, as long as a caller likes.
 
@@ -67,39 +61,22 @@ class RedisRateLimits:
         self._redis = redis
         self._prefix = prefix
         self._fallback = fallback
-        self._in_doubt: deque[tuple[str, Rate]] = deque(maxlen=_MAX_IN_DOUBT)
-        redis.before_return(self._settle)
 
     async def hit(self, key: str, rate: Rate) -> float:
         """See `RateLimits.hit`; one round trip."""
-        asked = self._redis.breaker.state is BreakerState.CLOSED
         try:
             return await self._run(_HIT, key, rate) / _MICROSECONDS
         except RedisUnavailableError:
-            if asked:
-                self._in_doubt.append((key, rate))
             return await self._fallback.hit(key, rate)
 
     async def refund(self, key: str, rate: Rate) -> None:
         """See `RateLimits.refund`."""
-        asked = self._redis.breaker.state is BreakerState.CLOSED
         try:
             await self._run(_REFUND, key, rate)
         except RedisUnavailableError:
-            if asked:
-                self._in_doubt.append((key, rate))
             await self._fallback.refund(key, rate)
 
-    async def _settle(self) -> None:
-        while self._in_doubt:
-            key, rate = self._in_doubt.popleft()
-            try:
-                await self._run(_REFUND, key, rate, unguarded=True)
-            except RedisUnavailableError:
-                self._in_doubt.appendleft((key, rate))
-                raise
-
-    async def _run(self, script: str, key: str, rate: Rate, *, unguarded: bool = False) -> int:
+    async def _run(self, script: str, key: str, rate: Rate) -> int:
         hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         period = rate.seconds * _MICROSECONDS
-        return await self._redis.run(script, self._prefix + hashed, period / rate.times, period, unguarded=unguarded)
+        return await self._redis.run(script, self._prefix + hashed, period / rate.times, period)

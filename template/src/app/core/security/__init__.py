@@ -1,6 +1,6 @@
 """Authentication and authorisation: mechanisms that know neither settings nor HTTP nor tables."""
 
-from app.core.security.credentials import DeviceTokens, LinkTokens, fingerprint, new_credential
+from app.core.security.credentials import Link, SignedTokens, fingerprint, new_credential
 from app.core.security.passwords import PasswordHasher
 from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits, caller_address, with_mapped_forms
 from app.core.security.revocation import RevokedSessions
@@ -8,8 +8,7 @@ from app.core.security.tokens import AccessTokens, Principal, Roles, allowed_sco
 
 __all__ = [
     "AccessTokens",
-    "DeviceTokens",
-    "LinkTokens",
+    "Link",
     "MemoryRateLimits",
     "PasswordHasher",
     "Principal",
@@ -17,6 +16,7 @@ __all__ = [
     "RateLimits",
     "RevokedSessions",
     "Roles",
+    "SignedTokens",
     "allowed_scopes",
     "caller_address",
     "fingerprint",

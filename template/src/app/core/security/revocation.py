@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 from typing import Final
 from uuid import UUID
@@ -19,22 +19,18 @@ _RETRY_SECONDS: Final = 1.0
 class RevokedSessions:
     """A copy of the revoked sessions whose access tokens could still be good.
 
-    Those of this process count at once, others' after the next refresh or announcement. While the source is away, the
-    last copy stays in force, up to a limit.
+    Those of this process count at once, others' after the next refresh. While the source is away, the last copy stays
+    in force, up to a limit.
 
     Args:
         load: Returns all sessions revoked within an access token's lifetime.
         refresh_seconds: The age at which the copy is replaced.
         limit_seconds: The age from which it is no longer believed.
-
-    Attributes:
-        announce: Called with what is revoked here, to tell other processes; must not wait, and may fail to reach them.
     """
 
     def __init__(
         self, load: Callable[[], Awaitable[Iterable[UUID]]], *, refresh_seconds: float, limit_seconds: float = inf
     ) -> None:
-        self.announce: Callable[[Collection[UUID]], None] | None = None
         self._load = load
         self._refresh_seconds = refresh_seconds
         self._limit_seconds = limit_seconds
@@ -48,19 +44,9 @@ class RevokedSessions:
         self._lock = asyncio.Lock()
 
     def add(self, *session_ids: UUID) -> None:
-        """Count sessions as revoked from now on, and announce them to the other processes if there is a way to."""
-        self.learn(*session_ids)
-        if self.announce is not None:
-            self.announce(session_ids)
-
-    def learn(self, *session_ids: UUID) -> None:
-        """Count sessions as revoked that another process has revoked, and committed that."""
+        """Count sessions as revoked from now on; the revocation is committed already."""
         self._new.update(session_ids)
         self._revoked.update(session_ids)
-
-    def expire(self) -> None:
-        """Load again with the next request: announcements may have been missed."""
-        self._due = 0.0
 
     async def contains(self, session_id: UUID) -> bool:
         """Return True if a session is known to be revoked.

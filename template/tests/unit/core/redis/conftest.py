@@ -44,7 +44,6 @@ async def connect() -> AsyncIterator[Connect]:
                 name="tests",
                 timeout_seconds=settings.timeout_seconds,
                 pool_size=settings.pool_size,
-                breaker_failures=settings.breaker_failures,
                 retry_seconds=settings.retry_seconds,
                 ca_file=str(settings.ca_file) if settings.ca_file else None,
             )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core.logging import log_context
-from app.core.redis.breaker import Breaker, BreakerState, RedisUnavailableError
+from app.core.redis.breaker import Breaker, RedisUnavailableError
 from tests.logs import Log
 
 pytestmark = pytest.mark.anyio
@@ -31,9 +31,6 @@ class OtherSide:
         if self.away:
             raise self.error
 
-    async def catch_up(self) -> None:
-        await asyncio.sleep(0.02)
-
     async def until_asked(self, times: int) -> None:
         async with asyncio.timeout(5):
             while self.asked < times:  # noqa: ASYNC110
@@ -47,27 +44,26 @@ def other_side() -> OtherSide:
 
 @pytest.fixture
 async def breaker(other_side: OtherSide) -> AsyncIterator[Breaker]:
-    breaker = Breaker(failures=3, retry_seconds=0.05, probe=other_side.probe, catch_up=other_side.catch_up)
+    breaker = Breaker(retry_seconds=0.05, probe=other_side.probe)
     yield breaker
     await breaker.close()
 
 
-async def until(breaker: Breaker, state: BreakerState) -> None:
+async def until_closed(breaker: Breaker) -> None:
     async with asyncio.timeout(5):
-        while breaker.state is not state:  # noqa: ASYNC110
+        while breaker.is_open:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
 
 async def test_one_task_asks_and_no_call_goes_through_meanwhile(breaker: Breaker, other_side: OtherSide) -> None:
     for _ in range(20):
-        breaker.failed("away", at_once=True)
+        breaker.open("away")
     for asked in range(3):
         with pytest.raises(RedisUnavailableError):
-            breaker.check(change=True)
-        breaker.succeeded()  # an answer to what was asked before
+            breaker.check()
         await other_side.until_asked(asked)
     other_side.away = False
-    await until(breaker, BreakerState.CLOSED)
+    await until_closed(breaker)
 
     breaker.check()
     assert other_side.most_at_once == 1
@@ -76,32 +72,14 @@ async def test_one_task_asks_and_no_call_goes_through_meanwhile(breaker: Breaker
     assert other_side.asked == asked, "a server that is back is not asked any more"
 
 
-async def test_while_it_catches_up_changes_go_through_and_one_that_fails_opens_it_again(
-    breaker: Breaker, other_side: OtherSide
-) -> None:
-    breaker.failed("away", at_once=True)
-    other_side.away = False
-    await until(breaker, BreakerState.RETURNING)
-    breaker.check(change=True)
-    with pytest.raises(RedisUnavailableError):
-        breaker.check()
-
-    breaker.failed("away again")
-    with pytest.raises(RedisUnavailableError, match="away again"):
-        breaker.check(change=True)
-    await asyncio.sleep(0.015)
-    assert breaker.state is BreakerState.OPEN, "what it caught up on is not complete"
-    await until(breaker, BreakerState.CLOSED)
-
-
 async def test_an_outage_is_two_lines_of_the_log_and_none_of_a_request(
     breaker: Breaker, other_side: OtherSide, log: Log
 ) -> None:
     with log_context(request_id="r1"):
         for _ in range(50):
-            breaker.failed("refused")
+            breaker.open("refused")
     other_side.away = False
-    await until(breaker, BreakerState.CLOSED)
+    await until_closed(breaker)
 
     away, back = log.lines
     assert (away["event"], away["reason"]) == ("redis is away; going on without it", "refused")
@@ -113,21 +91,21 @@ async def test_a_bug_in_the_probe_is_reported_and_ends_nothing(
     breaker: Breaker, other_side: OtherSide, log: Log
 ) -> None:
     other_side.error = KeyError("bug")
-    breaker.failed("away", at_once=True)
+    breaker.open("away")
     await other_side.until_asked(2)
     other_side.away = False
-    await until(breaker, BreakerState.CLOSED)
+    await until_closed(breaker)
 
     assert "KeyError" in log.text
 
 
 async def test_close_ends_the_asking(breaker: Breaker, other_side: OtherSide) -> None:
-    breaker.failed("away", at_once=True)
+    breaker.open("away")
     before = asyncio.all_tasks()
     await breaker.close()
 
     assert len(asyncio.all_tasks()) < len(before)
-    breaker.failed("away", at_once=True)
+    breaker.open("away")
     with pytest.raises(RedisUnavailableError, match="closed"):
         breaker.check()
     await asyncio.sleep(0.06)

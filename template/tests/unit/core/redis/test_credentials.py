@@ -1,13 +1,12 @@
 """Addresses and credentials that are wrong: said to be so, and never shown."""
 
 import asyncio
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from app.core.cache import CacheUnavailableError
-from app.core.redis.breaker import BreakerState, RedisUnavailableError
+from app.core.redis.breaker import RedisUnavailableError
 from app.core.redis.rate_limits import RedisRateLimits
 from app.core.security import MemoryRateLimits, Rate
 from tests.logs import Log
@@ -66,10 +65,7 @@ async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: Re
     assert await limits.hit("a", Rate(times=1, seconds=60)) == 0
     assert await limits.hit("a", Rate(times=1, seconds=60)) > 0
     await limits.refund("a", Rate(times=1, seconds=60))
-    await connection.publish(f"{name}!revoked", "")
-    async with asyncio.timeout(5), aclosing(connection.messages(f"{name}!revoked", quiet_seconds=1)) as messages:
-        assert await anext(messages) is None
-    assert connection.breaker.state is BreakerState.CLOSED
+    assert not connection.breaker.is_open
 
 
 async def test_what_is_no_server_of_this_kind_is_said_to_be_none(tmp_path: Path, connect: Connect) -> None:

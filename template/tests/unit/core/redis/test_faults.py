@@ -7,7 +7,6 @@ import pytest
 
 from app.core import cache
 from app.core.cache import CacheUnavailableError
-from app.core.redis.breaker import BreakerState
 from app.core.redis.cache_backend import RedisCache
 from app.core.redis.connection import RedisConnection
 from tests.caches import caching
@@ -25,7 +24,7 @@ async def open_cache(server: RedisServer, connect: Connect, **changes: object) -
 
 async def until_back(connection: RedisConnection) -> None:
     async with asyncio.timeout(5):
-        while connection.breaker.state is not BreakerState.CLOSED:  # noqa: ASYNC110
+        while connection.breaker.is_open:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -72,7 +71,7 @@ async def test_a_restart_between_two_calls_is_not_noticed(own_redis: RedisServer
     own_redis.start()
 
     assert set(await asyncio.gather(*(backend.get(f"tests:{number}") for number in range(10)))) == {None}
-    assert connection.breaker.state is BreakerState.CLOSED
+    assert not connection.breaker.is_open
     assert log.lines == []
 
 
@@ -124,7 +123,7 @@ async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
         await backend.set("tests:a", b"new", ttl=60)
         assert await backend.get("tests:a") is None
         assert await backend.get("tests:b") == b"kept", "what is there can be read"
-    assert connection.breaker.state is BreakerState.CLOSED
+    assert not connection.breaker.is_open
     assert "maxmemory-policy" in log.line["event"]
 
     own_redis.ask("CONFIG", "SET", "maxmemory", "0")
@@ -163,7 +162,7 @@ async def test_a_call_that_is_cancelled_leaves_its_answer_to_no_other(own_redis:
             await asyncio.sleep(0)
         mine.cancel()
         assert await backend.get("tests:yours") == b"yours"
-    assert connection.breaker.state is BreakerState.CLOSED
+    assert not connection.breaker.is_open
 
 
 async def test_the_cache_above_it_shows_no_caller_an_error(own_redis: RedisServer, connect: Connect) -> None:

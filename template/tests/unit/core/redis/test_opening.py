@@ -13,19 +13,17 @@ from pydantic import SecretStr
 from app.core.config.redis import RedisSettings
 from app.core.exceptions import ConfigurationError
 from app.core.redis import RedisUnavailableError, open_redis
-from app.core.security import MemoryRateLimits, RevokedSessions
+from app.core.security import MemoryRateLimits
 from tests.servers.redis import RedisServer
 from tests.unit.core.redis.conftest import Connect
-from tests.unit.core.security.test_revocation import Source
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_switched_off_everything_is_as_without_it() -> None:
-    memory, revoked = MemoryRateLimits(), RevokedSessions(Source().load, refresh_seconds=60)
+    memory = MemoryRateLimits()
     tasks = asyncio.all_tasks()
     async with open_redis(RedisSettings(url=SecretStr("redis://nowhere.invalid")), name="tests") as shared:
-        shared.share_revocations(revoked)
         assert shared.cache_backend() is None
         assert shared.rate_limits(memory) is memory
         assert list(shared.health_checks) == []

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from app.core.redis.breaker import BreakerState
 from app.core.redis.rate_limits import RedisRateLimits
 from app.core.security import MemoryRateLimits, Rate, RateLimits
 from tests.servers.redis import RedisServer
@@ -119,21 +118,3 @@ async def test_without_redis_this_process_counts(fault: str, own_redis: RedisSer
 
     assert [wait > 0 for wait in waits] == [False] * 3 + [True] * 17, "neither all nor nothing"
     assert time.monotonic() - began < 1, "only the first waits"
-
-
-async def test_hit_of_a_server_that_hangs_uses_up_nothing_once_it_is_back(
-    own_redis: RedisServer, connect: Connect
-) -> None:
-    connection = await connect(own_redis, timeout_seconds=1)
-    limits = RedisRateLimits(connection, prefix="tests!limit:", fallback=MemoryRateLimits())
-    await limits.hit("a", THREE_A_MINUTE)
-    await limits.refund("a", THREE_A_MINUTE)
-    own_redis.freeze()
-    assert await asyncio.gather(*(limits.hit("a", THREE_A_MINUTE) for _ in range(3))) == [0] * 3
-    await asyncio.gather(*(limits.refund("a", THREE_A_MINUTE) for _ in range(3)))
-    own_redis.thaw()
-    async with asyncio.timeout(60):
-        while connection.breaker.state is not BreakerState.CLOSED:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-    assert [await limits.hit("a", THREE_A_MINUTE) > 0 for _ in range(4)] == [False, False, False, True]
