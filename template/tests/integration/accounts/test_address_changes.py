@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
-
 from tests.jobs import run_jobs
 from tests.logins import (
     KNOWN,
@@ -14,7 +13,6 @@ from tests.logins import (
     mailed,
     me,
     register,
-    reset,
     text_of,
     token_for,
     token_of,
@@ -43,17 +41,6 @@ async def test_change_of_address_needs_the_password_and_the_link(
     assert (await me(anonymous, tokens)).json()["email"] == wanted
     assert (await log_in(anonymous, email)).status_code == 401
     assert (await log_in(anonymous, wanted)).status_code == 200
-
-
-async def test_change_of_address_ends_with_a_reset_of_the_password(
-    anonymous: AsyncClient, mail: MemoryMail, email: str, tokens: dict[str, Any]
-) -> None:
-    assert await change_address(anonymous, tokens, unused_email()) == 202
-    await run_jobs()
-    (link,) = (token_of(each) for each in mail.sent if "#token=" in text_of(each))
-    assert await reset(anonymous, await token_for(anonymous, mail, "reset", email)) == 204
-
-    assert await use(anonymous, "email/confirm", link) == 422
 
 
 async def test_change_of_address_takes_no_account_and_yields_to_no_registration(

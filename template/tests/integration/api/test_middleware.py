@@ -132,6 +132,7 @@ async def test_every_answer_has_every_header(method: str, path: str, status: int
     assert all(len(headers.get_list(name)) == 1 for name in headers)
     (line,) = log.events("request")
     assert (line["method"], line["path"], line["status"]) == (method, path, status)
+    assert line["level"] == ("warning" if status == 500 else "info")
 
 
 async def test_docs_load_from_this_service_alone(client: AsyncClient) -> None:

@@ -52,18 +52,6 @@ async def test_openapi_describes_every_refusal(document: Document) -> None:
         assert answers.keys() & {"400", "413"} == ({"400", "413"} if each.body else set()), each
 
 
-async def test_openapi_names_the_credentials_of_each_operation(document: Document) -> None:
-    schemes, paths = document["components"]["securitySchemes"], document["paths"]
-
-    assert {name: (scheme["type"], scheme.get("name")) for name, scheme in schemes.items()} == {
-        "access_token": ("http", None),
-        "api_key": ("apiKey", "X-API-Key"),
-    }
-    assert paths["/api/v1/users/me"]["get"]["security"] == [{"api_key": []}, {"access_token": []}]
-    assert paths["/api/v1/auth/logout"]["post"]["security"] == [{"access_token": []}]
-    assert "security" not in paths["/api/v1/auth/login"]["post"]
-
-
 async def test_every_body_has_an_example(document: Document) -> None:
     schemas = document["components"]["schemas"]
 

@@ -1,21 +1,18 @@
 """`UnitOfWork`, `WriteSession` and `ReadSession` of routes: a commit that fails is an error answer, without events."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Annotated, ClassVar
 
 import pytest
 from fastapi import APIRouter, Depends
-from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 from sqlalchemy import text
 
 from app.api.dependencies import ReadSession, UnitOfWork, WriteSession
 from app.core import database
 from app.core.config import ApplicationSettings
-from app.core.database import Statement, get_async_session, get_database, get_database_stats
-from app.core.events import BaseEvent, EventBus, get_event_bus
+from app.core.database import Statement, get_async_session, get_database
+from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import BusinessRuleError
 from app.core.uow import atomic
 from tests.applications import running
@@ -64,27 +61,14 @@ async def write_two_notes_and_answer_first(
     await write_two_notes(session)
 
 
-@router.get("/streamed")
-async def stream_notes(uow: UnitOfWork) -> StreamingResponse:
-    async def lines() -> AsyncIterator[str]:
-        for word in await uow.session.all(WORDS):
-            yield word
-
-    return StreamingResponse(lines())
-
-
 @router.get("")
 async def read_notes(session: ReadSession) -> list[str]:
     return await session.all(WORDS)
 
 
 @pytest.fixture
-async def notes(
-    settings: ApplicationSettings, scratch_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[AsyncClient]:
+async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncClient]:
     """A client of an application with a table of its own, where what is committed stays."""
-    monkeypatch.setattr("app.wiring.EventBus", partial(EventBus, queue_size=2, handler_timeout_seconds=5))
-    monkeypatch.setattr("app.wiring.DRAIN_SECONDS", 0.2)
     async with running(settings.with_database_url(scratch_url), router) as client:
         async with get_database().engine.begin() as connection:
             await connection.execute(text("CREATE TABLE doodles (word text)"))
@@ -137,24 +121,6 @@ async def test_unit_of_work_publishes_after_the_commit_and_nothing_of_a_rollback
     assert heard == [("table", ["table"], "r-12345678")]
 
 
-async def test_unit_of_work_does_not_wait_for_a_handler_that_hangs_or_fails(notes: AsyncClient, log: Log) -> None:
-    async def hang(_event: NoteWritten) -> None:
-        await asyncio.Event().wait()
-
-    async def fail(_event: NoteWritten) -> None:
-        raise RuntimeError
-
-    get_event_bus().subscribe(NoteWritten, hang)
-    get_event_bus().subscribe(NoteWritten, fail)
-    async with asyncio.timeout(4):
-        # The third finds one under way and two waiting: it is refused, and fails no request either.
-        assert [await write(notes, str(number)) for number in range(5)] == [200] * 5
-
-    rejected = [line for line in log.events("error") if line["error"] == "EventRejectedError"]
-    assert [line["event_type"] for line in rejected] == ["note.written"] * 2
-    assert all(line["request_id"] for line in rejected)
-
-
 @pytest.mark.parametrize("path", ["in-blocks", "late"])
 async def test_write_session_with_changes_that_were_not_committed_is_reported(
     path: str, notes: AsyncClient, log: Log
@@ -169,12 +135,3 @@ async def test_write_session_with_changes_that_were_not_committed_is_reported(
     assert (await notes.get(NOTES)).json() == ["table"]
     (line,) = log.events("error")
     assert "UncommittedChangesError" in line["exception"]
-
-
-async def test_session_that_a_streamed_body_uses_is_closed(notes: AsyncClient, log: Log) -> None:
-    for _ in range(3):
-        with pytest.raises(RuntimeError, match="closed"):
-            await notes.get(f"{NOTES}/streamed")
-
-    assert len(log.events("error")) == 3
-    assert get_database_stats().in_use == 0

@@ -11,19 +11,14 @@ from app.core.database import (
     Database,
     Statement,
     check_database_health,
-    get_async_session,
-    get_connection_info,
-    get_database,
     get_database_stats,
     test_database_connection,
 )
 from app.core.database.connections import Connections
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
-from tests.applications import process_of_its_own
 
 pytestmark = pytest.mark.anyio
 
-ONE = Statement(text("SELECT 1"), int)
 SLEEP = Statement(text("SELECT 1 FROM pg_sleep(:seconds)"), int)
 
 
@@ -105,20 +100,6 @@ async def test_get_database_stats_counts_both_pools_and_the_overflow(open_databa
         await test_database_connection()
         assert 0 < (await check_database_health() or 0) < 5000
     assert get_database_stats() == (2, 0, 2, 0, 0)
-
-
-async def test_get_database_returns_the_process_s_only_one(open_database: Callable[..., Database]) -> None:
-    with process_of_its_own():
-        for use in (get_database, get_database_stats, get_connection_info):
-            with pytest.raises(ConfigurationError, match="no Database"):
-                use()
-    first = open_database()
-    assert get_database() is first
-    with pytest.raises(ConfigurationError, match="already"):
-        open_database()
-    assert get_database() is first
-    async with get_async_session() as session:
-        assert await session.one(ONE) == 1
 
 
 async def test_database_needs_settings_that_name_one(open_database: Callable[..., Database]) -> None:

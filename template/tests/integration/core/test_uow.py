@@ -52,16 +52,6 @@ async def words(database: Database) -> list[str]:
         return list(await connection.scalars(text("SELECT word FROM doodles ORDER BY word")))
 
 
-async def test_atomic_commits_when_the_block_ends(database: Database, session: WriteSession) -> None:
-    async with atomic(session) as uow:
-        assert uow.session is session
-        await write(session, "a")
-        await write(session, "b")
-        assert await words(database) == []
-
-    assert await words(database) == ["a", "b"]
-
-
 @EACH_WAY
 @pytest.mark.parametrize("error", [Failure, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
 async def test_atomic_rolls_back_for_any_exception(
@@ -123,19 +113,6 @@ async def test_orm_begins_inside_of_the_driver_s_transaction(database: Database,
             await write_by_orm(session, "b")
             await (await session.orm()).commit()
             await write(session, "c")
-            assert await words(database) == []
-            raise Failure
-
-    assert await words(database) == []
-
-
-async def test_atomic_inside_of_atomic_commits_with_the_outer_one_only(
-    database: Database, session: WriteSession
-) -> None:
-    with suppress(Failure):
-        async with atomic(session):
-            async with atomic(session), atomic(session):
-                await write(session, "a")
             assert await words(database) == []
             raise Failure
 

@@ -7,9 +7,8 @@ from functools import partial
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import text
 
-from app.core.database import Database, Statement, WriteSession
+from app.core.database import Database, WriteSession
 from app.core.events import BaseEvent, EventBus
 from app.core.exceptions import ConfigurationError, DatabaseException, DatabaseIntegrityError
 from app.core.process import open_process
@@ -27,17 +26,14 @@ class Written(BaseEvent):
 
 
 class Listener:
-    """Hears of events, and reads at once the words that others can see in the database."""
+    """Hears of events."""
 
-    def __init__(self, database: Database, bus: EventBus) -> None:
-        self.database = database
+    def __init__(self, bus: EventBus) -> None:
         self.bus = bus
-        self.seen: list[list[str]] = []
         self._heard: list[str] = []
 
     async def __call__(self, event: Written) -> None:
         self._heard.append(event.word)
-        self.seen.append(await words(self.database))
 
     async def heard(self) -> list[str]:
         """The words so far."""
@@ -56,59 +52,10 @@ async def bus() -> AsyncIterator[EventBus]:
 
 
 @pytest.fixture
-def listener(database: Database, bus: EventBus) -> Listener:
-    listener = Listener(database, bus)
+def listener(bus: EventBus) -> Listener:
+    listener = Listener(bus)
     bus.subscribe(Written, listener)
     return listener
-
-
-async def test_atomic_of_two_sessions_is_two_units_of_work(
-    database: Database, session: WriteSession, listener: Listener
-) -> None:
-    async with database.session() as other:
-        with suppress(Failure):
-            async with atomic(session) as one, atomic(other) as two:
-                await write(session, "a")
-                one.record(Written(word="a"))
-                await write(other, "b")
-                two.record(Written(word="b"))
-                await two.flush()
-                async with atomic(other):
-                    await write(other, "c")
-                raise Failure
-        async with atomic(other) as two:
-            await write(other, "d")
-            two.record(Written(word="d"))
-
-    assert await words(database) == ["d"]
-    assert await listener.heard() == ["d"]
-
-
-async def test_record_publishes_once_the_changes_can_be_seen(
-    database: Database, session: WriteSession, listener: Listener
-) -> None:
-    async with atomic(session) as uow:
-        await write(session, "a")
-        uow.record(Written(word="a"))
-        assert await listener.heard() == []
-
-    assert await listener.heard() == ["a"]
-    assert listener.seen == [["a"]]
-
-
-async def test_record_publishes_in_the_order_of_the_blocks_ends(
-    database: Database, session: WriteSession, listener: Listener
-) -> None:
-    async with atomic(session) as outer:
-        outer.record(Written(word="1"))
-        async with atomic(session) as inner:
-            inner.record(Written(word="2"))
-            async with atomic(session) as innermost:
-                innermost.record(Written(word="3"))
-        outer.record(Written(word="4"))
-        assert await listener.heard() == []
-
-    assert await listener.heard() == ["1", "2", "3", "4"]
 
 
 async def test_record_and_after_commit_do_nothing_after_a_rollback(
@@ -181,27 +128,6 @@ async def test_record_without_a_bus_is_an_error_before_the_commit(
 
     assert "open_services" in str(caught.value.next_step)
     assert await words(database) == []
-
-
-async def test_atomic_raises_a_commit_that_fails_and_publishes_nothing(
-    database: Database, session: WriteSession, listener: Listener
-) -> None:
-    async with atomic(session):
-        await write(session, "a")
-
-    async def commit_the_same_word() -> None:
-        async with atomic(session) as uow:
-            await session.execute(Statement(text("SET CONSTRAINTS ALL DEFERRED")))
-            await write(session, "a")
-            uow.record(Written(word="a"))
-
-    with pytest.raises(DatabaseIntegrityError) as caught:
-        await commit_the_same_word()
-
-    assert "doodles" not in caught.value.message
-    assert caught.value.__cause__ is not None
-    assert await listener.heard() == []
-    assert await words(database) == ["a"]
 
 
 @EACH_WAY

@@ -18,7 +18,6 @@ from app.core.logging import (
     current_request_id,
     get_logger,
     log_context,
-    log_db_query,
     log_error,
     log_request,
 )
@@ -150,16 +149,6 @@ def test_logging_never_fails_and_no_value_forges_a_line(value: object, json_line
         assert all(json.loads(line, parse_constant=pytest.fail)["event"] == "odd" for line in lines)
 
 
-@pytest.mark.parametrize(("status", "level"), [(200, "info"), (499, "info"), (500, "warning")])
-def test_log_request_writes_a_line(log: Log, status: int, level: str) -> None:
-    with log_context(request_id="r-12345678"):
-        log_request(get_logger("app.access"), "GET", "/api/v1/x", status, duration_ms=1.23456)
-
-    facts = {"method": "GET", "path": "/api/v1/x", "status": status, "duration_ms": 1.23}
-    own = {"event": "request", "level": level, "logger": "app.access", "timestamp": IsDatetime(iso_string=True)}
-    assert log.line == {**own, "request_id": "r-12345678", **facts}
-
-
 @pytest.mark.anyio
 async def test_log_request_writes_the_requests_of_a_turn_as_it_ends(log: Log) -> None:
     for path in ("/a", "/b", "/c"):
@@ -193,14 +182,6 @@ def test_log_request_writes_what_a_stopped_loop_has_left(log: Log) -> None:
     assert [json.loads(line)["path"] for line in log.stream.getvalue().splitlines()] == ["/left", "/next"]
     stopped.run_until_complete(task)
     stopped.close()
-
-
-def test_log_db_query_writes_a_line_at_debug() -> None:
-    with captured_log(level="DEBUG") as log:
-        log_db_query(get_logger("app.db"), "SELECT 1\n   FROM things", duration_ms=1.23456, rows=3)
-
-    expected = {"event": "query", "level": "debug", "statement": "SELECT 1 FROM things", "duration_ms": 1.23, "rows": 3}
-    assert expected.items() <= log.line.items()
 
 
 def test_log_error_writes_the_facts_of_an_error(log: Log) -> None:
@@ -283,13 +264,3 @@ def test_no_secret_is_ever_written(leak: str, json_lines: bool) -> None:  # noqa
     assert "planted" not in log.text
     assert JWT not in log.text
     assert "[redacted]" in log.text
-
-
-@pytest.mark.parametrize("write", ["ours", "standard"])
-def test_an_exception_has_its_whole_story(log: Log, write: str) -> None:
-    _with_exception(get_logger("a").exception if write == "ours" else logging.getLogger("a").exception)
-
-    assert log.line["level"] == "error"
-    assert "Traceback" in log.line["exception"]
-    assert "ValueError" in log.line["exception"]
-    assert "direct cause" in log.line["exception"]

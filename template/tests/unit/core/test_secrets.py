@@ -1,8 +1,5 @@
 """Secrets at rest: the envelopes that open, those that are refused, a format that stays readable, and the paths."""
 
-import json
-import subprocess
-import sys
 import threading
 from base64 import b64decode
 from uuid import UUID
@@ -15,24 +12,13 @@ from pydantic import SecretBytes, SecretStr
 
 from app.core.config.secrets import KeyMaterial, new_key, parse_keys
 from app.core.exceptions import ValidationError
-from app.core.secrets import SecretsError, SecretsService, TamperedSecretError, UnknownKeyError
+from app.core.secrets import SecretsError, SecretsService, TamperedSecretError
 from app.core.secrets.keyring import KeyRing
 from app.core.secrets.service import api_key_path
 
 PATH = api_key_path("acme", "openai")
 VALUE = "planted-value-of-the-tests"
 MATERIAL = bytes([*range(0x60, 0x80), 0xFF])
-# Asked of a fresh interpreter, and of one alone, since a start is what costs here.
-QUESTIONS = """
-import importlib, json, pkgutil, sys
-from app.models.domain import load_metadata
-seen = sorted(load_metadata().tables)
-import app, app.core.secrets
-early = "cryptography" in sys.modules
-for module in pkgutil.walk_packages(app.__path__, "app."):
-    importlib.import_module(module.name)
-print(json.dumps([early, seen, sorted(load_metadata().tables)]))
-"""
 
 
 def ring(*ids: str) -> KeyRing:
@@ -72,19 +58,6 @@ def test_open_refuses_an_envelope_altered_or_cut_off_anywhere() -> None:
             keys.open(foreign + bytes(40), path=PATH)
 
 
-def test_open_takes_all_keys_and_seal_the_first() -> None:
-    old, new = parse_keys(new_key("old"))[0], parse_keys(new_key("new"))[0]
-    both = KeyRing([new, old])
-    opened = both.open(KeyRing([old]).seal(SecretStr(VALUE), path=PATH), path=PATH)
-
-    moved = both.seal(opened, path=PATH)
-
-    assert KeyRing([new]).open(moved, path=PATH).get_secret_value() == VALUE
-    with pytest.raises(UnknownKeyError) as caught:
-        KeyRing([old]).open(moved, path=PATH)
-    assert caught.value.details == {"path": PATH, "key_id": "new"}
-
-
 def test_keys_are_derived_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
     derived: list[bytes] = []
     derive = HKDF.derive
@@ -105,15 +78,6 @@ def test_keys_are_derived_once_per_process(monkeypatch: pytest.MonkeyPatch) -> N
         thread.join()
 
     assert derived == [key.material.get_secret_value() for key in keys]
-
-
-@pytest.mark.process
-def test_encryption_is_loaded_late_and_every_declared_table_is_seen_by_migrations() -> None:
-    done = subprocess.run([sys.executable, "-c", QUESTIONS], capture_output=True, text=True, check=True)
-    early, seen, everything = json.loads(done.stdout)
-    assert not early
-    assert "secrets" in seen
-    assert seen == everything
 
 
 def test_api_key_path_is_as_documented_and_no_two_places_share_one() -> None:

@@ -106,14 +106,11 @@ class Source:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.error: Exception | None = None
 
     @request_cached(lambda _, key: key)
     async def read(self, key: str) -> list[str] | None:
         self.calls += 1
         await asyncio.sleep(0.001)
-        if self.error:
-            raise self.error
         return [key] if key else None
 
     @request_cached(lambda _, key: key)
@@ -160,17 +157,6 @@ async def test_request_cached_keeps_nothing_for_a_task_that_outlives_its_request
     ended.set()
     await task
     assert source.calls == 3
-
-
-@pytest.mark.anyio
-async def test_request_cached_keeps_no_errors(source: Source) -> None:
-    with RequestCache():
-        source.error = ValueError("not yet")
-        answers = await asyncio.gather(*(source.read("a") for _ in range(10)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {ValueError}
-        source.error = None
-        assert await source.read("a") == ["a"]
-    assert source.calls == 2
 
 
 @pytest.mark.anyio

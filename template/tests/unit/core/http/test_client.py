@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
 from typing import Any
 
 import httpx
@@ -26,13 +24,6 @@ INSIDE = [
     "[::ffff:10.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a00:1]", "[2002:7f00:1::]", "100.100.100.200",
     "168.63.129.16", "192.0.0.192", "198.18.0.1", "224.0.0.1", "[ff02::1]", "240.0.0.1", "[2001:db8::1]",
 ]  # fmt: skip
-
-
-@pytest.mark.process
-def test_http_clients_load_nothing_before_the_first_use() -> None:
-    """In a process of its own, since this one has loaded it."""
-    program = "import sys, app.main; raise SystemExit('httpx' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 async def test_get_http_client_is_one_for_all_calls_of_the_process(app: FastAPI) -> None:

@@ -30,14 +30,6 @@ async def call(
         return outcome, len(server.requests)
 
 
-@pytest.mark.parametrize("faults", [[reply(502), reply(503)], [reply(504), then_close(b"")], [hang()]])
-async def test_fetch_with_retry_asks_a_service_again_that_is_briefly_away(
-    faults: list[Answer], http: httpx.AsyncClient
-) -> None:
-    hangs = len(faults) == 1
-    assert await call(http, *faults, reply(204), seconds=1 if hangs else 30) == (204, len(faults) + 1)
-
-
 @pytest.mark.parametrize(
     ("method", "requests"),
     [("GET", 2), ("HEAD", 2), ("OPTIONS", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)],

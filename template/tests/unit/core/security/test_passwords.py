@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-
 from app.core.security import PasswordHasher
 
 pytestmark = pytest.mark.anyio

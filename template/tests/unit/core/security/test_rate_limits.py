@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
-
 from app.core.security import MemoryRateLimits, Rate, caller_address
 
 pytestmark = pytest.mark.anyio
@@ -30,17 +29,6 @@ async def test_hit_uses_an_allowance_up_which_then_grows_back_evenly(clock: time
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
     clock.shift(3600)
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
-
-
-async def test_refund_gives_one_back(clock: time_machine.Traveller) -> None:
-    limits = MemoryRateLimits()
-    for _ in range(3):
-        await limits.hit("a", THREE_A_MINUTE)
-
-    for key in ("a", "never used"):
-        await limits.refund(key, THREE_A_MINUTE)
-
-    assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(2)] == [0, pytest.approx(20)]
 
 
 @pytest.mark.parametrize(

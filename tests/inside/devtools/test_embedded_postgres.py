@@ -1,6 +1,5 @@
 """The embedded server: shared, kept with its data, gone with its last user; and what is said where it cannot run."""
 
-import asyncio
 import shutil
 import sys
 import tempfile
@@ -8,26 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from devtools.embedded_postgres import EmbeddedPostgresError, EmbeddedServer, embedded_postgres
 from devtools.embedded_postgres.programs import find_installation, server_identity
+from tests.devtools.embedded_servers import query
 
 pytestmark = pytest.mark.process
-
-
-def query(server: EmbeddedServer, statement: str) -> object:
-    """Return the first value of a statement's first row."""
-
-    async def run() -> object:
-        connection = await asyncpg.connect(server.url.replace("+asyncpg", ""))
-        try:
-            return await connection.fetchval(statement)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
 
 
 def test_embedded_postgres_keeps_its_data_and_admits_the_current_user_alone(
