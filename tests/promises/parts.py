@@ -198,7 +198,7 @@ PARTS = (
         "src/app/asgi.py",
         "        gc.freeze()\n",
         "",
-        "tests/integration/cli/test_serve.py",
+        "tests/integration/cli/test_garbage_collection.py",
     ),
     Promise(
         "no line waits for a loop that was stopped",

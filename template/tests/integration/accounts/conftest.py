@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+
 from tests.logins import MemoryMail, log_in, mail_in_memory, register, unused_email
 
 

@@ -5,13 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from app.core.mail import Mailer
 from app.services import accounts
 from app.services.accounts import Purpose
 from app.services.authentication import get_authentication
-from fastapi import FastAPI
-from httpx import AsyncClient
-from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.applications import process_with
 from tests.clients import make_client
 from tests.factories import PASSWORD

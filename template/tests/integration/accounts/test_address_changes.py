@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+
 from tests.jobs import run_jobs
 from tests.logins import (
     KNOWN,

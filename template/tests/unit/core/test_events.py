@@ -74,21 +74,6 @@ async def test_publish_reaches_handlers_of_the_event_s_class_and_of_its_bases_by
     assert (stats.published, stats.delivered) == (2, 5)
 
 
-async def test_unsubscribe_drops_what_waits_and_lets_the_delivery_under_way_end() -> None:
-    handler = Recorder(held=True)
-    async with running_bus() as bus:
-        bus.subscribe(Counted, handler)
-        for number in range(3):
-            await bus.publish(Counted(number=number))
-        await asyncio.sleep(0)
-        bus.unsubscribe(Counted, handler)
-        await bus.publish(Counted(number=3))
-        handler.go.set()
-
-    assert (handler.began, handler.numbers) == ([0], [0])
-    assert (bus.stats.delivered, bus.stats.dropped) == (1, 2)
-
-
 async def test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing() -> None:
     """Each writer works for some turns of the loop before it publishes, as a request does."""
     published: list[int] = []

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config.secrets import new_key
 from app.core.database import get_database
-from app.core.exceptions import ConfigurationError, DatabaseException, ResourceNotFoundError, ValidationError
+from app.core.exceptions import ConfigurationError, ResourceNotFoundError, ValidationError
 from app.core.secrets import SecretsService, TamperedSecretError, UnknownKeyError
 from app.core.uow import unit_of_work
 from tests.stored_secrets import get, make_service, put
@@ -90,16 +90,6 @@ async def test_an_envelope_moved_to_another_row_is_refused(
     for org, team in places:
         with pytest.raises(TamperedSecretError):
             await get(service, org, team)
-
-
-@pytest.mark.parametrize("change", ["key_id = 'k2'", "envelope = '\\x01'", "envelope = 'k1'"])
-async def test_the_table_holds_the_key_id_that_the_envelope_names(
-    change: str, service: SecretsService, transaction: AsyncConnection
-) -> None:
-    await put(service, "of-acme", "acme")
-    with pytest.raises(DatabaseException):
-        async with transaction.begin_nested():
-            await transaction.execute(text(f"UPDATE secrets SET {change}"))
 
 
 async def test_a_stored_key_that_cannot_be_read_is_an_error_and_not_the_next_one(service: SecretsService) -> None:

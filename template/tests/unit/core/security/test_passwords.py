@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 from app.core.security import PasswordHasher
 
 pytestmark = pytest.mark.anyio

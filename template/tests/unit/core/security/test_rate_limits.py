@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
+
 from app.core.security import MemoryRateLimits, Rate, caller_address
 
 pytestmark = pytest.mark.anyio

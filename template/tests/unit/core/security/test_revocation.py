@@ -6,6 +6,7 @@ from math import inf
 from uuid import UUID, uuid4
 
 import pytest
+
 from app.core.exceptions import DatabaseConnectionError
 from app.core.security import RevokedSessions
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+
 from app.core.exceptions import AuthenticationError
 from app.core.security import AccessTokens, Principal
 
