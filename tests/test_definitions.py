@@ -87,7 +87,7 @@ def definitions(tree: ast.Module, ours: set[str]) -> Iterator[Definition]:
 
 
 def uses(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that a module uses; an import or `__all__` alone is no use."""
+    """Yield the names that a module uses; an import alone is no use."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(attr=name) | ast.Name(id=name):
@@ -110,16 +110,6 @@ def uncalled(source: Path, *callers: Path) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and {name_of(each) for each in node.bases} <= PLAIN_BASES
     }
-    exported = {
-        id(child)
-        for tree in trees.values()
-        for node in tree.body
-        if isinstance(node, ast.Assign) and name_of(node.targets[0]) == "__all__"
-        for child in ast.walk(node.value)
-    }
-    for tree in trees.values():
-        tree.body = [node for node in tree.body if not isinstance(node, ast.Assign) or
-                     id(node.value) not in exported]  # fmt: skip
     outside = [ast.parse(path.read_text()) for each in callers for path in each.rglob("*.py")]
     used = Counter(name for tree in (*trees.values(), *outside) for name in uses(tree))
     found = set()
@@ -150,7 +140,6 @@ def test_each_public_definition_is_called(run: Run) -> None:
     [
         ("def lonely(): ...", {"lonely"}),
         ("def lonely(): lonely()", {"lonely"}),
-        ("__all__ = ['lonely']\ndef lonely(): ...", {"lonely"}),
         ("from app.a import lonely\ndef lonely(): ...", {"lonely"}),
         ("class A:\n    def lonely(self): ...\nA()", {"lonely"}),
         ("@router.get('')\ndef route(): ...", set()),

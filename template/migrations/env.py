@@ -1,7 +1,6 @@
 """The migrations' environment: one migrator at a time, and each migration in a transaction of its own."""
 
 import asyncio
-from collections.abc import Callable
 
 from alembic import context
 from sqlalchemy import Connection
@@ -14,9 +13,9 @@ from app.models.domain import load_metadata
 _OPTIONS = {"target_metadata": load_metadata(), "transaction_per_migration": True}
 
 
-def run(connection: Connection, ended: Callable[..., None]) -> None:
+def run(connection: Connection) -> None:
     """Run the migrations that Alembic has been asked for."""
-    context.configure(connection=connection, on_version_apply=ended, **_OPTIONS)
+    context.configure(connection=connection, **_OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 

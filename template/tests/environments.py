@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.core.config import ApplicationSettings, load_settings
+from app.core.config import ApplicationSettings
+from app.core.config.loading import load_settings
 from app.core.exceptions import ConfigurationError
 from app.core.redaction import redact_text
 

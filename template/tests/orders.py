@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core import payment
-from app.core.config import Environment
+from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
 from tests.applications import process_with
 from tests.servers.stripe import KEY, StripeServer, stripe_server

@@ -28,7 +28,7 @@ os.environ.update(LOG_FORMAT="json", LOG_LEVEL="INFO")
 from app import asgi
 from app.cli import migrations
 from app.cli.settings import command_settings, with_database
-from app.core.config import TelemetrySettings
+from app.core.config.process import TelemetrySettings
 from app.core.telemetry import counting, make_traces, serving_metrics, tracing
 from app.main import create_app
 from app.services.authentication import get_authentication

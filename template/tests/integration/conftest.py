@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import ApplicationSettings, DatabaseSettings, TelemetrySettings
+from app.core.config import ApplicationSettings
+from app.core.config.database import DatabaseSettings
+from app.core.config.process import TelemetrySettings
 from app.core.jobs import Jobs
 from app.core.telemetry import serving_metrics
 from tests.integration.core.listeners import closed_port

@@ -21,7 +21,7 @@ from schemathesis.openapi import from_asgi
 from schemathesis.python.asgi import shutdown_lifespans
 from starlette.types import Receive, Scope, Send
 
-from app.core.config import LoggingSettings
+from app.core.config.process import LoggingSettings
 from app.main import create_app
 from app.models.schemas.auth import Login
 from app.repositories.users import UserRow

@@ -90,7 +90,7 @@ def check() -> None:
         if invalid := migrations.state(settings.database)[2]:
             raise ConfigurationError(
                 f"Building an index concurrently has failed, and what it left is of no use: {', '.join(invalid)}.",
-                next_step=f"{migrations.dropping(invalid)} Then build it again.",
+                next_step=f"{migrations.dropping(invalid)}Then build it again.",
             )
         from devtools.migrations.revisions import check as compare  # noqa: PLC0415 — absent from the image
 

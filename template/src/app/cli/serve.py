@@ -11,7 +11,8 @@ import typer
 from app.cli import migrations
 from app.cli.output import err
 from app.cli.settings import command_settings, with_database
-from app.core.config import ApplicationSettings, Environment
+from app.core.config import ApplicationSettings
+from app.core.config.section import Environment
 from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging, get_logger

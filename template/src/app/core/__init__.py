@@ -4,5 +4,3 @@ from app.core import cache
 from app.core.config import get_settings
 from app.core.logging import get_logger, log_db_query, log_error, log_request
 from app.core.monitoring import monitor
-
-__all__ = ["cache", "get_logger", "get_settings", "log_db_query", "log_error", "log_request", "monitor"]

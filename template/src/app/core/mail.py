@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Protocol
 import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from app.core.config import MailSettings
+from app.core.config.background import MailSettings
 from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
 from app.core.jobs import BaseJob
 from app.core.logging import get_logger

@@ -14,7 +14,7 @@ from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 from sentry_sdk.integrations.starlette import StarletteIntegration
 from sentry_sdk.types import Event, Hint
 
-from app.core.config import Environment
+from app.core.config.section import Environment
 from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
 from app.core.monitoring import Level, Reporter, monitor

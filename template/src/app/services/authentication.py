@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from app.core.config import AuthSettings
+from app.core.config.api import AuthSettings
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
 from app.core.process import get_object

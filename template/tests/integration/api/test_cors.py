@@ -7,7 +7,8 @@ import pytest
 from fastapi import APIRouter, Header, Response
 from httpx import AsyncClient
 
-from app.core.config import ApplicationSettings, SecuritySettings
+from app.core.config import ApplicationSettings
+from app.core.config.api import SecuritySettings
 from app.wiring import TRACE_HEADERS
 from tests.applications import running
 from tests.documents import operations

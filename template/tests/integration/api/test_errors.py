@@ -9,7 +9,8 @@ from httpx import AsyncClient
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from app.core import exceptions
-from app.core.config import ApiSettings, ApplicationSettings
+from app.core.config import ApplicationSettings
+from app.core.config.api import ApiSettings
 from app.core.redaction import redact, redact_text
 from app.models.schemas.types import Line
 from tests.applications import running

@@ -8,7 +8,8 @@ from dirty_equals import IsStr
 from fastapi import APIRouter, Request, Response
 from httpx import AsyncClient
 
-from app.core.config import ApiSettings, ApplicationSettings, SecuritySettings
+from app.core.config import ApplicationSettings
+from app.core.config.api import ApiSettings, SecuritySettings
 from tests.applications import running
 from tests.clients import problem
 from tests.logs import Log

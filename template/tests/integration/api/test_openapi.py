@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from httpx import AsyncClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app.core.config import ApiSettings, ApplicationSettings
+from app.core.config import ApplicationSettings
+from app.core.config.api import ApiSettings
 from tests.applications import running, served
 from tests.documents import Document, example, operations
 

@@ -109,7 +109,7 @@ def test_sql_prints_what_is_pending_and_what_lies_between_two_revisions(
     assert "CREATE TABLE a ();" in whole.out
     unreachable = app_command("db", "sql")
     assert unreachable.code == 1
-    assert "The database server cannot be reached" in unreachable.err
+    assert "The database cannot be reached" in unreachable.err
 
 
 @pytest.mark.parametrize("text", ["def upgrade(:\n", "import nothing_of_that_name\n"])

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.core.config import DatabaseSettings
+from app.core.config.database import DatabaseSettings
 from app.core.database import Database, Statement, WriteSession
 from app.core.process import open_process
 from tests.databases import DatabaseServer

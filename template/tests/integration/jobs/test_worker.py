@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import DatabaseSettings
+from app.core.config.database import DatabaseSettings
 from app.core.jobs import BaseJob, Jobs
 from app.core.jobs.engine import cancel, retry
 from app.core.logging import log_context

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
 
-from app.core.config import Environment
+from app.core.config.section import Environment
 from tests.clients import problem
 from tests.orders import ORDERS, checkout, deliver, make_event, make_order, payments_switched_off, status_of
 

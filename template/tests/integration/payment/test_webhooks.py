@@ -9,7 +9,8 @@ from httpx import AsyncClient, Limits
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.core.config import ApplicationSettings, TelemetrySettings
+from app.core.config import ApplicationSettings
+from app.core.config.process import TelemetrySettings
 from app.core.events import get_event_bus
 from app.services import webhooks
 from tests.applications import running, served

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core.config import ApplicationSettings, CacheSettings
+from app.core.config import ApplicationSettings
+from app.core.config.process import CacheSettings
 from tests.servers.redis import RedisServer, running_redis
 
 

@@ -10,7 +10,8 @@ from httpx import AsyncClient
 
 from app.api.middleware.context import REQUESTS
 from app.core import cache
-from app.core.config import ApplicationSettings, TelemetrySettings
+from app.core.config import ApplicationSettings
+from app.core.config.process import TelemetrySettings
 from app.core.database import get_database
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import ConfigurationError

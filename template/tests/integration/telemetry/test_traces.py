@@ -10,7 +10,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from sqlalchemy import text
 
 from app.core import get_logger, monitor
-from app.core.config import ApplicationSettings, TelemetrySettings
+from app.core.config import ApplicationSettings
+from app.core.config.process import TelemetrySettings
 from app.core.database import Statement, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.http import fetch_with_timeout

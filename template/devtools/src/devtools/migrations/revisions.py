@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.cli.migrations import alembic_config
 from app.cli.output import err, out
-from app.core.config import DatabaseSettings
+from app.core.config.database import DatabaseSettings
 from app.core.config.loading import project_folder
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError

@@ -11,21 +11,3 @@
 from app.core.cache.memory import CacheBackend, CacheUnavailableError, RequestCache, TTLCache, request_cached
 from app.core.cache.store import Cache, cached, clear, delete, delete_many, get, get_or_set, make_cache, make_key
 from app.core.cache.store import set as set  # noqa: A004 — read as cache.set()
-
-__all__ = [
-    "Cache",
-    "CacheBackend",
-    "CacheUnavailableError",
-    "RequestCache",
-    "TTLCache",
-    "cached",
-    "clear",
-    "delete",
-    "delete_many",
-    "get",
-    "get_or_set",
-    "make_cache",
-    "make_key",
-    "request_cached",
-    "set",
-]

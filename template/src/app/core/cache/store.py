@@ -24,7 +24,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend, run_once
-from app.core.config import CacheSettings
+from app.core.config.process import CacheSettings
 from app.core.exceptions import CacheException
 from app.core.logging import get_logger
 from app.core.process import get_object

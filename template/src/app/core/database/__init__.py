@@ -16,23 +16,3 @@ from app.core.database.database import (
 from app.core.database.engine import migration_engine
 from app.core.database.sessions import ReadSession, WriteSession
 from app.core.database.statements import Statement
-
-__all__ = [
-    "Base",
-    "Database",
-    "ReadSession",
-    "Statement",
-    "Timestamps",
-    "UuidKey",
-    "WriteSession",
-    "check_database_health",
-    "check_session_settings",
-    "get_async_session",
-    "get_connection_info",
-    "get_database",
-    "get_database_stats",
-    "get_db_session",
-    "get_read_session",
-    "migration_engine",
-    "test_database_connection",
-]

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, column, exists, select, table, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.config import DatabaseSettings
+from app.core.config.database import DatabaseSettings
 from app.core.database.connections import Connections
 from app.core.database.engine import make_engine, session_settings
 from app.core.database.sessions import ReadSession, WriteSession

@@ -1,6 +1,7 @@
 """From the driver's errors to the application's: the messages tell callers nothing about the inside."""
 
 import os
+import re
 import ssl
 from typing import Any, Final
 
@@ -26,6 +27,15 @@ _ERRORS: Final = (
     (("23",), DatabaseIntegrityError, "The change contradicts other data."),
     # serialization_failure and deadlock_detected.
     (("40001", "40P01"), DatabaseConflictError, "Others were changing the same data. Please try again."),
+)
+# The next step for a connection that failed, by the SQLSTATE and the words of the cause; the last one is for any.
+_NEXT_STEPS: Final = (
+    ("^28", "Check the user and the password in DATABASE_URL, or POSTGRES_USER and POSTGRES_PASSWORD."),
+    ("^3D", "Create the database, or correct its name in DATABASE_URL or POSTGRES_DB."),
+    ("^53300", "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections."),
+    ("startup parameter", "Set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to the server past the pooler."),
+    ("SSL", "Check DATABASE_SSL_MODE, and DATABASE_SSL_ROOT_CERT, which names the authorities to trust."),
+    ("", "Check that the server runs, and the host and port in DATABASE_URL, or POSTGRES_HOST and POSTGRES_PORT."),
 )
 # All that the driver raises for a server or a network that is at fault, or a statement.
 DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -73,53 +83,10 @@ def error_of(error: BaseException, *, disconnected: bool) -> DatabaseException:
 
 def explain(error: DatabaseConnectionError) -> tuple[str, str]:
     """Return the cause and the next step, a sentence each, for the owner of the database; no password in either."""
-    match error.__cause__:
-        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            found = (
-                "The database server refused the user name or the password.",
-                "Check them in DATABASE_URL, or POSTGRES_USER and POSTGRES_PASSWORD.",
-            )
-        case asyncpg.InvalidCatalogNameError():
-            found = (
-                "The database server has no database of that name.",
-                "Create it, or correct the name in DATABASE_URL or POSTGRES_DB.",
-            )
-        case asyncpg.TooManyConnectionsError():
-            found = (
-                "The database server has no connection left.",
-                "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections.",
-            )
-        case asyncpg.PostgresError() as cause if "startup parameter" in str(cause):
-            found = (
-                f"A pooler in front of the database refuses the limits of this application: {cause}.",
-                "Set DATABASE_POOLER=transaction, and MIGRATION_DATABASE_URL to the server itself, past the pooler.",
-            )
-        case ssl.SSLError() as cause:
-            found = (
-                f"The database server's encryption cannot be trusted: {cause.reason or 'no common protocol'}.",
-                "Check DATABASE_SSL_MODE, and DATABASE_SSL_ROOT_CERT, which names the authorities to trust.",
-            )
-        case ConnectionError() as cause if "SSL" in str(cause):
-            found = (
-                "The database server does not offer encryption.",
-                "Switch it on there, or choose another DATABASE_SSL_MODE (prefer and disable go without).",
-            )
-        case cause:
-            found = (
-                f"The database server cannot be reached: {_reason(cause)}.",
-                "Check that it runs, and the host and port in DATABASE_URL, or POSTGRES_HOST and POSTGRES_PORT.",
-            )
-    return found
-
-
-def _reason(cause: BaseException | None) -> str:
-    """Return the system's own words for a connection that failed."""
-    match cause:
-        case TimeoutError():
-            return "no answer in time"
-        case OSError(errno=int(number)) if number > 0:
-            return os.strerror(number)
-        case None:
-            return "no connection"
-        case _:
-            return str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
+    cause = error.__cause__ or error
+    said = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
+    # Of a refused connection, asyncio says less than the system.
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and (cause.errno or 0) > 0:
+        said = os.strerror(cause.errno)
+    step = next(step for words, step in _NEXT_STEPS if re.search(words, f"{state_of(cause)} {said}"))
+    return f"The database cannot be reached: {said}.", step

@@ -24,22 +24,3 @@ from app.core.http.fetch import (
     fetch_with_retry,
     fetch_with_timeout,
 )
-
-__all__ = [
-    "ANY_STATUS",
-    "DEFAULT_TIMEOUT",
-    "LLM_TIMEOUT",
-    "WEBHOOK_TIMEOUT",
-    "ExternalConnectionError",
-    "HttpClients",
-    "HttpResponse",
-    "HttpStream",
-    "Method",
-    "RetryConfig",
-    "create_http_client",
-    "fetch_stream",
-    "fetch_with_retry",
-    "fetch_with_timeout",
-    "get_http_client",
-    "get_public_client",
-]

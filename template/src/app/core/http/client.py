@@ -9,7 +9,7 @@ import socket
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 
-from app.core.config import HttpClientSettings
+from app.core.config.process import HttpClientSettings
 from app.core.process import get_object
 
 if TYPE_CHECKING:

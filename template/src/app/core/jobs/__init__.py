@@ -9,5 +9,3 @@ Any number of `app worker` processes run them, at least once each. The engine is
 """
 
 from app.core.jobs.job import BaseJob, Jobs, get_jobs
-
-__all__ = ["BaseJob", "Jobs", "get_jobs"]

@@ -19,7 +19,8 @@ from pgqueuer.models import Context, Job, JobId, Schedule
 from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config import DatabaseSettings, JobSettings
+from app.core.config.background import JobSettings
+from app.core.config.database import DatabaseSettings
 from app.core.database import Statement, migration_engine
 from app.core.jobs.job import BaseJob, Jobs, RetryLater
 from app.core.jobs.queue import SCHEMA, queue

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import SecretStr
 
-from app.core.config import Environment
+from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ConfigurationError, SignatureError
 from app.core.health import HealthCheck

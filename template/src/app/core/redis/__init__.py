@@ -21,8 +21,6 @@ from app.core.security import RateLimits
 if TYPE_CHECKING:  # the client takes a third of a second to import, for those who use it
     from app.core.redis.connection import RedisConnection
 
-__all__ = ["RedisUnavailableError", "SharedState", "open_redis"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SharedState:

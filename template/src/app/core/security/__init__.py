@@ -5,21 +5,3 @@ from app.core.security.passwords import PasswordHasher
 from app.core.security.rate_limits import MemoryRateLimits, Rate, RateLimits, caller_address, with_mapped_forms
 from app.core.security.revocation import RevokedSessions
 from app.core.security.tokens import AccessTokens, Principal, Roles, allowed_scopes
-
-__all__ = [
-    "AccessTokens",
-    "Link",
-    "MemoryRateLimits",
-    "PasswordHasher",
-    "Principal",
-    "Rate",
-    "RateLimits",
-    "RevokedSessions",
-    "Roles",
-    "SignedTokens",
-    "allowed_scopes",
-    "caller_address",
-    "fingerprint",
-    "new_credential",
-    "with_mapped_forms",
-]

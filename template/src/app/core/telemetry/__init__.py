@@ -5,16 +5,3 @@ Both are off unless their variable is set. Off, nothing of them is loaded, and a
 
 from app.core.telemetry.metrics import Counter, Gauge, Histogram, counting, serving_metrics
 from app.core.telemetry.traces import current_trace_id, make_traces, span, trace_headers, tracing
-
-__all__ = [
-    "Counter",
-    "Gauge",
-    "Histogram",
-    "counting",
-    "current_trace_id",
-    "make_traces",
-    "serving_metrics",
-    "span",
-    "trace_headers",
-    "tracing",
-]

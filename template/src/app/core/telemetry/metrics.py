@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from app.core.config import TelemetrySettings
+from app.core.config.process import TelemetrySettings
 from app.core.exceptions import AppException, ConfigurationError
 
 if TYPE_CHECKING:

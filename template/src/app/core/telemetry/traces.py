@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from app.core.config import TelemetrySettings
+from app.core.config.process import TelemetrySettings
 from app.core.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -12,21 +12,3 @@ from app.core.timescale.hypertables import create_hypertables, set_up_timescale
 from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
 from app.core.timescale.status import ChunkStatistics, check_timescale, get_chunk_statistics, timescale_checks
 from app.core.timescale.writing import copy_rows, get_accepted_age, lock_for_writing
-
-__all__ = [
-    "ChunkStatistics",
-    "Hypertable",
-    "as_hypertable",
-    "check_timescale",
-    "copy_rows",
-    "create_extension",
-    "create_hypertables",
-    "declared_hypertables",
-    "get_accepted_age",
-    "get_chunk_statistics",
-    "lock_for_writing",
-    "set_up_timescale",
-    "setup_compression_policies",
-    "setup_retention_policies",
-    "timescale_checks",
-]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core.config import DatabaseSettings
+from app.core.config.database import DatabaseSettings
 from app.core.config.timescale import TimescaleSettings
 from app.core.timescale import set_up_timescale
 from app.models.domain import load_metadata

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from app.core import cache
 from app.core.cache import cached, make_cache, make_key
-from app.core.config import CacheSettings
+from app.core.config.process import CacheSettings
 from app.core.exceptions import CacheException, ResourceNotFoundError
 from app.core.process import open_process
 from tests.caches import UnsteadyBackend, caching

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import load_settings
+from app.core.config.loading import load_settings
 from tests.environments import problems
 
 # Long enough for a key, and refused or read, never shown.

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import ApplicationSettings, load_settings
+from app.core.config import ApplicationSettings
+from app.core.config.loading import load_settings
 from app.core.config.loading import known_variables
 from app.core.config.secrets import new_key
 from tests.environments import examples, problems

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.core.config import load_settings
+from app.core.config.loading import load_settings
 from app.core.config.redis import RedisSettings
 from tests.environments import problems, production
 from tests.traces import find_in_traceback

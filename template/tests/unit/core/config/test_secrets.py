@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import ApplicationSettings, IntegrationsSettings, load_settings
+from app.core.config import ApplicationSettings
+from app.core.config.loading import load_settings
+from app.core.config.secrets import IntegrationsSettings
 from app.core.config.secrets import new_key, parse_keys
 from tests.environments import problems
 

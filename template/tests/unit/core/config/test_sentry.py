@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.core.config import Environment, load_settings
+from app.core.config.loading import load_settings
+from app.core.config.section import Environment
 from app.core.config.sentry import SentrySettings
 from tests.environments import problems, production
 from tests.traces import find_in_traceback

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import load_settings
+from app.core.config.loading import load_settings
 from tests.environments import problems, production
 from tests.unit.core.config.conftest import KEY
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.core.config import HttpClientSettings
+from app.core.config.process import HttpClientSettings
 from app.core.http import HttpClients
 from tests.applications import process_of_its_own, process_with
 from tests.orders import payments_at_stripe, payments_switched_off

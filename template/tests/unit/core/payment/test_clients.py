@@ -146,7 +146,7 @@ async def test_payment_functions_refuse_every_wrong_argument(name: str) -> None:
 
 
 async def test_payment_functions_are_all_tried_here() -> None:
-    public = {name for name in payment.__all__ if inspect.isfunction(getattr(payment, name))}
+    public = {name for name, value in vars(payment).items() if inspect.isfunction(value)}
 
     assert public - CALLS.keys() == {"get_payments", "in_test_mode", "is_ours", "make_payments"} | (
         public & {"payment_health_checks"}

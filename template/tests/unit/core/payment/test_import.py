@@ -9,7 +9,7 @@ _PROGRAM = """
 import sys
 from app.core import payment
 from app.core.config.stripe import StripeSettings
-from app.core.config import Environment
+from app.core.config.section import Environment
 payment.make_payments(StripeSettings(), Environment.DEVELOPMENT)
 assert "stripe" not in sys.modules
 payment.make_payments(StripeSettings(enabled=True, secret_key="sk_test_1"), Environment.DEVELOPMENT)

@@ -9,7 +9,7 @@ import stripe
 from pydantic import SecretStr
 
 from app.core import payment
-from app.core.config import Environment
+from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import SignatureError, ValidationError
 from tests.applications import process_with

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.api.errors import status_of
 from app.core import monitor, payment
-from app.core.config import Environment
+from app.core.config.section import Environment
 from app.core.exceptions import AppException, ConfigurationError, PaymentError
 from tests.logs import captured_log
 from tests.orders import make_stripe_settings, payments_at_stripe
