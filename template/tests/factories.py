@@ -10,9 +10,8 @@ from pydantic import SecretStr
 from app.core.config import ApplicationSettings
 from app.core.config.api import AuthSettings
 from app.core.config.database import DatabaseSettings
-from app.core.config.secrets import SecretsSettings
+from app.core.config.secrets import SecretsSettings, new_key
 from app.core.config.section import Environment
-from app.core.config.secrets import new_key
 from app.core.security import allowed_scopes
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import Login, Tokens

@@ -67,14 +67,13 @@ def test_check_sees_and_revision_makes_what_a_model_declares(
         "CREATE TABLE law (id serial CONSTRAINT pk_law PRIMARY KEY, size text DEFAULT '7', color law_color, "
         "word text, more varchar(9), owner_id uuid, CONSTRAINT ck_law_word CHECK (word IN ('a')))",
         "CREATE INDEX ix_law_word ON law (lower(word))",
-        "COMMENT ON TABLE law IS 'before'",
         "INSERT INTO law (word) VALUES ('a')",
     )
     declare(
         "law",
         Column("size", Integer, nullable=False, server_default="8"),
         Column("color", Enum("red", "it's green", name="law_color")),
-        Column("word", String(20), comment="it's :one"),
+        Column("word", String(20), server_default="it's :one"),
         Column("more", Enum("x", name="law_more")),
         Column("owner_id", Uuid, ForeignKey("users.id", ondelete="CASCADE")),
         Column("added", Text, nullable=False, server_default="it's"),
@@ -97,7 +96,7 @@ def test_check_sees_and_revision_makes_what_a_model_declares(
         "ck_law_word",
         "law_rows",
     )
-    assert [each for each in (*spoken, "ix_law_word", "law_more", "COMMENT ON TABLE") if each not in seen.err] == []
+    assert [each for each in (*spoken, "ix_law_word", "law_more") if each not in seen.err] == []
     result = app_command("db", "revision", "-m", "law")
     assert result.code == 0, result.err
     for command in (("upgrade",), ("check",), ("downgrade", head), ("upgrade",), ("check",)):
@@ -129,7 +128,6 @@ ALL = ["cli_lines", "cli_orders", "cli_notes.word"]
     [
         ([], "No model has cli_notes.word, cli_lines, cli_orders any more"),
         (ALL[1:], "No model has cli_lines any more"),
-        ([*ALL, "users"], "No migration would drop users: nothing was written."),
     ],
 )
 def test_revision_drops_nothing_unasked(

@@ -142,7 +142,7 @@ async def test_connections_that_the_server_has_closed_are_replaced_unnoticed(way
 
     await asyncio.gather(*(use() for _ in range(5)))
     async with database.probes.connect() as connection:
-        others = "pid <> pg_backend_pid() AND application_name = 'tests'"
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
         await connection.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"))
     # One look at the network, as any process has had by the time of its next request.
     await asyncio.sleep(0.01)

@@ -113,6 +113,6 @@ def test_check_and_revision_leave_what_is_generated_otherwise_to_be_written_by_h
 
     seen, written = app_command("db", "check"), app_command("db", "revision", "-m", "it")
 
-    assert (seen.code, written.code) == (1, 0)
+    assert (seen.code, written.code) == (1, 0), written.err
     for said in (seen.err, written.err):
         assert "law_it.size is generated or numbered differently" in said

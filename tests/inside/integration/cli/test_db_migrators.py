@@ -143,7 +143,7 @@ def test_upgrade_building_an_index_concurrently_waits_as_long_as_it_takes(
     ],
 )
 def test_upgrade_that_fails_says_what_is_applied(
-    statements: tuple[str, ...], is_applied: bool, migration: Migration, app_command: Run, query: Query
+    statements: tuple[str, ...], migration: Migration, app_command: Run, query: Query, *, is_applied: bool
 ) -> None:
     migration('op.execute("CREATE TABLE whole ()")')
     migration(*statements, revision="last", after="next")

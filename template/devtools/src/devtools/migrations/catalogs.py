@@ -4,14 +4,15 @@ PostgreSQL rewrites what it is told: a CHECK, a default or an index reads differ
 So the models' tables are made in schemas of their own, read, and rolled back.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Connection, Enum, Index, MetaData, Table, text
+from sqlalchemy import Connection, MetaData, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app.cli.migrations import reason_of
+from app.core.exceptions import ConfigurationError
 
 _FACTS = text("""
 WITH tables AS (
@@ -19,23 +20,18 @@ WITH tables AS (
     WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = ANY(:schemas)
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')
 )
-SELECT 'table', schema, name, '', coalesce(obj_description(oid, 'pg_class'), '') FROM tables
+SELECT 'table', schema, name, '', '' FROM tables
 UNION ALL
 SELECT fact.kind, schema, name, attname, fact.value
 FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
 JOIN pg_type t ON t.oid = atttypid
 LEFT JOIN pg_collation c ON c.oid = attcollation AND attcollation <> typcollation
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-LEFT JOIN pg_depend s ON refobjid = attrelid AND refobjsubid = attnum AND deptype = 'i' AND attidentity <> ''
-LEFT JOIN pg_sequence ON seqrelid = s.objid
 CROSS JOIN LATERAL (VALUES
     ('type', format_type(atttypid, atttypmod) || coalesce(' COLLATE ' || quote_ident(collname), '')),
     ('not null', CASE WHEN attnotnull THEN 'NOT NULL' END),
     ('default', CASE attgenerated WHEN '' THEN pg_get_expr(adbin, adrelid) END),
-    ('generated', CASE WHEN attgenerated <> '' THEN concat_ws(' ', attgenerated, pg_get_expr(adbin, adrelid)) END),
-    ('identity', CASE WHEN attidentity <> '' THEN
-        concat_ws(' ', attidentity, seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle) END),
-    ('comment', col_description(attrelid, attnum))
+    ('generated', nullif(concat(attidentity, CASE WHEN attgenerated <> '' THEN pg_get_expr(adbin, adrelid) END), ''))
 ) AS fact (kind, value) WHERE value IS NOT NULL
 UNION ALL
 SELECT 'constraint', schema, name, conname, regexp_replace(pg_get_constraintdef(c.oid), ' NOT VALID$', '')
@@ -49,8 +45,7 @@ SELECT 'enum', nspname, typname, '', (SELECT json_agg(enumlabel ORDER BY enumsor
     WHERE enumtypid = t.oid)::text
 FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace WHERE typtype = 'e' AND nspname = ANY(:schemas)
 """)
-DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own
-quote = DIALECT.identifier_preparer.quote
+quote = postgresql.asyncpg.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call] # SQLAlchemy's own
 
 
 class Key(NamedTuple):
@@ -79,23 +74,15 @@ class Sides(NamedTuple):
     """Models and database in the server's words.
 
     Attributes:
-        metadata: The tables of the models.
         database: What there is.
         models: What there would be.
         restored: The same as the server prints it when it has read its own print: `IN` on a varchar reads differently
-            after a dump was restored.
-        refused: The tables that the server does not make, which are not compared, each with the reason.
-        extensions: What the database has.
-        reflect: Returns the table of a key as the database has it, without its keys to others.
+            in a migration, and after a dump was restored.
     """
 
-    metadata: MetaData
     database: Facts
     models: Facts
     restored: Facts
-    refused: dict[Table, str]
-    extensions: frozenset[str]
-    reflect: Callable[[Key], Table]
 
 
 def key_of(table: Table, kind: str = "table", name: str = "") -> Key:
@@ -104,20 +91,30 @@ def key_of(table: Table, kind: str = "table", name: str = "") -> Key:
 
 
 def read_sides(connection: Connection, metadata: MetaData) -> Sides:
-    """Read the database and, where they have been made as they would be there, the models; nothing of this is left."""
-    default = connection.scalar(text("SELECT current_schema()"))
-    extensions = frozenset(connection.scalars(text("SELECT extname FROM pg_extension")))
-    schemas = ["", *sorted({table.schema for table in metadata.sorted_tables if table.schema})]
+    """Read the database and, where they have been made as they would be there, the models; nothing of this is left.
+
+    Raises:
+        ConfigurationError: The server does not make the models' tables.
+    """
+    default, path = connection.execute(text("SELECT current_schema(), current_setting('search_path')")).one()
+    schemas = ["", *sorted({table.schema for table in metadata.tables.values() if table.schema})]
     database = _read(connection, {schema or default: schema for schema in schemas})
     places = {f"models_compared_{number}": schema for number, schema in enumerate(schemas)}
+    extensions = set(connection.scalars(text("SELECT extname FROM pg_extension")))
+
+    def is_possible(_ddl: object, index: Any, *_: object, **__: object) -> bool:  # noqa: ANN401 — SQLAlchemy's own
+        return index.info.get("requires_extension") in {None, *extensions}
+
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        index.ddl_if(callable_=is_possible)  # type: ignore[arg-type] # the names of arguments
     savepoint = connection.begin_nested()
     try:
-        path = connection.scalar(text("SELECT current_setting('search_path')"))
         for place in places:
             connection.exec_driver_sql(f"CREATE SCHEMA {place}")
         connection.exec_driver_sql(f"SET LOCAL search_path = models_compared_0, {path}")
         there = {schema: place for place, schema in places.items()}
-        refused = _make(connection, metadata, extensions, {schema or None: place for schema, place in there.items()})
+        connection.execution_options(schema_translate_map={schema or None: there[schema] for schema in there})
+        metadata.create_all(connection, checkfirst=False)
         models = _read(connection, places)
         for key, definition in models.items():
             place, name = there[key.schema], quote(key.name)
@@ -127,18 +124,15 @@ def read_sides(connection: Connection, metadata: MetaData) -> Sides:
             elif key.kind == "constraint" and definition.startswith("CHECK "):
                 again = f"DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition}"
                 connection.exec_driver_sql(f"ALTER TABLE {place}.{quote(key.table)} {again}")
-        restored = _read(connection, places)
+        return Sides(database, models, _read(connection, places))
+    except DBAPIError as error:
+        raise ConfigurationError(
+            f"The database does not make the models' tables: {reason_of(error)}.",
+            next_step="Correct the model, or write and apply a migration that makes what it needs.",
+        ) from error
     finally:
+        connection.execution_options(schema_translate_map=None)
         savepoint.rollback()
-    reflected = MetaData()
-
-    def reflect(key: Key) -> Table:
-        options: dict[str, Any] = {"schema": key.schema or None, "autoload_with": connection, "resolve_fks": False}
-        table = Table(key.table, reflected, keep_existing=True, **options)
-        table.constraints -= table.foreign_key_constraints
-        return table
-
-    return Sides(metadata, database, models, restored, refused, extensions, reflect)
 
 
 def _read(connection: Connection, schemas: Mapping[str, str]) -> Facts:
@@ -150,52 +144,6 @@ def _read(connection: Connection, schemas: Mapping[str, str]) -> Facts:
                 value = value.replace(f"{place}.", f"{quote(said)}.")  # noqa: PLW2901 — step by step
         facts[Key(kind, schemas[schema], table, name)] = value
     return facts
-
-
-def _make(
-    connection: Connection, metadata: MetaData, extensions: Collection[str], places: Mapping[str | None, str]
-) -> dict[Table, str]:
-    for (schema, name), labels in list_enums(metadata).items():
-        labels_quoted = ", ".join(map(literal, labels))
-        connection.exec_driver_sql(f"CREATE TYPE {places[schema]}.{quote(name)} AS ENUM ({labels_quoted})")
-    tables = metadata.sorted_tables
-    statements: list[tuple[Table, ExecutableDDLElement]] = [
-        *((table, CreateTable(table, include_foreign_key_constraints=[])) for table in tables),
-        *(
-            (table, AddConstraint(key, isolate_from_table=False))
-            for table in tables
-            for key in table.foreign_key_constraints
-        ),
-        *((table, CreateIndex(index)) for table in tables for index in list_indexes(table, extensions)),
-    ]
-    refused: dict[Table, str] = {}
-    for table, statement in statements:
-        try:
-            with connection.begin_nested():
-                connection.execute(statement, execution_options={"schema_translate_map": places})
-        except DBAPIError as error:
-            reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
-            refused.setdefault(table, reason)
-    return refused
-
-
-def list_indexes(table: Table, extensions: Collection[str]) -> list[Index]:
-    """Return the indexes of a model's table, by name, but for those whose extension the database lacks."""
-    found = (index for index in table.indexes if index.info.get("requires_extension") in {None, *extensions})
-    return sorted(found, key=lambda index: index.name or "")
-
-
-def list_enums(metadata: MetaData) -> dict[tuple[str | None, str], list[str]]:
-    """Return the labels of the models' enum types, by schema and name."""
-    kinds = (_find_enum(column.type) for table in metadata.sorted_tables for column in table.columns)
-    return {(kind.schema, kind.name): list(kind.enums) for kind in kinds if kind is not None and kind.name}
-
-
-def _find_enum(kind: TypeEngine[Any]) -> Enum | None:
-    """Return the enum type that a column's type is, or is an array of."""
-    while isinstance(kind, TypeDecorator | ARRAY):
-        kind = kind.item_type if isinstance(kind, ARRAY) else kind.load_dialect_impl(DIALECT)
-    return kind if isinstance(kind, Enum) and kind.native_enum else None
 
 
 def literal(value: str) -> str:

@@ -1,17 +1,15 @@
 """Changes of the tables that both sides have: columns that differ from their models, constraints and indexes."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from alembic.operations.ops import AddColumnOp, DropColumnOp, MigrateOperation
+from alembic.operations.ops import AddColumnOp, MigrateOperation
 from sqlalchemy import Table
 
-from devtools.migrations.catalogs import Facts, Key, Sides, key_of, literal, quote
+from devtools.migrations.catalogs import Facts, Key, Sides, key_of, quote
 from devtools.migrations.operations import Sql
 
-Column = dict[str, str | None]
-
-_KINDS = ("type", "not null", "default", "generated", "identity", "comment")
+_KINDS = ("type", "not null", "default", "generated")
 _FOREIGN_KEY = "FOREIGN KEY "
 
 
@@ -24,73 +22,56 @@ def change_columns(sides: Sides, table: Table, by_hand: list[str]) -> Iterator[M
         by_hand: Takes sentences on what is not done, or only where the rows allow it.
     """
     spelt = key_of(table).sql
-    alter = f"ALTER TABLE {spelt}"
     for column in table.columns:
-        name = f"{table.fullname}.{column.name}"
-        after = _read(sides.models, table, column.name) | {"comment": column.comment}
-        before = _read(sides.database, table, column.name)
-        if before["type"] is None:
+        name, place = f"{table.fullname}.{column.name}", quote(column.name)
+        before, after = (_read(facts, table, column.name) for facts in (sides.database, sides.models))
+        default = after.get("default", "")
+        if not before:
             yield AddColumnOp.from_column_and_tablename(table.schema, table.name, column)
-            if after["not null"] and not (after["default"] or after["generated"] or after["identity"]):
+            if "not null" in after and after.keys().isdisjoint({"default", "generated"}):
                 by_hand.append(
                     f"{name} is new, may not be empty, and has no default for the rows that are there: give it a "
                     "server_default, or fill it before it becomes NOT NULL"
                 )
-            continue
-        if any(before[kind] != after[kind] for kind in ("generated", "identity")) or _is_numbered_anew(before, after):
+        elif before.get("generated") != after.get("generated") or (
+            # A sequence that is not there.
+            default.startswith("nextval(") and default != before.get("default")
+        ):
             by_hand.append(f"{name} is generated or numbered differently: write what the rows and the server allow")
-            continue
-        if after["not null"] and not before["not null"]:
-            if default := after["default"]:
-                place = quote(column.name)
-                yield Sql(f"UPDATE {spelt} SET {place} = {default} WHERE {place} IS NULL", None)  # noqa: S608 — names
-            else:
-                by_hand.append(f"{name} may not be empty from now on: fill it first, or the upgrade fails")
-        if up := _alter(column.name, before, after, sides):
-            yield Sql(f"{alter} {up}", f"{alter} {_alter(column.name, after, before, sides)}")
-        if before["comment"] != after["comment"]:
-            comment = f"COMMENT ON COLUMN {spelt}.{quote(column.name)} IS"
-            yield Sql(*(f"{comment} {literal(each['comment'] or '')}" for each in (after, before)))
+        elif before != after:
+            if "not null" not in before and "not null" in after:
+                if default:
+                    yield Sql(f"UPDATE {spelt} SET {place} = {default} WHERE {place} IS NULL", None)  # noqa: S608
+                else:
+                    by_hand.append(f"{name} may not be empty from now on: fill it first, or the upgrade fails")
+            enums = {key.sql for key in sides.models if key.kind == "enum"}
+            up, down = _alter(place, before, after, enums), _alter(place, after, before, enums)
+            yield Sql(f"ALTER TABLE {spelt} {up}", f"ALTER TABLE {spelt} {down}")
 
 
-def drop_columns(sides: Sides, table: Table, kept: Collection[str]) -> Iterator[MigrateOperation]:
-    """Yield what drops the columns that no model has, or has those that are kept empty in new rows."""
-    for key in sorted(sides.database):
-        if key != key_of(table, "type", key.name) or key.name in table.columns:
-            continue
-        if key.path not in kept:
-            column = sides.reflect(key).columns[key.name]
-            yield DropColumnOp.from_column_and_tablename(table.schema, table.name, column)
-        elif (there := _read(sides.database, table, key.name))["not null"] and not there["default"]:
-            place = f"ALTER TABLE {key.sql} ALTER COLUMN {quote(key.name)}"
-            yield Sql(f"{place} DROP NOT NULL", f"{place} SET NOT NULL")
+def relax_column(sides: Sides, key: Key) -> Iterator[Sql]:
+    """Yield what lets a column without a model, which is kept, be empty in new rows."""
+    if key._replace(kind="not null") in sides.database and key._replace(kind="default") not in sides.database:
+        place = f"ALTER TABLE {key.sql} ALTER COLUMN {quote(key.name)}"
+        yield Sql(f"{place} DROP NOT NULL", f"{place} SET NOT NULL")
 
 
-def _read(facts: Facts, table: Table, name: str) -> Column:
-    return {kind: facts.get(key_of(table, kind, name)) for kind in _KINDS}
+def _read(facts: Facts, table: Table, name: str) -> Mapping[str, str]:
+    return {kind: facts[key] for kind in _KINDS if (key := key_of(table, kind, name)) in facts}
 
 
-def _is_numbered_anew(before: Column, after: Column) -> bool:
-    """Return True where the model wants a sequence that is not there."""
-    return before["default"] != after["default"] and (after["default"] or "").startswith("nextval(")
-
-
-def _alter(name: str, before: Column, after: Column, sides: Sides) -> str:
-    place = f"ALTER COLUMN {quote(name)}"
-    parts = []
-    if retyped := before["type"] != after["type"]:
-        kind = (after["type"] or "").partition(" COLLATE ")[0]
-        # Every enum type has a cast from text, and from nothing else.
-        text = "::text" if kind.removesuffix("[]") in {key.sql for key in sides.models if key.kind == "enum"} else ""
-        parts += [f"{place} DROP DEFAULT"] if before["default"] else []
-        parts += [f"{place} TYPE {after['type']} USING {quote(name)}{text}::{kind}"]
-    if retyped or before["default"] != after["default"]:
-        if after["default"]:
-            parts.append(f"{place} SET DEFAULT {after['default']}")
-        elif not retyped:
-            parts.append(f"{place} DROP DEFAULT")
-    if before["not null"] != after["not null"]:
-        parts.append(f"{place} {'SET' if after['not null'] else 'DROP'} NOT NULL")
+def _alter(column: str, before: Mapping[str, str], after: Mapping[str, str], enums: Collection[str]) -> str:
+    place, parts, default = f"ALTER COLUMN {column}", [], before.get("default")
+    if before["type"] != after["type"]:
+        kind = after["type"].partition(" COLLATE ")[0]
+        # Every enum type has a cast from text, and from nothing else; a default may have no cast at all.
+        text = "::text" if kind.removesuffix("[]") in enums else ""
+        parts = [f"{place} DROP DEFAULT", f"{place} TYPE {after['type']} USING {column}{text}::{kind}"]
+        default = None
+    if default != after.get("default"):
+        parts.append(f"{place} SET DEFAULT {after['default']}" if "default" in after else f"{place} DROP DEFAULT")
+    if ("not null" in before) != ("not null" in after):
+        parts.append(f"{place} {'SET' if 'not null' in after else 'DROP'} NOT NULL")
     return ", ".join(parts)
 
 

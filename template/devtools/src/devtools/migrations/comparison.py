@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropColumnOp, DropTableOp, MigrateOperation
 from sqlalchemy import Connection, MetaData, Table, text
 
-from devtools.migrations.catalogs import Key, Sides, key_of, list_enums, list_indexes, literal, quote, read_sides
-from devtools.migrations.changes import change_columns, change_constraints, drop_columns
+from devtools.migrations.catalogs import Key, Sides, key_of, literal, quote, read_sides
+from devtools.migrations.changes import change_columns, change_constraints, relax_column
 from devtools.migrations.operations import Sql
 
 _VERSIONS = "alembic_version"
@@ -21,12 +21,10 @@ class Comparison:
     Attributes:
         operations: The operations of a migration that makes it.
         by_hand: Sentences on what these do not do, or do only where the rows allow it.
-        notes: What is not compared.
     """
 
     operations: list[MigrateOperation] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     @property
     def losses(self) -> list[str]:
@@ -42,23 +40,26 @@ def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]
         connection: To the database.
         metadata: The tables of the models.
         kept: Tables and columns without a model that are left alone: `table` or `table.column`.
+
+    Raises:
+        ConfigurationError: The server does not make the models' tables.
     """
     sides = read_sides(connection, metadata)
-    found = Comparison(notes=list(_not_compared(sides)))
+    found = Comparison()
     models = {key_of(table): table for table in metadata.sorted_tables}
     gone = sorted(key for key in sides.database if key.kind == "table" and key not in models)
     gone = [key for key in gone if key.path not in {_VERSIONS, *kept}]
-    compared = {key for key, table in models.items() if key in sides.database and table not in sides.refused}
-    old, new = change_constraints(sides, compared, gone, kept)
-    found.operations += [*_new_schemas(sides, connection), *_change_enums(sides, found), *old]
+    old, new = change_constraints(sides, models.keys() & sides.database.keys(), gone, kept)
+    found.operations += [*_new_schemas(sides, connection), *_change_enums(sides), *old]
     for key, table in models.items():
-        if key not in sides.database:
-            indexes = list_indexes(table, sides.extensions)
+        if key in sides.database:
+            found.operations += change_columns(sides, table, found.by_hand)
+            found.operations += _drop_columns(sides, table, connection, kept)
+        else:
+            there = (index for index in table.indexes if key_of(table, "index", index.name or "") in sides.models)
+            indexes = sorted(there, key=lambda index: index.name or "")
             found.operations += [CreateTableOp.from_table(table), *map(CreateIndexOp.from_index, indexes)]
-        elif key in compared:
-            found.operations += _change_comment(sides, table)
-            found.operations += [*change_columns(sides, table, found.by_hand), *drop_columns(sides, table, kept)]
-    found.operations += [*new, *(DropTableOp.from_table(sides.reflect(key)) for key in gone)]
+    found.operations += [*new, *(DropTableOp.from_table(_reflect(key, connection)) for key in gone)]
     return found
 
 
@@ -68,40 +69,33 @@ def _new_schemas(sides: Sides, connection: Connection) -> Iterator[Sql]:
         yield Sql(f"CREATE SCHEMA {quote(schema)}", f"DROP SCHEMA {quote(schema)}")
 
 
-def _change_enums(sides: Sides, found: Comparison) -> Iterator[Sql]:
+def _change_enums(sides: Sides) -> Iterator[Sql]:
     """Yield what makes types and adds labels. What is there beyond the models stays: it refuses nothing."""
-    for (schema, name), labels in list_enums(sides.metadata).items():
-        key = Key("enum", schema or "", name)
-        spelt = key.sql
-        if key not in sides.database:
-            yield Sql(f"CREATE TYPE {spelt} AS ENUM ({', '.join(map(literal, labels))})", f"DROP TYPE {spelt}")
-            continue
-        there = json.loads(sides.database[key])
-        for number, label in enumerate(labels):
-            if label not in there:
-                place = f"AFTER {literal(labels[number - 1])}" if number else f"BEFORE {literal(there[0])}"
-                yield Sql(f"ALTER TYPE {spelt} ADD VALUE IF NOT EXISTS {literal(label)} {place}", None, alone=True)
-        if more := [label for label in there if label not in labels]:
-            found.notes.append(f"labels of the enum type {name} that only the database has: {', '.join(more)}")
-        elif [label for label in labels if label in there] != there:
-            found.notes.append(f"the order of the labels of the enum type {name}")
+    for key in sides.models:
+        if key.kind == "enum":
+            labels, there = (json.loads(facts.get(key, "[]")) for facts in (sides.models, sides.database))
+            if not there:
+                yield Sql(f"CREATE TYPE {key.sql} AS ENUM ({', '.join(map(literal, labels))})", f"DROP TYPE {key.sql}")
+            else:
+                new = (literal(label) for label in labels if label not in there)
+                yield from (Sql(f"ALTER TYPE {key.sql} ADD VALUE IF NOT EXISTS {label}", None) for label in new)
 
 
-def _change_comment(sides: Sides, table: Table) -> Iterator[Sql]:
-    key = key_of(table)
-    before, after = sides.database[key], table.comment or ""
-    if before != after:
-        start = f"COMMENT ON TABLE {key.sql} IS"
-        yield Sql(f"{start} {literal(after)}", f"{start} {literal(before)}")
+def _drop_columns(
+    sides: Sides, table: Table, connection: Connection, kept: Collection[str]
+) -> Iterator[MigrateOperation]:
+    """Yield what drops the columns that no model has, or has those that are kept empty in new rows."""
+    for key in sorted(sides.database):
+        if key == key_of(table, "type", key.name) and key not in sides.models:
+            if key.path in kept:
+                yield from relax_column(sides, key)
+            else:
+                column = _reflect(key, connection).columns[key.name]
+                yield DropColumnOp.from_column_and_tablename(table.schema, table.name, column)
 
 
-def _not_compared(sides: Sides) -> Iterator[str]:
-    for table, reason in sides.refused.items():
-        yield f"the table {table.fullname} ({reason})"
-    tables = sides.metadata.tables.values()
-    if any(constraint.comment for table in tables for constraint in table.constraints):
-        yield "comments of constraints"
-    if sides.metadata._sequences:  # noqa: SLF001 — there is no other way to ask
-        yield "sequences"
-    if any(table.dialect_kwargs or table._prefixes for table in tables):  # noqa: SLF001 — the same
-        yield "options of tables, such as storage parameters and partitions"
+def _reflect(key: Key, connection: Connection) -> Table:
+    """Return a table as the database has it, without its keys to others."""
+    table = Table(key.table, MetaData(), schema=key.schema or None, autoload_with=connection, resolve_fks=False)
+    table.constraints -= table.foreign_key_constraints
+    return table

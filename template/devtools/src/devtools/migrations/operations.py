@@ -16,13 +16,11 @@ class Sql(MigrateOperation):
     Attributes:
         up: The statement.
         down: Its reverse; None where there is none.
-        alone: Commits what precedes it, and itself: for what a transaction cannot use until it is committed.
     """
 
-    def __init__(self, up: str, down: str | None, *, alone: bool = False) -> None:
+    def __init__(self, up: str, down: str | None) -> None:
         self.up = up
         self.down = down
-        self.alone = alone
 
     def reverse(self) -> "Sql":
         """Return the operation that takes this one back."""
@@ -45,8 +43,7 @@ def render(operations: list[MigrateOperation]) -> str:
 def _render_sql(_context: AutogenContext, operation: Sql) -> str:
     # `op.execute` reads :name as a parameter.
     statement = re.sub(r"(?<![:\w]):(?=\w)", r"\\:", operation.up)
-    # One line, which ruff breaks: Alembic's printer would indent all that follows.
-    return f"{'with op.get_context().autocommit_block(): ' if operation.alone else ''}op.execute({statement!r})"
+    return f"op.execute({statement!r})"
 
 
 def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:  # noqa: ANN401 — Alembic's protocol

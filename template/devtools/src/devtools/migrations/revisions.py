@@ -19,6 +19,10 @@ from devtools.migrations.operations import render, reverse
 
 # Tables and columns that no model describes and that stay: a name a line, `table` or `table.column`.
 _KEPT = "migrations/kept.txt"
+_NOT_COMPARED = (
+    "not compared: comments, options of tables and sequences, and an enum type's order and further labels; indexes of "
+    "extensions that the database lacks"
+)
 
 
 def write_revision(database: DatabaseSettings, message: str, *, drop: Collection[str]) -> None:
@@ -33,11 +37,6 @@ def write_revision(database: DatabaseSettings, message: str, *, drop: Collection
         ConfigurationError: The migration would drop something else, and nothing was written.
     """
     comparison = _compared(database)
-    if unknown := sorted(set(drop) - set(comparison.losses)):
-        raise ConfigurationError(
-            f"No migration would drop {', '.join(unknown)}: nothing was written.",
-            next_step=f"Decide about {', '.join(comparison.losses)}." if comparison.losses else "Leave --drop out.",
-        )
     if undecided := [name for name in comparison.losses if name not in drop]:
         raise ConfigurationError(
             f"No model has {', '.join(undecided)} any more: nothing was written.",
@@ -76,7 +75,7 @@ def check(database: DatabaseSettings) -> None:
 
 
 def _compared(database: DatabaseSettings) -> Comparison:
-    """Return the comparison, and print what it leaves to a person or does not compare."""
+    """Return the comparison, and print what it leaves to a person and what it does not compare."""
 
     def work(connection: Connection) -> Comparison:
         return compare(connection, load_metadata(), kept=_read_kept())
@@ -89,8 +88,7 @@ def _compared(database: DatabaseSettings) -> Comparison:
         comparison = asyncio.run(run())
     for sentence in comparison.by_hand:
         err.print(f"mind: {sentence}")
-    for note in comparison.notes:
-        out.print(f"not compared: {note}")
+    err.print(_NOT_COMPARED)
     return comparison
 
 

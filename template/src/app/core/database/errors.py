@@ -86,7 +86,7 @@ def explain(error: DatabaseConnectionError) -> tuple[str, str]:
     cause = error.__cause__ or error
     said = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
     # Of a refused connection, asyncio says less than the system.
-    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and (cause.errno or 0) > 0:
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno and cause.errno > 0:
         said = os.strerror(cause.errno)
     step = next(step for words, step in _NEXT_STEPS if re.search(words, f"{state_of(cause)} {said}"))
     return f"The database cannot be reached: {said}.", step

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import ApplicationSettings
-from app.core.config.loading import load_settings
-from app.core.config.loading import known_variables
+from app.core.config.loading import known_variables, load_settings
 from app.core.config.secrets import new_key
 from tests.environments import examples, problems
 from tests.unit.core.config.conftest import KEY

@@ -7,9 +7,8 @@ import pytest
 
 from app.core import get_settings
 from app.core.config import ApplicationSettings
-from app.core.config.loading import load_settings
+from app.core.config.loading import known_variables, likely_typos, load_settings
 from app.core.config.section import Environment
-from app.core.config.loading import known_variables, likely_typos
 from app.core.exceptions import ConfigurationError
 from tests.environments import problems, production
 from tests.unit.core.config.conftest import KEY

@@ -9,8 +9,7 @@ from pydantic import SecretStr
 
 from app.core.config import ApplicationSettings
 from app.core.config.loading import load_settings
-from app.core.config.secrets import IntegrationsSettings
-from app.core.config.secrets import new_key, parse_keys
+from app.core.config.secrets import IntegrationsSettings, new_key, parse_keys
 from tests.environments import problems
 
 
