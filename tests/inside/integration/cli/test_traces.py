@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import httpx
 import pytest
 
 from tests.databases import execute
@@ -25,13 +25,8 @@ def lines_of_both(project: Path, url: str) -> list[list[dict[str, Any]]]:
     worker = subprocess.Popen([*CONSOLE, "worker"], stdout=subprocess.PIPE, text=True)
     try:
         until(lambda: get(port, "/api/v1/health/ready"))
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{port}/api/v1/auth/register",
-            data=json.dumps(PERSON).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(asked, timeout=LIMIT_SECONDS) as answer:
-            assert answer.status == 202
+        answer = httpx.post(f"http://127.0.0.1:{port}/api/v1/auth/register", json=PERSON, timeout=LIMIT_SECONDS)
+        assert answer.status_code == 202, answer.text
         until(lambda: not execute(url, "SELECT FROM jobs.pgqueuer"))
         for process in (server, worker):
             process.terminate()
