@@ -89,7 +89,7 @@ async def find_reason_against(server: DatabaseServer) -> str | None:
 @contextmanager
 def pretended_extension(**state: object) -> Iterator[None]:
     """Have every database appear to have a TimescaleDB of this state."""
-    facts = {"available": "2.28.3", "created": "2.28.3", "loaded": True, "license": "timescale", **state}
+    facts = {"available": "2.28.3", "created": "2.28.3", "loaded": True, **state}
     columns = ", ".join(f"{_literal(value)} AS {name}" for name, value in facts.items())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extension, "_STATE", text(f"SELECT {columns}"))

@@ -60,7 +60,7 @@ class MemoryMail:
 def mail_in_memory() -> Iterator[MemoryMail]:
     """Keep what is mailed, for as long as the context lasts."""
     port = MemoryMail()
-    with process_with(Mailer(port, sender="app@example.com", frontend_url="https://www.example.com")):
+    with process_with(Mailer(port.send, sender="app@example.com", frontend_url="https://www.example.com")):
         yield port
 
 

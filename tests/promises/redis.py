@@ -47,7 +47,7 @@ REDIS = (
     Promise(
         "without Redis each process limits by itself",
         "src/app/core/redis/rate_limits.py",
-        "return await self._fallback.hit(key, rate)",
+        "return await super().hit(key, rate)",
         "return 0.0",
         "tests/unit/core/redis/test_rate_limits.py::test_without_redis_this_process_counts",
     ),

@@ -40,9 +40,9 @@ TIMESCALE = (
     Promise(
         "policies that cannot be had are not left out in silence",
         "src/app/core/timescale/extension.py",
-        'if self.license == "apache":',
-        "if False:",
-        "tests/unit/core/test_timescale_extension.py",
+        "        raise _refusal(err) from err\n",
+        "        return\n",
+        "tests/integration/core/timescale/test_faults.py",
     ),
     Promise(
         "a machine without production's settings takes no policy away",

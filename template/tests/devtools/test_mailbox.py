@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from app.core.mail import MAIL_FOLDER, FileMail
+from app.core.mail import MAIL_FOLDER, write_to_folder
 from devtools.mailbox import router
 
 
@@ -27,7 +27,7 @@ async def test_read_mailbox_shows_messages_and_runs_none_of_their_html(
         mail[name] = value
     mail.set_content("See https://a.example/x\n")
     mail.add_alternative(html, subtype="html")
-    await FileMail(tmp_path / MAIL_FOLDER).send(mail)
+    await write_to_folder(tmp_path / MAIL_FOLDER, mail)
     answer = await client.get("/dev/mail")
 
     assert "&lt;b&gt;Wörld&lt;/b&gt;" in answer.text

@@ -15,7 +15,7 @@ from app.core.config.background import MailSettings
 from app.core.config.database import DatabaseSettings
 from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
 from app.core.jobs import Jobs
-from app.core.mail import FileMail, Mailer, SendMail, make_mailer, send_mail
+from app.core.mail import Mailer, SendMail, make_mailer, send_mail, write_to_folder
 from app.core.uow import unit_of_work
 from tests.applications import process_with
 from tests.jobs import rows, run_jobs, work_off
@@ -148,10 +148,10 @@ def test_render_lets_names_put_no_headers_and_no_html_into_a_message(templates: 
         mail.render(SendMail(to="a@example.org", template="hello"), sender=SENDER)
 
 
-def test_file_mail_keeps_a_message_once(tmp_path: Path, templates: None) -> None:
+def test_write_to_folder_keeps_a_message_once(tmp_path: Path, templates: None) -> None:
     jobs = [make_job(), make_job()]
     for job in (*jobs, jobs[0]):
-        asyncio.run(FileMail(tmp_path).send(mail.render(job, sender=SENDER)))
+        asyncio.run(write_to_folder(tmp_path, mail.render(job, sender=SENDER)))
 
     assert sorted(each.stem for each in tmp_path.iterdir()) == sorted(str(job.id) for job in jobs)
 

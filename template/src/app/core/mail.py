@@ -7,12 +7,12 @@ any text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 import anyio
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -30,80 +30,62 @@ _PERMANENT: Final = 500
 logger = get_logger(__name__)
 
 
-class MailPort(Protocol):
-    """Takes messages."""
-
-    async def send(self, message: EmailMessage) -> None:
-        """Send a message; MailRefusedError where it cannot be delivered ever, ExternalServiceError where not now."""
-        ...
+# A way for messages. It raises MailRefusedError where one cannot be delivered ever, ExternalServiceError where not now.
+Send = Callable[[EmailMessage], Awaitable[None]]
 
 
-class SmtpMail:
-    """Sends messages through a mail server."""
+async def send_by_smtp(settings: MailSettings, message: EmailMessage) -> None:
+    """Send a message through a mail server; see `Send`."""
+    import aiosmtplib  # noqa: PLC0415 — workers send, and the web process starts without it
 
-    def __init__(self, settings: MailSettings) -> None:
-        self._settings = settings
-
-    async def send(self, message: EmailMessage) -> None:
-        """See `MailPort.send`."""
-        import aiosmtplib  # noqa: PLC0415 — workers send, and the web process starts without it
-
-        settings = self._settings
-        about_message = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
-        try:
-            await aiosmtplib.send(
-                message,
-                hostname=settings.host,
-                port=settings.port,
-                timeout=settings.timeout_seconds,
-                use_tls=settings.tls == "tls",
-                start_tls=settings.tls == "starttls",
-                username=settings.username,
-                password=settings.password.get_secret_value() if settings.password else None,
-            )
-        except (aiosmtplib.SMTPException, OSError) as err:
-            reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
-            # A refused login or connection says nothing about the message.
-            if isinstance(reply, about_message) and reply.code >= _PERMANENT:
-                refusal = f"The message was refused for good ({reply.code})."
-                raise MailRefusedError("mail", refusal, details={"status": reply.code}) from None
-            # Without the text of the reply, which may quote what the server was sent.
-            reason = getattr(reply, "code", type(reply).__name__)
-            raise ExternalServiceError("mail", f"The server did not take a message ({reason}).") from None
+    about_message = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+    try:
+        await aiosmtplib.send(
+            message,
+            hostname=settings.host,
+            port=settings.port,
+            timeout=settings.timeout_seconds,
+            use_tls=settings.tls == "tls",
+            start_tls=settings.tls == "starttls",
+            username=settings.username,
+            password=settings.password.get_secret_value() if settings.password else None,
+        )
+    except (aiosmtplib.SMTPException, OSError) as err:
+        reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
+        # A refused login or connection says nothing about the message.
+        if isinstance(reply, about_message) and reply.code >= _PERMANENT:
+            refusal = f"The message was refused for good ({reply.code})."
+            raise MailRefusedError("mail", refusal, details={"status": reply.code}) from None
+        # Without the text of the reply, which may quote what the server was sent.
+        reason = getattr(reply, "code", type(reply).__name__)
+        raise ExternalServiceError("mail", f"The server did not take a message ({reason}).") from None
 
 
-class FileMail:
-    """Writes messages into a folder, for development."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def send(self, message: EmailMessage) -> None:
-        """See `MailPort.send`."""
-        folder = anyio.Path(self._folder)
-        await folder.mkdir(parents=True, exist_ok=True)
-        name = message["Message-ID"].partition("@")[0].strip("<")
-        await (folder / f"{name}.eml").write_bytes(message.as_bytes())
+async def write_to_folder(folder: Path, message: EmailMessage) -> None:
+    """Write a message into a folder, for development."""
+    await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
+    name = message["Message-ID"].partition("@")[0].strip("<")
+    await anyio.Path(folder, f"{name}.eml").write_bytes(message.as_bytes())
 
 
 class Mailer:
     """The process's way to send mail, or the knowledge that there is none."""
 
-    def __init__(self, port: MailPort | None, *, sender: str, frontend_url: str) -> None:
-        self._port = port
+    def __init__(self, send: Send | None, *, sender: str, frontend_url: str) -> None:
+        self._send = send
         self.sender = sender
         self._frontend_url = frontend_url
 
     @property
     def is_on(self) -> bool:
         """True unless mail is switched off."""
-        return self._port is not None
+        return self._send is not None
 
-    def require(self) -> MailPort:
+    def require(self) -> Send:
         """Return the way, or raise MailUnavailableError where mail is switched off."""
-        if self._port is None:
+        if self._send is None:
             raise MailUnavailableError("mail", "This service sends no mail at present.")
-        return self._port
+        return self._send
 
     def link(self, path: str, token: str) -> str:
         """Return the address of a page of the front end that is given a token."""
@@ -113,12 +95,12 @@ class Mailer:
 
 def make_mailer(settings: MailSettings, *, folder: Path) -> Mailer:
     """Return what the settings say, for a project's folder; nothing is connected before the first message."""
-    ports: dict[str, MailPort | None] = {
+    ways: dict[str, Send | None] = {
         "off": None,
-        "files": FileMail(folder / MAIL_FOLDER),
-        "smtp": SmtpMail(settings),
+        "files": partial(write_to_folder, folder / MAIL_FOLDER),
+        "smtp": partial(send_by_smtp, settings),
     }
-    return Mailer(ports[settings.backend], sender=settings.sender, frontend_url=settings.frontend_url)
+    return Mailer(ways[settings.backend], sender=settings.sender, frontend_url=settings.frontend_url)
 
 
 def get_mailer() -> Mailer:
@@ -143,7 +125,7 @@ async def send_mail(job: SendMail) -> None:
     """Send the message of a job; one that is refused for good is given up, and the log has it."""
     mailer = get_mailer()
     try:
-        await mailer.require().send(render(job, sender=mailer.sender))
+        await mailer.require()(render(job, sender=mailer.sender))
     except MailRefusedError as err:
         logger.warning("mail was refused", template=job.template, status=err.details["status"])
 

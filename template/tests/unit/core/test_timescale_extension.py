@@ -5,7 +5,7 @@ import pytest
 from app.core.exceptions import ConfigurationError
 from app.core.timescale.extension import Extension
 
-USABLE = Extension(available="2.28.3", created="2.28.3", loaded=True, license="timescale")
+USABLE = Extension(available="2.28.3", created="2.28.3", loaded=True)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,4 @@ def test_require_usable_tells_states_apart(state: dict[str, object], cause: str,
 @pytest.mark.parametrize("version", ["2.18.0", "2.27.0-p0", "2.30.0-dev", "3.0", "10.1"])
 def test_require_usable_accepts_versions_that_can_be_used(version: str) -> None:
     USABLE._replace(created=version).require_usable()
-    USABLE._replace(created=None, available=version, license=None).require_usable()
-
-
-def test_require_policies_refuses_the_apache_edition() -> None:
-    USABLE.require_policies()
-    with pytest.raises(ConfigurationError, match="Apache edition") as caught:
-        USABLE._replace(license="apache").require_policies()
-    assert "TIMESCALE_DROP_AFTER_DAYS=0" in str(caught.value.next_step)
+    USABLE._replace(created=None, available=version).require_usable()

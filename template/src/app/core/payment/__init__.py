@@ -20,7 +20,6 @@ from app.core.payment.errors import (
     PaymentBrokenError,
     PaymentConflictError,
     PaymentDeclinedError,
-    PaymentRateLimitedError,
     PaymentRefusedError,
     PaymentSwitchedOffError,
     PaymentTimeoutError,

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
-from app.core.exceptions import ConfigurationError, SignatureError
+from app.core.exceptions import SignatureError
 from app.core.health import HealthCheck
 from app.core.payment.errors import PaymentSwitchedOffError
 from app.core.payment.objects import CheckoutSession, StripeObject
@@ -47,53 +47,44 @@ class PaymentClient(Protocol):
         """Return if payments can be made, raise if not. Cheap enough for a probe."""
 
 
-class WebhookSignatures:
-    """The check that a webhook comes from Stripe, and is recent: HMAC-SHA-256 over its moment and its body.
+def verify_signature(
+    body: bytes, signature: str | None, *, secrets: Sequence[SecretStr], tolerance_seconds: int
+) -> None:
+    """Return if a webhook comes from Stripe, and is recent: HMAC-SHA-256 over its moment and its body.
 
     Stripe documentation, "Verify webhook signatures manually". Written out because the library's own raises a TypeError
     on a signature with a letter beyond ASCII, a UnicodeDecodeError on a body that is no UTF-8, and would have to be
     loaded where payments are switched off. The tests compare the two.
 
     Args:
+        body: As it arrived, to the byte.
+        signature: The header `Stripe-Signature`: `t=<seconds>,v1=<hex>`, several v1 while secrets are exchanged.
         secrets: Of each endpoint, and while one is rolled both of its secrets; without any, no signature is right.
         tolerance_seconds: The distance between a signature's moment and now, so that a recorded webhook cannot be
             played back later. It holds in both directions: a moment that is yet to come would be fresh for long.
+
+    Raises:
+        SignatureError: It is missing, malformed, another body's, or not recent.
     """
-
-    def __init__(self, secrets: Sequence[SecretStr], *, tolerance_seconds: int) -> None:
-        self._secrets = secrets
-        self._tolerance_seconds = tolerance_seconds
-
-    def verify(self, body: bytes, signature: str | None) -> None:
-        """Return if the signature is this body's.
-
-        Args:
-            body: As it arrived, to the byte.
-            signature: The header `Stripe-Signature`: `t=<seconds>,v1=<hex>`, several v1 while secrets are exchanged.
-
-        Raises:
-            SignatureError: It is missing, malformed, another body's, or not recent.
-        """
-        if not self._secrets:
-            raise SignatureError("Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set.")
-        pairs = [part.partition("=")[::2] for part in (signature or "").split(",")]
-        timestamps = [value for name, value in pairs if name.strip() == "t"]
-        if len(timestamps) != 1 or not _TIMESTAMP.fullmatch(timestamps[0]):
-            raise SignatureError("The webhook has no signature.")
-        signed = timestamps[0].encode() + b"." + body
-        # Bytes: comparing texts in constant time works for ASCII only.
-        given = [value.strip().encode("utf-8", "replace") for name, value in pairs if name.strip() == "v1"]
-        expected = [
-            hmac.new(secret.get_secret_value().encode(), signed, hashlib.sha256).hexdigest().encode()
-            for secret in self._secrets
-        ]
-        if not any(hmac.compare_digest(right, each) for right in expected for each in given):
-            raise SignatureError("The webhook's signature is wrong: STRIPE_WEBHOOK_SECRET must be its endpoint's.")
-        age = time.time() - int(timestamps[0])
-        if age > self._tolerance_seconds:
-            raise SignatureError("The webhook's signature is too old.")
-        if -age > self._tolerance_seconds:
-            raise SignatureError("The webhook's signature is from a time to come: one of the two clocks is wrong.")
+    if not secrets:
+        raise SignatureError("Webhooks are not accepted here: STRIPE_WEBHOOK_SECRET is not set.")
+    pairs = [part.partition("=")[::2] for part in (signature or "").split(",")]
+    timestamps = [value for name, value in pairs if name.strip() == "t"]
+    if len(timestamps) != 1 or not _TIMESTAMP.fullmatch(timestamps[0]):
+        raise SignatureError("The webhook has no signature.")
+    signed = timestamps[0].encode() + b"." + body
+    # Bytes: comparing texts in constant time works for ASCII only.
+    given = [value.strip().encode("utf-8", "replace") for name, value in pairs if name.strip() == "v1"]
+    expected = [
+        hmac.new(secret.get_secret_value().encode(), signed, hashlib.sha256).hexdigest().encode() for secret in secrets
+    ]
+    if not any(hmac.compare_digest(right, each) for right in expected for each in given):
+        raise SignatureError("The webhook's signature is wrong: STRIPE_WEBHOOK_SECRET must be its endpoint's.")
+    age = time.time() - int(timestamps[0])
+    if age > tolerance_seconds:
+        raise SignatureError("The webhook's signature is too old.")
+    if -age > tolerance_seconds:
+        raise SignatureError("The webhook's signature is from a time to come: one of the two clocks is wrong.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +93,16 @@ class Payments:
 
     Attributes:
         client: Stripe, or its stand-in.
-        signatures: Tells Stripe's webhooks from others.
+        webhook_secrets: Tell Stripe's webhooks from others; see `verify_signature`.
+        webhook_tolerance_seconds: See there.
         return_url: The page that customers come back to.
         accounts: The accounts whose events count where Stripe names one.
-        switched_off: True in production without Stripe, where the stand-in must not be used.
+        switched_off: True in production where no real money would move.
     """
 
     client: PaymentClient
-    signatures: WebhookSignatures
+    webhook_secrets: Sequence[SecretStr]
+    webhook_tolerance_seconds: int
     return_url: str
     accounts: frozenset[str] = frozenset()
     switched_off: bool = False
@@ -136,36 +129,21 @@ def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
 
 
 def make_payments(settings: StripeSettings, environment: Environment) -> Payments:
-    """Return the means to make payments. Nothing is connected.
-
-    Args:
-        settings: Keys and limits.
-        environment: The stage; production without Stripe takes no payments, and none with a test key.
-
-    Raises:
-        ConfigurationError: This is production with a test key.
-    """
+    """Return the means to make payments, none in production without a live key. Nothing is connected."""
     client = _make_client(settings)
-    # The settings have refused this already, where they were loaded and not made by hand.
-    if settings.enabled and client.test_mode and environment is Environment.PRODUCTION:
-        raise ConfigurationError(
-            "Payments are in test mode, and this is production.",
-            next_step="Set STRIPE_SECRET_KEY to a live key, or STRIPE_ENABLED to false.",
-        )
     return Payments(
         client=client,
-        signatures=WebhookSignatures(settings.webhook_secrets, tolerance_seconds=settings.webhook_tolerance_seconds),
+        webhook_secrets=settings.webhook_secrets,
+        webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         return_url=settings.return_url,
         accounts=frozenset(settings.accounts),
-        switched_off=environment is Environment.PRODUCTION and not settings.enabled,
+        switched_off=environment is Environment.PRODUCTION and client.test_mode,
     )
 
 
 def _make_client(settings: StripeSettings) -> PaymentClient:
-    if not settings.enabled:
+    if not settings.enabled or settings.secret_key is None:
         return SimulatedClient()
-    if settings.secret_key is None:
-        raise ConfigurationError("Stripe is enabled without a key.", next_step="Set STRIPE_SECRET_KEY.")
     # Here and not above: the SDK is loaded by those who use it.
     from app.core.payment.stripe_client import StripeClient  # noqa: PLC0415
 

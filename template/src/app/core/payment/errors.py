@@ -39,10 +39,6 @@ class PaymentSwitchedOffError(PaymentUnavailableError):
     code = "PAYMENT_SWITCHED_OFF"
 
 
-class PaymentRateLimitedError(PaymentUnavailableError):
-    """Raised when all callers of this account together ask too much of Stripe. Nothing was done."""
-
-
 class PaymentBrokenError(PaymentUnavailableError):
     """Raised when Stripe failed and has kept that answer: the same key will be answered the same for a day."""
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints, validate_call
 from pydantic import ValidationError as PydanticValidationError
 
 from app.core.exceptions import ValidationError
-from app.core.payment.door import get_payments
+from app.core.payment.door import get_payments, verify_signature
 from app.core.payment.objects import (
     CheckoutSession,
     Customer,
@@ -200,7 +200,9 @@ def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     Raises:
         SignatureError: It is not: there is no other return value than True.
     """
-    get_payments().signatures.verify(body, signature)
+    payments = get_payments()
+    secrets, tolerance = payments.webhook_secrets, payments.webhook_tolerance_seconds
+    verify_signature(body, signature, secrets=secrets, tolerance_seconds=tolerance)
     return True
 
 

@@ -1,8 +1,6 @@
 """Payments at Stripe, through its SDK. Loading that takes 0.2 s, so a process with payments off does without."""
 
-import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -18,7 +16,6 @@ from app.core.payment.errors import (
     PaymentBrokenError,
     PaymentConflictError,
     PaymentDeclinedError,
-    PaymentRateLimitedError,
     PaymentRefusedError,
     PaymentTimeoutError,
     PaymentUnavailableError,
@@ -43,9 +40,6 @@ _METHODS: Final[Mapping[str, Method]] = {"delete": "DELETE", "get": "GET", "post
 # asks for all of them to be repeated, later and with the same key (documentation, "Advanced error handling" and "Rate
 # limits").
 _PASSING: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
-# Probes come every few seconds from several places; Stripe allows 100 reads a second for all of an account.
-_WELL_SECONDS: Final = 60.0
-_SICK_SECONDS: Final = 15.0
 
 
 class StripeClient:
@@ -91,9 +85,6 @@ class StripeClient:
             Refund: self._client.refunds.create_async,
             CheckoutSession: self._client.checkout.sessions.create_async,
         }
-        self._checking = asyncio.Lock()
-        self._checked_until = 0.0
-        self._sick: str | None = None
 
     @property
     def test_mode(self) -> bool:
@@ -109,30 +100,21 @@ class StripeClient:
         return await self._call(CheckoutSession, self._client.checkout.sessions.retrieve_async(session_id))
 
     async def check(self) -> None:
-        """Check that Stripe can be reached and takes the key: once a minute, or four times while it is not so.
+        """Check that Stripe can be reached and takes the key; no probe asks, and the overview every five seconds.
 
         Raises:
-            PaymentUnavailableError: It cannot, or does not.
+            PaymentError: It cannot, or does not.
         """
-        async with self._checking:
-            if time.monotonic() >= self._checked_until:
-                # What is known should this be cut off, as probes are that take too long.
-                self._sick, self._checked_until = "Did not answer in time.", time.monotonic() + _SICK_SECONDS
-                self._sick = await self._symptom()
-                if self._sick is None:
-                    self._checked_until = time.monotonic() + _WELL_SECONDS
-            if self._sick is not None:
-                raise PaymentUnavailableError(SERVICE, self._sick)
-
-    async def _symptom(self) -> str | None:
         try:
             await self._client.balance.retrieve_async()
         except stripe.PermissionError:
-            # A restricted key that may do other things.
-            return None
+            return  # A restricted key that may do other things.
         except (stripe.StripeError, AppException) as err:
-            return _translate(err).message.removeprefix(f"{SERVICE}: ")
-        return None
+            failure = _translate(err)
+        else:
+            return
+        # Out here, as below.
+        raise failure
 
     async def _call(self, kind: type[T], call: Awaitable[stripe.StripeObject]) -> T:
         with monitor.trace(f"payment.{kind.__name__}"):
@@ -217,8 +199,6 @@ def _translate(  # noqa: PLR0911 — a table: each kind of error has its line
             return PaymentDeclinedError(error.user_message or "The card was declined.", details=_details(error))
         case stripe.IdempotencyError():
             return PaymentConflictError("This idempotency key was used for something else.", details=_details(error))
-        case stripe.RateLimitError():
-            return PaymentRateLimitedError(SERVICE, "Too many requests.", details=_details(error))
         case stripe.AuthenticationError() | stripe.PermissionError():
             return PaymentAccessError(SERVICE, "Does not accept this service's key.", details=_details(error))
         case stripe.InvalidRequestError():

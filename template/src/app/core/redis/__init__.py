@@ -42,14 +42,14 @@ class SharedState:
 
         return RedisCache(self.redis, prefix=f"{self.name}:")
 
-    def rate_limits(self, fallback: RateLimits) -> RateLimits:
-        """Return the limits in Redis; without it, the fallback."""
+    def rate_limits(self) -> RateLimits:
+        """Return the limits in Redis; without it, those of this process."""
         if self.redis is None:
-            return fallback
+            return RateLimits()
         from app.core.redis.rate_limits import RedisRateLimits  # noqa: PLC0415
 
         # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
-        return RedisRateLimits(self.redis, prefix=f"{self.name}!limit:", fallback=fallback)
+        return RedisRateLimits(self.redis, prefix=f"{self.name}!limit:")
 
 
 @asynccontextmanager

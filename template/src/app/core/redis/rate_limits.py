@@ -24,7 +24,7 @@ local function keep()
   end
 end
 """
-# As `MemoryRateLimits.hit`. Numbers come back as whole ones: microseconds.
+# As `RateLimits.hit`. Numbers come back as whole ones: microseconds.
 _HIT: Final = (
     _PREAMBLE
     + """
@@ -46,7 +46,7 @@ return 0
 _MICROSECONDS: Final = 1_000_000
 
 
-class RedisRateLimits:
+class RedisRateLimits(RateLimits):
     """See `RateLimits`. While Redis is away every process grants the allowance by itself, beginning with a full one.
 
     Keys are stored as hashes: they hold addresses and account names, as long as a caller likes.
@@ -54,27 +54,26 @@ class RedisRateLimits:
     Args:
         redis: Where they are counted.
         prefix: In front of every key.
-        fallback: Where they are counted meanwhile.
     """
 
-    def __init__(self, redis: RedisConnection, *, prefix: str, fallback: RateLimits) -> None:
+    def __init__(self, redis: RedisConnection, *, prefix: str) -> None:
+        super().__init__()
         self._redis = redis
         self._prefix = prefix
-        self._fallback = fallback
 
     async def hit(self, key: str, rate: Rate) -> float:
         """See `RateLimits.hit`; one round trip."""
         try:
             return await self._run(_HIT, key, rate) / _MICROSECONDS
         except RedisUnavailableError:
-            return await self._fallback.hit(key, rate)
+            return await super().hit(key, rate)
 
     async def refund(self, key: str, rate: Rate) -> None:
         """See `RateLimits.refund`."""
         try:
             await self._run(_REFUND, key, rate)
         except RedisUnavailableError:
-            await self._fallback.refund(key, rate)
+            await super().refund(key, rate)
 
     async def _run(self, script: str, key: str, rate: Rate) -> int:
         hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 # Some 10 MB of keys in the worst case.
 _MAX_KEYS: Final = 100_000
@@ -28,25 +28,18 @@ class Rate(NamedTuple):
     seconds: float
 
 
-class RateLimits(Protocol):
-    """A store of allowances, each under a key of its owner and purpose."""
+class RateLimits:
+    """Allowances of this process, each under a key of its owner and purpose.
 
-    async def hit(self, key: str, rate: Rate) -> float:
-        """Use one of an allowance up and return 0; else the seconds until there is one, and nothing is used up."""
-
-    async def refund(self, key: str, rate: Rate) -> None:
-        """Give one of the allowance back, as where only failures should count."""
-
-
-class MemoryRateLimits:
-    """Allowances of this process alone; beyond so many keys, those unused for longest are forgotten."""
+    Beyond so many keys, those unused for longest are forgotten.
+    """
 
     def __init__(self, *, max_keys: int = _MAX_KEYS) -> None:
         self._max_keys = max_keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     async def hit(self, key: str, rate: Rate) -> float:
-        """See `RateLimits.hit`."""
+        """Use one of an allowance up and return 0; else the seconds until there is one, and nothing is used up."""
         now = time.time()
         interval = rate.seconds / rate.times
         full_at = max(self._full_at.get(key, now), now) + interval
@@ -61,7 +54,7 @@ class MemoryRateLimits:
         return 0.0
 
     async def refund(self, key: str, rate: Rate) -> None:
-        """See `RateLimits.refund`."""
+        """Give one of the allowance back, as where only failures should count."""
         if key in self._full_at:
             self._full_at[key] -= rate.seconds / rate.times
 

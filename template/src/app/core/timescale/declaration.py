@@ -1,14 +1,12 @@
 """The declaration that a table is to be a hypertable: a line beside its columns, as `models/domain` shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import MetaData, Table, UniqueConstraint, text
+from sqlalchemy import MetaData, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.core.exceptions import ConfigurationError
 
 _KEY: Final = "hypertable"
 _PREPARER: Final = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
@@ -55,38 +53,9 @@ def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any
 
 
 def declared_hypertables(metadata: MetaData) -> Sequence[Hypertable]:
-    """Return the tables that are declared to be hypertables, by name.
-
-    Raises:
-        ConfigurationError: A declaration contradicts its table.
-    """
-    found = [
+    """Return the tables that are declared to be hypertables, by name."""
+    return [
         Hypertable(table=table, time=table.info[_KEY][0], segment_by=table.info[_KEY][1])
         for table in metadata.sorted_tables
         if _KEY in table.info
     ]
-    for hypertable in found:
-        _check(hypertable)
-    return found
-
-
-def _check(hypertable: Hypertable) -> None:
-    table = hypertable.table
-    if missing := {hypertable.time, *hypertable.segment_by} - set(table.columns.keys()):
-        raise ConfigurationError(
-            f"The hypertable {table.name} is declared with columns that it does not have: {_named(missing)}.",
-            next_step="Correct the names in its as_hypertable(…).",
-        )
-    keys = [table.primary_key.columns.keys()]
-    keys += [each.columns.keys() for each in table.constraints if isinstance(each, UniqueConstraint)]
-    keys += [each.columns.keys() for each in table.indexes if each.unique]
-    for key in keys:
-        if key and hypertable.time not in key:
-            raise ConfigurationError(
-                f"The hypertable {table.name} has a unique key without its time column: {_named(key)}.",
-                next_step=f"Add {hypertable.time} to the key, or drop the key.",
-            )
-
-
-def _named(columns: Iterable[str]) -> str:
-    return ", ".join(sorted(columns))

@@ -26,7 +26,7 @@ _STATE: Final = text(
     "SELECT (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available, "
     "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS created, "
     "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.max_background_workers' AND vartype = 'integer') "
-    "AS loaded, current_setting('timescaledb.license', true) AS license"
+    "AS loaded"
 )
 
 
@@ -37,13 +37,11 @@ class Extension(NamedTuple):
         available: The version that the server would create; None without its files.
         created: The version that is in this database; None where it is not.
         loaded: True if the server loads it when it starts.
-        license: Its own setting of that name; `apache` has hypertables and no policies. None where it is not created.
     """
 
     available: str | None
     created: str | None
     loaded: bool
-    license: str | None
 
     def require_loaded(self) -> None:
         """Raise ConfigurationError where creating or using the extension would end the connection."""
@@ -71,24 +69,11 @@ class Extension(NamedTuple):
                 "first statement of a new session.",
             )
 
-    def require_policies(self) -> None:
-        """Raise ConfigurationError under the Apache licence, which has neither columnstore nor policies.
-
-        What the settings ask for is not left out in silence: old rows may be relied on to be deleted.
-        """
-        if self.license == "apache":
-            raise ConfigurationError(
-                "The server's TimescaleDB is the Apache edition, which has no columnstore and deletes nothing by "
-                "itself.",
-                next_step="Set TIMESCALE_COMPRESS_AFTER_DAYS=0 and TIMESCALE_DROP_AFTER_DAYS=0, or run the Community "
-                "edition with timescaledb.license = 'timescale'.",
-            )
-
 
 async def find_extension(session: AsyncSession) -> Extension:
     """Return the extension's state. Nothing in here makes the server load the library, which may end the connection."""
     row = (await session.execute(_STATE)).one()
-    return Extension(row.available, row.created, row.loaded, row.license)
+    return Extension(row.available, row.created, row.loaded)
 
 
 async def create_extension(session: AsyncSession, settings: TimescaleSettings) -> list[str]:
@@ -102,15 +87,7 @@ async def create_extension(session: AsyncSession, settings: TimescaleSettings) -
         found.require_usable()
         if found.created:
             return []
-        try:
-            await session.execute(text("CREATE EXTENSION timescaledb"))
-        except DBAPIError as err:
-            if getattr(err.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
-                raise
-            raise ConfigurationError(
-                "The database role may not create the extension timescaledb.",
-                next_step="Have the database's owner run CREATE EXTENSION timescaledb in it, once; then repeat this.",
-            ) from err
+        await session.execute(text("CREATE EXTENSION timescaledb"))
     return [f"TimescaleDB {found.available}: created in this database"]
 
 
@@ -149,10 +126,16 @@ def _refusal(error: DBAPIError) -> ConfigurationError:
     reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
     cause, next_step = "TimescaleDB could not be set up", "Remove the cause and run `app db upgrade` again."
     if state == _INSUFFICIENT_PRIVILEGE:
-        cause, next_step = "The database role may not set up TimescaleDB", "Run this as the role that owns the tables."
+        cause = "The database role may not set up TimescaleDB"
+        next_step = "Run this as the role that owns the tables; the extension, as the owner of the database."
     elif state == _FEATURE_NOT_SUPPORTED:
+        # Under the Apache licence there are neither columnstore nor policies. What the settings ask for is not left out
+        # in silence: old rows may be relied on to be deleted.
         cause = "The server's TimescaleDB cannot do that"
-        next_step = "Run the Community edition, or change what is declared of the hypertable."
+        next_step = (
+            "Run the Community edition (timescaledb.license = 'timescale'), change what is declared of the hypertable, "
+            "or set TIMESCALE_COMPRESS_AFTER_DAYS=0 and TIMESCALE_DROP_AFTER_DAYS=0."
+        )
     elif state in _TIMEOUTS:
         cause = "Setting up TimescaleDB took too long"
         next_step = f"Repeat it when there is less to do, or raise {_TIMEOUTS[state]}."

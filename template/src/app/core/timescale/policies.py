@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
 from app.core.timescale.declaration import Hypertable
-from app.core.timescale.extension import find_extension, take_turn
+from app.core.timescale.extension import take_turn
 
 _TABLE: Final = "CAST(CAST(:name AS text) AS regclass)"
 
@@ -76,7 +76,7 @@ async def setup_compression_policies(
         What was changed, in sentences.
 
     Raises:
-        ConfigurationError: The server refused it, or has no policies.
+        ConfigurationError: The server refused it, as the Apache edition does.
     """
     days, given = settings.compress_after_days, "compress_after_days" in settings.model_fields_set
     changes: list[str] = []
@@ -101,7 +101,7 @@ async def setup_retention_policies(
         What was changed, in sentences.
 
     Raises:
-        ConfigurationError: The server refused it, or has no policies.
+        ConfigurationError: The server refused it, as the Apache edition does.
     """
     changes: list[str] = []
     if "drop_after_days" not in settings.model_fields_set:
@@ -114,7 +114,6 @@ async def setup_retention_policies(
 
 async def _arrange_columns(session: AsyncSession, hypertable: Hypertable, current: Row[Any] | None) -> list[str]:
     """Declare the order of a table's columnstore, unless it is declared already: the change locks the table."""
-    (await find_extension(session)).require_policies()
     names = ",".join(hypertable.segment_by)
     quoted = (
         await session.execute(_QUOTED, {"time": hypertable.time, "segment_by": list(hypertable.segment_by)})
@@ -151,6 +150,5 @@ async def _set(session: AsyncSession, hypertable: Hypertable, policy: _Policy, d
         await session.execute(policy.remove, name)
     if after is None:
         return [f"{hypertable.name}: chunks are no longer {policy.done}"]
-    (await find_extension(session)).require_policies()
     await session.execute(policy.add, {**name, "after": after})
     return [f"{hypertable.name}: chunks are {policy.done} after {days} days"]

@@ -8,7 +8,7 @@ import pytest
 from app.core.cache import CacheUnavailableError
 from app.core.redis.breaker import RedisUnavailableError
 from app.core.redis.rate_limits import RedisRateLimits
-from app.core.security import MemoryRateLimits, Rate
+from app.core.security import Rate
 from tests.logs import Log
 from tests.servers.redis import RedisServer, running_redis
 from tests.unit.core.redis.conftest import Connect
@@ -61,7 +61,7 @@ async def test_a_user_with_what_the_readme_lists_can_do_everything(own_redis: Re
     await connection.ping()
     await backend.set(f"{name}:a", b"1", ttl=60)
     await backend.clear(f"{name}:")
-    limits = RedisRateLimits(connection, prefix=f"{name}!limit:", fallback=MemoryRateLimits())
+    limits = RedisRateLimits(connection, prefix=f"{name}!limit:")
     assert await limits.hit("a", Rate(times=1, seconds=60)) == 0
     assert await limits.hit("a", Rate(times=1, seconds=60)) > 0
     await limits.refund("a", Rate(times=1, seconds=60))

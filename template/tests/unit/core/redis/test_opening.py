@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from app.core.config.redis import RedisSettings
 from app.core.exceptions import ConfigurationError
 from app.core.redis import RedisUnavailableError, open_redis
-from app.core.security import MemoryRateLimits
+from app.core.security import RateLimits
 from tests.servers.redis import RedisServer
 from tests.unit.core.redis.conftest import Connect
 
@@ -21,11 +21,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_switched_off_everything_is_as_without_it() -> None:
-    memory = MemoryRateLimits()
     tasks = asyncio.all_tasks()
     async with open_redis(RedisSettings(url=SecretStr("redis://nowhere.invalid")), name="tests") as shared:
         assert shared.cache_backend() is None
-        assert shared.rate_limits(memory) is memory
+        assert type(shared.rate_limits()) is RateLimits
         assert list(shared.health_checks) == []
         assert asyncio.all_tasks() == tasks
 

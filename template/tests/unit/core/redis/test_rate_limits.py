@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.core.redis.rate_limits import RedisRateLimits
-from app.core.security import MemoryRateLimits, Rate, RateLimits
+from app.core.security import Rate, RateLimits
 from tests.servers.redis import RedisServer
 from tests.unit.core.redis.conftest import Connect
 
@@ -18,13 +18,13 @@ THREE_A_MINUTE = Rate(times=3, seconds=60)
 @pytest.fixture(params=["memory", "redis"])
 async def limits(request: pytest.FixtureRequest, redis_server: RedisServer, connect: Connect) -> RateLimits:
     if request.param == "memory":
-        return MemoryRateLimits()
+        return RateLimits()
     return await in_redis(redis_server, connect)
 
 
 async def in_redis(server: RedisServer, connect: Connect, **changes: object) -> RedisRateLimits:
     connection = await connect(server, **{"timeout_seconds": 5, **changes})
-    return RedisRateLimits(connection, prefix="tests!limit:", fallback=MemoryRateLimits())
+    return RedisRateLimits(connection, prefix="tests!limit:")
 
 
 async def test_an_allowance_is_used_up_then_grows_back_evenly(limits: RateLimits) -> None:

@@ -1,11 +1,11 @@
-"""`MemoryRateLimits`: so many in such a time, and an exact time to wait."""
+"""`RateLimits`: so many in such a time, and an exact time to wait."""
 
 from collections.abc import Iterator
 
 import pytest
 import time_machine
 
-from app.core.security import MemoryRateLimits, Rate, caller_address
+from app.core.security import Rate, RateLimits, caller_address
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 async def test_hit_uses_an_allowance_up_which_then_grows_back_evenly(clock: time_machine.Traveller) -> None:
-    limits = MemoryRateLimits()
+    limits = RateLimits()
 
     assert [await limits.hit("a", THREE_A_MINUTE) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
     assert await limits.hit("b", THREE_A_MINUTE) == 0
@@ -52,7 +52,7 @@ def test_caller_address_has_one_form_for_each_caller(host: str, counted: str) ->
 
 
 async def test_hit_forgets_the_keys_unused_for_longest_first(clock: time_machine.Traveller) -> None:
-    limits = MemoryRateLimits(max_keys=2)
+    limits = RateLimits(max_keys=2)
     once = Rate(times=1, seconds=60)
     for key in ("old", "kept", "new"):
         await limits.hit(key, once)
