@@ -69,7 +69,7 @@ async def test_set_up_timescale_refuses_a_role_that_may_not(real_url: str) -> No
         await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     try:
         async with AsyncSession(engine) as restricted:
-            with pytest.raises(ConfigurationError, match="may not set up TimescaleDB: .*create extension") as caught:
+            with pytest.raises(ConfigurationError, match=r"may not set up TimescaleDB: .*create extension") as caught:
                 await create_extension(restricted, enabled())
             assert "owner of the database" in str(caught.value.next_step)
         async with unlimited_session(real_url) as owner:
