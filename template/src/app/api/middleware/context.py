@@ -24,6 +24,8 @@ logger = get_logger("app.access")
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 # Probes come every few seconds and are not logged; a check that fails is logged by itself.
 PROBES: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
+# The status of a web socket, whose acceptance carries none.
+_SWITCHED: Final = HTTPStatus.SWITCHING_PROTOCOLS.value
 # The client went away before there was an answer; nginx's number for it, which is never sent.
 CLIENT_CLOSED_REQUEST: Final = 499
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
@@ -75,7 +77,7 @@ class RequestContextMiddleware:
             nonlocal status
             match message["type"]:
                 case "http.response.start" | "websocket.accept" | "websocket.http.response.start":
-                    status = message.get("status", HTTPStatus.SWITCHING_PROTOCOLS.value)
+                    status = message.get("status", _SWITCHED)
                     message["headers"] = [*message.get("headers", ()), header]
                 case "websocket.close" if status == CLIENT_CLOSED_REQUEST:
                     # Closed before it was accepted: servers answer with this (ASGI, "Close").
@@ -110,10 +112,10 @@ def _context_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return context
 
 
-def request_spans(traces: "Traces | None") -> TelemetryConfig | None:
-    """Return what has FastAPI make a span of each request but probes; None where traces are off."""
+def request_spans(traces: "Traces | None") -> TelemetryConfig:
+    """Return what has FastAPI make a span of each request but probes; where traces are off, look for nothing."""
     if traces is None:
-        return None
+        return {"tracing": False, "metrics": False, "logs": False}
     return {
         "tracer_provider": traces.provider,
         "metrics": False,
