@@ -37,8 +37,7 @@ def first_success(application: str) -> Figures:
     Returns:
         Seconds of wall time and CPU; megabytes of memory where the system tells.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
         [
@@ -49,7 +48,7 @@ def first_success(application: str) -> Figures:
         stdout=subprocess.DEVNULL,
     )
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}/api/v1/health/ready")
+        wait_until_ready(process, f"http://127.0.0.1:{port}/api/v1/health/ready")
         wall = time.perf_counter() - began
         memory = _memory(process.pid)
     finally:
@@ -60,7 +59,15 @@ def first_success(application: str) -> Figures:
     return {"CPU until the first 200": cpu, "wall time until then": wall, **memory}
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+    """Wait for the first 200; SystemExit for another answer, or after a minute without one."""
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         try:
