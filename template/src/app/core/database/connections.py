@@ -6,11 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from app.core.config.database import DatabaseSettings
-from app.core.database.errors import DRIVER_ERRORS, error_of
+from app.core.database.errors import DRIVER_ERRORS, error_of, state_of
 from app.core.exceptions import DatabaseConnectionError, DatabaseException
 from app.core.logging import get_logger, log_db_query
 
@@ -21,6 +22,8 @@ logger = get_logger(__name__)
 # When a connection that is lent goes back to the pool, by the monotonic clock; and the driver's transaction on it.
 _UNTIL: Final = "until"
 _TRANSACTION: Final = "transaction"
+# SQLSTATE disk_full (PostgreSQL documentation, appendix A).
+_DISK_FULL: Final = "53100"
 # Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
 # too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
 # that was rolled back has given its locks back.
@@ -45,6 +48,8 @@ class Connections:
 
     def __init__(self, engine: AsyncEngine, settings: DatabaseSettings, *, keep_seconds: float = 0) -> None:
         self.engine = engine
+        # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
+        self.disk_full = False
         # How many wait for a connection.
         self.waiting = 0
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
@@ -53,6 +58,8 @@ class Connections:
         self._keep_seconds = keep_seconds
         self._kept: list[PoolProxiedConnection] = []
         self._closed = False
+        # SQLAlchemy's sessions share these connections.
+        event.listen(engine.sync_engine, "handle_error", lambda context: self._note(context.original_exception))
 
     async def borrow(self) -> PoolProxiedConnection:
         """Return a connection, which is to be given back.
@@ -135,6 +142,7 @@ class Connections:
         try:
             found = await function(*arguments)
         except DRIVER_ERRORS as err:
+            self._note(err)
             driver: Any = connection.driver_connection
             raise error_of(err, disconnected=driver is None or driver.is_closed()) from err
         took = time.perf_counter() - began
@@ -176,3 +184,6 @@ class Connections:
     def _put_away_late(self, connecting: "asyncio.Future[PoolProxiedConnection]") -> None:
         if not connecting.cancelled() and connecting.exception() is None:
             self._put_away(connecting.result())
+
+    def _note(self, err: BaseException) -> None:
+        self.disk_full = self.disk_full or state_of(err) == _DISK_FULL

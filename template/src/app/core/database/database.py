@@ -129,14 +129,22 @@ def get_async_session() -> AbstractAsyncContextManager[WriteSession]:
 async def test_database_connection() -> None:
     """Ask whether the database takes changes, in one round trip on a connection apart from those of requests.
 
+    A disk that is full is known from the statements that fail on it. From then on something is written and rolled back
+    here until there is room: ordinarily, nothing is.
+
     Raises:
         DatabaseException: The server cannot be reached, refuses, takes too long, or takes no changes.
     """
+    database = get_database()
     try:
-        async with get_database().probes.connect() as connection:
+        async with database.probes.connect() as connection:
             # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
             if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
                 raise DatabaseConnectionError("The database takes no changes: it is read-only.")
+            if database.writing.disk_full:
+                await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
+                await connection.rollback()
+                database.writing.disk_full = False
     except PoolTimeoutError as err:
         raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
 
