@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 def install_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Add routes with complete paths, and HEAD wherever there is GET.
 
-    They stand before the pages of the documentation, and the routes for HEAD stand last: each route that is tried before
-    the right one costs a request 2 µs, and `include_router`, which would give each router a level of its own, 10 µs. HEAD
-    is not in the OpenAPI document, which would describe each operation twice; the server leaves its bodies out.
+    They stand before the pages of the documentation, and the routes for HEAD stand last: each route that is tried
+    before the right one costs a request 2 µs, and a level of its own for each router, as `include_router` gives, 10 µs.
+    HEAD is not in the OpenAPI document, which would describe each operation twice; the server leaves its bodies out.
     """
     routes = [route for router in routers for route in router.routes]
     app.router.routes[:0] = routes
