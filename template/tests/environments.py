@@ -2,22 +2,11 @@
 
 import pytest
 
-from app.core.config import ApplicationSettings
 from app.core.config.loading import load_settings
 from app.core.exceptions import ConfigurationError
 from app.core.redaction import redact_text
 
 DATABASE_URL = "postgresql://app:Xq7planted@db.example.org/app?sslmode=verify-full"
-
-
-def examples() -> dict[str, str]:
-    """Return values for the settings that a chosen service needs: those that give an example of themselves."""
-    return {
-        variable: str(examples[0])
-        for section in ApplicationSettings.sections().values()
-        for name, variable in section.variables().items()
-        if (examples := section.model_fields[name].examples)
-    }
 
 
 def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

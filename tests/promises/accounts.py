@@ -79,7 +79,7 @@ ACCOUNTS = (
         "src/app/services/accounts.py",
         "            await users.delete_unconfirmed(uow.session, email)\n",
         "",
-        "tests/integration/accounts/test_address_changes.py"
+        f"{_TESTS}"
         "::test_change_of_address_takes_no_account_and_yields_to_no_registration",
     ),
     Promise(

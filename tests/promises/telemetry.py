@@ -64,6 +64,7 @@ TELEMETRY = (
         "src/app/api/middleware/context.py",
         "request_scope.set(scope)",
         "request_scope.set({})",
-        "tests/integration/api/test_statements.py::test_slow_statement_is_a_warning_with_its_route",
+        "tests/integration/api/test_request_context.py"
+        "::test_slow_statement_is_a_warning_with_its_route",
     ),
 )

@@ -12,6 +12,7 @@ from app.services.authentication import get_authentication
 from tests.clients import problem
 from tests.factories import PASSWORD
 from tests.logins import AUTH, ME, bearer, log_in, me, refresh, register, with_authentication
+from tests.statements import at_most
 
 pytestmark = pytest.mark.anyio
 
@@ -141,3 +142,9 @@ async def test_change_password_needs_the_current_one(anonymous: AsyncClient) -> 
 )
 async def test_me_refuses_credentials_that_are_not_good(anonymous: AsyncClient, headers: dict[str, str]) -> None:
     problem(await anonymous.get(ME, headers=headers), 401, "AUTHENTICATION_FAILED")
+
+
+async def test_get_current_user_takes_one_statement(client: AsyncClient) -> None:
+    # One request every few seconds also asks which sessions have ended.
+    with at_most(2):
+        assert (await client.get(ME)).status_code == 200

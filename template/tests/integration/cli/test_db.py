@@ -1,6 +1,5 @@
 """`app db`: migrations applied, taken back, joined and printed."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -32,24 +31,6 @@ def test_upgrade_and_downgrade_name_an_unknown_revision(
     assert result.err.startswith("error: Alembic: ")
     assert "next: " in result.err
     assert "Traceback" not in result.err
-
-
-def test_upgrade_works_without_the_tools_for_development(
-    on_empty: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in the image, which has no devtools."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "devtools"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "devtools", None)
-
-    for command in (("upgrade",), ("current",), ("sql", "base:head"), ("downgrade", "base"), ("upgrade",)):
-        result = app_command("db", *command)
-        assert result.code == 0, result.err
-    for refused in (("revision", "-m", "x"), ("check",)):
-        result = app_command("db", *refused)
-        assert result.code == 1
-        assert "cannot be imported (ModuleNotFoundError: " in result.err
-        assert "run `uv sync`" in result.err
 
 
 def test_revision_leaves_a_configured_database_that_is_behind_alone(

@@ -130,15 +130,6 @@ async def test_constants_are_sent_along_and_lists_are_one_value(things: Database
     assert await things.reader.one(Statement(select(literal(Decimal("0.5"), Float)), float)) == 0.5
 
 
-async def test_execute_returns_the_number_of_rows(things: Database) -> None:
-    remove = Statement(delete(Thing).where(Thing.kind == bindparam("kind")))
-    async with things.session() as session, atomic(session):
-        for kind in (Kind.SMALL, Kind.SMALL, Kind.LARGE):
-            await session.execute(Statement(insert(Thing).values(GIVEN)), **{**VALUES, "kind": kind})
-        assert await session.execute(remove, kind=Kind.SMALL) == 2
-        assert await session.execute(remove, kind=Kind.SMALL) == 0
-
-
 def test_columns_are_those_of_the_row_from_entities_and_labels() -> None:
     @dataclass(slots=True)
     class Seen:

@@ -82,8 +82,3 @@ def test_address_takes_the_url_s_own_encryption_first() -> None:
 
     assert (both.address.ssl_mode, one.address.ssl_mode) == ("disable", "verify-full")
     assert one.migration_address == one.address
-
-
-def test_address_of_no_database_is_an_error() -> None:
-    with pytest.raises(LookupError, match="no database is configured"):
-        _ = DatabaseSettings().address
