@@ -1,8 +1,9 @@
 """Tests of tools, which run inside of a rendered project and are not a part of it: `tests/inside`.
 
-They need the project's fixtures, and its users gain nothing from them: CONTRIBUTING.md's examples,
-the sessions of a test's transaction, servers as processes, broken modules, `app update` and what
-the doctor says about updates.
+They need the project's fixtures, and its users do not need them each day: CONTRIBUTING.md's
+examples, the sessions of a test's transaction, servers as processes, broken modules, `app update`
+and what the doctor says about updates; and drills: kills, migrators beside each other, the embedded
+server, hostile values in every place of every request, and what takes a clock to see.
 """
 
 from __future__ import annotations
