@@ -79,8 +79,7 @@ ACCOUNTS = (
         "src/app/services/accounts.py",
         "            await users.delete_unconfirmed(uow.session, email)\n",
         "",
-        f"{_TESTS}"
-        "::test_change_of_address_takes_no_account_and_yields_to_no_registration",
+        f"{_TESTS}::test_change_of_address_takes_no_account_and_yields_to_no_registration",
     ),
     Promise(
         "mail is limited by address and by account",
