@@ -57,7 +57,7 @@ STORES = (
         "src/app/core/cache/memory.py",
         "threading.RLock()",
         '__import__("contextlib").nullcontext()',
-        "tests/unit/core/cache/test_memory.py::test_ttl_cache_is_unharmed_by_threads",
+        "tests/unit/core/cache/test_memory_threads.py::test_ttl_cache_is_unharmed_by_threads",
     ),
     Promise(
         "a request never sees another's cache",

@@ -2,8 +2,6 @@
 
 import io
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,12 +127,3 @@ def test_app_names_a_file_that_cannot_be_written(refused: Run, monkeypatch: pyte
     monkeypatch.setattr("app.cli.settings.project_folder", lambda: Path("/proc"))
 
     assert "(/proc/.env)." in refused("db current").err
-
-
-def test_commands_imports_none_of_them() -> None:
-    heavy = ("sqlalchemy", "pydantic", "fastapi", "app.core", "alembic")
-    script = f"import sys\nimport app.cli.commands\nsys.exit(str([name for name in {heavy} if name in sys.modules]))"
-
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-
-    assert ended.stderr == "[]\n"

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from app.core.config.secrets import parse_keys
 from tests.databases import execute
-from tests.integration.cli.conftest import Result, Run, TypeIn
+from tests.integration.cli.conftest import Result, Run
 from tests.stored_secrets import NEW, OLD, fill, stored
 
 VALUE = "Planted Value of 7 Words, and Unmistakable"
@@ -72,17 +72,6 @@ def test_secrets_keygen_prints_a_key_and_nothing_else(app_command: Run) -> None:
     answer = app_command("secrets", "keygen")
     assert answer.code == 0
     assert len(parse_keys(SecretStr(answer.out.strip()))) == 1
-
-
-def test_secrets_asks_at_a_terminal_and_does_not_show_the_key(
-    type_in: TypeIn, on_migrated: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRETS_KEYS", OLD)
-    result, shown = type_in(f"{VALUE}\r", "secrets", "set", "openai", "--org", "org-0")
-    assert (result.code, result.out) == (0, "stored\n")
-    assert "Key:" in shown
-    assert VALUE[:7] not in shown
-    assert stored(on_migrated, OLD, number=1) == [VALUE]
 
 
 def test_secrets_rotate_says_what_it_did_and_names_what_it_cannot_decrypt(

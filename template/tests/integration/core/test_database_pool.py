@@ -15,7 +15,7 @@ from app.core.database import (
     test_database_connection,
 )
 from app.core.database.connections import Connections
-from app.core.exceptions import ConfigurationError, DatabaseConnectionError
+from app.core.exceptions import DatabaseConnectionError
 
 pytestmark = pytest.mark.anyio
 
@@ -100,13 +100,6 @@ async def test_get_database_stats_counts_both_pools_and_the_overflow(open_databa
         await test_database_connection()
         assert 0 < (await check_database_health() or 0) < 5000
     assert get_database_stats() == (2, 0, 2, 0, 0)
-
-
-async def test_database_needs_settings_that_name_one(open_database: Callable[..., Database]) -> None:
-    with pytest.raises(ConfigurationError, match="No database is configured") as caught:
-        open_database(url=None)
-
-    assert caught.value.next_step
 
 
 @pytest.mark.parametrize("connections", ["reading", "writing"])

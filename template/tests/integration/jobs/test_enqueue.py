@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.database import Statement
 from app.core.exceptions import DatabaseIntegrityError
-from app.core.jobs.queue import STATUSES, log, queue
 from app.core.logging import log_context
 from app.core.uow import atomic, unit_of_work
 from tests.jobs import Chore, rows
@@ -77,22 +76,3 @@ async def test_enqueue_says_when_a_job_may_run_and_what_it_goes_back_to() -> Non
     (row,) = await rows()
     assert (row.status, row.entrypoint, row.attempts, row.execute_after) == ("queued", "chore", 0, later)
     assert row.headers == {"request_id": "request-1", "trace_id": "trace-1"}
-
-
-@pytest.mark.parametrize("table", [queue, log], ids=lambda table: table.name)
-async def test_the_tables_are_as_the_engine_makes_them(scratch: AsyncEngine, table: object) -> None:
-    described = {column.name: not column.nullable for column in table.columns}  # type: ignore[attr-defined]
-    name = table.name  # type: ignore[attr-defined]
-    async with scratch.connect() as connection:
-        found = await connection.execute(
-            text(
-                "SELECT column_name, is_nullable = 'NO' AS required FROM information_schema.columns "
-                "WHERE table_schema = 'jobs' AND table_name = :name"
-            ),
-            {"name": name},
-        )
-        made = {row.column_name: row.required for row in found}
-        labels = await connection.scalars(text("SELECT unnest(enum_range(NULL::jobs.pgqueuer_status))::text"))
-
-        assert described.items() <= made.items()
-        assert tuple(labels) == STATUSES
