@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -80,13 +81,17 @@ def test_a_template_at_a_url_is_copied_updated_and_explored(
     assert NEW not in (tmp_path / "site/data/tree/1.0.0/0.js").read_text()
 
 
-def test_a_url_that_nothing_answers_is_refused_with_a_next_step(url: str, tmp_path: Path) -> None:
-    """The repository is there, but has no version yet; and there is none of another name."""
-    for source in (url, url.replace("house", "garden")):
-        for arguments in (("new", "made", "--defaults"), ("explore", "--export", "site")):
-            refused = command(tmp_path, *arguments, "--template", source)
-            assert refused.code == 1, refused
-            error, _, next_step = refused.output.partition("next: ")
-            assert "error: " in error, refused
-            assert next_step.strip(), refused
+@pytest.mark.parametrize(
+    "arguments", [("new", "made", "--defaults"), ("explore", "--export", "site")], ids=" ".join
+)
+def test_a_url_without_a_repository_is_refused_with_a_next_step(
+    url: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    refused = command(tmp_path, *arguments, "--template", url.replace("house", "garden"))
+    assert refused.code == 1, refused
+    error, _, next_step = refused.output.partition("next: ")
+    assert re.search(r": fatal: repository '\S+/garden.git/' not found. ?", error), refused
+    assert " | " not in error, refused
+    assert "_src_path" not in next_step, refused
+    assert re.search("the template is there|with --template", next_step), refused
     assert [path.name for path in tmp_path.iterdir()] == ["srv"]

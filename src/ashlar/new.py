@@ -156,6 +156,6 @@ def _nothing_left(folder: Path) -> Iterator[None]:
         lines = [line for line in str(error).splitlines() if line.strip()]
         said = next((line for line in lines if "fatal:" in line), lines[0] if lines else "failed")
         raise RefusedError(
-            f"Copier says: {said.strip(' |').rstrip('.')}. Nothing was written.",
+            f"Copier says: {said.rpartition(' | ')[2].rstrip('.')}. Nothing was written.",
             next_step="Correct the answer; for anything else, see that the template is there.",
         ) from error

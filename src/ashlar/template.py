@@ -64,18 +64,20 @@ class Template:
     git: Git
 
     @classmethod
-    def open(cls, source: str, *, answers_file: str, scratch: Path) -> Template:
+    def open(cls, source: str, *, answers_file: str | None, scratch: Path) -> Template:
         """Open a template: in place when it is a folder here, else as a copy.
 
         Args:
             source: As the answers file has it.
-            answers_file: What to call that file in an error.
+            answers_file: What to call that file in an error; None where `--template` named it.
             scratch: Where a copy is made.
 
         Raises:
             RefusedError: There is no such template, or no way to it.
         """
-        where = f"Write where the template is to _src_path in {answers_file}, and commit it."
+        where = "Name a URL or a path of its repository with --template."
+        if answers_file:
+            where = f"Write where the template is to _src_path in {answers_file}, and commit it."
         if not is_path(source):
             copy = scratch / "template.git"
             try:
@@ -83,7 +85,7 @@ class Template:
             except GitError as error:
                 raise RefusedError(
                     f"The template at {_without_password(source)} cannot be read: {error}.",
-                    next_step=f"Check the network and your access to it; if it has moved: {where}",
+                    next_step=f"Check the network and your access to it. If it has moved: {where}",
                 ) from error
             return cls(source, Git(copy))
         path = Path(source).expanduser()

@@ -38,7 +38,7 @@ def open_site(source: str, names: Sequence[str] = ()) -> Iterator[Site]:
     if is_path(source):
         source = str(Path(source).expanduser().resolve())
     with _scratch() as scratch:
-        template = Template.open(source, answers_file="--template", scratch=scratch)
+        template = Template.open(source, answers_file=None, scratch=scratch)
         versions = list_versions(template, names)
         start = versions[0].name if names else _latest(template, versions)
         command = f"uvx --from {shlex.quote(_installable(source))} ashlar new"
