@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.core import logging as application_log
-from app.core.logging import configure_logging, flush_requests
+from app.core.logging import configure_logging, flush_lines
 
 
 class Log:
@@ -21,7 +21,7 @@ class Log:
 
     @property
     def text(self) -> str:
-        flush_requests()
+        flush_lines()
         return self.stream.getvalue()
 
     @property
@@ -49,7 +49,7 @@ def logging_as_it_was() -> Iterator[None]:
     try:
         yield
     finally:
-        flush_requests()
+        flush_lines()
         application_log._current = current
         root.handlers[:] = handlers
         root.setLevel(level)

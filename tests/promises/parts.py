@@ -203,10 +203,10 @@ PARTS = (
     Promise(
         "no line waits for a loop that was stopped",
         "src/app/core/logging.py",
-        "        asyncio.get_running_loop().call_soon(flush_requests)\n",
+        "        asyncio.get_running_loop().call_soon(flush_lines)\n",
         "        loop = asyncio.get_running_loop()\n"
-        "        if len(_answered) == 1:\n"
-        "            loop.call_soon(flush_requests)\n",
+        "        if len(_waiting) == 1:\n"
+        "            loop.call_soon(flush_lines)\n",
         "tests/unit/core/test_logging.py",
     ),
 )

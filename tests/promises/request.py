@@ -348,8 +348,8 @@ REQUEST = (
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
         "src/app/core/logging.py",
-        '"path": redact_text(line["path"])',
-        '"path": line["path"]',
+        "redact_text(fact) if isinstance(fact, str) else fact for",
+        "fact for",
         "tests/unit/core/test_logging.py",
     ),
     Promise(

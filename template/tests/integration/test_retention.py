@@ -16,11 +16,13 @@ from tests.factories import make_user
 
 pytestmark = pytest.mark.anyio
 
-TABLES = ("refresh_tokens", "sessions", "api_keys", "jobs.pgqueuer", "jobs.pgqueuer_log")
+TABLES = ("refresh_tokens", "sessions", "api_keys", "users", "jobs.pgqueuer", "jobs.pgqueuer_log")
 # A day in the life of a user: a session that is refreshed and ends, one that is forgotten, a key that is revoked, and
-# jobs, one of which is put aside.
+# jobs, one of which is put aside. Another one registers, and never confirms the address.
 DAY = """
-WITH owner AS (SELECT id FROM users LIMIT 1),
+WITH owner AS (SELECT id FROM users WHERE email_verified_at IS NOT NULL),
+registered AS (INSERT INTO users (id, email, password_hash, email_verified_at)
+    SELECT id, id::text, '', NULL FROM gen_random_uuid() id),
 ended AS (INSERT INTO sessions (id, user_id, created_at, revoked_at)
     SELECT gen_random_uuid(), id, now(), now() + interval '1 hour' FROM owner RETURNING id),
 idle AS (INSERT INTO sessions (id, user_id) SELECT gen_random_uuid(), id FROM owner RETURNING id),
@@ -34,12 +36,14 @@ INSERT INTO jobs.pgqueuer_log (job_id, status, entrypoint, priority)
 SELECT id, 'failed'::jobs.pgqueuer_status, 'chore', 0 FROM failed
 UNION ALL SELECT -n, 'successful', 'chore', 0 FROM generate_series(1, 3) n
 """
+ONE_USER = dict.fromkeys(TABLES, 0) | {"users": 1}
 # As if all of it had happened earlier.
 AGE = """
 UPDATE sessions SET created_at = created_at - CAST(:days AS interval);
 UPDATE sessions SET revoked_at = revoked_at - CAST(:days AS interval);
 UPDATE refresh_tokens SET expires_at = expires_at - CAST(:days AS interval);
 UPDATE api_keys SET revoked_at = revoked_at - CAST(:days AS interval);
+UPDATE users SET created_at = created_at - CAST(:days AS interval) WHERE email_verified_at IS NULL;
 UPDATE jobs.pgqueuer SET updated = updated - CAST(:days AS interval);
 UPDATE jobs.pgqueuer_log SET created = created - CAST(:days AS interval)
 """
@@ -94,14 +98,11 @@ async def test_purge_takes_what_is_old_and_leaves_what_is_in_use(scratch: AsyncE
     # Idle sessions go with the last of their tokens, which lived for 30 days and was kept for 30 more.
     await age(scratch, 2)
     purged = await get_object(Retention).purge()
-    assert [purged[table] for table in ("refresh_tokens", "sessions", "api_keys", "pgqueuer", "pgqueuer_log")] == [
-        1, 1, 0, 0, 3,
-    ]  # fmt: skip
+    assert [purged[table.rpartition(".")[2]] for table in TABLES] == [1, 1, 0, 1, 0, 3]
     await age(scratch, 60)
     purged = await get_object(Retention).purge()
     assert (purged["api_keys"], purged["pgqueuer"], purged["pgqueuer_log"]) == (1, 1, 1)
-    # The session that is left is the user's own.
-    assert await sizes(scratch) == dict.fromkeys(TABLES, 0) | {"sessions": 0, "refresh_tokens": 0}
+    assert await sizes(scratch) == ONE_USER
 
 
 async def test_purge_waits_for_no_lock_and_goes_on_where_it_was_interrupted(
@@ -125,7 +126,7 @@ async def test_purge_waits_for_no_lock_and_goes_on_where_it_was_interrupted(
         assert (left["refresh_tokens"], left["sessions"]) == (0, 5001 - 2 * retention.BATCH)
         async with asyncio.timeout(30):
             await get_object(Retention).purge()
-        assert await sizes(scratch) == dict.fromkeys(TABLES, 0) | {"api_keys": len(locked.all())}
+        assert await sizes(scratch) == {**ONE_USER, "api_keys": len(locked.all())}
 
 
 async def test_purge_takes_registrations_that_were_not_confirmed(scratch: AsyncEngine) -> None:

@@ -1,7 +1,7 @@
 """Structured logging: one line per event, with the request it belongs to and without secrets.
 
 Every line, of any logger, goes: context of the request → level, time, logger → exception → redaction → renderer.
-The lines of requests go a shorter way to the same end (`log_request`).
+The lines of requests and jobs go a shorter way to the same end (`log_later`).
 Redaction is a step and not a filter on the root logger: filters there never see the records of child loggers.
 """
 
@@ -34,7 +34,8 @@ if _is_rich_absent:
 
 EventDict = structlog.typing.EventDict
 
-_IDS: Final = frozenset({"request_id", "trace_id", "user_id"})  # of the request, validated on their way in
+# Validated on their way in, or a constant of the code.
+_IDS: Final = frozenset({"request_id", "trace_id", "user_id", "job_type"})
 _OWN: Final = frozenset({"level", "logger", "timestamp"})  # a line's own facts, which are made here
 # The names with which structlog hands a line from step to step.
 _HANDED: Final = frozenset({"_from_structlog", "_record", "event", "exc_info", "stack_info"})
@@ -228,45 +229,43 @@ def _says_more_than_the_access_log(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or not record.module.startswith("websockets")
 
 
-# The lines of requests that wait for the turn's end, each beside its context.
-_answered: Final[deque[tuple[Mapping[str, str], EventDict]]] = deque()
+# The lines that wait for the turn's end: the context, what was said, and the line's own facts.
+_waiting: Final[deque[tuple[Mapping[str, str], EventDict, EventDict]]] = deque()
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
-    """Log that a request was answered; a warning from status 500 on.
+    """Log that a request was answered, when this turn ends; a warning from status 500 on.
 
-    The line is written when this turn of the event loop ends, with those of the other requests that were answered in
-    it: in the middle of a request it costs four times as much. The path comes without the query string, which may
-    hold personal data; the duration is in milliseconds.
+    The path comes without the query string, which may hold personal data; the duration is in milliseconds.
     """
-    line: EventDict = {
-        "event": "request",
-        "method": method,
-        "path": path,
-        "status": status,
-        "duration_ms": round(duration_ms, 2),
-        "logger": logger.name,
-        "level": "warning" if status >= _FAILED else "info",
-        "timestamp": datetime.now(UTC),
-    }
-    _answered.append((_context.get(), line))
+    level = "warning" if status >= _FAILED else "info"
+    log_later(logger, level, "request", method=method, path=path, status=status, duration_ms=round(duration_ms, 2))
+
+
+def log_later(logger: Logger, level: str, event: str, **facts: str | float) -> None:
+    """Log a line of each request or job when this turn of the event loop ends, with those of the others.
+
+    In the middle of a request it costs four times as much.
+    """
+    own: EventDict = {"event": event, "logger": logger.name, "level": level, "timestamp": datetime.now(UTC)}
+    _waiting.append((_context.get(), facts, own))
     try:
-        asyncio.get_running_loop().call_soon(flush_requests)
+        asyncio.get_running_loop().call_soon(flush_lines)
     except RuntimeError:  # there is no loop, and no turn to wait for
-        flush_requests()
+        flush_lines()
 
 
-def flush_requests() -> None:
+def flush_lines() -> None:
     """Write the lines that wait for the end of the turn, now, in one piece."""
     texts = []
-    while _answered:
-        context, line = _answered.popleft()
-        if _LEVELS[line["level"]] < _current.level:
+    while _waiting:
+        context, facts, own = _waiting.popleft()
+        if _LEVELS[own["level"]] < _current.level:
             continue
         # There may be more than ids on the lines of this request.
         ids = context if _IDS.issuperset(context) else _redact_line(None, "", {**context})
-        line = {**ids, **line, "method": redact_text(line["method"]), "path": redact_text(line["path"])}
-        texts.append(str(_current.steps[-1](None, "", line)))
+        said = {name: redact_text(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+        texts.append(str(_current.steps[-1](None, "", {**ids, **said, **own})))
     if texts:
         _current.write("\n".join(texts))
 

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.core.config import ApplicationSettings
 from app.core.config.process import TelemetrySettings
 from app.core.events import get_event_bus
+from app.core.process import get_object
 from app.services import webhooks
+from app.services.retention import Retention
 from tests.applications import running, served
 from tests.buses import until_settled
 from tests.clients import problem
@@ -139,3 +141,21 @@ async def test_receive_event_counts_outcomes(
     assert names(panel["targets"][0]["expr"]) == {"app_webhooks_total"}
     assert said['app_webhooks_total{outcome="ignored",type="plan.created"}'] == 1
     assert said['app_webhooks_total{outcome="duplicate",type="plan.created"}'] == 2
+
+
+async def test_purge_keeps_the_inbox_from_growing_over_months(app: FastAPI, scratch: AsyncEngine) -> None:
+    seen = []
+    for _ in range(30):
+        async with scratch.begin() as connection:
+            await connection.execute(text("UPDATE webhook_events SET received_at = received_at - interval '10 days'"))
+            await connection.execute(
+                text(
+                    "INSERT INTO webhook_events (id, type, happened_at) "
+                    "SELECT gen_random_uuid()::text, 'charge.refunded', now() FROM generate_series(1, 10)"
+                )
+            )
+        await get_object(Retention).purge()
+        seen.append(len(await read_inbox(scratch)))
+
+    # RETENTION_WEBHOOK_EVENT_DAYS, 90 of 300.
+    assert set(seen[9:]) == {90}

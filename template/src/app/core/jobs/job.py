@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
 from app.core.exceptions import ConfigurationError, JobLostError, JobVersionError
-from app.core.logging import get_logger
+from app.core.logging import get_logger, log_later
 from app.core.monitoring import monitor
 from app.core.process import get_object
 from app.core.telemetry import Counter, span
@@ -174,7 +174,7 @@ class Jobs:
                 raise RetryLater(job_type.backoff(starts)) from err
             finally:
                 RUNS.add(name, outcome)
-            logger.info("job done", job_number=number, attempt=starts)
+            log_later(logger, "info", "job done", job_number=number, attempt=starts)
 
 
 def get_jobs() -> Jobs:
