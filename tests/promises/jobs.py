@@ -91,6 +91,13 @@ JOBS = (
         f"{WORKER}::test_a_worker_that_loses_its_connection_goes_on",
     ),
     Promise(
+        "schedules follow the database's clock",
+        "src/app/core/jobs/engine.py",
+        "super().insert_schedule(await self._until_due(schedules))",
+        "super().insert_schedule(schedules)",
+        f"{WORKER}::test_a_clock_that_jumps_moves_no_schedule_and_ends_no_lease",
+    ),
+    Promise(
         "a durable event is delivered by jobs",
         "src/app/core/uow.py",
         "        if event.durable:\n",
@@ -176,5 +183,13 @@ JOBS = (
         "make_rule(log, older_than(log.c.created, settings.job_days) & ~waits)",
         "make_rule(log, older_than(log.c.created, 3650) & ~waits)",
         f"{RETENTION}::test_purge_keeps_tables_from_growing_over_months",
+    ),
+    Promise(
+        "the inbox of webhooks stops growing",
+        "src/app/wiring.py",
+        "older_than(WebhookEvent.received_at, settings.stripe.webhook_event_days)",
+        "older_than(WebhookEvent.received_at, 3650)",
+        "tests/integration/payment/test_webhooks.py"
+        "::test_purge_keeps_the_inbox_from_growing_over_months",
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
 from app.core.exceptions import ConfigurationError, JobLostError, JobVersionError
@@ -77,7 +78,7 @@ class BaseJob(BaseModel):
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
         """Return the job that was written; JobVersionError where this code does not know its version."""
-        written = json.loads(payload)
+        written = from_json(payload)
         version, values = written["version"], written["values"]
         if version > cls.version:
             raise JobVersionError(cls.type, written=version, known=cls.version)
