@@ -1,4 +1,4 @@
-"""The command line: `ashlar new`, `ashlar explore`, `ashlar update`."""
+"""The command line: `ashlar new`, `ashlar explore`, `ashlar add resource`, `ashlar update`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ Template = Annotated[
     str | None,
     typer.Option(help="Where the template is; where this command came from unless given."),
 ]
+add = typer.Typer(help="Adds to a project.", no_args_is_help=True)
+app.add_typer(add, name="add")
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
@@ -119,6 +121,38 @@ def explore_command(
             _out.print(Text(f"Written: open {export / 'index.html'}"))
     except KeyboardInterrupt:
         raise RefusedError("Interrupted: nothing was written.", next_step="Run it again.") from None
+
+
+@add.command(name="resource")
+def add_resource_command(
+    name: Annotated[str, typer.Argument(help="One of it, such as ticket.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(help="name:type each, and ? behind it for one that may be null."),
+    ] = None,
+    plural: Annotated[
+        str | None, typer.Option(help="Many of it, where -s, -es and -ies are wrong.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+    ] = False,
+) -> None:
+    """Write a resource into this project: from its table to its routes, tests and migration.
+
+    Types: str, text, int, float, decimal, bool, date, datetime, uuid, json, 'enum(open,closed)', or
+    a table to refer to. `owner:users` is the caller: each user has their own.
+    """
+    from ashlar.resource.command import lines_of, plan_resource, write_resource
+
+    project = Project.open(Path.cwd())
+    with _err.status("Looking at the project …") as status:
+        plan = plan_resource(project, name, fields or [], plural=plural)
+        migration = ""
+        if not dry_run:
+            status.update("Writing the files and the migration …")
+            migration = write_resource(plan)
+    for line in lines_of(plan, migration):
+        _out.print(Text(line))
 
 
 @app.command(name="update")

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from uuid import uuid4
+
+from httpx import AsyncClient
 
 Document = Mapping[str, Any]
 
@@ -54,6 +57,8 @@ def resolve(schema: dict[str, Any], document: Document) -> dict[str, Any]:
 
 
 _BY_FORMAT = {"uuid": "01890a5d-ac96-774b-bcce-b302099a8057", "date-time": "2040-01-31T12:00:00Z"}
+# A field's schema says with it at which address there are things that the field may refer to.
+_KEYS_AT = "x-keys-at"
 
 
 def example(schema: dict[str, Any], document: Document) -> Any:
@@ -71,3 +76,28 @@ def example(schema: dict[str, Any], document: Document) -> Any:
             return _BY_FORMAT.get(schema.get("format", ""), "example")
         case _:
             return schema.get("default", schema.get("minimum", 1))
+
+
+async def example_body(client: AsyncClient, schema: dict[str, Any], document: Document) -> Any:
+    """A body that the schema describes, in which each reference leads to something that is there."""
+    body = example(schema, document)
+    for name, part in resolve(schema, document).get("properties", {}).items():
+        if address := resolve(part, document).get(_KEYS_AT):
+            body[name] = await key_at(client, address)
+    return body
+
+
+async def key_at(client: AsyncClient, address: str) -> str:
+    """The key of the thing at an address, or of the first there; one is made of its example where there is none."""
+    found = (await client.get(address)).json()
+    listed = found if isinstance(found, list) else found.get("items", [found])
+    if not listed:
+        document = (await client.get("/openapi.json")).json()
+        (maker,) = (each for each in operations(document) if str(each) == f"post {address}")
+        headers = {each["name"]: uuid4().hex for each in maker.parameters("header")}
+        body = await example_body(client, maker.body or {}, document)
+        made = await client.post(address, json=body, headers=headers)
+        assert made.is_success, f"POST {address} answered {made.status_code} to its example: {made.text}"
+        listed = [made.json()]
+    key: str = listed[0]["id"]
+    return key

@@ -15,7 +15,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.clients import make_client
-from tests.documents import Operation, example, operations, resolve
+from tests.documents import Operation, example, example_body, operations, resolve
 from tests.factories import PASSWORD, make_user
 from tests.logs import captured_log
 from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at, same
@@ -37,12 +37,12 @@ class Caller:
         self.client, self.transport = client, client._transport
         self.email = email
 
-    def body(self, operation: Operation) -> Any:
+    async def body(self, operation: Operation) -> Any:
         """A good body; it logs this user in, and registers another one."""
         schema = operation.body
         if schema is None:
             return None
-        made = example(schema, self.document)
+        made = await example_body(self.client, schema, self.document)
         if isinstance(made, dict) and "email" in made:
             made["email"] = self.email if operation.path.endswith("login") else f"{uuid4().hex}@example.com"
         if isinstance(made, dict):
@@ -60,7 +60,7 @@ class Caller:
             makers = [each for each in operations(self.document) if str(each) == f"post {collection}"]
             value = example(parameter["schema"], self.document)
             if makers:
-                made = await self.send(makers[0], makers[0].path, body=self.body(makers[0]))
+                made = await self.send(makers[0], makers[0].path, body=await self.body(makers[0]))
                 assert made.is_success, f"POST {collection} answered {made.status_code} to its example: {made.text}"
                 value = made.json()["id"]
             path = path.replace("{" + parameter["name"] + "}", value)
@@ -123,14 +123,17 @@ async def test_every_value_of_every_body(caller: Caller, transaction: AsyncConne
     for operation in operations(caller.document):
         if operation.body is None:
             continue
-        good = caller.body(operation)
+        made = await transaction.begin_nested()
+        good = await caller.body(operation)
+        await made.rollback()
         for place, schema in places(operation.body, good, caller.document):
             for value in hostile(schema, get_at(good, place)):
                 what = f"{operation} {place} {ascii(value)[:60]}"
                 savepoint = await transaction.begin_nested()
                 with captured_log() as log:
                     path = await caller.path(operation)
-                    answer = await caller.send(operation, path, body=put_at(caller.body(operation), place, value))
+                    body = put_at(await caller.body(operation), place, value)
+                    answer = await caller.send(operation, path, body=body)
                     if answer.is_success:
                         accepted.add(f"{operation} {place}")
                         faults = read_back(caller, answer, path, place=place, value=value, schema=schema)
@@ -148,7 +151,7 @@ async def test_every_value_of_every_path_query_and_header(caller: Caller, transa
     wrong = []
     for operation in operations(caller.document):
         made = await transaction.begin_nested()
-        path, body = await caller.path(operation), caller.body(operation)
+        path, body = await caller.path(operation), await caller.body(operation)
         for parameter in operation.described.get("parameters", ()):
             name, schema = parameter["name"], resolve(parameter["schema"], caller.document)
             schema = resolve(schema.get("items", schema), caller.document)

@@ -1,13 +1,15 @@
 """Types for schemas: values that cannot be stored or read back are refused at the edge.
 
 Text has no NUL and no half characters, JSON has finite numbers and a bounded depth, moments have an offset and years
-that every part can calculate with. A plain `str` has no such rule: it is for what a pattern restricts, and for answers.
+that every part can calculate with, exact numbers are texts: readers take JSON's numbers for doubles. A plain `str` has
+no such rule: it is for what a pattern restricts, and for answers.
 """
 
 import math
 import sys
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -32,6 +34,8 @@ _MAX_DEPTH: Final = 32
 _LARGEST: Final = int(sys.float_info.max)
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+# PostgreSQL's numeric keeps all of these; written, they have no exponent.
+_DIGITS: Final = r"^-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,6})?$"
 
 
 class Input(BaseModel):
@@ -74,23 +78,24 @@ def composed(value: object) -> object:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class _Moment:
-    """The rules of a moment, in compiled code: Python functions, called ten thousand times, would take longer."""
+class _Written:
+    """The rules of a value that JSON has as text, in compiled code: Python functions would take longer.
+
+    Args:
+        pattern: How it is written. Without one, a number would do for a moment: seconds for one reader, milliseconds
+            for another.
+        value: What it is then.
+        rule: Both, as a caller reads it.
+    """
+
+    def __init__(self, pattern: str, value: CoreSchema, rule: str) -> None:
+        text = core_schema.str_schema(pattern=pattern, max_length=64)
+        self._schema = core_schema.custom_error_schema(
+            core_schema.chain_schema([text, value]), custom_error_type="written", custom_error_message=rule
+        )
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        # The pattern is how RFC 3339, 5.6 begins a moment. Without it, a number would do: seconds for one reader,
-        # milliseconds for another.
-        return core_schema.custom_error_schema(
-            core_schema.chain_schema(
-                [
-                    core_schema.str_schema(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", max_length=64),
-                    core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
-                ]
-            ),
-            custom_error_type="moment",
-            custom_error_message="must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, "
-            "between the years 1900 and 2200",
-        )
+        return self._schema
 
 
 # Fields with a description of their own say so, too: it replaces this one.
@@ -103,4 +108,26 @@ Line = Annotated[
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
 Secret = Annotated[SecretStr, AfterValidator(lambda secret: SecretStr(_storable(secret.get_secret_value())))]
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_storable_json)]
-Moment = Annotated[datetime, _Moment(), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[
+    datetime,
+    _Written(
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]",  # as RFC 3339, 5.6 begins one
+        core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
+        "must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, between the years 1900 and 2200",
+    ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Day = Annotated[
+    date,
+    _Written(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", core_schema.date_schema(), "must be a date, such as 2030-01-31"),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+Exact = Annotated[
+    Decimal,
+    _Written(
+        _DIGITS,
+        core_schema.decimal_schema(),
+        'must be a decimal number as text, such as "12.50", of at most 14 digits before the point and 6 behind it',
+    ),
+    WithJsonSchema({"type": "string", "pattern": _DIGITS}),
+]

@@ -1,0 +1,213 @@
+"""A plan for a resource, which is all there before the first byte is written, and its execution."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ashlar.errors import RefusedError
+from ashlar.git import environment
+from ashlar.project import Project
+from ashlar.resource.files import write_files
+from ashlar.resource.specification import Resource, specify
+from ashlar.resource.tables import read_prefixes, read_tables
+from ashlar.resource.wiring import PATH as WIRING
+from ashlar.resource.wiring import wire
+from ashlar.style import UnformattedError, tidied
+
+# The names that the written code takes from the project, and where it finds them.
+_NEEDED = {
+    "src/app/core/database/__init__.py": ("ReadSession", "Statement", "WriteSession"),
+    "src/app/models/schemas/page.py": ("CursorText", "PageSize"),
+    "src/app/models/schemas/types.py": ("Day", "Exact", "Input", "JsonObject", "Line", "Moment"),
+    "src/app/api/dependencies.py": ("CallerWith", "ReadSession", "UnitOfWork"),
+    "src/app/api/openapi.py": ("LOCATION", "problems"),
+    "tests/documents.py": ("key_at",),
+    "tests/clients.py": ("make_client", "problem"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The files that a resource consists of.
+
+    Attributes:
+        resource: The resource.
+        project: Where it is to be.
+        new: The new files, by their paths.
+        wiring: `wiring.py` as it is, and as it will be.
+    """
+
+    resource: Resource
+    project: Project
+    new: dict[str, str]
+    wiring: tuple[str, str]
+
+    @property
+    def difference(self) -> str:
+        """The change of `wiring.py`, as `git diff` would show it."""
+        before, after = (text.splitlines(keepends=True) for text in self.wiring)
+        return "".join(difflib.unified_diff(before, after, f"a/{WIRING}", f"b/{WIRING}"))
+
+    @property
+    def migrate(self) -> list[str]:
+        """The command that writes the migration."""
+        return ["uv", "run", "app", "db", "revision", "-m", f"add {self.resource.many}"]
+
+
+def plan_resource(
+    project: Project, name: str, asked: Sequence[str], *, plural: str | None = None
+) -> Plan:
+    """Return the files that a resource needs; nothing is written.
+
+    Args:
+        project: The project.
+        name: The name of one of it.
+        asked: Its fields, `name:type` each.
+        plural: The plural of its name, where the rules do not give it.
+
+    Raises:
+        RefusedError: It cannot be written, or would overwrite something.
+    """
+    folder = project.folder
+    _require_house(folder)
+    resource = specify(name, asked, plural=plural, tables=read_tables(folder))
+    _require_free(folder, resource)
+    _require_committed(project)
+    wiring = _read(folder / WIRING)
+    with tempfile.TemporaryDirectory(prefix="ashlar-") as scratch:
+
+        def tidy(files: dict[str, bytes], group: str) -> dict[str, bytes]:
+            try:
+                return tidied(project, files, Path(scratch) / group)
+            except UnformattedError as error:
+                raise RefusedError(
+                    f"The files cannot be brought to the project's style: {error}.",
+                    next_step="Run `uv sync` in the project, and try `uv run ruff check`.",
+                ) from error
+
+        def sort(imports: str) -> str:
+            # Apart from the other files: what nothing uses would be taken out.
+            used = f"{imports}\n__all__ = {sorted(_imported(imports))}\n"
+            done = tidy({WIRING: used.encode()}, "imports")[WIRING].decode()
+            return done.partition("\n__all__ = ")[0]
+
+        wired = wire(wiring, resource.plural, resource.tag, sort=sort)
+        new = tidy(write_files(resource), "files")
+    return Plan(
+        resource=resource,
+        project=project,
+        new={path: content.decode() for path, content in new.items()},
+        wiring=(wiring, wired),
+    )
+
+
+def write_resource(plan: Plan) -> str:
+    """Write the files, and have the project write the migration; return the path of that.
+
+    Raises:
+        RefusedError: The migration cannot be written. The files are there.
+    """
+    for path, text in plan.new.items():
+        target = plan.project.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="")
+    (plan.project.folder / WIRING).write_text(plan.wiring[1], encoding="utf-8", newline="")
+    kept = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"}
+    ended = subprocess.run(
+        plan.migrate,
+        cwd=plan.project.folder,
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = [line.strip() for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
+    if ended.returncode:
+        cause = next((line for line in said if line.startswith("error:")), said[-1] if said else "")
+        command = f'uv run app db revision -m "{plan.migrate[-1]}"'
+        raise RefusedError(
+            "The files are written, and the migration is not: "
+            f"{cause.removeprefix('error:').strip()}",
+            next_step=f"Run `uv run app db upgrade`, then `{command}`.",
+        )
+    written = next(line for line in said if line.startswith("wrote "))
+    return os.path.relpath(written.removeprefix("wrote "), plan.project.folder)
+
+
+def _imported(imports: str) -> list[str]:
+    """Return the names that a block of imports brings."""
+    nodes = [
+        node for node in ast.parse(imports).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    return [(each.asname or each.name).partition(".")[0] for node in nodes for each in node.names]
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("utf-8")
+
+
+def _require_house(folder: Path) -> None:
+    """Check that the project has what the written code takes from it."""
+    for path, names in _NEEDED.items():
+        text = _read(folder / path) if (folder / path).is_file() else ""
+        missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
+        if missing:
+            raise RefusedError(
+                f"{path} has no {missing[0]}, which the resource would need: this project is on an "
+                "earlier version of the template, or has another layout. Nothing was written.",
+                next_step="Run `uv run app update`, commit, then run the command again.",
+            )
+
+
+def _require_free(folder: Path, resource: Resource) -> None:
+    """Check that nothing is there that the resource would replace or hide."""
+    for path in resource.paths.values():
+        if (folder / path).exists() or (folder / path.removesuffix(".py")).is_dir():
+            raise RefusedError(
+                f"{path} is there already. Nothing was written.",
+                next_step="Choose another name, or --plural.",
+            )
+    if resource.address in read_prefixes(folder):
+        raise RefusedError(
+            f"Another router has the address {resource.address}. Nothing was written.",
+            next_step="Choose another name, or --plural.",
+        )
+
+
+def _require_committed(project: Project) -> None:
+    """Check that a mistake can be taken back: git has `wiring.py` as it is."""
+    changed = project.git.paths("status", "--porcelain", "-z", "--", f"{project.prefix}{WIRING}")
+    if changed:
+        raise RefusedError(
+            f"{WIRING} has changes that are not committed. Nothing was written.",
+            next_step="Commit them, or `git stash` them and `git stash pop` afterwards.",
+        )
+
+
+def lines_of(plan: Plan, migration: str) -> Iterator[str]:
+    """Yield what is said of a resource: of a written one with its migration, else of a plan."""
+    for path, text in plan.new.items():
+        yield f"add       {path} ({len(text.splitlines())} lines)"
+    yield f"change    {WIRING}"
+    if migration:
+        yield f"add       {migration}"
+        yield "\nNext:"
+        steps = {
+            "git diff": "shows how it is wired; read the migration, too",
+            "uv run app db upgrade": "applies the migration",
+            f"uv run pytest {plan.resource.paths['tests']}": "",
+        }
+        yield from (f"  {command:36}{purpose}".rstrip() for command, purpose in steps.items())
+    else:
+        command = f'uv run app db revision -m "{plan.migrate[-1]}"'
+        yield f"\n{plan.difference}\n`{command}` would write the migration."
+        yield "Nothing was written: this was a dry run."
