@@ -36,7 +36,7 @@ def add_a_resource(project: Path) -> None:
     for above, mine in (
         ("    health.router,\n", "    notes.router,\n"),
         ('    "users:read",\n', '    "notes:read",\n    "notes:write",\n'),
-        ("", "        events.subscribe(NoteCreated, notes_service.forget_count)\n"),
+        ("", "        events.subscribe(NoteChanged, notes_service.forget_count)\n"),
     ):
         indent = mine[: len(mine) - len(mine.lstrip())]
         place = f"{above}{indent}# Yours below this line.\n"
@@ -47,7 +47,7 @@ def add_a_resource(project: Path) -> None:
         wiring,
         "\nTITLE: Final",
         "from app.api.routes import notes\n"
-        "from app.models.events.note import NoteCreated\n"
+        "from app.models.events.note import NoteChanged\n"
         "from app.services import notes as notes_service\n"
         "\nTITLE: Final",
     )

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +22,19 @@ from ashlar.resource.wiring import PATH as WIRING
 from ashlar.resource.wiring import wire
 from ashlar.style import UnformattedError, tidied
 
+_TYPES = "src/app/models/schemas/types.py"
 # The names that the written code takes from the project, and where it finds them.
 _NEEDED = {
     "src/app/core/database/__init__.py": ("ReadSession", "Statement", "WriteSession"),
     "src/app/models/schemas/page.py": ("CursorText", "PageSize"),
-    "src/app/models/schemas/types.py": ("Day", "Exact", "Input", "JsonObject", "Line", "Moment"),
+    _TYPES: ("Input",),
     "src/app/api/dependencies.py": ("CallerWith", "ReadSession", "UnitOfWork"),
     "src/app/api/openapi.py": ("LOCATION", "problems"),
     "tests/documents.py": ("key_at",),
     "tests/clients.py": ("make_client", "problem"),
 }
+# Types on the wire that the project need not have.
+_PYTHONS = frozenset({"UUID", "bool", "float", "int", "str"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +80,12 @@ def plan_resource(
         RefusedError: It cannot be written, or would overwrite something.
     """
     folder = project.folder
-    _require_house(folder)
+    _require_house(folder, _NEEDED)
     resource = specify(name, asked, plural=plural, tables=read_tables(folder))
+    _require_house(folder, {_TYPES: {each.kind.schema for each in resource.fields} - _PYTHONS})
     _require_free(folder, resource)
+    files = write_files(resource)
+    _require_clear(files)
     _require_committed(project)
     wiring = _read(folder / WIRING)
     with tempfile.TemporaryDirectory(prefix="ashlar-") as scratch:
@@ -100,7 +106,7 @@ def plan_resource(
             return done.partition("\n__all__ = ")[0]
 
         wired = wire(wiring, resource.plural, resource.tag, sort=sort)
-        new = tidy(write_files(resource), "files")
+        new = tidy(files, "files")
     return Plan(
         resource=resource,
         project=project,
@@ -155,9 +161,9 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
-def _require_house(folder: Path) -> None:
-    """Check that the project has what the written code takes from it."""
-    for path, names in _NEEDED.items():
+def _require_house(folder: Path, needed: Mapping[str, Collection[str]]) -> None:
+    """Check that the project has what the written code takes from it: names, by their modules."""
+    for path, names in needed.items():
         text = _read(folder / path) if (folder / path).is_file() else ""
         missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
         if missing:
@@ -181,6 +187,30 @@ def _require_free(folder: Path, resource: Resource) -> None:
             f"Another router has the address {resource.address}. Nothing was written.",
             next_step="Choose another name, or --plural.",
         )
+
+
+def _require_clear(files: Mapping[str, bytes]) -> None:
+    """Check that no name has two meanings in a module: a Statement of a bank's, and of SQL."""
+    for path, source in files.items():
+        meanings: dict[str, str] = {}
+        for node in ast.parse(source).body:
+            for name, meaning in _bound(node):
+                if meanings.setdefault(name, meaning) != meaning:
+                    raise RefusedError(
+                        f"{name} would have two meanings in {path}. Nothing was written.",
+                        next_step="Choose a name that says more, of the resource or of the field.",
+                    )
+
+
+def _bound(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """Yield the names that a statement of a module gives a meaning to, and the meaning."""
+    match node:
+        case ast.ImportFrom(module=module, names=names):
+            yield from ((each.name, str(module)) for each in names)
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name, str(node.lineno)
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            yield name, str(node.lineno)
 
 
 def _require_committed(project: Project) -> None:

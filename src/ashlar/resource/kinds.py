@@ -17,7 +17,7 @@ class Kind:
         schema: Its type on the wire; of those of `app.models.schemas.types` where it is not
             Python's.
         rules: Arguments of Pydantic's `Field`, beside the example.
-        shown: True if the document needs an example.
+        shown: True if its type has no example of its own, and the document needs one.
         example: A value, as JSON has it.
         other: Another one.
         wrong: One that is refused.
@@ -70,13 +70,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         wrong='"1.5"',
     ),
     "decimal": Kind(
-        python="Decimal", schema="Exact", example='"12.50"', other='"-0.000001"', wrong="12.5"
+        python="Decimal",
+        schema="Exact",
+        shown=False,
+        example='"12.50"',
+        other='"-0.000001"',
+        wrong="12.5",
     ),
     "bool": Kind(
         python="bool",
         schema="bool",
         rules="strict=True",
-        shown=False,
         example="True",
         other="False",
         wrong='"true"',
@@ -84,6 +88,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "date": Kind(
         python="date",
         schema="Day",
+        shown=False,
         example='"2040-01-31"',
         other='"2040-02-29"',
         wrong='"2040-02-30"',
@@ -91,6 +96,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "datetime": Kind(
         python="datetime",
         schema="Moment",
+        shown=False,
         example='"2040-01-31T12:00:00Z"',
         other='"2040-02-29T23:59:59Z"',
         wrong='"2040-01-31T12:00:00"',

@@ -115,7 +115,7 @@ async def note_client(
         stack.enter_context(with_authentication(roles=roles))
         stack.callback(app.router.routes.__setitem__, slice(None), before)
         app.router.routes.extend(routes)
-        created = modules["app.models.events.note"].NoteCreated
+        created = modules["app.models.events.note"].NoteChanged
         get_event_bus().subscribe(created, service.forget_count)
         stack.callback(get_event_bus().unsubscribe, created, service.forget_count)
         client = await stack.enter_async_context(make_client(app))

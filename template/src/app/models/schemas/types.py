@@ -115,12 +115,12 @@ Moment = Annotated[
         core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
         "must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, between the years 1900 and 2200",
     ),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2040-01-31T12:00:00Z"]}),
 ]
 Day = Annotated[
     date,
     _Written(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", core_schema.date_schema(), "must be a date, such as 2030-01-31"),
-    WithJsonSchema({"type": "string", "format": "date"}),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2040-01-31"]}),
 ]
 Exact = Annotated[
     Decimal,
@@ -129,5 +129,5 @@ Exact = Annotated[
         core_schema.decimal_schema(),
         'must be a decimal number as text, such as "12.50", of at most 14 digits before the point and 6 behind it',
     ),
-    WithJsonSchema({"type": "string", "pattern": _DIGITS}),
+    WithJsonSchema({"type": "string", "pattern": _DIGITS, "examples": ["12.50"]}),
 ]

@@ -1,0 +1,184 @@
+"""`ashlar add resource` writes what a project's own tools and tests are content with."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ashlar.project import Project as Known
+from ashlar.resource.command import Plan, plan_resource
+from ashlar.resource.names import plural_of, with_article
+from tests.checkout import commit, git
+from tests.combinations import COMBINATIONS, EXAMPLE
+from tests.projects import Finished, Project, Run
+from tests.updating import command, status
+
+(DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
+WIRING = "src/app/wiring.py"
+TICKET = ("title:str", "status:enum(open,closed)", "due:datetime?", "item:items?", "owner:users")
+WRITTEN = [
+    "migrations/versions/",
+    "src/app/api/routes/tickets.py",
+    "src/app/models/domain/ticket.py",
+    "src/app/models/events/ticket.py",
+    "src/app/models/schemas/ticket.py",
+    "src/app/repositories/tickets.py",
+    "src/app/services/tickets.py",
+    "tests/integration/api/test_tickets.py",
+]
+# The definitions that CONTRIBUTING shows with more in them.
+LONGER = {"create_note"}
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@pytest.fixture(scope="module")
+def project(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of one's own, with its tools, committed."""
+    shared = run.project(DEFAULT)
+    folder = tmp_path_factory.mktemp("resource") / "project"
+    shutil.copytree(shared.folder, folder)
+    made = replace(shared, folder=folder, venv=folder / ".venv")
+    made.run("uv", "sync", "--quiet").must_succeed()
+    return made
+
+
+def add(project: Project, *arguments: str) -> Finished:
+    """Run the command in a project."""
+    return command(
+        project.folder, "add", "resource", *arguments, seconds=300, **project.environment
+    )
+
+
+def plan(project: Project, name: str, *fields: str) -> Plan:
+    """Return what would be written, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_PROJECT_ENVIRONMENT", str(project.venv))
+        return plan_resource(Known.open(project.folder), name, fields)
+
+
+def test_a_dry_run_shows_the_files_and_writes_nothing(project: Project) -> None:
+    shown = add(project, "ticket", *TICKET, "--dry-run")
+    assert shown.code == 0, shown
+    for path in WRITTEN[1:]:
+        assert re.search(rf"^add +{path} \(\d+ lines\)$", shown.output, re.MULTILINE), path
+    assert "\n+from app.api.routes import tickets\n" in shown.output
+    assert '\n+    "tickets:write",\n' in shown.output
+    assert status(project.folder) == {}
+
+
+def test_a_resource_is_written_wired_migrated_and_green(run: Run, project: Project) -> None:
+    # A user's own line is there already.
+    wiring = project.folder / WIRING
+    mark = "# isort: split\n# Yours below this line.\n"
+    text = wiring.read_text()
+    assert text.count(mark) == 1
+    wiring.write_text(text.replace(mark, f"{mark}import logging  # noqa: F401 — mine\n"))
+    commit(project.folder, "Mine")
+
+    added = add(project, "ticket", *TICKET)
+
+    assert added.code == 0, added
+    assert "uv run app db upgrade" in added.output
+    changed = {re.sub(r"\w+\.py$", "", path) if path[0] == "m" else path: how
+               for path, how in status(project.folder).items()}  # fmt: skip
+    assert changed == {**dict.fromkeys(WRITTEN, "??"), WIRING: " M"}
+    own = git(project.folder, "diff", "--unified=0", "--", WIRING)
+    lines = [line[1:] for line in own.splitlines() if re.match(r"[+-](?![+-])", line)]
+    assert lines == [
+        "from app.api.routes import tickets",
+        "    tickets.router,",
+        '    "tickets:read",',
+        '    "tickets:write",',
+    ]
+    for tool in ("ruff check", "ruff format --check", "lint-imports"):
+        project.tool(*tool.split()).must_succeed()
+    project.tool("mypy", MYPY_CACHE_DIR=str(run.folder / "mypy" / "resource")).must_succeed()
+    tests = ("tests/integration/api/test_tickets.py", "tests/integration/api/test_openapi.py")
+    project.tool("pytest", "-q", *tests).must_succeed()
+    project.tool("app", "db", "upgrade").must_succeed()
+    project.tool("app", "db", "check").must_succeed()
+
+
+def examples() -> dict[str, ast.Module]:
+    """Return the modules that CONTRIBUTING shows, by their paths."""
+    guide = (Path(__file__).parents[1] / "template/CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    pattern = r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py\n|\Z)"
+    found = re.findall(pattern, "".join(blocks), re.DOTALL | re.MULTILINE)
+    return {path: ast.parse(source) for path, source in found}
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the classes, functions and values of a module by their names."""
+    for node in tree.body:
+        match node:
+            case ast.ClassDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name, node
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name, node
+
+
+def statements(node: ast.stmt) -> Sequence[str]:
+    """Return a function's statements, without its docstring."""
+    assert isinstance(node, ast.AsyncFunctionDef)
+    return [ast.dump(each) for each in node.body[1:]]
+
+
+def test_contributing_shows_what_the_command_writes(project: Project) -> None:
+    written = {
+        path: dict(definitions(ast.parse(text)))
+        for path, text in plan(project, "note", "text:str", "owner:users").new.items()
+    }
+    compared = set()
+    for path, tree in examples().items():
+        for name, shown in definitions(tree):
+            made = written.get(path, {}).get(name)
+            if made is None or name == "pytestmark":
+                continue
+            compared.add(name)
+            if name in LONGER:
+                rest = iter(statements(shown))
+                assert all(each in rest for each in statements(made)), f"{name} of {path}"
+            else:
+                assert ast.unparse(shown) == ast.unparse(made), f"{name} of {path}"
+    assert compared >= LONGER | {
+        "Note",
+        "NoteRead",
+        "NoteChanged",
+        "_LIST",
+        "insert_note",
+        "Reader",
+    }
+    assert compared.isdisjoint({"count_notes", "forget_count"})
+
+
+@pytest.mark.parametrize(
+    ("name", "plural"),
+    [
+        ("ticket", "tickets"),
+        ("entry", "entries"),
+        ("survey", "surveys"),
+        ("address", "addresses"),
+        ("box", "boxes"),
+        ("branch", "branches"),
+        ("wish", "wishes"),
+        ("support_case", "support_cases"),
+    ],
+)
+def test_a_plural_follows_the_rules(name: str, plural: str) -> None:
+    assert plural_of(name) == plural
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [("ticket", "a"), ("order", "an"), ("hour", "an"), ("user", "a"), ("unit", "a")],
+)
+def test_an_article_follows_the_sound(words: str, whole: str) -> None:
+    assert with_article(words) == f"{whole} {words}"
