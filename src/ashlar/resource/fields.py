@@ -87,8 +87,9 @@ class Field:
         rules = [self.kind.rules] if self.kind.rules else []
         if self.table:
             rules.append(f'description="The key of {self.table.article}."')
-        if self.table and self.table.address:
-            rules.append(f'json_schema_extra={{"x-keys-at": "{self.table.address}"}}')
+            # For requests that are made of the document's examples.
+            keys = f'json_schema_extra={{"x-keys-at": "{self.table.address}"}}'
+            rules.append(keys if self.table.address else "examples=[None]")
         if self.kind.shown:
             rules.append(f"examples=[{self.example}]")
         wire = self.literal or self.kind.schema

@@ -34,24 +34,23 @@ def wire(text: str, plural: str, tag: str, *, sort: Callable[[str], str]) -> str
                 f"{PATH} has {name} already. Nothing was written.",
                 next_step="Choose another name, or --plural.",
             )
+    text = _appended(text, "ROUTERS", [f"{plural}.router"])
+    text = _appended(text, "USER_SCOPES", scopes)
     found = _IMPORTS.search(text)
     if found is None:
         raise _unmarked("TITLE, the imports")
     lines = sort(f"{found['lines'].strip()}\nfrom app.api.routes import {plural}\n".lstrip())
-    text = f"{text[: found.start('lines')]}{lines.rstrip()}\n\n{text[found.end('lines') :]}"
-    text = _appended(text, "ROUTERS", [f"{plural}.router"])
-    return _appended(text, "USER_SCOPES", scopes)
+    return f"{text[: found.start('lines')]}{lines.rstrip()}\n\n{text[found.end('lines') :]}"
 
 
 def _appended(text: str, name: str, items: list[str]) -> str:
     """Return the module with items at the end of a list that has a mark in it."""
-    found = re.search(
-        rf"^{name}\b[^\n]*[(\[]\n(?P<lines>.*?)^[)\]]$", text, re.MULTILINE | re.DOTALL
-    )
+    lines = r"(?P<lines>(?:(?:    [^\n]*)?\n)*)"
+    found = re.search(rf"^{name}\b[^\n]*[(\[]\n{lines}[)\]]$", text, re.MULTILINE)
     if found is None or MARK not in found["lines"]:
         raise _unmarked(name)
-    lines = "".join(f"    {item},\n" for item in items)
-    return f"{text[: found.end('lines')]}{lines}{text[found.end('lines') :]}"
+    added = "".join(f"    {item},\n" for item in items)
+    return f"{text[: found.end('lines')]}{added}{text[found.end('lines') :]}"
 
 
 def _unmarked(where: str) -> RefusedError:
