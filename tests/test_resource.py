@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +16,19 @@ import pytest
 from ashlar.project import Project as Known
 from ashlar.resource.command import Plan, plan_resource
 from ashlar.resource.names import plural_of, with_article
-from tests.checkout import commit, git
+from tests.checkout import ROOT, commit, git
 from tests.combinations import COMBINATIONS, EXAMPLE
+from tests.pages import must_show, session
 from tests.projects import Finished, Project, Run
 from tests.updating import command, status
 
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
+PAGE = (ROOT / "docs/add-resource.md").read_text(encoding="utf-8")
 WIRING = "src/app/wiring.py"
-TICKET = ("title:str", "status:enum(open,closed)", "due:datetime?", "item:items?", "owner:users")
+TICKET = ("title:str", "status:enum(open,closed)", "due:datetime?", "owner:users")
+MIGRATIONS = "migrations/versions/"
 WRITTEN = [
-    "migrations/versions/",
+    MIGRATIONS,
     "src/app/api/routes/tickets.py",
     "src/app/models/domain/ticket.py",
     "src/app/models/events/ticket.py",
@@ -73,42 +78,47 @@ def test_a_dry_run_shows_the_files_and_writes_nothing(project: Project) -> None:
     assert status(project.folder) == {}
 
 
-def test_a_resource_is_written_wired_migrated_and_green(run: Run, project: Project) -> None:
+def test_the_session_of_the_page_leaves_a_project_that_is_green(
+    run: Run, project: Project, tmp_path: Path
+) -> None:
     # A user's own line is there already.
     wiring = project.folder / WIRING
     mark = "# isort: split\n# Yours below this line.\n"
+    mine = "from app.core import get_logger as mine  # noqa: F401\n"
     text = wiring.read_text()
     assert text.count(mark) == 1
-    wiring.write_text(text.replace(mark, f"{mark}import logging  # noqa: F401 — mine\n"))
+    wiring.write_text(text.replace(mark, f"{mark}{mine}"))
     commit(project.folder, "Mine")
+    program = tmp_path / "ashlar"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT}/src exec {sys.executable} -m ashlar "$@"\n')
+    program.chmod(0o755)
 
-    added = add(project, "ticket", *TICKET)
+    for line, expected in session(PAGE):
+        path = f"PATH={tmp_path}:{os.environ['PATH']}"
+        finished = project.run("env", path, "bash", "-c", line)
+        finished.must_succeed()
+        must_show(finished.output, expected, line)
 
-    assert added.code == 0, added
-    assert "uv run app db upgrade" in added.output
-    changed = {re.sub(r"\w+\.py$", "", path) if path[0] == "m" else path: how
-               for path, how in status(project.folder).items()}  # fmt: skip
-    assert changed == {**dict.fromkeys(WRITTEN, "??"), WIRING: " M"}
+    found = status(project.folder).items()
+    assert {**dict.fromkeys(WRITTEN, "??"), WIRING: " M"} == {
+        MIGRATIONS if path.startswith(MIGRATIONS) else path: how for path, how in found
+    }
     own = git(project.folder, "diff", "--unified=0", "--", WIRING)
-    lines = [line[1:] for line in own.splitlines() if re.match(r"[+-](?![+-])", line)]
-    assert lines == [
+    assert [line[1:] for line in own.splitlines() if re.match(r"[+-](?![+-])", line)] == [
         "from app.api.routes import tickets",
         "    tickets.router,",
         '    "tickets:read",',
         '    "tickets:write",',
     ]
-    for tool in ("ruff check", "ruff format --check", "lint-imports"):
+    for tool in ("ruff check", "ruff format --check", "lint-imports", "app db check"):
         project.tool(*tool.split()).must_succeed()
     project.tool("mypy", MYPY_CACHE_DIR=str(run.folder / "mypy" / "resource")).must_succeed()
-    tests = ("tests/integration/api/test_tickets.py", "tests/integration/api/test_openapi.py")
-    project.tool("pytest", "-q", *tests).must_succeed()
-    project.tool("app", "db", "upgrade").must_succeed()
-    project.tool("app", "db", "check").must_succeed()
+    project.tool("pytest", "-q", "tests/integration/api/test_openapi.py").must_succeed()
 
 
 def examples() -> dict[str, ast.Module]:
     """Return the modules that CONTRIBUTING shows, by their paths."""
-    guide = (Path(__file__).parents[1] / "template/CONTRIBUTING.md").read_text(encoding="utf-8")
+    guide = (ROOT / "template/CONTRIBUTING.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
     pattern = r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py\n|\Z)"
     found = re.findall(pattern, "".join(blocks), re.DOTALL | re.MULTILINE)

@@ -11,36 +11,13 @@ from tests.checkout import ROOT, commit, git, take_snapshot
 from tests.combinations import EXAMPLE, OLDEST_PYTHON, Combination, Depth
 from tests.edits import change_what_the_template_changes, next_version
 from tests.interpreters import find_interpreter
+from tests.pages import must_show, session
 from tests.projects import Project, render
 
 pytestmark = pytest.mark.laws
 
 PAGE = (ROOT / "docs/updating.md").read_text(encoding="utf-8")
 CONFLICTS_LEFT = 3
-
-
-def session() -> list[tuple[str, list[str]]]:
-    """Return the commands of the page's session, each with the lines shown below it."""
-    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    shown: list[tuple[str, list[str]]] = []
-    for line in "".join(blocks).splitlines():
-        if line.startswith("$ "):
-            shown.append((line[2:], []))
-        else:
-            shown[-1][1].append(line)
-    return shown
-
-
-def must_show(output: str, expected: list[str], command: str) -> None:
-    """Look for the lines in their order; `…` stands for any others, and for the rest of a line."""
-    found = iter(output.splitlines())
-    for line in expected:
-        if line == "…":
-            continue
-        start, dots, _ = line.partition(" …")
-        assert any(each.startswith(start) if dots else each == line for each in found), (
-            f"`{command}` does not show {line!r} where the page does:\n{output}"
-        )
 
 
 @pytest.fixture
@@ -72,7 +49,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_the_session_is_as_the_page_shows_it(project: Project) -> None:
-    commands = session()
+    commands = session(PAGE)
     assert len(commands) > 5
     for command, expected in commands:
         finished = project.run("bash", "-c", command)
