@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from ashlar.project import Project as Known
-from ashlar.resource.command import Plan, plan_resource
 from ashlar.resource.names import plural_of, with_article
+from ashlar.resource.planning import Plan, plan_resource
+from ashlar.resource.writing import write_resource
 from tests.checkout import ROOT, commit, git
 from tests.combinations import COMBINATIONS, EXAMPLE
 from tests.pages import must_show, session
-from tests.projects import Finished, Project, Run
+from tests.projects import Finished, Project, Run, tree
 from tests.updating import command, status
 
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
@@ -54,11 +55,10 @@ def project(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-def add(project: Project, *arguments: str) -> Finished:
+def add(project: Project, *arguments: str, **environment: str) -> Finished:
     """Run the command in a project."""
-    return command(
-        project.folder, "add", "resource", *arguments, seconds=300, **project.environment
-    )
+    words = ("add", "resource", *arguments)
+    return command(project.folder, *words, seconds=300, **project.environment, **environment)
 
 
 def plan(project: Project, name: str, *fields: str) -> Plan:
@@ -114,6 +114,32 @@ def test_the_session_of_the_page_leaves_a_project_that_is_green(
         project.tool(*tool.split()).must_succeed()
     project.tool("mypy", MYPY_CACHE_DIR=str(run.folder / "mypy" / "resource")).must_succeed()
     project.tool("pytest", "-q", "tests/integration/api/test_openapi.py").must_succeed()
+
+
+def test_a_migration_that_cannot_be_written_is_one_command_away(project: Project) -> None:
+    commit(project.folder, "With tickets, or without")
+    nowhere = "postgresql://ana:secret@127.0.0.1:1/shop"
+    halfway = add(project, "parcel", "weight:decimal", DATABASE_URL=nowhere)
+    assert halfway.code == 1, halfway
+    error, _, after = halfway.output.strip().partition("\nnext: ")
+    assert "The files are written, and the migration is not: The database server" in error
+    assert "secret" not in halfway.output
+    assert set(status(project.folder)) >= {WIRING, "src/app/models/domain/parcel.py"}
+    (step,) = re.findall(r"Then run `(.*)`\.$", after)
+    project.run("sh", "-c", step).must_succeed()
+    project.tool("app", "db", "upgrade").must_succeed()
+    project.tool("app", "db", "check").must_succeed()
+
+
+def test_nothing_is_left_where_a_file_cannot_be_written(project: Project) -> None:
+    commit(project.folder, "With parcels, or without")
+    before = tree(project.folder / "src")
+    whole = plan(project, "letter", "text:str")
+    # A module where a folder would have to be.
+    whole.new["src/app/main.py/letters.py"] = ""
+    with pytest.raises(OSError, match="main.py"):
+        write_resource(whole)
+    assert tree(project.folder / "src") == before
 
 
 def examples() -> dict[str, ast.Module]:

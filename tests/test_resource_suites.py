@@ -18,8 +18,6 @@ from tests.combinations import BARE, COMBINATIONS, EXAMPLE, FULL, Combination
 from tests.projects import Project, Run
 from tests.updating import command
 
-pytestmark = pytest.mark.long
-
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
 NAMES = (
     *("ticket", "entry", "box", "branch", "survey", "address", "invoice_line", "hour", "unit"),
@@ -89,6 +87,7 @@ def test_the_shapes_have_each_kind_of_field_with_and_without_null() -> None:
     assert {"items", "orders", "measurement_series?"} <= kinds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("combination", [BARE, DEFAULT, FULL], ids=lambda each: each.id)
 def test_twenty_resources_leave_a_project_green(
     run: Run, tmp_path: Path, combination: Combination

@@ -142,7 +142,8 @@ def add_resource_command(
     Types: str, text, int, float, decimal, bool, date, datetime, uuid, json, 'enum(open,closed)', or
     a table to refer to. `owner:users` is the caller: each user has their own.
     """
-    from ashlar.resource.command import lines_of, plan_resource, write_resource
+    from ashlar.resource.planning import plan_resource
+    from ashlar.resource.writing import lines_of, write_resource
 
     project = Project.open(Path.cwd())
     with _err.status("Looking at the project …") as status:

@@ -1,19 +1,16 @@
-"""A plan for a resource, which is all there before the first byte is written, and its execution."""
+"""A plan for a resource: all is checked and made before the first byte is written."""
 
 from __future__ import annotations
 
 import ast
 import difflib
-import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ashlar.errors import RefusedError
-from ashlar.git import environment
 from ashlar.project import Project
 from ashlar.resource.files import write_files
 from ashlar.resource.specification import Resource, specify
@@ -115,40 +112,6 @@ def plan_resource(
     )
 
 
-def write_resource(plan: Plan) -> str:
-    """Write the files, and have the project write the migration; return the path of that.
-
-    Raises:
-        RefusedError: The migration cannot be written. The files are there.
-    """
-    for path, text in plan.new.items():
-        target = plan.project.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8", newline="")
-    (plan.project.folder / WIRING).write_text(plan.wiring[1], encoding="utf-8", newline="")
-    kept = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"}
-    ended = subprocess.run(
-        plan.migrate,
-        cwd=plan.project.folder,
-        env=kept,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = [line.strip() for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-    if ended.returncode:
-        cause = next((line for line in said if line.startswith("error:")), said[-1] if said else "")
-        command = f'uv run app db revision -m "{plan.migrate[-1]}"'
-        raise RefusedError(
-            "The files are written, and the migration is not: "
-            f"{cause.removeprefix('error:').strip()}",
-            next_step=f"Run `uv run app db upgrade`, then `{command}`.",
-        )
-    written = next(line for line in said if line.startswith("wrote "))
-    return os.path.relpath(written.removeprefix("wrote "), plan.project.folder)
-
-
 def _imported(imports: str) -> list[str]:
     """Return the names that a block of imports brings."""
     nodes = [
@@ -221,23 +184,3 @@ def _require_committed(project: Project) -> None:
             f"{WIRING} has changes that are not committed. Nothing was written.",
             next_step="Commit them, or `git stash` them and `git stash pop` afterwards.",
         )
-
-
-def lines_of(plan: Plan, migration: str) -> Iterator[str]:
-    """Yield what is said of a resource: of a written one with its migration, else of a plan."""
-    for path, text in plan.new.items():
-        yield f"add       {path} ({len(text.splitlines())} lines)"
-    yield f"change    {WIRING}"
-    if migration:
-        yield f"add       {migration}"
-        yield "\nNext:"
-        steps = {
-            "git diff": "shows how it is wired; read the migration, too",
-            "uv run app db upgrade": "applies the migration",
-            f"uv run pytest {plan.resource.paths['tests']}": "",
-        }
-        yield from (f"  {command:36}{purpose}".rstrip() for command, purpose in steps.items())
-    else:
-        command = f'uv run app db revision -m "{plan.migrate[-1]}"'
-        yield f"\n{plan.difference}\n`{command}` would write the migration."
-        yield "Nothing was written: this was a dry run."
