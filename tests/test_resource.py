@@ -137,7 +137,7 @@ def test_nothing_is_left_where_a_file_cannot_be_written(project: Project) -> Non
     whole = plan(project, "letter", "text:str")
     # A module where a folder would have to be.
     whole.new["src/app/main.py/letters.py"] = ""
-    with pytest.raises(OSError, match="main.py"):
+    with pytest.raises(OSError, match=r"main\.py"):
         write_resource(whole)
     assert tree(project.folder / "src") == before
 
@@ -173,8 +173,8 @@ def test_contributing_shows_what_the_command_writes(project: Project) -> None:
         for path, text in plan(project, "note", "text:str", "owner:users").new.items()
     }
     compared = set()
-    for path, tree in examples().items():
-        for name, shown in definitions(tree):
+    for path, module in examples().items():
+        for name, shown in definitions(module):
             made = written.get(path, {}).get(name)
             if made is None or name == "pytestmark":
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +22,17 @@ def write_resource(plan: Plan) -> str:
         OSError: A file cannot be written. None is there.
     """
     folder = plan.project.folder
+    # The wiring was there: it is replaced at the end, and as a whole.
+    beside = f"{WIRING}.new"
     written: list[Path] = []
     try:
-        for path, text in [*plan.new.items(), (WIRING, plan.wiring[1])]:
+        for path, text in (plan.new | {beside: plan.wiring[1]}).items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            # What is half written is to be taken away, too; the wiring is the last, and was there.
-            written += [] if path == WIRING else [target]
+            written.append(target)
             target.write_text(text, encoding="utf-8", newline="")
+        shutil.copymode(folder / WIRING, folder / beside)
+        (folder / beside).replace(folder / WIRING)
     except BaseException:
         for target in written:
             target.unlink(missing_ok=True)
