@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ashlar.errors import RefusedError
+from ashlar.journal import Journal
 from ashlar.project import Project
 from ashlar.resource.files import write_files
 from ashlar.resource.specification import Resource, specify
@@ -77,6 +78,7 @@ def plan_resource(
         RefusedError: It cannot be written, or would overwrite something.
     """
     folder = project.folder
+    _require_settled(project)
     _require_house(folder, _NEEDED)
     resource = specify(name, asked, plural=plural, tables=read_tables(folder))
     _require_house(folder, {_TYPES: {each.kind.schema for each in resource.fields} - _PYTHONS})
@@ -85,6 +87,7 @@ def plan_resource(
     _require_clear(files)
     _require_committed(project)
     wiring = _read(folder / WIRING)
+    ends = "\r\n" if "\r\n" in wiring else "\n"
     with tempfile.TemporaryDirectory(prefix="ashlar-") as scratch:
 
         def tidy(files: dict[str, bytes], group: str) -> dict[str, bytes]:
@@ -102,13 +105,13 @@ def plan_resource(
             done = tidy({WIRING: used.encode()}, "imports")[WIRING].decode()
             return done.partition("\n__all__ = ")[0]
 
-        wired = wire(wiring, resource.plural, resource.tag, sort=sort)
+        wired = wire(wiring.replace(ends, "\n"), resource.plural, resource.tag, sort=sort)
         new = tidy(files, "files")
     return Plan(
         resource=resource,
         project=project,
         new={path: content.decode() for path, content in new.items()},
-        wiring=(wiring, wired),
+        wiring=(wiring, wired.replace("\n", ends)),
     )
 
 
@@ -122,6 +125,16 @@ def _imported(imports: str) -> list[str]:
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
+
+
+def _require_settled(project: Project) -> None:
+    """Check that no update stands half-way."""
+    journal = Journal(project.state, project.top)
+    if journal.is_open:
+        raise RefusedError(
+            f"{journal.plan.title} was interrupted, and stands half-way. Nothing was written.",
+            next_step="Run `uv run app update`: it finishes or undoes that.",
+        )
 
 
 def _require_house(folder: Path, needed: Mapping[str, Collection[str]]) -> None:
