@@ -60,7 +60,9 @@ def _write_migration(plan: Plan, folder: Path) -> str:
     told = {
         start: line for line in said for start in ("error: ", "next: ") if line.startswith(start)
     }
-    found = [line.removeprefix("wrote ") for line in said if line.startswith("wrote ")]
+    # An `.env` may have been written, too.
+    wrote = [line.removeprefix("wrote ") for line in said if line.startswith("wrote ")]
+    found = [path for path in wrote if path.endswith(".py")]
     if not found:
         cause = told.get("error: ", said[-1] if said else "it ended without a word")
         step = told.get("next: ", "").removeprefix("next: ")
