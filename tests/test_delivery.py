@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
-from tests.combinations import FULL
+from tests.combinations import COMBINATIONS, FULL
 from tests.delivery import (
+    CI,
     MANIFESTS,
     Manifests,
     check,
@@ -76,6 +77,17 @@ def test_automation_passes_its_linters(project: Path) -> None:
     for folder in (project, ROOT):
         check(folder, "zizmor", "--offline", "--no-progress", ".github")
         check_workflows(folder)
+
+
+def test_ci_runs_sessions_that_there_are() -> None:
+    """On machines of other kinds it runs a few, which it names."""
+    there = {
+        f"others({each.id}, {python})" for each in COMBINATIONS for python in each.interpreters
+    }
+    *_, step = read(ROOT / CI)["jobs"]["machine"]["steps"]
+    named = re.findall(r'"([^"]+)"', step["run"])
+    assert len(named) == 2
+    assert set(named) <= there
 
 
 def test_every_manifest_is_listed(project: Path, manifests: Manifests) -> None:
