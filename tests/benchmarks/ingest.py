@@ -70,7 +70,7 @@ async def measure(url: str, *, enabled: bool) -> dict[str, list[float]]:
     settings = make_settings(
         database_url=url,
         timescale=TimescaleSettings(enabled=enabled),
-        logging=LoggingSettings(level=LogLevel.ERROR),
+        logging=LoggingSettings(level="ERROR"),
     )
     app = create_app(settings)
     address = make_url(url)
