@@ -19,7 +19,7 @@ from uuid import UUID
 
 import asyncpg
 from app.cli import migrations
-from app.core.config.process import LoggingSettings, LogLevel
+from app.core.config.process import LoggingSettings
 from app.core.config.timescale import TimescaleSettings
 from app.core.uow import unit_of_work
 from app.main import create_app
