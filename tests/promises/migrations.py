@@ -38,10 +38,10 @@ MIGRATIONS = (
     ),
     Promise(
         "a changed check is a difference",
-        "devtools/src/devtools/migrations/changes.py",
+        "devtools/src/devtools/migrations/operations.py",
         'if key.kind not in {"constraint", "index"} or',
         'if key.kind != "index" or',
-        "tests/integration/cli/test_db_revisions.py"
+        "tests/integration/cli/test_db_models.py"
         "::test_check_sees_and_revision_makes_what_a_model_declares",
     ),
     Promise(

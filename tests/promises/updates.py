@@ -10,14 +10,14 @@ UPDATES = (
         "devtools/src/devtools/migrations/revisions.py",
         "for name in comparison.losses if name not in drop]",
         "for name in comparison.losses if name in ()]",
-        "tests/integration/cli/test_db_revisions.py::test_revision_drops_nothing_unasked",
+        "tests/integration/cli/test_db_models.py::test_revision_drops_nothing_unasked",
     ),
     Promise(
         "a table that is kept is left alone",
         "devtools/src/devtools/migrations/comparison.py",
         "not in {_VERSIONS, *kept}]",
         "not in {_VERSIONS}]",
-        "tests/integration/cli/test_db_revisions.py"
+        "tests/integration/cli/test_db_models.py"
         "::test_revision_and_check_leave_alone_what_the_list_of_what_is_kept_names",
     ),
     Promise(

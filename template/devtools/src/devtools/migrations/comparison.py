@@ -8,8 +8,7 @@ from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropColumnOp, D
 from sqlalchemy import Connection, MetaData, Table, text
 
 from devtools.migrations.catalogs import Key, Sides, key_of, literal, quote, read_sides
-from devtools.migrations.changes import change_columns, change_constraints, relax_column
-from devtools.migrations.operations import Sql
+from devtools.migrations.operations import Sql, change_columns, change_constraints, relax_column
 
 _VERSIONS = "alembic_version"
 
@@ -20,7 +19,7 @@ class Comparison:
 
     Attributes:
         operations: The operations of a migration that makes it.
-        by_hand: Sentences on what these do not do, or do only where the rows allow it.
+        by_hand: Sentences on what these do not do.
     """
 
     operations: list[MigrateOperation] = field(default_factory=list)
