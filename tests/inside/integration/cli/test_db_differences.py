@@ -12,6 +12,7 @@ from app.core.database import Base, migration_engine
 from tests.factories import make_settings
 from tests.integration.cli.conftest import Run
 from tests.integration.cli.differences import CASES, Case, Parts, declare
+from tests.integration.cli.test_db_revisions import models_of_a_test
 
 pytestmark = pytest.mark.process
 
@@ -31,7 +32,6 @@ class Law(NamedTuple):
 @pytest.fixture
 def law(on_migrated: str) -> Iterator[Law]:
     """Make the tables of cases as they were, with a row in each, and declare them as they are to be."""
-    known = set(Base.metadata.tables)
 
     def run(work: Callable[[Any], Any]) -> None:
         async def begin() -> None:
@@ -63,9 +63,8 @@ def law(on_migrated: str) -> Iterator[Law]:
             )
         )
 
-    yield Law(execute, model)
-    for name in set(Base.metadata.tables) - known:
-        Base.metadata.remove(Base.metadata.tables[name])
+    with models_of_a_test():
+        yield Law(execute, model)
 
 
 def test_check_sees_and_revision_makes_every_kind_of_difference(law: Law, head: str, app_command: Run) -> None:

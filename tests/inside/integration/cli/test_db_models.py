@@ -1,4 +1,4 @@
-"""`app db check` and `app db revision` on models that differ: what is written, left to a person, kept or not compared."""
+"""`app db check` and `app db revision` on models that differ: what is written, kept, left or not compared."""
 
 from pathlib import Path
 

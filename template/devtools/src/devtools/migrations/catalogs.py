@@ -112,12 +112,12 @@ def read_sides(connection: Connection, metadata: MetaData) -> Sides:
         for place in places:
             connection.exec_driver_sql(f"CREATE SCHEMA {place}")
         connection.exec_driver_sql(f"SET LOCAL search_path = models_compared_0, {path}")
-        there = {schema: place for place, schema in places.items()}
-        connection.execution_options(schema_translate_map={schema or None: there[schema] for schema in there})
+        at = {schema: place for place, schema in places.items()}
+        connection.execution_options(schema_translate_map={schema or None: at[schema] for schema in at})
         metadata.create_all(connection, checkfirst=False)
         models = _read(connection, places)
         for key, definition in models.items():
-            place, name = there[key.schema], quote(key.name)
+            place, name = at[key.schema], quote(key.name)
             if key.kind == "index":
                 connection.exec_driver_sql(f"DROP INDEX {place}.{name}")
                 connection.exec_driver_sql(definition.replace("{}", f"{place}.{quote(key.table)}", 1))
