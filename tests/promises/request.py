@@ -206,9 +206,8 @@ REQUEST = (
     Promise(
         "a reused refresh token ends its session although it is refused",
         "src/app/services/authentication.py",
-        "                uow.after_commit(lambda: self.revoked.add(copied))\n",
-        "                uow.after_commit(lambda: self.revoked.add(copied))\n"
-        '                raise AuthenticationError("Refused.")\n',
+        "raise uow.committing(refused)",
+        "raise refused",
         "tests/integration/api/test_auth_refresh.py",
     ),
     Promise(

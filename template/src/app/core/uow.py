@@ -16,6 +16,7 @@ from functools import partial
 
 from app.core.database import WriteSession, get_database
 from app.core.events import BaseEvent, get_event_bus
+from app.core.exceptions import AppException
 from app.core.jobs.job import BaseJob
 from app.core.jobs.queue import enqueue, to_row
 from app.core.monitoring import monitor
@@ -32,6 +33,8 @@ class UnitOfWork:
         self.jobs: list[list[object]] = []
         self.events: list[BaseEvent] = []
         self.actions: list[Action] = []
+        # An error that does not undo the changes.
+        self.commits_with: BaseException | None = None
 
     async def flush(self) -> None:
         """Send changes of entities that are pending, without committing them, to learn keys or meet constraints."""
@@ -68,6 +71,15 @@ class UnitOfWork:
         """
         self.actions.append(action)
 
+    def committing(self, error: AppException) -> AppException:
+        """Let the changes be committed although this error is about to be raised.
+
+        For refusals with consequences, such as a stolen credential that is refused and revoked. Write
+        `raise uow.committing(SomeError(...))`, in the outermost block.
+        """
+        self.commits_with = error
+        return error
+
 
 @asynccontextmanager
 async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
@@ -91,8 +103,11 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
             return
         try:
             yield uow
-        except BaseException:
-            await session.rollback()
+        except BaseException as error:
+            if error is uow.commits_with:
+                await _commit(uow)
+            else:
+                await session.rollback()
             raise
         await _commit(uow)
     finally:

@@ -110,7 +110,7 @@ class Authentication:
             device_token = self.devices.sign(new_credential("dt"), login.email)
         return LoginTokens(**tokens.model_dump(), device_token=device_token)
 
-    async def refresh(self, refresh_token: str) -> Tokens:
+    async def refresh(self, uow: UnitOfWork, refresh_token: str) -> Tokens:
         """Exchange a refresh token for new tokens, with the scopes that the user has now.
 
         A token gives another pair until `refresh_grace` after its first use; all end with the session.
@@ -120,17 +120,17 @@ class Authentication:
                 be told from the owner: the session ends.
         """
         known_as = fingerprint(refresh_token)
-        async with unit_of_work() as uow:
-            exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
-            if exchanged is not None:
-                scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
-                return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
-            copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
-            if copied is not None:
-                await sessions.revoke_session(uow.session, copied)
-                uow.after_commit(lambda: self.revoked.add(copied))
-        # Out here, where the end of the session is committed.
-        raise AuthenticationError("The refresh token is invalid or has expired: log in again.")
+        exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
+        if exchanged is not None:
+            scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
+            return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
+        refused = AuthenticationError("The refresh token is invalid or has expired: log in again.")
+        copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
+        if copied is None:
+            raise refused
+        await sessions.revoke_session(uow.session, copied)
+        uow.after_commit(lambda: self.revoked.add(copied))
+        raise uow.committing(refused)
 
     async def log_out(self, uow: UnitOfWork, caller: Principal) -> None:
         """End the caller's session; an API key has none."""

@@ -32,13 +32,13 @@ async def log_in(login: Login, address: ClientAddress) -> LoginTokens:
     responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
     dependencies=[Depends(limited_to("refresh", _REFRESHES))],
 )
-async def refresh(token: Refresh) -> Tokens:
+async def refresh(token: Refresh, uow: UnitOfWork) -> Tokens:
     """Exchange a refresh token for a new pair, with the scopes that the user has now.
 
     Tabs that share a token, and a client whose answer was lost, may use it again for 30 seconds after its first
     use. A later use means that the token was copied, and ends the session with all of its tokens.
     """
-    return await get_authentication().refresh(token.refresh_token.get_secret_value())
+    return await get_authentication().refresh(uow, token.refresh_token.get_secret_value())
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
