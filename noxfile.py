@@ -41,7 +41,8 @@ TALLY = Tally(REPORTS)
 # The README's command runs those at both ends, on the oldest Python; CI runs the others, too.
 SESSIONS = [(each.id, python) for each in COMBINATIONS for python in each.interpreters]
 ENDS = [(each.id, OLDEST_PYTHON) for each in (FULL, BARE)]
-OTHERS = [each for each in SESSIONS if each not in ENDS]
+PYTHONS = [each for each in SESSIONS if each[1] != OLDEST_PYTHON]
+OTHERS = [each for each in SESSIONS if each not in [*ENDS, *PYTHONS]]
 
 
 @cache
@@ -111,13 +112,17 @@ def template(session: nox.Session) -> None:
             "-n",
             "auto",
             "-m",
-            "not rendered and not e2e and not laws and not promises and not outside and not long",
+            "not rendered and not processes and not e2e and not laws and not promises"
+            " and not outside and not long",
         )
 
 
 @nox.session
 def promises(session: nox.Session) -> None:
-    """Each promise broken on a copy, to see its test fail; requests made up from the document."""
+    """Some promises broken on a copy, to see their tests fail; requests made up from the document.
+
+    `long` breaks the others.
+    """
     with counted("promises"):
         pytest(session, "promises", "-n", "auto", "-m", "promises and not long")
 
@@ -139,8 +144,22 @@ def rendered(session: nox.Session, combination: str, python_version: str) -> Non
 @nox.session(tags=["combinations"])
 @nox.parametrize(("combination", "python_version"), OTHERS, ids=map(", ".join, OTHERS))
 def others(session: nox.Session, combination: str, python_version: str) -> None:
-    """The same for each other combination, and for both ends on each other Python."""
+    """The same for each other combination."""
     check(session, combination, python_version)
+
+
+@nox.session(tags=["combinations"])
+@nox.parametrize(("combination", "python_version"), PYTHONS, ids=map(", ".join, PYTHONS))
+def pythons(session: nox.Session, combination: str, python_version: str) -> None:
+    """The same for both ends on each other Python."""
+    check(session, combination, python_version)
+
+
+@nox.session
+def processes(session: nox.Session) -> None:
+    """Both ends' own tests of whole commands and servers, which take as long as all the others."""
+    with counted("processes"):
+        pytest(session, "processes", "-m", "processes and not long", f"--reports={REPORTS}")
 
 
 def check(session: nox.Session, combination: str, python_version: str) -> None:
@@ -154,7 +173,8 @@ def check(session: nox.Session, combination: str, python_version: str) -> None:
     with counted(name):
         chosen = (f"--combination={combination}", f"--interpreter={python_version}")
         try:
-            pytest(session, name, "-m", "rendered", f"--reports={REPORTS}", *chosen)
+            marked = "rendered and not processes and not long"
+            pytest(session, name, "-m", marked, f"--reports={REPORTS}", *chosen)
         finally:
             note_versions(name, python_version)
 
@@ -172,14 +192,17 @@ def note_versions(name: str, python_version: str) -> None:
 def outside(session: nox.Session) -> None:
     """A rendered project among browsers, poolers and kills. Wants Chromium and PgBouncer."""
     with counted("outside"):
-        pytest(session, "outside", "-m", "outside")
+        pytest(session, "outside", "-m", "outside and not long")
 
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """All that takes long: before a release, and before an issue is resolved."""
+    """All that takes long, and every Python: before a release, and before an issue is resolved."""
     with counted("long"):
-        pytest(session, "long", "-m", "long")
+        pytest(session, "long-promises", "-n", "auto", "-m", "promises and long")
+        pytest(session, "long", "-m", "long and not promises", f"--reports={REPORTS}")
+    for combination, python_version in PYTHONS:
+        session.notify(f"pythons({combination}, {python_version})")
 
 
 @nox.session

@@ -183,17 +183,19 @@ def test_its_own_tests_pass_and_leave_nothing(
 
     With everything and with nothing, the tests of tools run in it, too.
     """
+    must_pass_and_leave_nothing(request, project, "suite")
+
+
+def must_pass_and_leave_nothing(
+    request: pytest.FixtureRequest, project: Project, name: str, *options: str
+) -> None:
+    """Run the project's own tests, with a report of that name, and look for what they leave."""
     reports: Path = request.config.getoption("--reports") or project.temporary_folder
     before, files_before = processes(), set(project.temporary_folder.iterdir())
-    report = reports.resolve() / f"suite-{project.folder.name}.xml"
-    # With everything and with nothing, on the oldest Python, those that start whole processes, too,
-    # and once with what the project asks of its coverage: both take long.
-    ends = [f"{each.id}-{OLDEST_PYTHON}" for each in (FULL, BARE)]
-    at_end = project.folder.name in ends
-    whole = ["-m", "not schema"] if at_end else []
-    measured = ["--cov"] if project.folder.name == f"{FULL.id}-{OLDEST_PYTHON}" else []
+    report = reports.resolve() / f"{name}-{project.folder.name}.xml"
+    at_end = project.folder.name in [f"{each.id}-{OLDEST_PYTHON}" for each in (FULL, BARE)]
     with tools_tested_inside(project.folder) if at_end else contextlib.nullcontext():
-        command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *whole, *measured)
+        command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *options)
         finished = project.tool(*command, timeout=900)
     finished.must_succeed()
     assert re.search(r"\d+ passed", finished.output), finished
@@ -205,6 +207,25 @@ def test_its_own_tests_pass_and_leave_nothing(
     assert [name for name in left if not any(fnmatch(name, each) for each in kept)] == []
     ours = (str(project.folder), str(project.temporary_folder))
     assert [each for each in processes() - before if any(path in each for path in ours)] == []
+
+
+@pytest.mark.parametrize("combination", [FULL, BARE], ids=lambda each: each.id)
+@pytest.mark.processes
+@pytest.mark.proves("suite")
+def test_its_own_tests_of_processes_pass_and_leave_nothing(
+    request: pytest.FixtureRequest, project: Project
+) -> None:
+    must_pass_and_leave_nothing(request, project, "processes", "-m", "process")
+
+
+@pytest.mark.parametrize("combination", [FULL], ids=lambda each: each.id)
+@pytest.mark.long
+@pytest.mark.proves("suite")
+def test_its_own_tests_reach_what_it_asks_of_them(
+    request: pytest.FixtureRequest, project: Project
+) -> None:
+    """Coverage takes as long again, and is of all tests together."""
+    must_pass_and_leave_nothing(request, project, "coverage", "-m", "not schema", "--cov")
 
 
 @combinations(Depth.SUITE)

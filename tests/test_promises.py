@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,23 @@ from tests.promises import PROMISES, Promise
 from tests.warm import WarmPytest, warm_pytest
 
 pytestmark = pytest.mark.promises
+
+
+def often(promises: Iterable[Promise]) -> Iterator[Promise]:
+    """Yield the promises that every run breaks; the session `long` breaks the others.
+
+    They are the first about each folder of the code, and the first that each folder of tests
+    notices.
+    """
+    seen: set[Path] = set()
+    for promise in promises:
+        folders = {Path(promise.file).parent, Path(promise.test.partition("::")[0]).parent}
+        if not folders <= seen:
+            yield promise
+        seen |= folders
+
+
+OFTEN = frozenset(often(PROMISES))
 
 # Bytecode is copied: it is found by the source's time and size, and compiling takes a second.
 NOT_COPIED = shutil.ignore_patterns(".git", ".*_cache")
@@ -77,7 +94,13 @@ def test_the_promised_tests_pass_as_long_as_nothing_is_broken(
     assert (finished.code, problems) == (0, {}), finished
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name.replace(" ", "-"))
+def parameter(promise: Promise) -> object:
+    """Return a promise as a parameter, with how often it is broken."""
+    marks = () if promise in OFTEN else (pytest.mark.long,)
+    return pytest.param(promise, id=promise.name.replace(" ", "-"), marks=marks)
+
+
+@pytest.mark.parametrize("promise", [parameter(promise) for promise in PROMISES])
 def test_a_broken_promise_is_noticed(tests: WarmPytest, project: Path, promise: Promise) -> None:
     file = project / promise.file
     source = file.read_text(encoding="utf-8")
