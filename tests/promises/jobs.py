@@ -165,7 +165,7 @@ JOBS = (
     ),
     Promise(
         "a purge waits for no lock",
-        "src/app/repositories/retention.py",
+        "src/app/services/retention.py",
         ".with_for_update(skip_locked=True)",
         ".with_for_update()",
         f"{RETENTION}::test_purge_waits_for_no_lock_and_goes_on_where_it_was_interrupted",

@@ -362,14 +362,14 @@ REQUEST = (
         "events of a request are published after its commit",
         "src/app/core/uow.py",
         "    await uow.session.commit()\n",
-        "    for event in uow.events:\n        await _publish(event)\n"
+        "    for action in uow.actions:\n        await _run(action)\n"
         "    await uow.session.commit()\n",
         "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(
         "what follows from a commit fails no request",
         "src/app/core/uow.py",
-        "        monitor.capture_exception(err, context=facts)",
+        '        monitor.capture_exception(err, context={"operation": "uow.after_commit"})',
         "        raise",
         "tests/integration/core/test_uow_events.py",
     ),

@@ -31,7 +31,6 @@ class UnitOfWork:
     def __init__(self, session: WriteSession) -> None:
         self.session = session
         self.jobs: list[list[object]] = []
-        self.events: list[BaseEvent] = []
         self.actions: list[Action] = []
         # An error that does not undo the changes.
         self.commits_with: BaseException | None = None
@@ -51,7 +50,7 @@ class UnitOfWork:
             for job in bus.jobs_for(event):
                 self.enqueue(job)
         else:
-            self.events.append(event)
+            self.after_commit(partial(bus.publish, event))
 
     def enqueue(self, job: BaseJob, *, run_at: datetime | None = None, key: str | None = None) -> None:
         """Have a worker do something: the job is written in the transaction of the changes, if and only if they are.
@@ -98,7 +97,6 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
                 await orm.connection()
                 yield uow
             outer.jobs.extend(uow.jobs)
-            outer.events.extend(uow.events)
             outer.actions.extend(uow.actions)
             return
         try:
@@ -133,23 +131,15 @@ async def _commit(uow: UnitOfWork) -> None:
             await uow.session.rollback()
             raise
     await uow.session.commit()
-    # Events first: the bus takes them without waiting, so that no action can keep them back.
-    for event in uow.events:
-        facts = {"operation": "uow.publish", "event_type": event.type, "event_id": str(event.id)}
-        await _run(partial(_publish, event), facts)
     for action in uow.actions:
-        await _run(action, {"operation": "uow.after_commit"})
+        await _run(action)
 
 
-async def _publish(event: BaseEvent) -> None:
-    await get_event_bus().publish(event)
-
-
-async def _run(action: Action, facts: dict[str, str]) -> None:
+async def _run(action: Action) -> None:
     """Run what follows from a commit: one failure keeps no other back, and none takes back what is committed."""
     try:
         waiting = action()
         if waiting is not None:
             await waiting
     except Exception as err:  # noqa: BLE001 — reported
-        monitor.capture_exception(err, context=facts)
+        monitor.capture_exception(err, context={"operation": "uow.after_commit"})

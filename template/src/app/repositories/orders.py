@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.database import ReadSession, Statement, WriteSession
@@ -46,18 +46,12 @@ async def find_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Or
 
 async def lock_order(session: WriteSession, order_id: UUID, *, owner_id: UUID | None = None) -> Order | None:
     """Return the order as it is now, locked until the end of this transaction."""
-    statement = select(Order).where(Order.id == order_id).with_for_update()
-    if owner_id is not None:
-        statement = statement.where(Order.owner_id == owner_id)
-    found = await (await session.orm()).scalars(statement.execution_options(populate_existing=True))
-    return found.one_or_none()
+    return await _lock(session, Order.id == order_id, Order.owner_id == owner_id if owner_id else true())
 
 
 async def lock_order_of_payment(session: WriteSession, payment_intent_id: str) -> Order | None:
     """Return the order that a payment is known to be for, likewise."""
-    statement = select(Order).where(Order.payment_intent_id == payment_intent_id).with_for_update()
-    found = await (await session.orm()).scalars(statement.execution_options(populate_existing=True))
-    return found.one_or_none()
+    return await _lock(session, Order.payment_intent_id == payment_intent_id)
 
 
 async def lock_payment(session: WriteSession, payment_intent_id: str) -> None:
@@ -82,3 +76,8 @@ async def list_orders(session: ReadSession, owner_id: UUID, *, after: Cursor | N
     if after is None:
         return await session.all(_LIST, owner_id=owner_id, limit=limit)
     return await session.all(_LIST_AFTER, owner_id=owner_id, after=after.id, limit=limit)
+
+
+async def _lock(session: WriteSession, *conditions: ColumnElement[bool]) -> Order | None:
+    statement = select(Order).where(*conditions).with_for_update().execution_options(populate_existing=True)
+    return (await (await session.orm()).scalars(statement)).one_or_none()

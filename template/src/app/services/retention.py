@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Table, exists, func, or_
+from sqlalchemy import ColumnElement, SQLColumnExpression, Table, delete, exists, func, or_, select
 
 from app.core import get_logger
 from app.core.config.background import RetentionSettings
@@ -15,7 +15,6 @@ from app.core.uow import unit_of_work
 from app.models.domain.api_key import ApiKey
 from app.models.domain.session import RefreshToken, Session
 from app.models.domain.user import User
-from app.repositories.retention import make_deletion
 
 # Deleted in one transaction: a few milliseconds' work, which no request notices.
 BATCH: Final = 1000
@@ -66,9 +65,14 @@ class Retention:
 
 
 def make_rule(model: type[Base] | Table, condition: ColumnElement[bool]) -> Rule:
-    """Return the rule that rows of a model may go for which a condition holds; its key has one column."""
+    """Return the rule that rows of a model may go for which a condition holds, the oldest keys first.
+
+    Rows that others have locked are left for the next time: it waits for no lock, and locks no more than it deletes.
+    """
     table = model if isinstance(model, Table) else Base.metadata.tables[model.__tablename__]
-    return table.name, make_deletion(table, condition, limit=BATCH)
+    (key,) = table.primary_key
+    old = select(key).where(condition).order_by(key).limit(BATCH).with_for_update(skip_locked=True)
+    return table.name, Statement(delete(table).where(key.in_(old)))
 
 
 def older_than(column: SQLColumnExpression[Any], days: int) -> ColumnElement[bool]:

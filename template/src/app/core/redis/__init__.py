@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from app.core.cache import CacheBackend
 from app.core.config.redis import RedisSettings
-from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
 from app.core.redis.breaker import RedisUnavailableError
 from app.core.security import RateLimits
@@ -59,15 +58,10 @@ async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[Sha
     Args:
         settings: Its address, and times.
         name: The application's, where several share a server.
-
-    Raises:
-        ConfigurationError: It is switched on and has no address.
     """
-    if not settings.enabled:
+    if not settings.enabled or settings.url is None:
         yield SharedState(redis=None, name=name)
         return
-    if settings.url is None:
-        raise ConfigurationError("REDIS_ENABLED is on without REDIS_URL.", next_step="Set REDIS_URL.")
     from app.core.redis.connection import RedisConnection  # noqa: PLC0415
 
     redis = RedisConnection(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from app.core.cache import CacheUnavailableError
 from app.core.logging import get_logger
@@ -11,8 +11,9 @@ from app.core.redis.connection import RedisConnection
 
 logger = get_logger(__name__)
 
-# Keys in one command: the server does nothing else meanwhile.
+# Keys in one command, and in one step of a walk over all of them: the server does nothing else meanwhile.
 _BATCH: Final = 500
+_PAGE: Final = 1000
 # Characters with a meaning in the server's patterns (glob-style).
 _SPECIAL: Final = str.maketrans({character: f"\\{character}" for character in "\\*?[]^-"})
 
@@ -41,14 +42,14 @@ class RedisCache:
         try:
             if self._missed:
                 await self._empty()
-            return await self._redis.get(key)
+            return cast("bytes | None", await self._redis.call("GET", key))
         except RedisUnavailableError as err:
             raise CacheUnavailableError("Redis did not answer.") from err
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
         """See `CacheBackend`; without room for it, the former value goes and none takes its place."""
         try:
-            await self._redis.set(key, value, ttl_ms=math.ceil(ttl * 1000))
+            await self._redis.call("SET", key, value, "PX", math.ceil(ttl * 1000))
         except RedisFullError:
             if not self._full:
                 logger.warning("redis is out of memory; give it more, or a maxmemory-policy that evicts")
@@ -89,11 +90,13 @@ class RedisCache:
 
     async def _unlink(self, keys: Sequence[str | bytes]) -> None:
         for start in range(0, len(keys), _BATCH):
-            await self._redis.unlink(keys[start : start + _BATCH])
+            # The server frees their memory in its own time.
+            await self._redis.call("UNLINK", *keys[start : start + _BATCH])
 
     async def _clear(self, prefix: str) -> None:
         pattern = prefix.translate(_SPECIAL) + "*"
         cursor: int | None = None
         while cursor != 0:
-            cursor, keys = await self._redis.scan(cursor or 0, pattern)
+            answer = await self._redis.call("SCAN", cursor or 0, "MATCH", pattern, "COUNT", _PAGE)
+            cursor, keys = cast("tuple[int, list[bytes]]", answer)
             await self._unlink(keys)

@@ -9,9 +9,9 @@ import builtins
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final
 
 from pydantic import SecretStr
 from redis import exceptions
@@ -38,8 +38,6 @@ _WORDS: Final[Mapping[type[Exception], str]] = {
     exceptions.ReadOnlyError: "READONLY",
     exceptions.NoPermissionError: "NOPERM",
 }
-# Keys the server looks at in one step of a walk over all of them.
-_PAGE: Final = 1000
 
 
 class RedisConnection:
@@ -75,27 +73,16 @@ class RedisConnection:
         self._send: Callable[..., Awaitable[object]] = Redis(connection_pool=self._pool).execute_command
         self.breaker = Breaker(retry_seconds=retry_seconds, probe=self._probe)
 
-    async def get(self, key: str) -> bytes | None:
-        """Return a value."""
-        return cast("bytes | None", await self._call("GET", key))
-
-    async def set(self, key: str, value: bytes, *, ttl_ms: int) -> None:
-        """Keep a value; RedisFullError where there is no room for it."""
-        await self._call("SET", key, value, "PX", ttl_ms)
-
-    async def unlink(self, keys: Sequence[str | bytes]) -> None:
-        """Forget keys; the server frees their memory in its own time."""
-        await self._call("UNLINK", *keys)
-
-    async def scan(self, cursor: int, pattern: str) -> tuple[int, list[bytes]]:
-        """Return the cursor to go on with, 0 at the end, and some of the keys that match."""
-        answer = await self._call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-        position, keys = cast("tuple[bytes, list[bytes]]", answer)
-        return int(position), keys
-
-    async def run(self, script: str, key: str, *arguments: str | float) -> int:
-        """Return the answer of a script in Lua for one key, which the server runs as a whole and alone."""
-        return cast("int", await self._call("EVAL", script, 1, key, *arguments))
+    async def call(self, *command: str | bytes | float) -> object:
+        """Return the server's answer to a command; RedisFullError where there is no room for what it keeps."""
+        self.breaker.check()
+        try:
+            return await self._ask(*command)
+        except RedisFullError:
+            raise  # It works, and can be read.
+        except RedisUnavailableError as err:
+            self.breaker.open(err.message)
+            raise
 
     async def ping(self) -> None:
         """Ask, also while the breaker is open: for health checks."""
@@ -126,16 +113,6 @@ class RedisConnection:
             driver_info=None,
             **tls,
         )
-
-    async def _call(self, *command: str | bytes | float) -> object:
-        self.breaker.check()
-        try:
-            return await self._ask(*command)
-        except RedisFullError:
-            raise  # It works, and can be read.
-        except RedisUnavailableError as err:
-            self.breaker.open(err.message)
-            raise
 
     async def _ask(self, *command: str | bytes | float) -> object:
         try:

@@ -1,48 +1,29 @@
 """Allowances in Redis: one for all processes; in this process's memory while Redis is away."""
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, cast
 
 from app.core.redis.breaker import RedisUnavailableError
 from app.core.redis.connection import RedisConnection
 from app.core.security import Rate, RateLimits
 
-# What both scripts begin with: microseconds by the server's clock, which all processes share; the time at which the
-# allowance is full again, which can be no later than a whole period from now, even if that clock was set back.
-_PREAMBLE: Final = """
+# As `RateLimits.hit` and, with -1 for the third argument, `refund`. It counts microseconds by the server's clock, which
+# all processes share. The time at which an allowance is full again can be no later than a whole period from now, even
+# if that clock was set back. Numbers come back as whole ones.
+_SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local interval = tonumber(ARGV[1])
-local period = tonumber(ARGV[2])
-local full_at = tonumber(redis.call('GET', KEYS[1]) or now)
-full_at = math.min(math.max(full_at, now), now + period)
-local function keep()
-  if full_at > now then
-    redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
-  else
-    redis.call('UNLINK', KEYS[1])
-  end
+local interval, period, times = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local full_at = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or now), now), now + period) + interval * times
+local wait = full_at - now - period
+if times > 0 and wait > math.max(interval * 1e-6, 1) then return math.ceil(wait) end
+if full_at > now then
+  redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
+else
+  redis.call('UNLINK', KEYS[1])
 end
-"""
-# As `RateLimits.hit`. Numbers come back as whole ones: microseconds.
-_HIT: Final = (
-    _PREAMBLE
-    + """
-local wait = full_at + interval - now - period
-if wait > math.max(interval * 1e-6, 1) then return math.ceil(wait) end
-full_at = full_at + interval
-keep()
 return 0
 """
-)
-_REFUND: Final = (
-    _PREAMBLE
-    + """
-full_at = full_at - interval
-keep()
-return 0
-"""
-)
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -64,18 +45,19 @@ class RedisRateLimits(RateLimits):
     async def hit(self, key: str, rate: Rate) -> float:
         """See `RateLimits.hit`; one round trip."""
         try:
-            return await self._run(_HIT, key, rate) / _MICROSECONDS
+            return await self._run(key, rate, 1) / _MICROSECONDS
         except RedisUnavailableError:
             return await super().hit(key, rate)
 
     async def refund(self, key: str, rate: Rate) -> None:
         """See `RateLimits.refund`."""
         try:
-            await self._run(_REFUND, key, rate)
+            await self._run(key, rate, -1)
         except RedisUnavailableError:
             await super().refund(key, rate)
 
-    async def _run(self, script: str, key: str, rate: Rate) -> int:
+    async def _run(self, key: str, rate: Rate, times: int) -> int:
         hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         period = rate.seconds * _MICROSECONDS
-        return await self._redis.run(script, self._prefix + hashed, period / rate.times, period)
+        arguments = (period / rate.times, period, times)
+        return cast("int", await self._redis.call("EVAL", _SCRIPT, 1, self._prefix + hashed, *arguments))

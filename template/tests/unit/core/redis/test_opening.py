@@ -11,7 +11,6 @@ import trustme
 from pydantic import SecretStr
 
 from app.core.config.redis import RedisSettings
-from app.core.exceptions import ConfigurationError
 from app.core.redis import RedisUnavailableError, open_redis
 from app.core.security import RateLimits
 from tests.servers.redis import RedisServer
@@ -27,12 +26,6 @@ async def test_switched_off_everything_is_as_without_it() -> None:
         assert type(shared.rate_limits()) is RateLimits
         assert list(shared.health_checks) == []
         assert asyncio.all_tasks() == tasks
-
-
-async def test_switched_on_without_an_address_it_does_not_start() -> None:
-    with pytest.raises(ConfigurationError, match="REDIS_URL"):
-        async with open_redis(RedisSettings(enabled=True), name="tests"):
-            pass
 
 
 async def test_nothing_is_connected_before_it_is_used_and_everything_closed_after(redis_server: RedisServer) -> None:
