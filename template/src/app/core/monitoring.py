@@ -70,9 +70,13 @@ class Monitor:
         _contained(self._reporter.set_tags, values)
         return log_context(**values)
 
-    @contextmanager
-    def scope(self, **values: str) -> Iterator[None]:
+    def scope(self, **values: str) -> AbstractContextManager[None]:
         """Put values on the log's lines and the reports of a job or of an event's delivery, and keep those apart."""
+        # Most processes report nowhere, and have jobs by the thousand.
+        return log_context(**values) if type(self._reporter) is Reporter else self._apart(values)
+
+    @contextmanager
+    def _apart(self, values: Mapping[str, str]) -> Iterator[None]:
         with self._reporter.scope(), self.request_scope(values):
             yield
 
