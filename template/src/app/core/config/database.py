@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
 from app.core.config.section import Environment, Problem, SettingsSection, is_this_machine
+from app.core.exceptions import ConfigurationError
 
 _DRIVER: Final = "postgresql+asyncpg"
 _ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
@@ -150,18 +151,21 @@ class DatabaseSettings(SettingsSection):
 
     @property
     def address(self) -> DatabaseAddress:
-        """The address of the database; its own `sslmode` goes first. LookupError where none is configured."""
+        """The address of the database; its own `sslmode` goes first. ConfigurationError where none is configured."""
         if self.url is not None:
             return parse_database_url(self.url.get_secret_value(), self.ssl_mode)
         if self.host is None:
-            raise LookupError("no database is configured")
+            raise ConfigurationError(
+                "No database is configured.",
+                next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
+            )
         password = self.password.get_secret_value() if self.password else None
         url = URL.create(_DRIVER, self.user, password, host=self.host, port=self.port, database=self.name)
         return DatabaseAddress(url, self.ssl_mode)
 
     @property
     def migration_address(self) -> DatabaseAddress:
-        """The address for migrations. LookupError where none is configured."""
+        """The address for migrations. ConfigurationError where none is configured."""
         if self.migration_url is None:
             return self.address
         return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)

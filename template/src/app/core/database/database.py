@@ -51,11 +51,6 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
         # Nothing is connected here: a server that is still starting delays no start of ours.
-        if not settings.is_configured:
-            raise ConfigurationError(
-                "No database is configured.",
-                next_step="Set DATABASE_URL or POSTGRES_HOST, or start with `app dev`, which brings its own.",
-            )
         self.settings = settings
         engine = partial(make_engine, settings, application_name=application_name)
         keep_seconds = 0 if settings.pool_pre_ping else _KEEP_SECONDS
