@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_changes_of_wiring_that_git_does_not_have_are_not_mixed_with_others(proj
 def test_a_mark_that_is_gone_is_named(project: Path, above: str, said: str) -> None:
     replace(project, WIRING, f"{above}{MARK}\n", above)
     commit(project, "Mine")
-    must_refuse(project, ["ticket", "a:str"], said, "Take it back")
+    must_refuse(project, ["ticket", "a:str"], said, "Write it back")
 
 
 def test_a_scope_or_an_address_that_is_taken_is_named(project: Path) -> None:
@@ -138,6 +139,14 @@ def test_a_project_of_an_earlier_version_is_to_be_updated_first(project: Path) -
     )
     commit(project, "Mine")
     must_refuse(project, ["ticket", "a:decimal"], "types.py has no Exact", "uv run app update")
+
+
+def test_an_update_that_stands_half_way_comes_first(project: Path) -> None:
+    journal = project / ".git/ashlar/journal.json"
+    journal.parent.mkdir()
+    plan = {"head": "", "title": "The update", "changes": [], "index": "", "lock": False}
+    journal.write_text(json.dumps(plan))
+    must_refuse(project, ["ticket", "a:str"], "The update was interrupted", "uv run app update")
 
 
 def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:

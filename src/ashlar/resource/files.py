@@ -64,6 +64,7 @@ def _phrases(it: Resource) -> dict[str, object]:
     for who, name, known in (
         ("owner", "owner_id", it.owned),
         ("caller", it.caller, it.knows_caller),
+        ("owners", it.caller, any(table.owner for table in it.referred)),
     ):
         phrases |= {
             f"{who}_argument": f"{name}: UUID, " * known,

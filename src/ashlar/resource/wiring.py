@@ -56,6 +56,6 @@ def _appended(text: str, name: str, items: list[str]) -> str:
 def _unmarked(where: str) -> RefusedError:
     return RefusedError(
         f"{PATH} has no line “{MARK}” at {where}. Nothing was written.",
-        next_step="Take it back: `uv run app update` brings the latest version, and the template "
-        "shows where it stands.",
+        next_step=f"Write it back, behind the lines that came with the project and before yours: "
+        f"`git log -S'{MARK}' -- {PATH}` shows where it stood.",
     )
