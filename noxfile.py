@@ -157,7 +157,7 @@ def pythons(session: nox.Session, combination: str, python_version: str) -> None
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """Both ends' own tests of whole commands and servers, which take as long as all the others."""
+    """The full project's own tests of whole commands and servers; `long` has the bare one's."""
     with counted("processes"):
         pytest(session, "processes", "-m", "processes and not long", f"--reports={REPORTS}")
 

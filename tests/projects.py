@@ -15,7 +15,7 @@ import copier
 from filelock import FileLock
 
 from tests.checkout import commit, git, is_rendered, take_snapshot
-from tests.combinations import COMBINATIONS, OLDEST_PYTHON, Combination
+from tests.combinations import OLDEST_PYTHON, Combination
 from tests.interpreters import find_interpreter
 
 # What this process was started with must not reach the tools of a rendered project.
@@ -29,6 +29,9 @@ _FOREIGN = (
     "COV_",
     "ASHLAR_",
 )
+
+# How many processes `pytest -n auto` has, where two runs share a machine.
+PROCESSES = "PYTEST_XDIST_AUTO_NUM_WORKERS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,8 @@ class Project:
     def environment(self) -> dict[str, str]:
         """The environment its tools run in: the caller's, without what belongs to the caller."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        if processes := os.environ.get(PROCESSES):
+            kept[PROCESSES] = processes
         return kept | {
             "UV_PYTHON": str(self.interpreter),
             "UV_PYTHON_DOWNLOADS": "never",
@@ -133,8 +138,8 @@ class Run:
     def project(self, combination: Combination, version: str = OLDEST_PYTHON) -> Project:
         """Return a copy of the rendered project with its dependencies installed, and no others.
 
-        All projects on one Python take turns in one virtual environment, in which what they share
-        is compiled once. So a process that uses two at the same time would take one away.
+        All projects on one Python take turns in one folder and one virtual environment, so that
+        what they share is compiled and analysed once. Who uses two at the same time loses one.
 
         Args:
             combination: Which one.
@@ -148,30 +153,27 @@ class Run:
         interpreter = find_interpreter(version)
         if interpreter is None:
             raise LookupError(f"no Python {version} here: install it where uv or pyenv finds it")
-        target = self.folder / "projects" / f"{combination.id}-{version}"
-        # Sockets of PostgreSQL go there, and a path to a socket may not be long.
-        temporary = self.folder / "t" / str(COMBINATIONS.index(combination)) / version
+        target = self.folder / "projects" / version
         project = Project(
             folder=target,
             interpreter=interpreter,
             venv=self.folder / "venvs" / version,
-            temporary_folder=temporary,
+            # Sockets of PostgreSQL go there, and a path to a socket may not be long.
+            temporary_folder=self.folder / "t" / version,
         )
-        with self._once(target) as missing:
-            if missing:
-                temporary.mkdir(parents=True, exist_ok=True)
-                temporary.chmod(0o1777)
-                shutil.copytree(rendered, target)
-                git(target, "init", "--quiet", "--initial-branch=main")
-        owner = project.venv.with_name(f"{version}.owner")
+        owner = target.with_name(f"{version}.owner")
         with self._locked(owner):
-            if not owner.exists() or owner.read_text() != target.name:
+            if not owner.exists() or owner.read_text() != combination.id:
                 owner.unlink(missing_ok=True)
+                project.temporary_folder.mkdir(parents=True, exist_ok=True)
+                project.temporary_folder.chmod(0o1777)
+                replace_files(target, rendered)
+                git(target, "init", "--quiet", "--initial-branch=main")
                 project.run("uv", "sync").must_succeed()
                 project.tool("python", "-m", "compileall", "-q", "src").must_succeed()
                 git(target, "add", "--all")
                 git(target, "commit", "--quiet", "--allow-empty", "--message=Rendered")
-                owner.write_text(target.name)
+                owner.write_text(combination.id)
         return project
 
     @contextmanager
@@ -191,6 +193,25 @@ class Run:
                 shutil.rmtree(target, ignore_errors=True)
             yield missing
             mark.touch()
+
+
+def replace_files(target: Path, source: Path) -> None:
+    """Make a folder hold the files of another, and nothing else but what is made of them.
+
+    Files that are equal stay as they are: caches go by their times.
+    """
+    made = {".git", ".ruff_cache", ".import_linter_cache", "__pycache__"}
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(target.rglob("*")):
+        relative = path.relative_to(target)
+        if made.isdisjoint(relative.parts) and path.exists() and not (source / relative).exists():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(exist_ok=True)
+        elif not copy.exists() or copy.read_bytes() != path.read_bytes():
+            shutil.copy(path, copy)
 
 
 def render(

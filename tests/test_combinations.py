@@ -177,13 +177,16 @@ def test_its_types_hold(run: Run, project: Project, python: str) -> None:
 @combinations(Depth.SUITE)
 @pytest.mark.proves("suite")
 def test_its_own_tests_pass_and_leave_nothing(
-    request: pytest.FixtureRequest, project: Project
+    request: pytest.FixtureRequest, project: Project, combination: Combination, python: str
 ) -> None:
     """The suite's own report goes beside this run's, where the noxfile adds it to the total.
 
     With everything and with nothing, the tests of tools run in it, too.
     """
-    must_pass_and_leave_nothing(request, project, "suite")
+    with_tools = combination in {FULL, BARE} and python == OLDEST_PYTHON
+    with tools_tested_inside(project.folder) if with_tools else contextlib.nullcontext():
+        name = f"suite-{combination.id}-{python}"
+        must_pass_and_leave_nothing(request, project, name)
 
 
 def must_pass_and_leave_nothing(
@@ -192,15 +195,14 @@ def must_pass_and_leave_nothing(
     """Run the project's own tests, with a report of that name, and look for what they leave."""
     reports: Path = request.config.getoption("--reports") or project.temporary_folder
     before, files_before = processes(), set(project.temporary_folder.iterdir())
-    report = reports.resolve() / f"{name}-{project.folder.name}.xml"
-    at_end = project.folder.name in [f"{each.id}-{OLDEST_PYTHON}" for each in (FULL, BARE)]
-    with tools_tested_inside(project.folder) if at_end else contextlib.nullcontext():
-        command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *options)
-        finished = project.tool(*command, timeout=900)
+    report = reports.resolve() / f"{name}.xml"
+    unchanged = project.run("git", "status", "--porcelain").output
+    command = ("pytest", "-n", "auto", "-q", f"--junitxml={report}", *options)
+    finished = project.tool(*command, timeout=900)
     finished.must_succeed()
     assert re.search(r"\d+ passed", finished.output), finished
-    changed = project.run("git", "status", "--porcelain")
-    assert changed.output == "", "the suite changed the project"
+    changed = project.run("git", "status", "--porcelain").output
+    assert changed == unchanged, "the suite changed the project"
     # uv keeps its locks, and pytest the temporary folders of its last three runs.
     kept = ("uv-*.lock", "pytest-of-*", report.name)
     left = [path.name for path in set(project.temporary_folder.iterdir()) - files_before]
@@ -209,13 +211,19 @@ def must_pass_and_leave_nothing(
     assert [each for each in processes() - before if any(path in each for path in ours)] == []
 
 
-@pytest.mark.parametrize("combination", [FULL, BARE], ids=lambda each: each.id)
+@pytest.mark.parametrize(
+    "combination",
+    [FULL, pytest.param(BARE, marks=pytest.mark.long)],
+    ids=lambda each: each.id,
+)
 @pytest.mark.processes
 @pytest.mark.proves("suite")
 def test_its_own_tests_of_processes_pass_and_leave_nothing(
-    request: pytest.FixtureRequest, project: Project
+    request: pytest.FixtureRequest, project: Project, combination: Combination
 ) -> None:
-    must_pass_and_leave_nothing(request, project, "processes", "-m", "process")
+    with tools_tested_inside(project.folder):
+        name = f"processes-{combination.id}"
+        must_pass_and_leave_nothing(request, project, name, "-m", "process")
 
 
 @pytest.mark.parametrize("combination", [FULL], ids=lambda each: each.id)
@@ -225,7 +233,8 @@ def test_its_own_tests_reach_what_it_asks_of_them(
     request: pytest.FixtureRequest, project: Project
 ) -> None:
     """Coverage takes as long again, and is of all tests together."""
-    must_pass_and_leave_nothing(request, project, "coverage", "-m", "not schema", "--cov")
+    with tools_tested_inside(project.folder):
+        must_pass_and_leave_nothing(request, project, "coverage", "-m", "not schema", "--cov")
 
 
 @combinations(Depth.SUITE)

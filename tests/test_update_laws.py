@@ -144,7 +144,8 @@ def test_ashlar_goes_there_and_back(
     must_equal(project, before, run)
 
 
-@pytest.mark.parametrize("flip", RETURNS, ids=name)
+@pytest.mark.laws
+@pytest.mark.parametrize("flip", [with_copier(flip) for flip in RETURNS])
 def test_there_and_back_is_where_it_was_and_twice_is_once(
     run: Run, tmp_path: Path, flip: tuple[Combination, Combination]
 ) -> None:
