@@ -36,6 +36,8 @@ nox.options.sessions = ["lint", "template", "rendered", "readme"]
 REPORTS = ROOT / ".reports" / os.environ.get("ASHLAR_REPORTS", "")
 TOOLS = ROOT / ".nox" / "tools"
 TALLY = Tally(REPORTS)
+# To collect all modules takes as long as some sessions' own.
+COMBINED = "tests/test_combinations.py"
 
 # A combination is one session for each Python that the table names, so that CI can spread them.
 # The README's command runs those at both ends, on the oldest Python; CI runs the others, too.
@@ -124,7 +126,8 @@ def promises(session: nox.Session) -> None:
     `long` breaks the others.
     """
     with counted("promises"):
-        pytest(session, "promises", "-n", "auto", "-m", "promises and not long")
+        marked = ("-m", "promises and not long")
+        pytest(session, "promises", "-n", "auto", *marked, "tests/test_promises.py")
 
 
 @nox.session
@@ -159,7 +162,8 @@ def pythons(session: nox.Session, combination: str, python_version: str) -> None
 def processes(session: nox.Session) -> None:
     """The full project's own tests of whole commands and servers; `long` has the bare one's."""
     with counted("processes"):
-        pytest(session, "processes", "-m", "processes and not long", f"--reports={REPORTS}")
+        marked = ("-m", "processes and not long")
+        pytest(session, "processes", *marked, f"--reports={REPORTS}", COMBINED)
 
 
 def check(session: nox.Session, combination: str, python_version: str) -> None:
@@ -174,7 +178,7 @@ def check(session: nox.Session, combination: str, python_version: str) -> None:
         chosen = (f"--combination={combination}", f"--interpreter={python_version}")
         try:
             marked = "rendered and not processes and not long"
-            pytest(session, name, "-m", marked, f"--reports={REPORTS}", *chosen)
+            pytest(session, name, "-m", marked, f"--reports={REPORTS}", *chosen, COMBINED)
         finally:
             note_versions(name, python_version)
 
@@ -190,9 +194,12 @@ def note_versions(name: str, python_version: str) -> None:
 
 @nox.session
 def outside(session: nox.Session) -> None:
-    """A rendered project among browsers, poolers and kills. Wants Chromium and PgBouncer."""
+    """A rendered project among browsers, poolers and kills. Wants Chromium and PgBouncer.
+
+    `long` has the longer half of it.
+    """
     with counted("outside"):
-        pytest(session, "outside", "-m", "outside and not long")
+        pytest(session, "outside", "-m", "outside and not long", "tests/outside")
 
 
 @nox.session
@@ -209,7 +216,7 @@ def long(session: nox.Session) -> None:
 def readme(session: nox.Session) -> None:
     """What the README says, word by word, in a fresh clone with an empty home."""
     with counted("readme"):
-        pytest(session, "readme", "-m", "e2e")
+        pytest(session, "readme", "-m", "e2e", "tests/test_readme.py")
 
 
 @nox.session

@@ -13,10 +13,8 @@ from tests.projects import Project
 DRIVER = Path(__file__).with_name("jobs_killed.py")
 
 
-@pytest.mark.parametrize(
-    ("requests", "kills", "restarts"),
-    [(100, 10, 1), pytest.param(1000, 200, 20, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("requests", "kills", "restarts"), [(100, 10, 1), (1000, 200, 20)])
 def test_every_committed_job_runs_although_servers_workers_and_the_database_are_killed(
     requests: int, kills: int, restarts: int, full: Project, tmp_path: Path
 ) -> None:

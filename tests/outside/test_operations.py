@@ -144,6 +144,7 @@ def ask(server: Served, *, method: str = "GET", path: str = "") -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_a_column_is_replaced_in_three_releases_while_old_and_new_code_serve(
     full: Project, postgres: Databases, programs: Path, tmp_path: Path
 ) -> None:
@@ -183,10 +184,12 @@ CONCURRENTLY = """with op.get_context().autocommit_block():
 @pytest.mark.parametrize(
     ("statement", "rule"),
     [
-        ("op.execute('ALTER TABLE users ADD COLUMN nickname text')", None),
+        pytest.param(
+            "op.execute('ALTER TABLE users ADD COLUMN nickname text')", None, marks=pytest.mark.long
+        ),
         (CONCURRENTLY, None),
         ("op.create_index('by_name', 'users', ['email'])", "require-concurrent-index-creation"),
-        ("op.drop_column('users', 'email')", "ban-drop-column"),
+        pytest.param("op.drop_column('users', 'email')", "ban-drop-column", marks=pytest.mark.long),
     ],
 )
 def test_ci_lints_the_migrations_of_a_branch(

@@ -54,6 +54,7 @@ def run(project: Project, *command: str, **environment: str) -> Finished:
     return project.tool("app", *command, timeout=300, **environment)
 
 
+@pytest.mark.long
 def test_more_clients_than_connections_of_the_server_are_all_answered(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_doctor_names_the_pooler_that_refuses_the_limits(
     assert "host and port" not in found.output
 
 
+@pytest.mark.long
 def test_limits_that_a_pooler_drops_in_silence_are_refused(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:

@@ -71,7 +71,7 @@ def change_password(server: Served, _: str) -> None:
     assert call(server, "POST", "/auth/password", log_in(server), passwords) == 204
 
 
-@pytest.mark.parametrize("end", [log_out, change_password])
+@pytest.mark.parametrize("end", [log_out, pytest.param(change_password, marks=pytest.mark.long)])
 def test_a_session_that_ended_in_another_process_is_refused_in_time(
     end: Callable[[Served, str], None], full: Project, postgres: Databases, tmp_path: Path
 ) -> None:
@@ -92,6 +92,7 @@ def test_a_session_that_ended_in_another_process_is_refused_in_time(
         assert status == 401
 
 
+@pytest.mark.long
 def test_a_user_who_is_disabled_is_refused_by_every_process_in_time(
     full: Project, postgres: Databases, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.long
 def test_an_idle_worker_takes_little_cpu(full: Project, settings: dict[str, str]) -> None:
     with running(full, 1, "app", "worker", **settings) as (worker,):
         before, now = -1.0, cpu_seconds(worker)
@@ -94,6 +95,7 @@ def test_an_idle_worker_takes_little_cpu(full: Project, settings: dict[str, str]
     assert share <= IDLE_SHARE
 
 
+@pytest.mark.long
 def test_a_scheduled_job_runs_once_with_five_workers(
     full: Project, settings: dict[str, str]
 ) -> None:
