@@ -1,4 +1,4 @@
-"""The folder that combinations take turns in holds one of them, and what was made of equal files."""
+"""The folder that combinations take turns in holds one of them, and caches of equal files."""
 
 from __future__ import annotations
 
