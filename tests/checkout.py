@@ -86,6 +86,11 @@ def is_rendered(path: Path) -> bool:
     return path.is_relative_to("template") or path == Path("copier.yml")
 
 
+def holds_answers(path: Path) -> bool:
+    """True if answers are in the file: Copier copies all others as they are, which takes long."""
+    return is_rendered(path) and (path.suffix == ".jinja" or path.name == "copier.yml")
+
+
 def commit(folder: Path, message: str, *, tag: str | None = None) -> None:
     """Commit everything in the repository at `folder`, and tag it if told to."""
     git(folder, "add", "--all", "--force")

@@ -14,7 +14,7 @@ from typing import Any
 import copier
 from filelock import FileLock
 
-from tests.checkout import commit, git, is_rendered, take_snapshot
+from tests.checkout import commit, git, holds_answers, is_rendered, take_snapshot
 from tests.combinations import OLDEST_PYTHON, Combination
 from tests.interpreters import find_interpreter
 
@@ -124,6 +124,14 @@ class Run:
         with self._once(target) as missing:
             if missing:
                 take_snapshot(target, of=is_rendered)
+        return target
+
+    def answered(self) -> Path:
+        """Return a snapshot of the files that answers are in, for tests of answers and messages."""
+        target = self.folder / "answered"
+        with self._once(target) as missing:
+            if missing:
+                take_snapshot(target, of=holds_answers)
         return target
 
     def rendered(self, combination: Combination) -> Path:

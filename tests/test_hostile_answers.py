@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +14,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 from pytest_copie.plugin import Copie
+
+from tests.projects import Run
 
 INTACT = (
     'say "hi"',
@@ -84,17 +85,9 @@ SLUG = re.compile(r"[a-z]([a-z0-9-]{0,46}[a-z0-9])?")
 
 
 @pytest.fixture(scope="module")
-def template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that answers are in: all others are copied as they are, and that takes the time."""
-    folder = tmp_path_factory.mktemp("template") / "template"
-    shutil.copytree(template / "template", folder, ignore=_with_no_answer)
-    shutil.copy(template / "copier.yml", folder.parent)
-    return folder.parent
-
-
-def _with_no_answer(folder: str, names: list[str]) -> list[str]:
-    plain = [name for name in names if (Path(folder) / name).is_file()]
-    return [name for name in plain if not name.endswith(".jinja")]
+def template(run: Run) -> Path:
+    """The files that answers are in."""
+    return run.answered()
 
 
 def shown(markdown: str) -> list[str]:

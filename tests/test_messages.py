@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.combinations import BARE, FULL, Combination, Depth
-from tests.projects import keep_in_git, render
+from tests.projects import Run, keep_in_git, render
 
 SERVICES = {
     "REDIS": "redis",
@@ -28,6 +28,12 @@ CHOICES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def template(run: Run) -> Path:
+    """The files that answers are in."""
+    return run.answered()
+
+
 def copier(*arguments: str, cwd: Path) -> str:
     """Run Copier as a person does, and return what they see."""
     ended = subprocess.run(
@@ -36,7 +42,7 @@ def copier(*arguments: str, cwd: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
