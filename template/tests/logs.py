@@ -1,4 +1,4 @@
-"""Reading what was logged."""
+"""Reading what was logged, and the statements that requests send to the database."""
 
 import io
 import json
@@ -11,6 +11,8 @@ import pytest
 
 from app.core import logging as application_log
 from app.core.logging import configure_logging, flush_lines
+
+_COUNTED = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "COPY"})
 
 
 class Log:
@@ -62,3 +64,14 @@ def captured_log(*, level: str = "INFO", json_lines: bool = True) -> Iterator[Lo
     with logging_as_it_was():
         configure_logging(level=level, json_lines=json_lines, stream=log.stream)
         yield log
+
+
+@contextmanager
+def at_most(number: int) -> Iterator[None]:
+    """Fail when the requests in the block take more statements than it says; BEGIN, COMMIT and savepoints are none."""
+    with captured_log(level="DEBUG") as log:
+        yield
+    lines = [line for line in log.events("query") if "request_id" in line]
+    sent = [line["statement"] for line in lines if line["statement"].split()[0] in _COUNTED]
+    if len(sent) > number:
+        pytest.fail("\n".join([f"{len(sent)} statements, where at most {number} were to be", *sent]))

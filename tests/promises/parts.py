@@ -10,7 +10,7 @@ PARTS = (
         "src/app/core/events.py",
         "        if subscription.task is None or subscription.task.done():\n",
         "        if True:\n",
-        "tests/unit/core/test_events.py"
+        "tests/unit/core/test_events_load.py"
         "::test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing",
     ),
     Promise(
@@ -42,7 +42,7 @@ PARTS = (
         "src/app/core/events.py",
         "            if loop.time() > turn_ends:\n",
         "            if True:\n",
-        "tests/unit/core/test_events.py"
+        "tests/unit/core/test_events_load.py"
         "::test_publish_of_many_writers_loses_overtakes_and_holds_up_nothing",
     ),
     Promise(

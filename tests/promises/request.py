@@ -208,7 +208,7 @@ REQUEST = (
         "src/app/services/authentication.py",
         "raise uow.committing(refused)",
         "raise refused",
-        "tests/integration/api/test_auth_refresh.py",
+        "tests/integration/api/test_auth.py",
     ),
     Promise(
         "an ended session's access tokens are refused at once",
@@ -285,21 +285,21 @@ REQUEST = (
         "src/app/repositories/sessions.py",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE",
         "RefreshToken.used_at > func.clock_timestamp() + _GRACE",
-        "tests/integration/api/test_auth_refresh.py",
+        "tests/integration/api/test_auth.py",
     ),
     Promise(
         "the grace of a refresh token ends",
         "src/app/repositories/sessions.py",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE - timedelta(days=9)",
-        "tests/integration/api/test_auth_refresh.py",
+        "tests/integration/api/test_auth.py",
     ),
     Promise(
         "a refresh token used again has the grace of its first use",
         "src/app/repositories/sessions.py",
         "func.coalesce(RefreshToken.used_at, func.clock_timestamp())",
         "func.clock_timestamp()",
-        "tests/integration/api/test_auth_refresh.py",
+        "tests/integration/api/test_auth.py",
     ),
     Promise(
         "IPv4 callers are told apart on a dual-stack socket",

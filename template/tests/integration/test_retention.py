@@ -8,10 +8,9 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.jobs import get_jobs
 from app.core.process import get_object
 from app.services import retention
-from app.services.retention import PurgeOldRows, Retention
+from app.services.retention import Retention
 from tests.factories import make_user
 
 pytestmark = pytest.mark.anyio
@@ -70,21 +69,6 @@ async def live_a_day(scratch: AsyncEngine, *, times: int = 1) -> None:
 async def sizes(scratch: AsyncEngine) -> dict[str, int]:
     async with scratch.connect() as connection:
         return {table: await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in TABLES}
-
-
-async def test_purge_keeps_tables_from_growing_over_months(scratch: AsyncEngine) -> None:
-    nightly = PurgeOldRows()
-    assert "retention.purge" in {job_type.type for _, job_type in get_jobs().schedules}
-    seen = []
-    for _ in range(16):
-        for _ in range(10):
-            await live_a_day(scratch)
-            await age(scratch, 1)
-        await get_jobs().run(nightly.type, nightly.to_payload(), {}, number=1, starts=1)
-        seen.append(await sizes(scratch))
-
-    assert seen[-1] == seen[-5], "it still grows after 120 days"
-    assert all(0 < count <= 300 for count in seen[-1].values()), seen[-1]
 
 
 async def test_purge_takes_what_is_old_and_leaves_what_is_in_use(scratch: AsyncEngine) -> None:

@@ -17,7 +17,7 @@ from app.models.events.item import ItemChanged
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
-from tests.statements import at_most
+from tests.logs import at_most
 
 pytestmark = pytest.mark.anyio
 

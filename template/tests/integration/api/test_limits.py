@@ -132,14 +132,6 @@ async def test_login_takes_no_device_token_but_the_accounts_own(anonymous: Async
     assert (await log_in(anonymous, email, device_token=token)).status_code == 200
 
 
-async def test_login_refused_by_one_limit_uses_up_no_other(app: FastAPI, anonymous: AsyncClient, email: str) -> None:
-    await guess_from_everywhere(app, email, 20)
-    stranger = make_client(app)
-
-    assert await guess(stranger, email, 20) == [429] * 20
-    assert [(await log_in(stranger, unused_email())).status_code for _ in range(20)] == [401] * 20
-
-
 async def test_login_counts_no_outage_of_the_database(
     settings: ApplicationSettings, server: DatabaseServer, scratch_url: str, email: str
 ) -> None:

@@ -7,7 +7,6 @@ import anyio
 import pytest
 from dirty_equals import IsStr
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 from sqlalchemy import text
 
@@ -15,8 +14,7 @@ from app.core.config import ApplicationSettings
 from app.core.database import Statement, get_database
 from app.core.logging import current_request_id, get_logger
 from tests.applications import running
-from tests.logs import Log, captured_log
-from tests.statements import at_most
+from tests.logs import Log, at_most, captured_log
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +30,6 @@ async def whoami() -> dict[str, str | None]:
     await asyncio.sleep(0.01)
     get_logger("app.test").info("working")
     return {"before": before, "after": current_request_id()}
-
-
-@router.get("/half")
-async def half() -> StreamingResponse:
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise KeyError("the other half")
-
-    return StreamingResponse(parts())
 
 
 @router.get("/slow")
@@ -81,14 +70,6 @@ async def test_access_log_has_499_for_a_caller_that_goes_away(api: AsyncClient, 
         await api.get("/slow")
 
     assert [line["status"] for line in log.events("request")] == [499]
-
-
-async def test_answer_that_breaks_off_is_not_taken_for_a_whole_one(api: AsyncClient, log: Log) -> None:
-    with pytest.raises(KeyError, match="the other half"):
-        await api.get("/half")
-
-    assert [line["exception"].rpartition("KeyError")[2] for line in log.events("error")] == [": 'the other half'"]
-    assert len(log.events("request")) == 1
 
 
 @pytest.mark.parametrize(

@@ -58,18 +58,6 @@ def test_jobs_list_show_retry_and_cancel(queued: int, on_migrated: str, app_comm
     assert (missing.code, missing.err.startswith("error: job 123456 does not exist.")) == (1, True)
 
 
-def test_jobs_list_says_how_many_more_there_are(queued: int, on_migrated: str, app_command: Run) -> None:
-    execute(
-        on_migrated,
-        "INSERT INTO jobs.pgqueuer (priority, status, entrypoint) SELECT 0, 'queued', 'mail.send' "
-        "FROM generate_series(1, 3)",
-    )
-    lines = app_command("jobs", "list", "--limit", "2").out.splitlines()
-
-    assert [line.split()[1] for line in lines] == ["unknown", "waiting", "and"]
-    assert lines[-1] == "… and 2 more"
-
-
 def test_db_purge_says_what_it_has_deleted(on_migrated: str, app_command: Run) -> None:
     execute(
         on_migrated,

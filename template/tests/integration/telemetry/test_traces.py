@@ -9,14 +9,14 @@ from fastapi import APIRouter
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from sqlalchemy import text
 
-from app.core import get_logger, monitor
+from app.core import monitor
 from app.core.config import ApplicationSettings
 from app.core.config.process import TelemetrySettings
 from app.core.database import Statement, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.http import fetch_with_timeout
 from app.core.jobs import get_jobs
-from app.core.telemetry import current_trace_id, make_traces, trace_headers
+from app.core.telemetry import make_traces
 from app.core.uow import unit_of_work
 from tests.applications import running
 from tests.jobs import Chore, Notes, work_off
@@ -119,13 +119,6 @@ async def test_a_collector_that_is_away_costs_no_request_and_no_stop(
             assert time.monotonic() - began < 1
             began = time.monotonic()
     assert time.monotonic() - began < 10
-
-
-async def test_traces_that_are_off_leave_nothing() -> None:
-    assert make_traces(TelemetrySettings(), service="tests") is None
-    assert (current_trace_id(), trace_headers()) == (None, {})
-    with monitor.trace("nothing"):
-        get_logger(__name__).info("no trace")
 
 
 def test_make_traces_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
