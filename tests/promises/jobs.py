@@ -95,7 +95,8 @@ JOBS = (
         "src/app/core/jobs/engine.py",
         "super().insert_schedule(await self._until_due(schedules))",
         "super().insert_schedule(schedules)",
-        f"{WORKER}::test_a_clock_that_jumps_moves_no_schedule_and_ends_no_lease",
+        "tests/integration/jobs/test_worker_clock.py"
+        "::test_a_clock_that_jumps_moves_no_schedule_and_ends_no_lease",
     ),
     Promise(
         "a durable event is delivered by jobs",

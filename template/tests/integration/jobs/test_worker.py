@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
-import time_machine
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config.database import DatabaseSettings
-from app.core.jobs import BaseJob, Jobs, engine
+from app.core.jobs import BaseJob, Jobs
 from app.core.jobs.engine import cancel, retry
 from app.core.logging import log_context
 from app.core.uow import unit_of_work
@@ -255,32 +254,3 @@ async def test_a_schedule_is_run_once_by_two_workers(jobs: Jobs, notes: Notes, d
         took = asyncio.get_running_loop().time() - began
 
     assert len(notes.numbers) <= took + 2
-
-
-async def test_a_clock_that_jumps_moves_no_schedule_and_ends_no_lease(
-    jobs: Jobs, notes: Notes, database: DatabaseSettings, scratch: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def next_run() -> datetime | None:
-        async with scratch.connect() as connection:
-            found: datetime | None = await connection.scalar(text("SELECT next_run FROM jobs.pgqueuer_schedules"))
-            return found
-
-    async def scheduled() -> bool:
-        return 0 in notes.numbers
-
-    monkeypatch.setattr(engine, "_SCHEDULE_SECONDS", 0.1)
-    due = (datetime.now(UTC) + timedelta(hours=6)).replace(second=0, microsecond=0)
-    jobs.schedule(f"{due:%M %H} * * *", Chore)
-    notes.act = lambda: asyncio.sleep(2.5)
-    await enqueue(Chore(number=1))
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)) as clock:
-        async with working(jobs, database, lease_seconds=1), working(jobs, database, lease_seconds=1):
-            await until(notes.heard)
-            await until(next_run)
-            assert await next_run() == due
-            clock.shift(timedelta(hours=-2))
-            await change(scratch, "UPDATE jobs.pgqueuer_schedules SET next_run = now()")
-            await until(scheduled)
-            assert await next_run() == due
-
-    assert sorted(notes.numbers) == [0, 1]

@@ -144,22 +144,16 @@ async def test_fetch_with_timeout_follows_no_redirect(http: httpx.AsyncClient) -
 
 
 async def test_fetch_stream_yields_lines_before_the_answer_is_complete(http: httpx.AsyncClient) -> None:
+    """They end at line feeds alone, and with the answer."""
     chunks = b"7\r\ndata: \xc3\r\n" + b"4\r\n\xa9\r\n\n\r\n"
-    async with (
-        faulty_server(raw(ENDLESS + chunks)) as server,
-        fetch_stream("POST", server.url, service="models", client=http, json={}) as answer,
-    ):
-        assert (answer.status, answer.headers["transfer-encoding"]) == (200, "chunked")
-        lines = answer.lines()
-        assert [await anext(lines), await anext(lines)] == ["data: é", ""]
-
-
-async def test_lines_end_at_line_feeds_alone_and_with_the_answer(http: httpx.AsyncClient) -> None:
-    async with (
-        faulty_server(reply(body='{"a":"\u2028"}\r\n\nbroken \u00a0off'.encode())) as server,
-        fetch_stream("GET", server.url, service="models", client=http) as answer,
-    ):
-        assert [line async for line in answer.lines()] == ['{"a":"\u2028"}', "", "broken \u00a0off"]
+    whole = reply(body='{"a":"\u2028"}\r\n\nbroken \u00a0off'.encode())
+    async with faulty_server(raw(ENDLESS + chunks), whole) as server:
+        async with fetch_stream("POST", server.url, service="models", client=http, json={}) as answer:
+            assert (answer.status, answer.headers["transfer-encoding"]) == (200, "chunked")
+            lines = answer.lines()
+            assert [await anext(lines), await anext(lines)] == ["data: é", ""]
+        async with fetch_stream("GET", server.url, service="models", client=http) as answer:
+            assert [line async for line in answer.lines()] == ['{"a":"\u2028"}', "", "broken \u00a0off"]
 
 
 async def test_fetch_stream_raises_an_error_status_before_anything_is_read(http: httpx.AsyncClient) -> None:

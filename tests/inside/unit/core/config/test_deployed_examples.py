@@ -9,7 +9,7 @@ from app.core.config.loading import known_variables, load_settings
 from app.core.config.secrets import new_key
 from tests.environments import problems
 from tests.unit.core.config.conftest import KEY
-from tests.unit.core.config.test_examples import PROJECT, assignments
+from tests.unit.core.config.test_env_file import PROJECT, assignments
 
 DEPLOYED = ("env/staging.env.example", "env/production.env.example", "kubernetes/kustomization.yaml")
 
