@@ -28,6 +28,7 @@ from pydantic_core import CoreSchema, core_schema
 
 # PostgreSQL text and jsonb hold every character but this one (documentation, 8.3 and 8.14).
 _NUL: Final = "\x00"
+_LINE_LENGTH: Final = 200
 # Pydantic cannot write values that are some 250 levels deep, and no form is.
 _MAX_DEPTH: Final = 32
 # Readers take numbers for doubles (RFC 8259, 6): beyond these they would read infinity.
@@ -98,11 +99,19 @@ class _Written:
         return self._schema
 
 
+def _short(value: object) -> object:
+    """Refuse what is too long as it was sent, which the document's limit is about: Pydantic removes whitespace first."""
+    if isinstance(value, str) and len(value) > _LINE_LENGTH:
+        raise ValueError(f"must have at most {_LINE_LENGTH} characters, whitespace around it included")
+    return value
+
+
 # Fields with a description of their own say so, too: it replaces this one.
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=_LINE_LENGTH),
     AfterValidator(_storable),
+    BeforeValidator(_short),
     Field(description="One line; whitespace around it is removed."),
 ]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
