@@ -55,6 +55,7 @@ def must_refuse(project: Path, arguments: list[str], said: str, next_step: str) 
         (["statement", "a:str"], "test_statements.py is there already", "another name"),
         (["index", "a:str"], "Index would have two meanings in src/app/models/domain", "says more"),
         (["client", "a:str"], "make_client would have two meanings in tests", "says more"),
+        (["address", "a:str"], "an operation change_address already, in src/app/api", "says more"),
         (["auth", "a:str", "--plural", "auth_"], "'auth_' cannot be the name", "lower case"),
         (["ticket"], "needs a field of its own", "title:str"),
         (["ticket", "owner:users"], "needs a field of its own", "title:str"),

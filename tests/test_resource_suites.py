@@ -20,7 +20,7 @@ from tests.updating import command
 
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
 NAMES = (
-    *("ticket", "entry", "box", "branch", "survey", "address", "invoice_line", "hour", "unit"),
+    *("ticket", "entry", "box", "branch", "survey", "parcel", "invoice_line", "hour", "unit"),
     *("wish", "story", "part2", "price_list", "note", "device", "team_member", "quiz_answer"),
     *("axis", "customer_support_ticke", "sensor"),
 )

@@ -15,7 +15,7 @@ from ashlar.journal import Journal
 from ashlar.project import Project
 from ashlar.resource.files import write_files
 from ashlar.resource.specification import Resource, specify
-from ashlar.resource.tables import read_prefixes, read_tables
+from ashlar.resource.tables import read_operations, read_prefixes, read_tables
 from ashlar.resource.wiring import PATH as WIRING
 from ashlar.resource.wiring import wire
 from ashlar.style import UnformattedError, tidied
@@ -158,6 +158,12 @@ def _require_free(folder: Path, resource: Resource) -> None:
                 f"{path} is there already. Nothing was written.",
                 next_step="Choose another name, or --plural.",
             )
+    known = read_operations(folder)
+    if taken := [name for name in resource.operations if name in known]:
+        raise RefusedError(
+            f"There is an operation {taken[0]} already, in {known[taken[0]]}. Nothing was written.",
+            next_step="Choose a name that says more.",
+        )
     if resource.address in read_prefixes(folder):
         raise RefusedError(
             f"Another router has the address {resource.address}. Nothing was written.",

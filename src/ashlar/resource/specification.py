@@ -61,6 +61,12 @@ class Resource:
         return self.plural.replace("_", "-")
 
     @property
+    def operations(self) -> list[str]:
+        """The names of its operations, each of which the document has once."""
+        one = [f"{verb}_{self.name}" for verb in ("create", "get", "change", "delete")]
+        return [*one, f"list_{self.plural}"]
+
+    @property
     def references(self) -> list[Field]:
         """The fields that refer to rows of tables."""
         return [field for field in self.fields if field.table]

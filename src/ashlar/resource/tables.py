@@ -104,6 +104,20 @@ def read_prefixes(project: Path) -> set[str]:
     return set(_addresses(project, posted=False))
 
 
+def read_operations(project: Path) -> dict[str, str]:
+    """Return the names of operations, with the module of each.
+
+    Raises:
+        RefusedError: A module cannot be parsed.
+    """
+    return {
+        node.name: path.relative_to(project).as_posix()
+        for path in sorted((project / _ROUTES).glob("*.py"))
+        for node in _parse(project, path).body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.decorator_list
+    }
+
+
 def _addresses(project: Path, *, posted: bool) -> Iterator[str]:
     for path in sorted((project / _ROUTES).glob("*.py")):
         tree = _parse(project, path)
