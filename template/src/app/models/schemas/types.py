@@ -100,7 +100,7 @@ class _Written:
 
 
 def _short(value: object) -> object:
-    """Refuse what is too long as it was sent, which the document's limit is about: Pydantic removes whitespace first."""
+    """Refuse what is too long as it was sent, as the document says: Pydantic removes whitespace first."""
     if isinstance(value, str) and len(value) > _LINE_LENGTH:
         raise ValueError(f"must have at most {_LINE_LENGTH} characters, whitespace around it included")
     return value
