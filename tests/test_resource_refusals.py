@@ -52,7 +52,7 @@ def must_refuse(project: Path, arguments: list[str], said: str, next_step: str) 
         (["item", "a:str"], "There is a table items already", "--plural"),
         (["item", "a:str", "--plural", "things"], "models/domain/item.py is there", "another name"),
         (["page", "a:str"], "schemas/page.py is there already", "another name"),
-        (["statement", "a:str"], "test_statements.py is there already", "another name"),
+        (["scope", "a:str"], "test_scopes.py is there already", "another name"),
         (["index", "a:str"], "Index would have two meanings in src/app/models/domain", "says more"),
         (["client", "a:str"], "make_client would have two meanings in tests", "says more"),
         (["address", "a:str"], "an operation change_address already, in src/app/api", "says more"),
