@@ -112,7 +112,8 @@ def test_app_names_why_the_database_cannot_be_reached(
 
     url = make_url(on_migrated).set(username="stranger", password="planted")
     monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-    assert 'failed for user "stranger"' in "".join(map(str, refused(name)[1:]))
+    # By how a server authenticates: the user is not there, or the password is wrong.
+    assert '"stranger"' in "".join(map(str, refused(name)[1:]))
 
 
 @pytest.mark.parametrize("name", WITH_SETTINGS)
