@@ -35,11 +35,14 @@ async def test_a_change_that_was_missed_empties_the_cache_before_anything_is_rea
     with pytest.raises(CacheUnavailableError):
         await backend.get("tests:1")
     own_redis.ask("ACL", "SETUSER", "default", "+unlink", "+set", "+scan")
-    await until_back(connection)
 
-    first, second = await asyncio.gather(*(backend.get("tests:2") for _ in range(2)), return_exceptions=True)
+    for _ in range(10):  # on a busy machine, an answer may be late while it is emptied, which begins anew then
+        await until_back(connection)
+        first, second = await asyncio.gather(*(backend.get("tests:2") for _ in range(2)), return_exceptions=True)
+        assert isinstance(second, CacheUnavailableError), "what is being emptied is not read"
+        if first is None:
+            break
     assert first is None
-    assert isinstance(second, CacheUnavailableError), "what is being emptied is not read"
     assert await backend.get("tests:1") is None
     await backend.set("tests:1", b"new", ttl=60)
     assert await backend.get("tests:1") == b"new", "it is emptied once"

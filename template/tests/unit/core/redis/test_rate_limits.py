@@ -28,15 +28,15 @@ async def in_redis(server: RedisServer, connect: Connect, **changes: object) -> 
 
 
 async def test_an_allowance_is_used_up_then_grows_back_evenly(limits: RateLimits) -> None:
-    rate = Rate(times=3, seconds=0.6)
+    rate = Rate(times=3, seconds=1.5)  # by the server's clock, which cannot be moved
 
-    assert [await limits.hit("a", rate) for _ in range(4)] == [0, 0, 0, pytest.approx(0.2, abs=0.1)]
+    assert [await limits.hit("a", rate) for _ in range(3)] == [0, 0, 0]
     wait = await limits.hit("a", rate)
-    assert 0 < wait <= 0.2
+    assert 0 < wait <= 0.5
     await asyncio.sleep(wait)
     assert await limits.hit("a", rate) == 0
     assert await limits.hit("a", rate) > 0
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(1.6)
     assert [await limits.hit("a", rate) > 0 for _ in range(4)] == [False, False, False, True]
 
 
