@@ -42,7 +42,7 @@ def test_app_db_upgrade_follows_a_killed_one_and_says_for_whom_it_waits(
         try:
             give_up = time.monotonic() + 60
             while (
-                b"waiting for another migrator, server process " not in log.read_bytes()
+                b"waiting for another migrator, which pg_stat_activity" not in log.read_bytes()
                 or not (tmp_path / "started").exists()
             ):
                 assert time.monotonic() < give_up, log.read_text()
@@ -57,7 +57,8 @@ def test_app_db_upgrade_follows_a_killed_one_and_says_for_whom_it_waits(
                 command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False
             )
         finally:
-            killed.kill()
-            second.kill()
-    assert b"SELECT pg_terminate_backend(" in log.read_bytes()
+            for process in (killed, second):
+                process.kill()
+                process.wait()
+    assert b"pg_terminate_backend(" in log.read_bytes()
     assert ended.returncode == 0, ended.stderr
