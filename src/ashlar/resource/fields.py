@@ -212,7 +212,7 @@ def _reference(name: str, table: Table, *, nullable: bool) -> Field:
 
 
 def is_owner(text: str) -> bool:
-    """Return whether a text asks for an owner: the caller, and no field.
+    """Return True if a text asks for an owner: the caller, and no field.
 
     Raises:
         RefusedError: It asks for an owner that is not a user, or may be null.

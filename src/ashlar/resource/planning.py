@@ -62,6 +62,12 @@ class Plan:
         """The command that writes the migration."""
         return ["uv", "run", "app", "db", "revision", "-m", f"add {self.resource.many}"]
 
+    @property
+    def migrate_typed(self) -> str:
+        """The same, as a person types it."""
+        *words, message = self.migrate
+        return f'{" ".join(words)} "{message}"'
+
 
 def plan_resource(
     project: Project, name: str, asked: Sequence[str], *, plural: str | None = None

@@ -42,7 +42,7 @@ def write_resource(plan: Plan) -> str:
 
 def _write_migration(plan: Plan, folder: Path) -> str:
     kept = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"}
-    command = f'`uv run app db revision -m "{plan.migrate[-1]}"`'
+    command = f"`{plan.migrate_typed}`"
     try:
         ended = subprocess.run(
             plan.migrate,
@@ -92,6 +92,5 @@ def lines_of(plan: Plan, migration: str) -> Iterator[str]:
         }
         yield from (f"  {command:36}{purpose}".rstrip() for command, purpose in steps.items())
     else:
-        command = f'uv run app db revision -m "{plan.migrate[-1]}"'
-        yield f"\n{plan.difference}\n`{command}` would write the migration."
+        yield f"\n{plan.difference}\n`{plan.migrate_typed}` would write the migration."
         yield "Nothing was written: this was a dry run."
