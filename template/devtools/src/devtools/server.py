@@ -8,10 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.asgi import stop_with_supervisor
-from app.cli.serve import work
 from app.core.config import get_settings
-from app.main import create_app as create_production_app
-from devtools.mailbox import router as mailbox
 
 # How long jobs under way may take when a file has changed; what has not finished is run again.
 _GRACE_SECONDS = 5.0
@@ -19,8 +16,12 @@ _GRACE_SECONDS = 5.0
 
 def create_app() -> FastAPI:
     """Return the application with a worker beside it, in a process that ends with the one that watches the files."""
+    # The worker's process imports this module, too, and needs no application.
+    from app import main  # noqa: PLC0415
+    from devtools.mailbox import router as mailbox  # noqa: PLC0415
+
     stop_with_supervisor()
-    app = create_production_app()
+    app = main.create_app()
     if get_settings().mail.backend == "files":
         app.include_router(mailbox)
     serving = app.router.lifespan_context
@@ -44,5 +45,8 @@ def create_app() -> FastAPI:
 
 def run_worker() -> None:
     """Run jobs beside the server, in a process that ends with it."""
+    # The server needs no commands.
+    from app.cli.serve import work  # noqa: PLC0415
+
     stop_with_supervisor()
     work(get_settings())
