@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.asgi import stop_with_supervisor
+from app import asgi
 from app.core.config import get_settings
 
 # How long jobs under way may take when a file has changed; what has not finished is run again.
@@ -16,13 +16,11 @@ _GRACE_SECONDS = 5.0
 
 def create_app() -> FastAPI:
     """Return the application with a worker beside it, in a process that ends with the one that watches the files."""
-    # The worker's process imports this module, too, and needs no application.
-    from app import main  # noqa: PLC0415
-    from devtools.mailbox import router as mailbox  # noqa: PLC0415
-
-    stop_with_supervisor()
-    app = main.create_app()
+    app = asgi.create_app()
     if get_settings().mail.backend == "files":
+        # Not by the worker, whose process imports this module, too.
+        from devtools.mailbox import router as mailbox  # noqa: PLC0415
+
         app.include_router(mailbox)
     serving = app.router.lifespan_context
 
@@ -48,5 +46,5 @@ def run_worker() -> None:
     # The server needs no commands.
     from app.cli.serve import work  # noqa: PLC0415
 
-    stop_with_supervisor()
+    asgi.stop_with_supervisor()
     work(get_settings())
