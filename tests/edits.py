@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 # Where both have changed the same lines: a default, in the code and where it is documented.
-SETTING = "src/app/core/config/process.py"
+SETTING = "src/app/core/config/background.py"
 CONFLICTS = (".env.example", SETTING)
-_DOCUMENTED = "# HTTP_CLIENT_MAX_CONNECTIONS={}\n"
+_DOCUMENTED = "# JOBS_CONCURRENCY={}\n"
 
 _EXAMPLE = re.compile(r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -97,8 +97,8 @@ def change_delivery(project: Path) -> None:
 
 def change_what_the_template_changes(project: Path) -> None:
     """Set another bound; the next version of the template does, too."""
-    replace(project, SETTING, "default=100,", "default=40,")
-    replace(project, ".env.example", _DOCUMENTED.format(100), _DOCUMENTED.format(40))
+    replace(project, SETTING, "default=10,", "default=4,")
+    replace(project, ".env.example", _DOCUMENTED.format(10), _DOCUMENTED.format(4))
 
 
 EDITS = (
@@ -114,8 +114,8 @@ EDITS = (
 def next_version(template: Path) -> None:
     """Do what the template's authors did meanwhile, in a repository of theirs."""
     source = template / "template"
-    replace(source, SETTING, "default=100,", "default=200,")
-    replace(source, ".env.example.jinja", _DOCUMENTED.format(100), _DOCUMENTED.format(200))
+    replace(source, SETTING, "default=10,", "default=20,")
+    replace(source, ".env.example.jinja", _DOCUMENTED.format(10), _DOCUMENTED.format(20))
     # Imports a module that the user calls otherwise by now.
     passwords = "src/app/core/security/passwords.py"
     replace(source, passwords, '"""Passwords: Argon2id', '"""What guards passwords: Argon2id')

@@ -183,7 +183,7 @@ def must_have_both(folder: Path) -> None:
     assert '"""This is the composition' in text["src/app/wiring.py"]
     assert "default=600" in text["src/app/core/config/process.py"]
     assert "# CACHE_DEFAULT_TTL_SECONDS=600\n" in text[".env.example"]
-    assert "# HTTP_CLIENT_MAX_CONNECTIONS=200\n" in text[".env.example"]
+    assert "# JOBS_CONCURRENCY=20\n" in text[".env.example"]
     assert '"sniffio' in text["pyproject.toml"]
     assert '"rich>=15.0.0"' in text["pyproject.toml"]
     assert text[".github/workflows/ci.yml"].endswith("openapi.json\n")

@@ -1,4 +1,4 @@
-"""The parts that every process has: its log, its cache, its connections to other services, and what it tells."""
+"""The parts that every process has: its log, its cache, and what it tells."""
 
 from typing import ClassVar, Literal
 
@@ -41,14 +41,6 @@ class CacheSettings(SettingsSection):
     key_prefix: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="In front of keys; else the project's name."
     )
-
-
-class HttpClientSettings(SettingsSection):
-    """The pool of outgoing connections."""
-
-    model_config = SettingsConfigDict(env_prefix="HTTP_CLIENT_")
-
-    max_connections: int = Field(default=100, ge=1, le=10_000, description="Open connections of each process.")
 
 
 class TelemetrySettings(SettingsSection):

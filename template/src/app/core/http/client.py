@@ -9,7 +9,6 @@ import socket
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 
-from app.core.config.process import HttpClientSettings
 from app.core.process import get_object
 
 if TYPE_CHECKING:
@@ -55,14 +54,13 @@ def create_http_client(*, max_connections: int = 100, public_only: bool = False)
 class HttpClients:
     """The process's clients, each made when it is first used."""
 
-    def __init__(self, settings: HttpClientSettings) -> None:
-        self._max_connections = settings.max_connections
+    def __init__(self) -> None:
         self._made: dict[bool, httpx.AsyncClient] = {}
 
     def get(self, *, public_only: bool) -> "httpx.AsyncClient":
         """Return the client for URLs of this application's own, or for those that users chose."""
         if public_only not in self._made:
-            self._made[public_only] = create_http_client(max_connections=self._max_connections, public_only=public_only)
+            self._made[public_only] = create_http_client(public_only=public_only)
         return self._made[public_only]
 
     async def close(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.core.config.process import HttpClientSettings
 from app.core.http import HttpClients
 from tests.applications import process_of_its_own, process_with
 from tests.orders import payments_at_stripe, payments_switched_off
@@ -26,7 +25,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def http() -> AsyncIterator[None]:
     """The process's client, on a process of its own."""
-    clients = HttpClients(HttpClientSettings())
+    clients = HttpClients()
     with process_of_its_own(), process_with(clients):
         yield
         await clients.close()
