@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.cli.migrations import turn
 from app.core.config.timescale import TimescaleSettings
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
-from app.core.timescale import extension
+from app.core.timescale import extension, set_up_timescale
+from app.models.domain import load_metadata
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 
@@ -73,6 +75,13 @@ def enabled(**settings: float) -> TimescaleSettings:
 def unlimited_session(url: str) -> AsyncSession:
     """A session as migrations have it."""
     return AsyncSession(migration_engine(make_settings(database_url=url).database))
+
+
+async def set_up(url: str, settings: TimescaleSettings, metadata: MetaData | None = None) -> list[str]:
+    """Do as `app db upgrade` does after the migrations, and return what it did to the tables."""
+    async with turn(make_settings(database_url=url).database) as connection:
+        changes = await set_up_timescale(connection, settings, metadata or load_metadata())
+    return [change for change in changes if not change.startswith("TimescaleDB ")]
 
 
 async def find_reason_against(server: DatabaseServer) -> str | None:

@@ -51,18 +51,6 @@ class TimescaleSettings(SettingsSection):
         description="Age up to which measurements are accepted: at most TIMESCALE_DROP_AFTER_DAYS, and "
         f"{_MOST_CHUNKS} chunk intervals, since callers make a chunk for each.",
     )
-    lock_timeout_seconds: float = Field(
-        default=10,
-        ge=0,
-        le=3600,
-        description="Seconds that setting up waits for a table's lock; 0: no limit, and requests wait behind it.",
-    )
-    statement_timeout_seconds: float = Field(
-        default=0,
-        ge=0,
-        le=86_400,
-        description="Limit for one step of setting up; 0: none. A table that is full already takes long to convert.",
-    )
 
     @property
     def accepted_age(self) -> timedelta:

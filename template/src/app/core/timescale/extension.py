@@ -1,4 +1,4 @@
-"""The extension: its state in a server and a database, its creation, and the step of setting up that uses it."""
+"""The extension: its state in a server and a database, its creation, and a step of setting up."""
 
 import re
 from collections.abc import AsyncIterator
@@ -9,17 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config.timescale import TimescaleSettings
 from app.core.exceptions import ConfigurationError
 
 # Columnstore names in place of compression, and `by_range` (2.13). Older ones are not tested.
 _OLDEST: Final = (2, 18)
-# Any number that nothing else in this database uses: replicas that start at the same moment take turns.
-_LOCK: Final = 4_206_932
 # SQLSTATE codes, PostgreSQL documentation, appendix A.
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 _FEATURE_NOT_SUPPORTED: Final = "0A000"
-_TIMEOUTS: Final = {"55P03": "TIMESCALE_LOCK_TIMEOUT_SECONDS", "57014": "TIMESCALE_STATEMENT_TIMEOUT_SECONDS"}
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 # Its own setting tells whether the library is loaded: any role may read it, shared_preload_libraries superusers only.
 # What a configuration file says of a library that is not loaded is known as text, whatever it looks like.
 _STATE: Final = text(
@@ -76,13 +73,13 @@ async def find_extension(session: AsyncSession) -> Extension:
     return Extension(row.available, row.created, row.loaded)
 
 
-async def create_extension(session: AsyncSession, settings: TimescaleSettings) -> list[str]:
+async def create_extension(session: AsyncSession) -> list[str]:
     """Create the extension in this database unless it is there, and return what was done, in sentences.
 
     Raises:
         ConfigurationError: It cannot be created; the message names the next step.
     """
-    async with take_turn(session, settings):
+    async with step(session):
         found = await find_extension(session)
         found.require_usable()
         if found.created:
@@ -92,32 +89,17 @@ async def create_extension(session: AsyncSession, settings: TimescaleSettings) -
 
 
 @asynccontextmanager
-async def take_turn(session: AsyncSession, settings: TimescaleSettings) -> AsyncIterator[None]:
-    """Commit the changes of a step, or none of them: one process at a time, within the settings' limits.
+async def step(session: AsyncSession) -> AsyncIterator[None]:
+    """Commit the changes of a step, or none of them.
 
     Raises:
         ConfigurationError: The server refused it.
     """
     try:
         async with session.begin():
-            # Waiting for one's turn has no limit: another process may be converting a large table.
-            await _limit(session, lock_seconds=0, statement_seconds=0)
-            await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            await _limit(
-                session,
-                lock_seconds=settings.lock_timeout_seconds,
-                statement_seconds=settings.statement_timeout_seconds,
-            )
             yield
     except DBAPIError as err:
         raise _refusal(err) from err
-
-
-async def _limit(session: AsyncSession, *, lock_seconds: float, statement_seconds: float) -> None:
-    await session.execute(
-        text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)"),
-        {"lock": f"{lock_seconds * 1000:.0f}", "statement": f"{statement_seconds * 1000:.0f}"},
-    )
 
 
 def _refusal(error: DBAPIError) -> ConfigurationError:
@@ -136,7 +118,7 @@ def _refusal(error: DBAPIError) -> ConfigurationError:
             "Run the Community edition (timescaledb.license = 'timescale'), change what is declared of the hypertable, "
             "or set TIMESCALE_COMPRESS_AFTER_DAYS=0 and TIMESCALE_DROP_AFTER_DAYS=0."
         )
-    elif state in _TIMEOUTS:
-        cause = "Setting up TimescaleDB took too long"
-        next_step = f"Repeat it when there is less to do, or raise {_TIMEOUTS[state]}."
+    elif state == _LOCK_NOT_AVAILABLE:
+        cause = "Setting up TimescaleDB waited too long for a table"
+        next_step = "Repeat it when there is less to do, or raise DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS."
     return ConfigurationError(f"{cause}: {reason}.", next_step=f"Nothing of this step was applied. {next_step}")

@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import MetaData, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from app.core.config.database import DatabaseSettings
 from app.core.config.timescale import TimescaleSettings
-from app.core.database import migration_engine
 from app.core.timescale.declaration import Hypertable, declared_hypertables
-from app.core.timescale.extension import create_extension, take_turn
+from app.core.timescale.extension import create_extension, step
 from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
 
 _INTERVAL: Final = text(
@@ -28,17 +26,16 @@ _CHANGE: Final = text(
 )
 
 
-async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettings, metadata: MetaData) -> list[str]:
+async def set_up_timescale(connection: AsyncConnection, settings: TimescaleSettings, metadata: MetaData) -> list[str]:
     """Bring the database in line with the settings: extension, hypertables, columnstore, retention, in this order.
 
     Each step is committed by itself, and all of it may be run again: a failure half-way costs a repetition.
-    Where TimescaleDB is off nothing is looked at: hypertables that exist stay, and so do their policies. A variable
-    that is not set changes nothing in a hypertable that exists: a machine without production's settings takes no
-    policy away.
+    A variable that is not set changes nothing in a hypertable that exists: a machine without production's settings
+    takes no policy away.
 
     Args:
+        connection: A migrator's in its turn, without the limits of requests, as the role that owns the tables.
         settings: The state to reach.
-        database: The database, connected to without the limits that requests have, as the role that owns the tables.
         metadata: The tables of the application, all of them.
 
     Returns:
@@ -47,12 +44,10 @@ async def set_up_timescale(settings: TimescaleSettings, database: DatabaseSettin
     Raises:
         ConfigurationError: The server cannot do it, or refused it; the message names the next step.
     """
-    if not settings.enabled:
-        return []
     hypertables = declared_hypertables(metadata)
-    async with AsyncSession(migration_engine(database)) as session:
+    async with AsyncSession(connection) as session:
         return [
-            *await create_extension(session, settings),
+            *await create_extension(session),
             *await create_hypertables(session, hypertables, settings),
             *await setup_compression_policies(session, hypertables, settings),
             *await setup_retention_policies(session, hypertables, settings),
@@ -76,7 +71,7 @@ async def create_hypertables(
     interval = timedelta(hours=settings.chunk_interval_hours)
     changes: list[str] = []
     for hypertable in hypertables:
-        async with take_turn(session, settings):
+        async with step(session):
             if not await hypertable.exists(session):
                 continue
             current = await session.scalar(_INTERVAL, {"name": hypertable.name})

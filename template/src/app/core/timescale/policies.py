@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
 from app.core.timescale.declaration import Hypertable
-from app.core.timescale.extension import take_turn
+from app.core.timescale.extension import step
 
 _TABLE: Final = "CAST(CAST(:name AS text) AS regclass)"
 
@@ -81,7 +81,7 @@ async def setup_compression_policies(
     days, given = settings.compress_after_days, "compress_after_days" in settings.model_fields_set
     changes: list[str] = []
     for hypertable in hypertables:
-        async with take_turn(session, settings):
+        async with step(session):
             current = (await session.execute(_COLUMNS, {"name": hypertable.name})).one_or_none()
             if days and await hypertable.exists(session):
                 changes += await _arrange_columns(session, hypertable, current)
@@ -107,7 +107,7 @@ async def setup_retention_policies(
     if "drop_after_days" not in settings.model_fields_set:
         return changes
     for hypertable in hypertables:
-        async with take_turn(session, settings):
+        async with step(session):
             changes += await _set(session, hypertable, _RETENTION, settings.drop_after_days)
     return changes
 

@@ -14,12 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core import cache
 from app.core.config import ApplicationSettings
 from app.core.database import Database, get_database
-from app.core.timescale import set_up_timescale
-from app.models.domain import load_metadata
 from tests.clients import make_client
 from tests.databases import DatabaseServer
 from tests.factories import make_user
-from tests.hypertables import enabled, find_reason_against
+from tests.hypertables import enabled, find_reason_against, set_up
 from tests.turns import SharedConnection, using
 
 PATH = "/api/v1/measurements"
@@ -37,7 +35,7 @@ def measuring_settings(
     with server.clone(f"{worker_id}_{request.param}") as url:
         found = settings.with_database_url(url)
         if request.param == "hypertable":
-            asyncio.run(set_up_timescale(enabled(), found.database, load_metadata()))
+            asyncio.run(set_up(url, enabled()))
         yield found
 
 

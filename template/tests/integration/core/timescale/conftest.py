@@ -6,9 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from app.core.config.database import DatabaseSettings
-from app.core.config.timescale import TimescaleSettings
-from app.core.timescale import set_up_timescale
-from app.models.domain import load_metadata
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 from tests.hypertables import find_reason_against, install_stand_in, pretended_extension
@@ -45,9 +42,3 @@ def either_url(request: pytest.FixtureRequest) -> str:
 
 def database_of(url: str) -> DatabaseSettings:
     return make_settings(database_url=url).database
-
-
-async def set_up(url: str, settings: TimescaleSettings) -> list[str]:
-    """Do as `app db upgrade` does after the migrations."""
-    changes = await set_up_timescale(settings, database_of(url), load_metadata())
-    return [change for change in changes if not change.startswith("TimescaleDB ")]

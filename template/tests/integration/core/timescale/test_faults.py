@@ -8,14 +8,14 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.config.timescale import TimescaleSettings
+from app.cli.migrations import turn
 from app.core.database import migration_engine
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import create_extension, create_hypertables, declared_hypertables
-from app.core.timescale.extension import take_turn
+from app.core.timescale.extension import step
 from app.models.domain import load_metadata
-from tests.hypertables import enabled, pretended_extension, unlimited_session
-from tests.integration.core.timescale.conftest import database_of, set_up
+from tests.hypertables import enabled, pretended_extension, set_up, unlimited_session
+from tests.integration.core.timescale.conftest import database_of
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,8 @@ async def session(scratch_url: str) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-async def in_turn(session: AsyncSession, settings: TimescaleSettings, *statements: str) -> None:
-    async with take_turn(session, settings):
+async def take_step(session: AsyncSession, *statements: str) -> None:
+    async with step(session):
         for statement in statements:
             await session.execute(text(statement))
 
@@ -64,39 +64,35 @@ async def test_set_up_timescale_refuses_a_role_that_may_not(real_url: str) -> No
     hypertables = declared_hypertables(load_metadata())
     engine = migration_engine(database_of(real_url))
     event.listen(engine.sync_engine, "connect", lambda connection, _: connection.cursor().execute(f"SET ROLE {role}"))
-    async with unlimited_session(real_url) as session, take_turn(session, enabled()):
+    async with unlimited_session(real_url) as session, session.begin():
         await session.execute(text(f"CREATE ROLE {role}"))
         await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     try:
         async with AsyncSession(engine) as restricted:
             with pytest.raises(ConfigurationError, match=r"may not set up TimescaleDB: .*create extension") as caught:
-                await create_extension(restricted, enabled())
+                await create_extension(restricted)
             assert "owner of the database" in str(caught.value.next_step)
         async with unlimited_session(real_url) as owner:
-            await create_extension(owner, enabled())
+            await create_extension(owner)
         async with AsyncSession(engine) as restricted:
-            assert await create_extension(restricted, enabled()) == []
+            assert await create_extension(restricted) == []
             with pytest.raises(ConfigurationError, match="may not set up") as caught:
                 await create_hypertables(restricted, hypertables, enabled())
             assert "owns the tables" in str(caught.value.next_step)
     finally:
-        async with unlimited_session(real_url) as session, take_turn(session, enabled()):
+        async with unlimited_session(real_url) as session, session.begin():
             await session.execute(text(f"DROP ROLE {role}"))
 
 
-async def test_take_turn_waits_for_a_table_in_use_and_not_for_ever(session: AsyncSession, scratch_url: str) -> None:
-    async with unlimited_session(scratch_url) as other:
+async def test_set_up_timescale_waits_for_a_table_in_use_and_not_for_ever(stand_in_url: str) -> None:
+    settings = database_of(stand_in_url).model_copy(update={"migration_lock_timeout_seconds": 0.05})
+    async with unlimited_session(stand_in_url) as other:
         await other.execute(text("LOCK TABLE measurements IN ACCESS SHARE MODE"))
-        with pytest.raises(ConfigurationError, match="took too long") as caught:
-            await in_turn(session, enabled(lock_timeout_seconds=0.05), "ALTER TABLE measurements ADD COLUMN half int")
-    assert "TIMESCALE_LOCK_TIMEOUT_SECONDS" in str(caught.value.next_step)
+        async with turn(settings) as connection, AsyncSession(connection) as session:
+            with pytest.raises(ConfigurationError, match="waited too long for a table") as caught:
+                await take_step(session, "ALTER TABLE measurements ADD COLUMN half int")
+    assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in str(caught.value.next_step)
     assert isinstance(caught.value.__cause__, DBAPIError)
-
-
-async def test_take_turn_has_its_own_limit(session: AsyncSession) -> None:
-    with pytest.raises(ConfigurationError, match="took too long") as caught:
-        await in_turn(session, enabled(statement_timeout_seconds=0.05), "SELECT pg_sleep(5)")
-    assert "TIMESCALE_STATEMENT_TIMEOUT_SECONDS" in str(caught.value.next_step)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +102,8 @@ async def test_take_turn_has_its_own_limit(session: AsyncSession) -> None:
         ("SELECT 1 / 0", "could not be set up: division by zero"),
     ],
 )
-async def test_take_turn_undoes_a_step_that_the_server_refuses(
-    statement: str, cause: str, session: AsyncSession
-) -> None:
+async def test_step_undoes_a_step_that_the_server_refuses(statement: str, cause: str, session: AsyncSession) -> None:
     with pytest.raises(ConfigurationError, match=cause) as caught:
-        await in_turn(session, enabled(), "CREATE TABLE half ()", statement)
+        await take_step(session, "CREATE TABLE half ()", statement)
     assert caught.value.next_step
     assert (await session.execute(text("SELECT to_regclass('half')"))).scalar_one() is None

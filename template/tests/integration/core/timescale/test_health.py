@@ -9,8 +9,7 @@ from sqlalchemy import text
 from app.core.database import Database, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.timescale import check_timescale, timescale_checks
-from tests.hypertables import enabled, pretended_extension
-from tests.integration.core.timescale.conftest import set_up
+from tests.hypertables import enabled, pretended_extension, set_up
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from app.core.timescale import declared_hypertables, get_chunk_statistics
 from app.models.domain import load_metadata
 from devtools.migrations import revisions
 from tests.factories import make_settings
-from tests.hypertables import enabled, unlimited_session
-from tests.integration.core.timescale.conftest import database_of, set_up
+from tests.hypertables import enabled, set_up, unlimited_session
+from tests.integration.core.timescale.conftest import database_of
 
 # A series with a measurement an hour for forty days, up to now.
 ROWS = """

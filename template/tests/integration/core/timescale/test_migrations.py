@@ -8,8 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tests.hypertables import enabled, unlimited_session
-from tests.integration.core.timescale.conftest import set_up
+from tests.hypertables import enabled, set_up, unlimited_session
 from tests.integration.core.timescale.test_hypertables import ROWS
 
 pytestmark = pytest.mark.anyio

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table, text
 
+from app.cli import migrations
 from app.core.config.timescale import TimescaleSettings
-from app.core.timescale import as_hypertable, set_up_timescale
-from app.models.domain import load_metadata
-from tests.hypertables import enabled, unlimited_session
-from tests.integration.core.timescale.conftest import database_of, set_up
+from app.core.timescale import as_hypertable
+from tests.factories import make_settings
+from tests.hypertables import enabled, set_up, unlimited_session
 
 pytestmark = pytest.mark.anyio
 
@@ -127,10 +127,10 @@ async def test_set_up_timescale_quotes_words_of_sql_and_mixed_case(real_url: str
         await session.commit()
     settings = enabled(drop_after_days=30)
 
-    changes = await set_up_timescale(settings, database_of(real_url), metadata)
+    changes = await set_up(real_url, settings, metadata)
 
     assert sum("made a hypertable" in change for change in changes) == 3
-    assert await set_up_timescale(settings, database_of(real_url), metadata) == []
+    assert await set_up(real_url, settings, metadata) == []
 
 
 async def test_set_up_timescale_twice_at_once_takes_turns(either_url: str) -> None:
@@ -150,7 +150,9 @@ async def test_set_up_timescale_leaves_a_table_that_is_not_there_for_later(eithe
     assert await set_up(either_url, enabled(drop_after_days=30)) == []
 
 
-async def test_set_up_timescale_switched_off_does_not_even_connect() -> None:
-    nowhere = database_of("postgresql://nobody@127.0.0.1:1/nothing")
+async def test_upgrade_looks_at_nothing_where_timescale_is_switched_off(stand_in_url: str) -> None:
+    settings = make_settings(database_url=stand_in_url, timescale=enabled(enabled=False, drop_after_days=30))
 
-    assert await set_up_timescale(enabled(enabled=False), nowhere, load_metadata()) == []
+    await asyncio.to_thread(migrations.upgrade, settings)
+
+    assert await values(stand_in_url, "SELECT call FROM calls") == []

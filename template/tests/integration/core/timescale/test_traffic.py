@@ -8,11 +8,8 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.timescale import set_up_timescale
-from app.models.domain import load_metadata
-from tests.hypertables import enabled, pretended_extension, unlimited_session
+from tests.hypertables import enabled, pretended_extension, set_up, unlimited_session
 from tests.integration.api.measurements.conftest import MIDNIGHT, ingest, rows
-from tests.integration.core.timescale.conftest import database_of, set_up
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +62,7 @@ async def test_post_measurements_during_app_db_upgrade_loses_no_row(
     real_url: str, scratch: AsyncEngine, scratch_client: AsyncClient
 ) -> None:
     stored = (await ingest(scratch_client, rows("before", range(5000), minutes=0.1)))["stored"]
-    conversion = asyncio.create_task(set_up_timescale(enabled(), database_of(real_url), load_metadata()))
+    conversion = asyncio.create_task(set_up(real_url, enabled()))
     batch = 0
     while not conversion.done() or batch < 5:
         batch += 1

@@ -25,8 +25,7 @@ def test_it_is_off_until_switched_on(project: Path) -> None:
         ("TIMESCALE_CHUNK_INTERVAL_HOURS", "8785"),
         ("TIMESCALE_COMPRESS_AFTER_DAYS", "-1"),
         ("TIMESCALE_DROP_AFTER_DAYS", "36526"),
-        ("TIMESCALE_LOCK_TIMEOUT_SECONDS", "-1"),
-        ("TIMESCALE_STATEMENT_TIMEOUT_SECONDS", "a while"),
+        ("TIMESCALE_ACCEPT_DAYS", "a while"),
     ],
 )
 def test_values_have_ranges(variable: str, value: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
