@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    Double,
     Text,
     UpdateBase,
     Uuid,
@@ -169,7 +170,7 @@ def _search(names: frozenset[str]) -> Statement[RankedItem]:
     ranked = newest.order_by(Item.id.desc()).limit(_RANKED).subquery()
     statement = select(Item, ranked.c.rank).join(ranked, ranked.c.id == Item.id)
     if "after_id" in names:
-        # The rank came from the server as a real and goes back as one, so that equality holds.
-        after = tuple_(bindparam("after_rank", type_=REAL), bindparam("after_id", type_=Uuid))
+        # A double holds every real, and PostgreSQL compares the two exactly; a forged rank may be too small for a real.
+        after = tuple_(bindparam("after_rank", type_=Double), bindparam("after_id", type_=Uuid))
         statement = statement.where(tuple_(ranked.c.rank, Item.id) < after)
     return Statement(statement.order_by(ranked.c.rank.desc(), Item.id.desc()).limit(bindparam("limit")), RankedItem)

@@ -2,10 +2,10 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.core.exceptions import ValidationError
 
@@ -15,22 +15,13 @@ MAX_PAGE_SIZE = 100
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="The largest number of results.")]
 CursorText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
-# The smallest number that PostgreSQL's real, which ranks are, holds in full (IEEE 754, binary32).
-_SMALLEST_REAL: Final = 2.0**-126
-
-
-def _fits_real(rank: float) -> float:
-    if 0 < rank < _SMALLEST_REAL:
-        raise ValueError("must be a rank")
-    return rank
-
 
 class Cursor(BaseModel):
     """The last row of a page: its rank in a search, 0 without one, then its key, which decides between equals."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    rank: Annotated[float, Field(ge=0, le=1), AfterValidator(_fits_real)] = 0.0
+    rank: float = Field(default=0.0, ge=0, le=1)
     id: UUID
 
     def encode(self) -> str:
