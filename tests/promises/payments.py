@@ -31,16 +31,16 @@ PAYMENTS = (
     ),
     Promise(
         "a webhook that was recorded cannot be played back later",
-        "src/app/core/payment/door.py",
-        "if age > tolerance_seconds:",
-        "if tolerance_seconds < 0:",
+        "src/app/core/payment/facade.py",
+        "if age > settings.webhook_tolerance_seconds:",
+        "if settings.webhook_tolerance_seconds < 0:",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_an_old_one",
     ),
     Promise(
         "a webhook from a time to come is not kept fresh",
-        "src/app/core/payment/door.py",
-        "if -age > tolerance_seconds:",
-        "if tolerance_seconds < 0:",
+        "src/app/core/payment/facade.py",
+        "if -age > settings.webhook_tolerance_seconds:",
+        "if settings.webhook_tolerance_seconds < 0:",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_one_from_a_time_to_come",
     ),
     Promise(
@@ -104,8 +104,8 @@ PAYMENTS = (
     Promise(
         "production makes up no payment where Stripe is switched off",
         "src/app/core/payment/door.py",
-        "switched_off=environment is Environment.PRODUCTION and client.test_mode",
-        "switched_off=False",
+        "switched_off = environment is Environment.PRODUCTION and client.test_mode",
+        "switched_off = False",
         "tests/integration/payment/test_switched_off.py",
     ),
 )

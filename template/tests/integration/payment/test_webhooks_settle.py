@@ -49,8 +49,9 @@ async def test_receive_event_ignores_another_account_unless_it_is_configured(
         assert answer.json() == {"outcome": "ignored"}
     assert await status_of(client, order) == "pending"
 
-    configured = replace(payment.get_payments(), accounts=frozenset({"acct_ours"}))
-    with process_with(configured):
+    payments = payment.get_payments()
+    settings = payments.settings.model_copy(update={"accounts": ("acct_ours",)})
+    with process_with(replace(payments, settings=settings)):
         await deliver(client, {**event, "id": "evt_other", "account": "acct_of_another"})
         assert await status_of(client, order) == "pending"
         await deliver(client, {**event, "account": "acct_ours"})

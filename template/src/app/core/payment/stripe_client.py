@@ -43,7 +43,7 @@ _PASSING: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, 
 
 
 class StripeClient:
-    """Stripe, as a `PaymentClient`.
+    """Stripe. Each call raises a `PaymentError` of `app.core.payment.errors`.
 
     Args:
         secret_key: Of the account.
@@ -64,7 +64,7 @@ class StripeClient:
         attempts: int,
         total_seconds: float,
     ) -> None:
-        self._test_mode = test_mode
+        self.test_mode = test_mode
         # Else it writes an id of this machine into the user's home, and sends it along.
         stripe.enable_telemetry = False
         # It logs each call as a line of its own making, paths included; ours are in app.core.http.
@@ -86,13 +86,14 @@ class StripeClient:
             CheckoutSession: self._client.checkout.sessions.create_async,
         }
 
-    @property
-    def test_mode(self) -> bool:
-        """True when the key is a test key."""
-        return self._test_mode
-
     async def create(self, kind: type[T], params: Mapping[str, Any], *, idempotency_key: str) -> T:
-        """Make an object, see `PaymentClient`."""
+        """Make an object of Stripe's: once for a key, whatever is lost on the way.
+
+        Args:
+            kind: The object's type.
+            params: By the names of Stripe's API reference.
+            idempotency_key: The same for every repetition of the same wish.
+        """
         return await self._call(kind, self._create[kind](params, {"idempotency_key": idempotency_key}))
 
     async def get_checkout_session(self, session_id: str) -> CheckoutSession:
@@ -119,7 +120,7 @@ class StripeClient:
     async def _call(self, kind: type[T], call: Awaitable[stripe.StripeObject]) -> T:
         with monitor.trace(f"payment.{kind.__name__}"):
             try:
-                return kind.read((await call).to_dict(), test_mode=self._test_mode)
+                return kind.read((await call).to_dict(), test_mode=self.test_mode)
             except (stripe.StripeError, AppException, UnreadableError) as err:
                 failure = _translate(err)
             except (AttributeError, TypeError, ValueError):
