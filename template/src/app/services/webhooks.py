@@ -1,9 +1,8 @@
 """Stripe's events, each once: its id and its effect are committed together, or not at all.
 
-A handler that raises undoes both, and is answered so that Stripe delivers again. A duplicate finds the id.
+An effect that fails undoes both, and is answered so that Stripe delivers again. A duplicate finds the id.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from app.core import get_logger, payment
@@ -29,53 +28,40 @@ async def receive_event(uow: UnitOfWork, event: payment.WebhookEvent) -> Webhook
     """
     if not await webhook_events.insert_event(uow.session, event.id, event.type, event.created):
         return _logged(event, WebhookOutcome.DUPLICATE)
-    handler = HANDLERS.get(event.type)
-    if handler is None or not payment.is_ours(event):
+    if not payment.is_ours(event) or not await _settle(uow, event):
         return _logged(event, WebhookOutcome.IGNORED)
-    await handler(uow, event)
     return _logged(event, WebhookOutcome.HANDLED)
 
 
-async def on_checkout(uow: UnitOfWork, event: payment.WebhookEvent) -> None:
-    """Settle that a checkout page was completed, paid or closed."""
-    await settle_checkout(uow, _read(payment.CheckoutSession, event))
+async def _settle(uow: UnitOfWork, event: payment.WebhookEvent) -> bool:
+    """Let an event have its effect; return False for a type that has none here.
 
-
-async def on_checkout_failed(uow: UnitOfWork, event: payment.WebhookEvent) -> None:
-    """Settle that the money of a completed page does not come."""
-    await settle_checkout(uow, _read(payment.CheckoutSession, event), failed=True)
-
-
-async def on_refund(uow: UnitOfWork, event: payment.WebhookEvent) -> None:
-    """Settle that a refund was made or has changed, by this application or by hand."""
-    await settle_refund(uow, _read(payment.Refund, event), event.created)
-
-
-async def on_dispute(uow: UnitOfWork, event: payment.WebhookEvent) -> None:
-    """Settle that a payment is disputed, or what came of it."""
-    await settle_dispute(uow, _read(payment.Dispute, event), event.created)
-
-
-# The events to be chosen for the endpoint in Stripe's dashboard, each with what happens on it.
-HANDLERS: Final[Mapping[str, Callable[[UnitOfWork, payment.WebhookEvent], Awaitable[None]]]] = {
-    "checkout.session.completed": on_checkout,
-    "checkout.session.async_payment_succeeded": on_checkout,
-    "checkout.session.async_payment_failed": on_checkout_failed,
-    "checkout.session.expired": on_checkout,
-    "refund.created": on_refund,
-    "refund.updated": on_refund,
-    "refund.failed": on_refund,
-    "charge.dispute.created": on_dispute,
-    "charge.dispute.updated": on_dispute,
-    "charge.dispute.closed": on_dispute,
-    "charge.dispute.funds_withdrawn": on_dispute,
-    "charge.dispute.funds_reinstated": on_dispute,
-}
+    In Stripe's dashboard, choose these types for the endpoint.
+    """
+    match event.type:
+        case "checkout.session.completed" | "checkout.session.async_payment_succeeded" | "checkout.session.expired":
+            await settle_checkout(uow, _read(payment.CheckoutSession, event))
+        case "checkout.session.async_payment_failed":
+            await settle_checkout(uow, _read(payment.CheckoutSession, event), failed=True)
+        case "refund.created" | "refund.updated" | "refund.failed":
+            await settle_refund(uow, _read(payment.Refund, event), event.created)
+        case (
+            "charge.dispute.created"
+            | "charge.dispute.updated"
+            | "charge.dispute.closed"
+            | "charge.dispute.funds_withdrawn"
+            | "charge.dispute.funds_reinstated"
+        ):
+            await settle_dispute(uow, _read(payment.Dispute, event), event.created)
+        # Yours below this line.
+        case _:
+            return False
+    return True
 
 
 def _read(kind: type[T], event: payment.WebhookEvent) -> T:
     try:
-        return kind.read(event.data.object, test_mode=not event.livemode)
+        return kind.read(event.data, test_mode=not event.livemode)
     except payment.UnreadableError as err:
         raise ValidationError("data.object", f"is not what {event.type} promises: {err}") from None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic import ValidationError as PydanticValidationError
 
 from app.core.exceptions import ValidationError
@@ -110,12 +110,6 @@ class CheckoutSession(StripeObject):
         return self.payment_status == "paid" and self.payment_intent_id is not None
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    object: dict[str, Any]
-
-
 class WebhookEvent(BaseModel):
     """A snapshot event of Stripe's.
 
@@ -135,7 +129,7 @@ class WebhookEvent(BaseModel):
     created: datetime
     livemode: bool
     account: str | None = None
-    data: _Data = Field(repr=False)
+    data: dict[str, Any] = Field(validation_alias=AliasPath("data", "object"), repr=False)
 
     @classmethod
     def parse(cls, body: bytes) -> "WebhookEvent":
