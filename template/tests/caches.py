@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.core.cache import Cache, CacheBackend, CacheUnavailableError
-from app.core.cache.memory import MemoryBackend
 from app.core.process import open_process
 
 
@@ -15,11 +14,11 @@ async def caching(backend: CacheBackend | None = None, **changes: Any) -> AsyncI
     """Have `app.core.cache` lead to a cache of the test's own."""
     usual = {"namespace": "tests:1:", "default_ttl": 60, "ttl_jitter": 0.0}
     async with open_process() as process:
-        process.add(Cache(**{"backend": backend or MemoryBackend(max_entries=1000), **usual, **changes}))
+        process.add(Cache(**{"backend": backend or CacheBackend(max_entries=1000), **usual, **changes}))
         yield
 
 
-class UnsteadyBackend(MemoryBackend):
+class UnsteadyBackend(CacheBackend):
     """Memory that can be away, takes a moment as a network would, and remembers the times that it was given."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from contextvars import ContextVar, Token
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 P = ParamSpec("P")
@@ -153,45 +153,34 @@ class CacheUnavailableError(Exception):
     """Raised by a backend that does not answer; the cache turns it into a miss."""
 
 
-class CacheBackend(Protocol):
-    """Bytes by key, each for a time.
+class CacheBackend:
+    """Bytes by key, each for a time: here in the memory of this process, where no other can delete them.
 
-    One that talks to a server ends every call within a short timeout of its own, raises `CacheUnavailableError` for
-    each failure and nothing else, and fails at once for a while after failures in a row (a circuit breaker).
+    One that talks to a server overrides every method. It ends each call within a short timeout of its own, raises
+    `CacheUnavailableError` for each failure and nothing else, and fails at once for a while after failures in a row (a
+    circuit breaker).
+
+    Args:
+        max_entries: The most values that are kept: the least recently used make room.
     """
-
-    async def get(self, key: str) -> bytes | None:
-        """Return the value, or None if there is none or its time is over."""
-
-    async def set(self, key: str, value: bytes, *, ttl: float) -> None:
-        """Keep a value for so many seconds, in place of any former one."""
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Forget those of these that are there."""
-
-    async def clear(self, prefix: str) -> None:
-        """Forget every key that begins with the prefix; other applications may keep theirs in the same place."""
-
-
-class MemoryBackend:
-    """The memory of this process: a value that one process deletes stays with the others until its time is over."""
 
     def __init__(self, *, max_entries: int) -> None:
         self._values: TTLCache[str, bytes] = TTLCache(max_entries=max_entries, ttl=float("inf"))
 
     async def get(self, key: str) -> bytes | None:
-        """See `CacheBackend`."""
+        """Return the value, or None if there is none or its time is over."""
         return self._values.get(key)
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
-        """See `CacheBackend`; the least recently used values make room."""
+        """Keep a value for so many seconds, in place of any former one."""
         self._values.set(key, value, ttl=ttl)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """See `CacheBackend`."""
+        """Forget those of these that are there."""
         for key in keys:
             self._values.delete(key)
 
     async def clear(self, prefix: str) -> None:  # noqa: ARG002
-        """Forget everything: no other application is in here."""
+        """Forget every key that begins with the prefix; other applications may keep theirs in the same place."""
+        # Not in here: everything is this one's.
         self._values.clear()

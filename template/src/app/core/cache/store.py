@@ -23,7 +23,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
-from app.core.cache.memory import CacheBackend, CacheUnavailableError, MemoryBackend, run_once
+from app.core.cache.memory import CacheBackend, CacheUnavailableError, run_once
 from app.core.config.process import CacheSettings
 from app.core.exceptions import CacheException
 from app.core.logging import get_logger
@@ -87,7 +87,7 @@ class Cache:
 def make_cache(settings: CacheSettings, *, application_name: str, backend: CacheBackend | None = None) -> Cache:
     """Return a cache of the settings; in memory unless a backend is given."""
     return Cache(
-        backend=backend or MemoryBackend(max_entries=settings.max_entries),
+        backend=backend or CacheBackend(max_entries=settings.max_entries),
         namespace=f"{settings.key_prefix or application_name}:",
         default_ttl=settings.default_ttl_seconds,
     )

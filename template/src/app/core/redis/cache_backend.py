@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, cast
 
-from app.core.cache import CacheUnavailableError
+from app.core.cache import CacheBackend, CacheUnavailableError
 from app.core.logging import get_logger
 from app.core.redis.breaker import RedisFullError, RedisUnavailableError
 from app.core.redis.connection import RedisConnection
@@ -18,8 +18,8 @@ _PAGE: Final = 1000
 _SPECIAL: Final = str.maketrans({character: f"\\{character}" for character in "\\*?[]^-"})
 
 
-class RedisCache:
-    """A `CacheBackend`.
+class RedisCache(CacheBackend):
+    """Values in Redis, which all processes see.
 
     Once a value could not be deleted or replaced, since Redis did not answer, this process empties the cache before it
     reads any again: an outage brings nothing old back. Other processes may read old values until then; if it ends

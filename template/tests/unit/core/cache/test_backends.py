@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from app.core.cache import CacheBackend
-from app.core.cache.memory import MemoryBackend
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def backend() -> CacheBackend:
-    return MemoryBackend(max_entries=1000)
+    return CacheBackend(max_entries=1000)
 
 
 async def test_get_returns_what_was_set_last_under_any_key(backend: CacheBackend) -> None:
