@@ -8,8 +8,7 @@ raises, and a request waits for a server that does not answer once at most, for 
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from app.core.cache import CacheBackend
 from app.core.config.redis import RedisSettings
@@ -17,38 +16,19 @@ from app.core.health import HealthCheck
 from app.core.redis.breaker import RedisUnavailableError
 from app.core.security import RateLimits
 
-if TYPE_CHECKING:  # the client takes a third of a second to import, for those who use it
-    from app.core.redis.connection import RedisConnection
 
+class SharedState(NamedTuple):
+    """The state that processes have in common. Switched off, each part is what it would be without this.
 
-@dataclass(frozen=True, kw_only=True)
-class SharedState:
-    """The state that processes have in common. Switched off, each part is what it would be without this."""
+    Attributes:
+        cache_backend: The place where the cache keeps its values; None: in memory.
+        rate_limits: The limits in Redis; without it, those of this process.
+        health_checks: The check that Redis answers; no request needs it.
+    """
 
-    redis: "RedisConnection | None"  # None: switched off
-    name: str  # in front of every key and channel
-
-    @property
-    def health_checks(self) -> Sequence[HealthCheck]:
-        """Return the check that it answers; no request needs it."""
-        return [HealthCheck("redis", self.redis.ping, required=False)] if self.redis else []
-
-    def cache_backend(self) -> CacheBackend | None:
-        """Return the place where the cache keeps its values; None: in memory."""
-        if self.redis is None:
-            return None
-        from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
-
-        return RedisCache(self.redis, prefix=f"{self.name}:")
-
-    def rate_limits(self) -> RateLimits:
-        """Return the limits in Redis; without it, those of this process."""
-        if self.redis is None:
-            return RateLimits()
-        from app.core.redis.rate_limits import RedisRateLimits  # noqa: PLC0415
-
-        # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
-        return RedisRateLimits(self.redis, prefix=f"{self.name}!limit:")
+    cache_backend: CacheBackend | None
+    rate_limits: RateLimits
+    health_checks: Sequence[HealthCheck]
 
 
 @asynccontextmanager
@@ -60,9 +40,12 @@ async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[Sha
         name: The application's, where several share a server.
     """
     if not settings.enabled or settings.url is None:
-        yield SharedState(redis=None, name=name)
+        yield SharedState(None, RateLimits(), [])
         return
+    # The client takes a third of a second to import.
+    from app.core.redis.cache_backend import RedisCache  # noqa: PLC0415
     from app.core.redis.connection import RedisConnection  # noqa: PLC0415
+    from app.core.redis.rate_limits import RedisRateLimits  # noqa: PLC0415
 
     redis = RedisConnection(
         settings.url,
@@ -73,6 +56,11 @@ async def open_redis(settings: RedisSettings, *, name: str) -> AsyncIterator[Sha
         ca_file=str(settings.ca_file) if settings.ca_file else None,
     )
     try:
-        yield SharedState(redis=redis, name=name)
+        yield SharedState(
+            RedisCache(redis, prefix=f"{name}:"),
+            # No cache's namespace has this mark in it, so that clearing one takes no allowance away.
+            RedisRateLimits(redis, prefix=f"{name}!limit:"),
+            [HealthCheck("redis", redis.ping, required=False)],
+        )
     finally:
         await redis.close()

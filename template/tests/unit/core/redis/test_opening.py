@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 async def test_switched_off_everything_is_as_without_it() -> None:
     tasks = asyncio.all_tasks()
     async with open_redis(RedisSettings(url=SecretStr("redis://nowhere.invalid")), name="tests") as shared:
-        assert shared.cache_backend() is None
-        assert type(shared.rate_limits()) is RateLimits
+        assert shared.cache_backend is None
+        assert type(shared.rate_limits) is RateLimits
         assert list(shared.health_checks) == []
         assert asyncio.all_tasks() == tasks
 
@@ -35,7 +35,7 @@ async def test_nothing_is_connected_before_it_is_used_and_everything_closed_afte
     before, tasks = connections(), asyncio.all_tasks()
     async with open_redis(redis_server.settings(), name="tests") as shared:
         (check,) = shared.health_checks
-        backend = shared.cache_backend()
+        backend = shared.cache_backend
         assert connections() == before
         assert backend is not None
         await backend.get("tests:a")
