@@ -26,7 +26,7 @@ _ENCODE: Final = (
     "would be read as the host or the name of the database"
 )
 _SERVER: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]+))?")
-# Part of the name of the folder that holds the embedded server's socket.
+# Part of the name of the folder that holds the socket of the development server that `app dev` starts.
 _EMBEDDED_MARK: Final = "embedded-postgres"
 
 
@@ -45,16 +45,6 @@ class DatabaseAddress(NamedTuple):
         """The hosts that are reached over the network; none where it is a socket in the file system."""
         hosts = (self.url.host or "", *str(self.url.query.get("host", "")).split(","))
         return tuple(host for host in hosts if host and not host.startswith("/"))
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """True when a host is another machine, so that others carry what is sent there."""
-        return not all(map(is_this_machine, self.hosts))
-
-    @property
-    def is_embedded(self) -> bool:
-        """True for the development server that `app dev` starts."""
-        return _EMBEDDED_MARK in (self.url.host or str(self.url.query.get("host", "")))
 
 
 def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddress:
@@ -176,7 +166,7 @@ class DatabaseSettings(SettingsSection):
         if self.migration_url is not None:
             addresses["MIGRATION_DATABASE_URL"] = self.migration_address
         for variable, address in addresses.items():
-            if environment is Environment.PRODUCTION and address.is_elsewhere:
+            if environment is Environment.PRODUCTION and not all(map(is_this_machine, address.hosts)):
                 yield variable, address.ssl_mode
 
     def remarks(self, environment: Environment) -> Iterator[Problem]:
@@ -207,6 +197,6 @@ class DatabaseSettings(SettingsSection):
             return
         if not self.is_configured:
             yield Problem("DATABASE_URL", f"must be set in {environment}, or POSTGRES_HOST and its companions")
-        elif self.address.is_embedded:
+        elif _EMBEDDED_MARK in (self.address.url.host or str(self.address.url.query.get("host", ""))):
             variable = "POSTGRES_HOST" if self.host else "DATABASE_URL"
             yield Problem(variable, f"names the embedded development database, which {environment} refuses")
