@@ -361,9 +361,9 @@ REQUEST = (
     Promise(
         "events of a request are published after its commit",
         "src/app/core/uow.py",
-        "    await uow.session.commit()\n",
-        "    for action in uow.actions:\n        await _run(action)\n"
-        "    await uow.session.commit()\n",
+        "        await uow.session.commit()\n",
+        "        for action in uow.actions:\n            await _run(action)\n"
+        "        await uow.session.commit()\n",
         "tests/integration/api/test_unit_of_work.py",
     ),
     Promise(

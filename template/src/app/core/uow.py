@@ -124,13 +124,13 @@ async def unit_of_work() -> AsyncIterator[UnitOfWork]:
 
 
 async def _commit(uow: UnitOfWork) -> None:
-    if uow.jobs:
-        try:
+    try:
+        if uow.jobs:
             await enqueue(uow.session, uow.jobs)
-        except BaseException:
-            await uow.session.rollback()
-            raise
-    await uow.session.commit()
+        await uow.session.commit()
+    except BaseException:
+        await uow.session.rollback()
+        raise
     for action in uow.actions:
         await _run(action)
 

@@ -90,14 +90,10 @@ class WriteSession(ReadSession):
         return self._orm
 
     async def commit(self) -> None:
-        """Commit, or else roll back."""
-        try:
-            if self._orm is not None:
-                await (await self.orm()).commit()
-            await self._end(commit=True)
-        except BaseException:
-            await self.rollback()
-            raise
+        """Commit; what fails in it is to be rolled back, as `atomic()` does."""
+        if self._orm is not None:
+            await (await self.orm()).commit()
+        await self._end(commit=True)
 
     async def rollback(self) -> None:
         """Take back what was not committed: to the end, even if the task is cancelled meanwhile."""
