@@ -35,21 +35,13 @@ _PURPOSE: Final = b"app.core.secrets/1/aes-256-gcm/"
 
 
 class SecretsError(InfrastructureException):
-    """Raised when a stored secret cannot be read: a 500 for callers. `details` has path and key id, for the log."""
+    """Raised when a stored secret cannot be read: a 500 for callers. `details` has path and key id, for the log.
+
+    Its key is not in the ring (taken out too early, or lost); or its envelope was altered, cut off, moved from another
+    path or made by something else.
+    """
 
     code = "SECRET_UNREADABLE"
-
-
-class UnknownKeyError(SecretsError):
-    """Raised when the ring lacks the key of an envelope: taken out too early, or lost."""
-
-    code = "SECRET_KEY_UNKNOWN"
-
-
-class TamperedSecretError(SecretsError):
-    """Raised when an envelope was altered, cut off, moved from another path or made by something else."""
-
-    code = "SECRET_TAMPERED"
 
 
 class KeyRing:
@@ -82,7 +74,7 @@ class KeyRing:
         return header + nonce + cipher.encrypt(nonce, value.get_secret_value().encode(), header + path.encode("ascii"))
 
     def open(self, stored: bytes, *, path: str) -> SecretStr:
-        """Return the value of an envelope found under this path; SecretsError, whose subclass says what is wrong."""
+        """Return the value of an envelope found under this path; SecretsError, whose message says what is wrong."""
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
         header = stored[: 2 + int.from_bytes(stored[1:2])]
@@ -90,15 +82,15 @@ class KeyRing:
         # Bytes beyond ASCII become characters that no key id has.
         key_id = header[2:].decode("latin-1")
         if header[:1] != _VERSION or not KEY_ID.fullmatch(key_id):
-            raise TamperedSecretError("A stored secret is in no format of this application.", details={"path": path})
+            raise SecretsError("A stored secret is in no format of this application.", details={"path": path})
         where = {"path": path, "key_id": key_id}
         if (cipher := self._ciphers.get(key_id)) is None:
-            raise UnknownKeyError("A stored secret was encrypted with a key that SECRETS_KEYS lacks.", details=where)
+            raise SecretsError("A stored secret was encrypted with a key that SECRETS_KEYS lacks.", details=where)
         try:
             # The header tells its own length, so that no two pairs of header and path run together.
             bound = header + path.encode("ascii")
             return SecretStr(cipher.decrypt(stored[len(header) : nonce_end], stored[nonce_end:], bound).decode())
         except (InvalidTag, ValueError):  # the latter where the nonce is cut off
-            raise TamperedSecretError(
+            raise SecretsError(
                 "A stored secret was altered, moved, or encrypted with another key of the same id.", details=where
             ) from None
