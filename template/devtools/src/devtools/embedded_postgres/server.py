@@ -45,28 +45,15 @@ _THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
 class EmbeddedServer(NamedTuple):
-    """A running server.
+    """A running server, by the folder of its socket, which only the current user can enter."""
 
-    Attributes:
-        major: Its major version.
-        socket_folder: The folder of its socket, which only the current user can enter.
-    """
-
-    major: int
     socket_folder: Path
 
     @property
     def url(self) -> str:
-        """The address of the database that always exists."""
-        return self.database_url("postgres")
-
-    def database_url(self, name: str) -> str:
-        """Return SQLAlchemy's address of a database on this server, whether it exists or not.
-
-        The port is spelt out because asyncpg would take another one from PGPORT.
-        """
-        host = quote(str(self.socket_folder))
-        return f"postgresql+asyncpg://postgres@/{quote(name, safe='')}?host={host}&port={PORT}"
+        """SQLAlchemy's address of the database that always exists."""
+        # The port is spelt out because asyncpg would take another one from PGPORT.
+        return f"postgresql+asyncpg://postgres@/postgres?host={quote(str(self.socket_folder))}&port={PORT}"
 
 
 @contextmanager
@@ -102,7 +89,7 @@ def embedded_postgres(
                 next_step="Check which user owns it, and whether its disk has space left, and locks. A disk of another "
                 "machine may have none: move the project to a local one, or set DATABASE_URL to a server.",
             ) from err
-        yield EmbeddedServer(major=found.major, socket_folder=socket_folder)
+        yield EmbeddedServer(socket_folder)
 
 
 # How sharing works, and why no order of events breaks it.
