@@ -25,12 +25,9 @@ def ensure_env_file(folder: Path) -> bool:
     Raises:
         OSError: It cannot be written.
     """
-    path = folder / ".env"
-    if path.exists():
-        return False
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        with open(os.open(folder / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(_CONTENT.format(secret_key=secrets.token_urlsafe(48), secrets_keys=new_key().get_secret_value()))
     except FileExistsError:
         return False
