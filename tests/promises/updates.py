@@ -31,8 +31,8 @@ UPDATES = (
     Promise(
         "an update that was interrupted is named",
         "devtools/src/devtools/updates.py",
-        "    if title := find_interrupted():\n        yield",
-        "    if title := None:\n        yield",
+        '["title"]\n        yield',
+        '["title"]\n        return\n        yield',
         "tests/integration/cli/test_updates.py"
         "::test_the_doctor_finds_an_update_that_was_interrupted",
     ),

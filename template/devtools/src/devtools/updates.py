@@ -54,7 +54,9 @@ def run(context: typer.Context, to: Annotated[str | None, typer.Option()] = None
 
 def find_leftovers() -> Iterator[Finding]:
     """Yield what there is to do, or that there is nothing; neither where no template is known."""
-    if title := find_interrupted():
+    with suppress(OSError, ValueError, KeyError, subprocess.CalledProcessError):
+        journal = Path(_git("rev-parse", "--git-path", "ashlar/journal.json").strip())
+        title = json.loads(journal.read_text(encoding="utf-8"))["title"]
         yield Finding("failed", "updates", f"{title} was interrupted", "Run `app update`: it finishes or undoes it.")
         return
     files = ""
@@ -65,14 +67,6 @@ def find_leftovers() -> Iterator[Finding]:
         yield Finding("failed", "updates", f"conflicts are left in {files}", step)
     elif version := _read_answer("_commit"):
         yield Finding("ok", "updates", f"on version {version} of the template, nothing left to settle")
-
-
-def find_interrupted() -> str | None:
-    """Return the title of an update that was interrupted; None when there is none, or git does not answer."""
-    with suppress(OSError, ValueError, KeyError, subprocess.CalledProcessError):
-        journal = Path(_git("rev-parse", "--git-path", "ashlar/journal.json").strip())
-        return str(json.loads(journal.read_text(encoding="utf-8"))["title"])
-    return None
 
 
 def _read_answer(name: str) -> str | None:

@@ -8,7 +8,6 @@ Any other module of this project may be the one that cannot be imported, so that
 import os
 import sys
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -86,19 +85,14 @@ def explain(error: Exception) -> tuple[str, str] | None:
 
 
 def _explain_import(error: Exception, file: Path, line: int) -> tuple[str, str]:
-    with suppress(ImportError):  # without the tools for development, as in the image
-        from devtools.updates import find_interrupted
-
-        if title := find_interrupted():
-            return f"{title} was interrupted.", "Run `uv run app update`: it finishes or undoes it."
     cause = type(error).__name__
     # The text of any other error may hold what the module was given.
     if isinstance(error, ImportError | SyntaxError | NameError | AttributeError):
         cause = f"{cause}: {error}"
     return (
         f"{os.path.relpath(file)}, line {line} cannot be imported ({cause}).",
-        "Correct the line, or run `uv sync`, which installs what pyproject.toml names; `git diff --check` lists the "
-        "conflicts that an update or a merge has left.",
+        "Correct the line, or run `uv sync`, which installs what pyproject.toml names; `app doctor` begins with what "
+        "an update or a merge has left.",
     )
 
 
