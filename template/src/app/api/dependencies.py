@@ -4,10 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import Depends
-from fastapi.openapi.models import APIKey as APIKeyModel
-from fastapi.openapi.models import APIKeyIn
-from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.requests import HTTPConnection
+from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.api.openapi import ACCESS_TOKEN, API_KEY
@@ -20,6 +18,9 @@ from app.services.users import identify_api_key
 
 _SCHEME: Final = "bearer "
 _API_KEY_HEADER: Final = "X-API-Key"
+# For the OpenAPI document.
+_TOKEN: Final = HTTPBearer(description="An access token of login.")
+_KEY: Final = APIKeyHeader(name=_API_KEY_HEADER, description="A key that a user made for a program.")
 
 
 class CallerWith(SecurityBase):
@@ -39,13 +40,7 @@ class CallerWith(SecurityBase):
         self.session = session
         # FastAPI documents one scheme for each dependency; `install_openapi` adds the token where a key is enough.
         self.scheme_name = ACCESS_TOKEN if session else API_KEY
-        self.model = (
-            HTTPBearerModel(description="An access token of login.")
-            if session
-            else APIKeyModel.model_validate(
-                {"in": APIKeyIn.header, "name": _API_KEY_HEADER, "description": "A key that a user made for a program."}
-            )
-        )
+        self.model = (_TOKEN if session else _KEY).model
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return the caller of a request or a web socket.
