@@ -200,16 +200,33 @@ def test_a_page_on_another_origin_registers_orders_and_pays(
     assert page.evaluate("refusal()") == "TypeError"
 
 
+@pytest.mark.parametrize("arrives", ["", "whole", "stripped"])
 def test_docs_show_the_api_and_log_a_person_in_without_another_machine(
-    shop: tuple[Served, Stripe], page: Page
+    full: Project, postgres: Databases, tmp_path: Path, page: Page, arrives: str
 ) -> None:
-    server, _ = shop
+    """At the root, and below a prefix that a proxy passes on or strips."""
+    prefix = "/shop" if arrives else ""
+    database_url = postgres.create()
+    with served(
+        full, database_url, tmp_path / "log", API_ROOT_PATH=prefix, API_WORKERS="1"
+    ) as server:
+        make_person(full, database_url)
+        if arrives == "stripped":
+            page.route(
+                f"{server.url}{prefix}/**",
+                lambda route: route.continue_(url=route.request.url.replace(prefix, "", 1)),
+            )
+        use_docs(page, server, f"{server.url}{prefix}/docs")
+
+
+def use_docs(page: Page, server: Served, address: str) -> None:
+    """Log in on the page of the API's documentation, wrongly first, and try a route out."""
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{server.url}/docs")
+    page.goto(address)
     for word in ("wrong horse battery staple", PERSON["password"]):
         page.get_by_role("textbox", name="E-mail address").fill(PERSON["email"])
         page.get_by_role("textbox", name="Password").fill(word)
@@ -225,6 +242,7 @@ def test_docs_show_the_api_and_log_a_person_in_without_another_machine(
     answer = operation.locator(".live-responses-table")
     answer.get_by_text(PERSON["email"]).first.wait_for()
 
+    assert page.title() == "My Service"
     assert {url for url in asked if not url.startswith((server.url, "data:"))} == set()
     # Chromium notes the refused login.
     assert [text for text in complaints if "401" not in text] == []

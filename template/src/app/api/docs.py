@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment
 
 _FOLDER: Final = Path(__file__).parents[1] / "templates" / "docs"
 # Swagger UI and this page alone; its own styles are in attributes.
@@ -14,17 +13,11 @@ _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 
 
 
 def install_docs(app: FastAPI) -> None:
-    """Add the page and what it loads: nothing comes from another machine."""
-    page = Environment(autoescape=True).from_string((_FOLDER / "page.html").read_text(encoding="utf-8"))
+    """Add the page and what it loads: nothing comes from another machine, and no address depends on a prefix."""
 
-    async def read_page(request: Request) -> Response:
-        content = page.render(title=app.title, root=request.scope.get("root_path", "").rstrip("/"))
-        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY})
-
-    async def read_script(_: Request) -> Response:
-        return FileResponse(_FOLDER / "page.js")
+    async def read_page(_: Request) -> Response:
+        return FileResponse(_FOLDER / "page.html", headers={"Content-Security-Policy": _POLICY})
 
     app.add_route("/docs", read_page, include_in_schema=False)
-    app.add_route("/docs/page.js", read_script, include_in_schema=False)
     # The package follows Swagger UI's releases. Its folder of files is all of it that is used; nothing is imported.
-    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.mount("/docs/assets", StaticFiles(directory=_FOLDER / "assets", packages=[("fastapi_offline", "static")]))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from urllib.parse import urljoin
 
 import pytest
 from dirty_equals import IsStr
@@ -73,12 +74,14 @@ async def test_api_root_path_is_part_of_every_address(arrives: str, settings: Ap
     async with running(with_api(settings, root_path="/shop"), router) as client:
         document = (await client.get(f"{arrives}/openapi.json")).json()
         page = await client.get(f"{arrives}/docs")
+        addresses = [urljoin(f"{arrives}/docs", found) for found in re.findall(r'="(docs/[^"]+)"', page.text)]
+        loaded = [await client.get(address) for address in addresses]
         made = await client.post(f"{arrives}/size")
 
     assert document["servers"] == [{"url": "/shop"}]
     assert not any(path.startswith("/shop/") for path in document["paths"])
-    assert "/shop/openapi.json" in page.text
-    assert "/shop/docs/page.js" in page.text
+    assert [answer.status_code for answer in loaded] == [200, 200, 200], addresses
+    assert "/shop" not in page.text
     assert made.headers["Location"] == "/shop/sizes/1"
 
 

@@ -1,6 +1,8 @@
 // Swagger UI over this API's document; a login gives its token to every request that is tried out.
+// Addresses are relative to the page's, so that a prefix in front of it is in front of them, too.
 const ui = SwaggerUIBundle({
-  url: document.body.dataset.document,
+  url: "openapi.json",
+  onComplete: () => (document.title = ui.specSelectors.info().get("title")),
   dom_id: "#swagger-ui",
   deepLinking: true,
   presets: [SwaggerUIBundle.presets.apis],
@@ -11,7 +13,7 @@ document.getElementById("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
   const said = form.querySelector("output");
-  const answer = await fetch(document.body.dataset.login, {
+  const answer = await fetch("api/v1/auth/login", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(Object.fromEntries(new FormData(form))),
