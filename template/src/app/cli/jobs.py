@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from sqlalchemy import bindparam, func, select, true
+from sqlalchemy import bindparam, select, true
 
 from app.cli.output import out
 from app.cli.settings import with_services
@@ -46,14 +46,13 @@ async def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the oldest first.")] = 100,
 ) -> None:
     """Show jobs, a line each: number, state, type, when it may run, attempts that have failed."""
-    chosen = queue.c.status == "failed" if failed else true()
-    oldest = Statement(select(queue).where(chosen).order_by(queue.c.execute_after, queue.c.id).limit(limit), QueuedJob)
-    rows = await get_database().reader.all(oldest)
-    total = await get_database().reader.one(Statement(select(func.count()).select_from(queue).where(chosen), int))
-    for row in rows:
+    chosen = select(queue).where(queue.c.status == "failed" if failed else true())
+    oldest = chosen.order_by(queue.c.execute_after, queue.c.id).limit(limit + 1)
+    rows = await get_database().reader.all(Statement(oldest, QueuedJob))
+    for row in rows[:limit]:
         out.print(_line(row))
-    if total > len(rows):
-        out.print(f"… and {total - len(rows)} more")
+    if len(rows) > limit:
+        out.print("…")
 
 
 @jobs.command(name="show")
