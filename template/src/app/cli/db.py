@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 
 from app.cli import migrations
 from app.cli.output import err, out
-from app.cli.settings import command_settings, run_with_services, with_database
+from app.cli.settings import command_settings, with_database, with_services
 from app.core.exceptions import ConfigurationError
 from app.core.process import get_object
 
@@ -116,13 +116,12 @@ def sql(
 
 
 @db.command()
-def purge() -> None:
+@with_services
+async def purge() -> None:
     """Delete what is old enough (RETENTION_…), as a worker does every night; may be interrupted and run again."""
     from app.services.retention import Retention  # noqa: PLC0415 — other commands need no models
 
     with err.status("Deleting …") as status:
-        counts = run_with_services(
-            lambda: get_object(Retention).purge(lambda table, count: status.update(f"Deleting … {table}: {count}"))
-        )
+        counts = await get_object(Retention).purge(lambda table, count: status.update(f"Deleting … {table}: {count}"))
     for table, count in counts.items():
         out.print(f"{table}: {count} deleted")

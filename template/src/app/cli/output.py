@@ -31,7 +31,7 @@ class Finding(NamedTuple):
     next_step: str | None = None
 
 
-def ask(question: str, *, secret: bool = False, instead: str) -> str:
+async def ask(question: str, *, secret: bool = False, instead: str) -> str:
     """Return a person's answer.
 
     Args:
@@ -48,7 +48,7 @@ def ask(question: str, *, secret: bool = False, instead: str) -> str:
         raise ConfigurationError("There is no terminal to ask in.", next_step=instead)
     import questionary  # a whole terminal toolkit, for the few commands that ask
 
-    answer = (questionary.password if secret else questionary.text)(question).ask()
+    answer = await (questionary.password if secret else questionary.text)(question).ask_async()
     if answer is None:
         raise typer.Abort
     return str(answer)

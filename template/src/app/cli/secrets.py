@@ -7,7 +7,7 @@ import typer
 from pydantic import SecretStr
 
 from app.cli.output import ask, err, out
-from app.cli.settings import run_with_services, with_services
+from app.cli.settings import with_services
 from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError
@@ -24,15 +24,12 @@ Team = Annotated[str | None, typer.Option("--team", help="Id of the team; the or
 
 
 @secrets.command(name="set")
-def set_key(provider: Provider, org: Organization, team: Team = None) -> None:
+@with_services
+async def set_key(provider: Provider, org: Organization, team: Team = None) -> None:
     """Store a key. It is asked for, or read from standard input: an argument would end up in the shell's history."""
-    value = _read_value()
-
-    async def store() -> None:
-        async with unit_of_work() as uow:
-            await get_secrets_service().set_api_key(uow.session, org, provider, value, team)
-
-    run_with_services(store)
+    value = await _read_value()
+    async with unit_of_work() as uow:
+        await get_secrets_service().set_api_key(uow.session, org, provider, value, team)
     out.print("stored")
 
 
@@ -87,9 +84,9 @@ def keygen() -> None:
     out.print(new_key().get_secret_value())
 
 
-def _read_value() -> SecretStr:
+async def _read_value() -> SecretStr:
     if sys.stdin.isatty():
-        return SecretStr(ask("Key:", secret=True, instead="Pipe it in."))
+        return SecretStr(await ask("Key:", secret=True, instead="Pipe it in."))
     # One line break at the end is the pipe's, not the key's. What is too long, or no text, is refused later.
     read = sys.stdin.buffer.read(MAX_VALUE_BYTES + 3).decode(errors="surrogateescape")
     return SecretStr(read.removesuffix("\n").removesuffix("\r"))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec
 
 from app.cli.output import err
 from app.core.config import ApplicationSettings, get_settings
@@ -14,7 +14,6 @@ from app.core.config.loading import export_database_url, needs_env_file, project
 from app.core.logging import configure_logging
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def command_settings() -> ApplicationSettings:
@@ -52,26 +51,21 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
         yield settings.with_database_url(server.url)
 
 
-def run_with_services(work: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of some work with all of the application's services, on a database that has its tables."""
-    # Commands on the database alone need neither.
-    from app.cli import migrations  # noqa: PLC0415
-    from app.wiring import open_services  # noqa: PLC0415
-
-    async def run(settings: ApplicationSettings) -> T:
-        async with open_services(settings):
-            return await work()
-
-    with with_database(command_settings()) as settings:
-        migrations.require_current(settings.database, or_newer=True)
-        return asyncio.run(run(settings))
-
-
 def with_services(command: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Make a command of a coroutine function, which `run_with_services` runs."""
+    """Make a command of a coroutine function, which has all services, on a database with its tables."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        run_with_services(lambda: command(*args, **kwargs))
+        # Commands on the database alone need neither.
+        from app.cli import migrations  # noqa: PLC0415
+        from app.wiring import open_services  # noqa: PLC0415
+
+        async def work() -> None:
+            async with open_services(settings):
+                await command(*args, **kwargs)
+
+        with with_database(command_settings()) as settings:
+            migrations.require_current(settings.database, or_newer=True)
+            asyncio.run(work())
 
     return run

@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from app.cli.output import ask, out
-from app.cli.settings import run_with_services, with_services
+from app.cli.settings import with_services
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError
 from app.core.uow import UnitOfWork, unit_of_work
@@ -35,7 +35,8 @@ class _Password(BaseModel):
 
 
 @users.command()
-def create(
+@with_services
+async def create(
     email: Annotated[str | None, typer.Option(help="The user's address; asked for unless given.")] = None,
     role: Annotated[str, typer.Option(help="The user's role, a name in ROLES of `app.wiring`.")] = DEFAULT_ROLE,
     scope: Scopes = None,
@@ -44,9 +45,9 @@ def create(
 ) -> None:
     """Make a user. The password is asked for, or read from standard input: never an argument, which others can see."""
     _require_role(role)
-    address = email if email is not None else ask("E-mail address:", instead=_INSTEAD)
-    new = _checked(UserCreate, email=address, password=_read_password(piped=password_stdin))
-    user = run_with_services(lambda: service.create_user(new, role=role, grants=scope or ()))
+    address = email if email is not None else await ask("E-mail address:", instead=_INSTEAD)
+    new = _checked(UserCreate, email=address, password=await _read_password(piped=password_stdin))
+    user = await service.create_user(new, role=role, grants=scope or ())
     out.print(f"created {user.email} ({user.id})")
 
 
@@ -81,16 +82,13 @@ async def enable(email: Address) -> None:
 
 
 @users.command()
-def set_password(email: Address, *, password_stdin: PasswordStdin = False) -> None:
+@with_services
+async def set_password(email: Address, *, password_stdin: PasswordStdin = False) -> None:
     """Set a user's password, and end their sessions."""
-    new = _checked(_Password, password=_read_password(piped=password_stdin)).password.get_secret_value()
-
-    async def change() -> None:
-        password_hash = await get_authentication().passwords.hash(new)
-        async with _changing(email, "has another password") as (uow, user):
-            await service.set_password(uow, user.id, password_hash)
-
-    run_with_services(change)
+    new = _checked(_Password, password=await _read_password(piped=password_stdin)).password.get_secret_value()
+    password_hash = await get_authentication().passwords.hash(new)
+    async with _changing(email, "has another password") as (uow, user):
+        await service.set_password(uow, user.id, password_hash)
 
 
 @users.command()
@@ -141,8 +139,8 @@ def _require_role(role: str) -> None:
         raise ConfigurationError(f"There is no role {role}.", next_step=f"Choose one of {', '.join(sorted(ROLES))}.")
 
 
-def _read_password(*, piped: bool) -> str:
-    return sys.stdin.readline().rstrip("\n") if piped else ask("Password:", secret=True, instead=_INSTEAD)
+async def _read_password(*, piped: bool) -> str:
+    return sys.stdin.readline().rstrip("\n") if piped else await ask("Password:", secret=True, instead=_INSTEAD)
 
 
 def _checked(schema: type[M], **values: str) -> M:
