@@ -27,12 +27,13 @@ def make_client(app: FastAPI, tokens: Tokens | None = None, *, address: str | No
 
 def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
     """The problem document of an answer, checked for what all of them have."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    said = f"expected the problem {status} {code}, got {answer.status_code}: {answer.text}"
+    assert answer.status_code == status, said
+    assert answer.headers.get("Content-Type") == "application/problem+json", said
     found: dict[str, Any] = answer.json()
-    assert (found["type"], found["status"], found["error_code"]) == ("about:blank", status, code)
-    assert found["title"]
-    assert found["detail"]
-    assert found["request_id"] == answer.headers["X-Request-ID"]
-    assert "planted" not in answer.text
+    assert (found["type"], found["status"], found["error_code"]) == ("about:blank", status, code), said
+    assert found["title"], said
+    assert found["detail"], said
+    assert found["request_id"] == answer.headers["X-Request-ID"], said
+    assert "planted" not in answer.text, said
     return found
