@@ -79,6 +79,8 @@ def take_snapshot(folder: Path, *, of: Callable[[Path], bool] = lambda _: True) 
         shutil.copy2(ROOT / path, target)
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "Snapshot", tag=SNAPSHOT_VERSION)
+    # As what is cloned from elsewhere: Copier clones it for each copy, and removes the clone again.
+    git(folder, "gc", "--quiet")
 
 
 def is_rendered(path: Path) -> bool:

@@ -3,17 +3,17 @@
 import asyncio
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli import migrations
 from app.cli.output import err
 from app.cli.settings import command_settings, with_database
 from app.core.config import ApplicationSettings
 from app.core.config.section import Environment
-from app.core.database import Database, check_session_settings
 from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging, get_logger
 from app.core.security import with_mapped_forms
@@ -53,7 +53,11 @@ def dev(host: Host = None, port: Port = None) -> None:
             next_step="Use `app serve`, or unset ENVIRONMENT.",
         )
     host, port = _free_address(settings, host, port)
+    # Alembic and SQLAlchemy take as long to import as PostgreSQL to start.
+    ThreadPoolExecutor(1).submit(import_module, "app.cli.migrations")
     with with_database(settings) as ready:
+        from app.cli import migrations  # noqa: PLC0415
+
         with err.status("Migrating …"):
             migrations.upgrade(ready)
         err.print(f"http://{host}:{port}/docs, reloads on changes; stop with Ctrl-C", style="bold")
@@ -90,6 +94,8 @@ async def _work(settings: ApplicationSettings) -> None:
 
 def _production_settings() -> ApplicationSettings:
     """Return the settings; fails unless they name a database with every migration applied."""
+    from app.cli import migrations  # noqa: PLC0415 — see `dev`
+
     settings = command_settings()
     migrations.require_current(settings.database, or_newer=True)
     return settings
@@ -111,6 +117,8 @@ def _free_address(settings: ApplicationSettings, host: str | None, port: int | N
 
 async def _require_session_settings(settings: ApplicationSettings) -> None:
     """Fail where requests would run without their limits."""
+    from app.core.database import Database, check_session_settings  # noqa: PLC0415 — see `dev`
+
     database = Database(settings.database, application_name="app serve")
     try:
         await check_session_settings(database)
