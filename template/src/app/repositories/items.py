@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ARRAY,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     tuple_,
     update,
 )
@@ -25,7 +27,7 @@ from sqlalchemy.dialects.postgresql import REAL, insert
 from sqlalchemy.orm import aliased
 from uuid_utils.compat import uuid7
 
-from app.core.database import ReadSession, Statement, WriteSession
+from app.core.database import Database, ReadSession, Statement, WriteSession, get_database
 from app.core.logging import current_request_id
 from app.models.domain.item import Item, ItemChange
 from app.models.schemas.item import ItemContent, ItemQuery, ItemRead
@@ -75,6 +77,8 @@ _UPSERT: Final = _audited(
     )
 )
 _DELETE: Final = _audited(delete(Item).where(*_OWN))
+_IS_FUZZY: Final = Statement(text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"), bool)
+_fuzzy: Final[WeakKeyDictionary[Database, bool]] = WeakKeyDictionary()
 
 
 @dataclass(slots=True)
@@ -134,6 +138,13 @@ async def list_items(
     if after is not None:
         values |= {"after_id": after.id, "after_rank": after.rank} if "words" in values else {"after_id": after.id}
     return await session.all(_list(frozenset(values)), **values)
+
+
+async def is_fuzzy(session: ReadSession) -> bool:
+    """Return True if the database has pg_trgm: asked once, so that a later one is noticed after a restart."""
+    if (database := get_database()) not in _fuzzy:
+        _fuzzy[database] = await session.one(_IS_FUZZY)
+    return _fuzzy[database]
 
 
 async def _change(

@@ -5,7 +5,7 @@ Each change is a row of `item_changes`, in its transaction, and an event after t
 
 from uuid import UUID
 
-from app.core.database import ReadSession, get_database
+from app.core.database import ReadSession
 from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, ResourceNotFoundError
 from app.core.uow import UnitOfWork
 from app.models.events.item import ItemChanged
@@ -77,7 +77,7 @@ async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> 
     after = Cursor.decode(which.cursor) if which.cursor else None
     # Trigrams are made of letters and digits: a search without any has none, and would find nothing.
     words = which.search is not None and any(map(str.isalnum, which.search))
-    fuzzy = words and await get_database().has_extension("pg_trgm")
+    fuzzy = words and await items.is_fuzzy(session)
     found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
     page = found[: which.limit]
     more = len(found) > which.limit

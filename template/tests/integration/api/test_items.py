@@ -11,9 +11,11 @@ from httpx import AsyncClient, Response
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.core.database import get_database
 from app.core.events import get_event_bus
 from app.models.domain.item import ItemChange
 from app.models.events.item import ItemChanged
+from app.repositories import items
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
@@ -133,6 +135,13 @@ async def test_list_items_search_forgives_typing_errors_and_pages_by_closeness(
     assert whole[0] == "Garden chair"
     assert "Bench" not in whole
     assert names(first) + names(second) == whole
+
+
+async def test_is_fuzzy_asks_the_server_once(transaction: AsyncConnection) -> None:
+    there = bool(await transaction.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")))
+
+    assert await items.is_fuzzy(get_database().reader) is there
+    assert await items.is_fuzzy(None) is there  # type: ignore[arg-type]  # nothing that it could ask
 
 
 async def test_change_item_leaves_other_values(client: AsyncClient) -> None:
