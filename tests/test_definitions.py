@@ -35,7 +35,6 @@ FOR_USERS = {
     "check_database_health",
     "cleanup_expired",
     "get_api_key",
-    "get_async_session",
     "get_chunk_statistics",
     "get_connection_info",
     "get_public_client",

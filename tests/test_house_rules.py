@@ -94,7 +94,7 @@ def test_exceptions_to_the_one_place_that_commits_are_needed(run: Run) -> None:
         "await uow.session.rollback()",
         "await connection.commit()",
         "async with session.begin(): ...",
-        "async with get_database().engine.begin() as connection: ...",
+        "async with get_database().writing.engine.begin() as connection: ...",
         "finish = session.commit",
         "await getattr(session, 'commit')()",
         "await session.execute(text('COMMIT;'))",

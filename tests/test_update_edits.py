@@ -29,7 +29,7 @@ from app.core.database import Database
 
 async def run(settings):
     database = Database(settings.database)
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         for statement in sys.argv[1:]:
             found = await connection.execute(text(statement))
         print(json.dumps([list(row) for row in found], default=str))

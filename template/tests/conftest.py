@@ -132,7 +132,7 @@ async def scratch(settings: ApplicationSettings, scratch_url: str) -> AsyncItera
     """The application on that database: what it commits here is committed."""
     database = Database(settings.with_database_url(scratch_url).database)
     with using(get_database(), database.writing, database.reading):
-        yield database.engine
+        yield database.writing.engine
     await database.close()
 
 

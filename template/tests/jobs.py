@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from app.core.config.background import JobSettings
 from app.core.config.database import DatabaseSettings
-from app.core.database import Statement, get_database
+from app.core.database import Statement, get_async_session, get_database
 from app.core.jobs import BaseJob, Jobs, engine, get_jobs
 from app.core.jobs.queue import QueuedJob, queue
 
@@ -82,7 +82,7 @@ async def work_off(jobs: Jobs, database: DatabaseSettings, **settings: Any) -> N
 async def run_jobs() -> None:
     """Run what waits in the queue, in the transaction of this test, until nothing does."""
     while True:
-        async with get_database().session() as session:
+        async with get_async_session() as session:
             found = await session.all(_TAKE)
             await session.commit()
         if not found:

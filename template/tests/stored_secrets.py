@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pydantic import SecretStr
 
 from app.core.config.secrets import new_key, parse_keys
-from app.core.database import Database, get_database
+from app.core.database import Database, WriteSession, get_async_session
+from app.core.process import open_process
 from app.core.secrets import SecretsService
 from app.core.uow import atomic, unit_of_work
 from tests.factories import make_settings
@@ -29,15 +30,17 @@ async def put(service: SecretsService, value: str, org: str, team: str | None = 
 
 async def get(service: SecretsService, org: str, team: str | None = None) -> str:
     """Get a key from the application's database."""
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         return (await service.get_api_key(session, org, "openai", team)).get_secret_value()
 
 
 @asynccontextmanager
-async def _opened(url: str) -> AsyncIterator[Database]:
-    database = Database(make_settings(database_url=url).database)
-    yield database
-    await database.close()
+async def _opened(url: str) -> AsyncIterator[WriteSession]:
+    async with open_process() as process:
+        database = Database(make_settings(database_url=url).database)
+        process.add(database, close=database.close)
+        async with get_async_session() as session:
+            yield session
 
 
 def fill(url: str, number: int) -> None:
@@ -45,7 +48,7 @@ def fill(url: str, number: int) -> None:
 
     async def work() -> None:
         service = make_service(OLD)
-        async with _opened(url) as database, database.session() as session, atomic(session):
+        async with _opened(url) as session, atomic(session):
             for index in range(number):
                 await service.set_api_key(session, f"org-{index}", "openai", SecretStr(f"value {index}"))
 
@@ -57,7 +60,7 @@ def stored(url: str, *keys: str, number: int) -> list[str]:
 
     async def work() -> list[str]:
         service = make_service(*keys)
-        async with _opened(url) as database, database.session() as session:
+        async with _opened(url) as session:
             found = [await service.get_api_key(session, f"org-{index}", "openai") for index in range(number)]
             return [value.get_secret_value() for value in found]
 

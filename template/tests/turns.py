@@ -68,7 +68,7 @@ class ConnectionsInTurn(Connections):
     """The shared connection, lent to one session after the other."""
 
     def __init__(self, shared: Database, root: Turn) -> None:
-        super().__init__(shared.engine, shared.settings)
+        super().__init__(shared.writing.engine, shared.settings)
         self._root = root
 
     async def borrow(self) -> PoolProxiedConnection:
@@ -129,13 +129,13 @@ class SharedConnection:
         self._own: PoolProxiedConnection | None = None
         # SQLAlchemy's sessions want a connection each: these are the same one below.
         self._shared = Database(source.settings.model_copy(update={"pool_size": 100, "slow_statement_seconds": 60}))
-        event.listen(self._shared.engine.sync_engine, "do_connect", self._connect_to_own)
+        event.listen(self._shared.writing.engine.sync_engine, "do_connect", self._connect_to_own)
 
     @asynccontextmanager
     async def transaction(self, database: Database) -> AsyncIterator[AsyncConnection]:
         """Have a database's sessions use the connection, in a transaction that is rolled back with what they did."""
         if self._own is None:
-            self._own = await self._source.engine.raw_connection()
+            self._own = await self._source.writing.engine.raw_connection()
         driver: Any = self._own.driver_connection
         outer = driver.transaction()
         await outer.start()
@@ -143,7 +143,7 @@ class SharedConnection:
         writing, reading = ConnectionsInTurn(self._shared, root), ReadingInTurn(self._shared, root)
         try:
             with using(database, writing, reading):
-                async with self._shared.engine.connect() as joined:
+                async with self._shared.writing.engine.connect() as joined:
                     yield joined
         finally:
             await outer.rollback()

@@ -170,7 +170,7 @@ async def run(project: FastAPI, settings: ApplicationSettings) -> int:
         async with unit_of_work() as uow:
             user_id = await uow.session.one(_USER)
             items = await uow.session.all(_SEED, owner_id=user_id, number=ITEMS)
-        async with get_database().engine.connect() as connection:
+        async with get_database().writing.engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await autocommit.execute(text("VACUUM ANALYZE users, items"))
         token = get_authentication().tokens.issue(

@@ -15,7 +15,7 @@ JOBS = (
         "a job is written in the transaction of its changes",
         "src/app/core/uow.py",
         "            await enqueue(uow.session, uow.jobs)\n",
-        "            async with get_database().session() as other:\n"
+        "            async with get_async_session() as other:\n"
         "                await enqueue(other, uow.jobs)\n"
         "                await other.commit()\n",
         f"{ENQUEUE}::test_enqueue_writes_nothing_if_the_commit_fails",

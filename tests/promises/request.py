@@ -29,7 +29,7 @@ REQUEST = (
     Promise(
         "changes that a session would lose are an error",
         "src/app/core/database/database.py",
-        "            await session.require_committed()\n",
+        "        await session.require_committed()\n",
         "",
         "tests/integration/core/test_uncommitted.py",
     ),

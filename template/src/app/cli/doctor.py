@@ -98,12 +98,12 @@ async def _database(settings: "ApplicationSettings") -> Finding:
     database = Database(settings.database, application_name="app doctor")
     try:
         await check_session_settings(database)
-        async with database.engine.connect() as connection:
+        async with database.writing.engine.connect() as connection:
             version = await connection.scalar(text("SELECT current_setting('server_version')"))
             limit = int(await connection.scalar(text("SELECT current_setting('max_connections')")) or 0)
     finally:
         await database.close()
-    found = f"PostgreSQL {version}, {database.engine.url.database}"
+    found = f"PostgreSQL {version}, {database.writing.engine.url.database}"
     # A pool for changes, one for reading, and a connection for probes.
     wanted = settings.api.workers * (2 * (settings.database.pool_size + settings.database.max_overflow) + 1)
     if wanted > limit and settings.database.pooler == "none":

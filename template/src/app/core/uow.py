@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 
-from app.core.database import WriteSession, get_database
+from app.core.database import WriteSession, get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import AppException
 from app.core.jobs.job import BaseJob
@@ -115,12 +115,8 @@ async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
 @asynccontextmanager
 async def unit_of_work() -> AsyncIterator[UnitOfWork]:
     """Open a unit of work with a session of its own: a request's, a command's, a job's."""
-    session = WriteSession(get_database().writing)
-    try:
-        async with atomic(session) as uow:
-            yield uow
-    finally:
-        await session.close()
+    async with get_async_session() as session, atomic(session) as uow:
+        yield uow
 
 
 async def _commit(uow: UnitOfWork) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from app.core.config import ApplicationSettings
-from app.core.database import get_database
+from app.core.database import get_async_session, get_database
 from app.core.exceptions import DatabaseConnectionError
 from app.core.health import Health, HealthCheck
 from app.wiring import DISTRIBUTION
@@ -98,10 +98,10 @@ async def test_ready_asks_no_third_party_and_the_overview_seldom(app: FastAPI) -
 async def test_readiness_waits_behind_no_request(settings: ApplicationSettings) -> None:
     """All connections taken, and the queue in front of them full: the process works, and must not lose its traffic."""
     busy = settings.database.model_copy(update={"pool_size": 1, "pool_timeout_seconds": 0.05})
-    async with running(settings.model_copy(update={"database": busy})) as client, get_database().session() as session:
+    async with running(settings.model_copy(update={"database": busy})) as client, get_async_session() as session:
         await (await session.orm()).execute(text("SELECT 1"))
         with pytest.raises(DatabaseConnectionError, match="busy"):
-            async with get_database().session() as other:
+            async with get_async_session() as other:
                 await other.driver()
         answers = await asyncio.gather(*(client.get(f"{HEALTH}/ready") for _ in range(5)))
 
@@ -119,7 +119,7 @@ async def test_ready_is_503_where_the_database_takes_no_changes(
     name = make_url(scratch_url).database
     async with running(settings.with_database_url(scratch_url)) as client:
         for read_only, status in (("on", 503), ("off", 200)):
-            async with get_database().engine.begin() as connection:
+            async with get_database().writing.engine.begin() as connection:
                 await connection.execute(
                     text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {read_only}')
                 )

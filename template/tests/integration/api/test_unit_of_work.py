@@ -70,7 +70,7 @@ async def read_notes(session: ReadSession) -> list[str]:
 async def notes(settings: ApplicationSettings, scratch_url: str) -> AsyncIterator[AsyncClient]:
     """A client of an application with a table of its own, where what is committed stays."""
     async with running(settings.with_database_url(scratch_url), router) as client:
-        async with get_database().engine.begin() as connection:
+        async with get_database().writing.engine.begin() as connection:
             await connection.execute(text("CREATE TABLE doodles (word text)"))
         yield client
 
@@ -83,7 +83,7 @@ async def at_commit(statement: str) -> None:
     """Have the server run a statement whenever a transaction that wrote a note commits."""
     function = f"$$ BEGIN {statement}; RETURN NULL; END $$"
     trigger = "AFTER INSERT ON doodles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()"
-    async with get_database().engine.begin() as connection:
+    async with get_database().writing.engine.begin() as connection:
         await connection.execute(text(f"CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS {function}"))
         await connection.execute(text(f"CREATE CONSTRAINT TRIGGER at_commit {trigger}"))
 

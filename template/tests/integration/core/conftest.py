@@ -8,8 +8,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.config.database import DatabaseSettings
-from app.core.database import Database, Statement, WriteSession
+from app.core.database import Database, Statement, WriteSession, get_async_session
 from app.core.process import open_process
+from tests.applications import process_with
 from tests.databases import DatabaseServer
 from tests.factories import make_settings
 
@@ -23,7 +24,7 @@ def database_url(server: DatabaseServer, worker_id: str, request: pytest.Fixture
 @pytest.fixture(scope="module")
 async def module_database(database_url: str) -> AsyncIterator[Database]:
     database = Database(make_settings(database_url=database_url).database, application_name="tests")
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.execute(
             text("CREATE TABLE doodles (word text CONSTRAINT uq_doodles_word UNIQUE DEFERRABLE INITIALLY IMMEDIATE)")
         )
@@ -32,16 +33,17 @@ async def module_database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def database(module_database: Database) -> Database:
-    """The module's database with an empty table of words, no word twice."""
-    async with module_database.engine.begin() as connection:
+async def database(module_database: Database) -> AsyncIterator[Database]:
+    """The module's database, as the process's, with an empty table of words, no word twice."""
+    async with module_database.writing.engine.begin() as connection:
         await connection.execute(text("TRUNCATE doodles"))
-    return module_database
+    with process_with(module_database):
+        yield module_database
 
 
 @pytest.fixture
 async def session(database: Database) -> AsyncIterator[WriteSession]:
-    async with database.session() as session:
+    async with get_async_session() as session:
         yield session
         await session.rollback()
 
@@ -61,7 +63,7 @@ async def open_database(database_url: str) -> AsyncIterator[Callable[..., Databa
         yield open_with
 
 
-async def shown(database: Database, name: str) -> str:
+async def shown(name: str) -> str:
     """The value of one of the server's settings, for a session of this engine."""
-    async with database.session() as session:
+    async with get_async_session() as session:
         return await session.one(Statement(text(f"SHOW {name}"), str))

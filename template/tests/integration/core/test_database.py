@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from unittest.mock import patch
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.core.database import Database, Statement, get_connection_info, get_database
+from app.core.database import Database, Statement, get_async_session, get_connection_info, get_database
 from app.core.exceptions import (
     DatabaseConnectionError,
     DatabaseException,
@@ -29,13 +28,13 @@ async def read(database: Database, statement: str) -> object:
     return await database.reader.one_or_none(Statement(text(statement), object))
 
 
-async def write(database: Database, statement: str) -> object:
-    async with database.session() as session, atomic(session):
+async def write(_database: Database, statement: str) -> object:
+    async with get_async_session() as session, atomic(session):
         return await session.one_or_none(Statement(text(statement), object))
 
 
-async def use_orm(database: Database, statement: str) -> object:
-    async with database.session() as session, atomic(session):
+async def use_orm(_database: Database, statement: str) -> object:
+    async with get_async_session() as session, atomic(session):
         return (await (await session.orm()).execute(text(statement))).scalar()
 
 
@@ -55,7 +54,7 @@ async def test_every_transaction_has_the_limits_of_the_settings(open_database: C
         "application_name": "limits",
     }
 
-    assert {name: await shown(database, name) for name in limits} == limits
+    assert {name: await shown(name) for name in limits} == limits
     assert {name: await read(database, f"SHOW {name}") for name in limits} == limits
 
 
@@ -80,12 +79,12 @@ async def test_a_column_s_new_type_fails_no_statement_on_any_connection(way: Way
         await asyncio.sleep(0.01)
         return found
 
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.execute(text("DROP TABLE IF EXISTS numbers"))
         await connection.execute(text("CREATE TABLE numbers AS SELECT 1 AS number, '' AS note"))
     assert await asyncio.gather(*(use() for _ in range(5))) == [1] * 5
     for name, value in (("bigint", 1), ("text", "1")):
-        async with database.engine.begin() as connection:
+        async with database.writing.engine.begin() as connection:
             await connection.exec_driver_sql(f"ALTER TABLE numbers ALTER number TYPE {name}")
         assert await asyncio.gather(*(use() for _ in range(5))) == [value] * 5
 
@@ -116,7 +115,7 @@ async def test_errors_are_the_application_s_without_the_inside(
 async def test_values_are_in_no_error(database: Database) -> None:
     statement = Statement(text("SELECT CAST(:value AS text) / 2"), str)
 
-    async with database.session() as session:
+    async with get_async_session() as session:
         for each in (database.reader, session):
             with pytest.raises(DatabaseException) as caught:
                 await each.one(statement, value="Xq7planted")
@@ -175,14 +174,4 @@ async def test_get_connection_info_holds_no_password(place: str, open_database: 
     open_database(url=SecretStr(f"postgresql://{place.format('Xq7planted')}"))
 
     assert get_connection_info() == f"postgresql+asyncpg://{place.format('***')}"
-    assert "planted" not in f"{get_database().engine!r} {get_database().engine.url}"
-
-
-async def test_has_extension_asks_the_server_once(open_database: Callable[..., Database]) -> None:
-    database = open_database()
-
-    assert await database.has_extension("plpgsql")
-    assert not await database.has_extension("no_such_extension")
-    with patch.object(database, "reader", None):
-        assert await database.has_extension("plpgsql")
-        assert not await database.has_extension("no_such_extension")
+    assert "planted" not in f"{get_database().writing.engine!r} {get_database().writing.engine.url}"

@@ -11,6 +11,7 @@ from app.core.database import (
     Database,
     Statement,
     check_database_health,
+    get_async_session,
     get_database_stats,
     test_database_connection,
 )
@@ -26,8 +27,8 @@ async def read(database: Database, *, seconds: float = 0) -> int:
     return await database.reader.one(SLEEP, seconds=seconds)
 
 
-async def write(database: Database, *, seconds: float = 0) -> int:
-    async with database.session() as session:
+async def write(_database: Database, *, seconds: float = 0) -> int:
+    async with get_async_session() as session:
         return await session.one(SLEEP, seconds=seconds)
 
 
@@ -93,7 +94,7 @@ async def test_get_database_stats_counts_both_pools_and_the_overflow(open_databa
     database = open_database(pool_size=1, max_overflow=1, pool_timeout_seconds=0.05)
     assert get_database_stats() == (2, 0, 0, 0, 0)
 
-    async with database.engine.connect(), database.engine.connect():
+    async with database.writing.engine.connect(), database.writing.engine.connect():
         assert await read(database) == 1
         assert get_database_stats() == (2, 2, 1, 1, 0)
         # Health is asked for on a connection apart, which nothing that others do can take away.
@@ -113,7 +114,7 @@ async def test_connections_that_nothing_has_room_for_are_closed(
     drivers = [each.driver_connection for each in lent]
     await pool.give_back(lent.pop())
     # Connections of the engine's own leave no room in its pool for what was kept.
-    async with database.engine.connect(), database.engine.connect():
+    async with database.writing.engine.connect(), database.writing.engine.connect():
         pass
     await database.close()
     for each in lent:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, aliased, mapped_column, registry
 
-from app.core.database import Database, Statement, Timestamps, UuidKey
+from app.core.database import Database, Statement, Timestamps, UuidKey, get_async_session
 from app.core.uow import atomic
 
 pytestmark = pytest.mark.anyio
@@ -87,7 +87,7 @@ GIVEN: dict[str, Any] = {name: bindparam(name) for name in VALUES}
 @pytest.fixture
 async def things(database: Database) -> Database:
     """The module's database with an empty table of things."""
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.run_sync(_registry.metadata.create_all)
         await connection.execute(delete(Thing))
     return database
@@ -95,7 +95,7 @@ async def things(database: Database) -> Database:
 
 async def test_values_and_rows_are_converted_as_sqlalchemy_does(things: Database) -> None:
     insert_thing = Statement(insert(Thing).values(GIVEN), Row)
-    async with things.session() as session, atomic(session):
+    async with get_async_session() as session, atomic(session):
         made = await session.one(insert_thing, **VALUES)
         entity = await (await session.orm()).get_one(Thing, made.id)
         assert [getattr(entity, field.name) for field in fields(Row)] == [getattr(made, f.name) for f in fields(Row)]
@@ -110,7 +110,7 @@ async def test_values_and_rows_are_converted_as_sqlalchemy_does(things: Database
 async def test_defaults_of_python_are_made_for_each_row_and_change(things: Database) -> None:
     insert_thing = Statement(insert(Thing).values(GIVEN), Row)
     change = Statement(update(Thing).values(price=Thing.price + bindparam("more", type_=Numeric)), Row)
-    async with things.session() as session, atomic(session):
+    async with get_async_session() as session, atomic(session):
         first, second = [await session.one(insert_thing, **VALUES) for _ in range(2)]
         assert first.id != second.id
         changed = await session.all(change, more=Decimal("0.9"))

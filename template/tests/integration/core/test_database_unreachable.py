@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app.cli import migrations
 from app.core.config.database import DatabaseSettings
-from app.core.database import Database, check_database_health, test_database_connection
+from app.core.database import Database, check_database_health, get_async_session, test_database_connection
 from app.core.database.errors import explain
 from app.core.exceptions import DatabaseConnectionError
 from tests.integration.core.listeners import SSL_REQUEST, closed_port, listener
@@ -35,11 +35,11 @@ async def test_session_soon_raises_where_no_server_listens(host: str, open_datab
 
 
 async def expect_unreachable(open_database: Callable[..., Database], url: str) -> None:
-    database = open_database(url=SecretStr(url), connect_timeout_seconds=0.1)
+    open_database(url=SecretStr(url), connect_timeout_seconds=0.1)
     began = time.monotonic()
 
     async def ask() -> None:
-        async with database.session() as session:
+        async with get_async_session() as session:
             await (await session.orm()).execute(text("SELECT 1"))
 
     for way in (ask, test_database_connection):
@@ -55,10 +55,10 @@ async def expect_unreachable(open_database: Callable[..., Database], url: str) -
 async def crowded(database: Database) -> AsyncIterator[str]:
     """A user without a connection left. Users belong to the whole server, so the name is new and goes again."""
     name = f"crowded_{secrets.token_hex(4)}"
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'Xq7planted' CONNECTION LIMIT 0"))
     yield name
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.execute(text(f"DROP ROLE {name}"))
 
 
@@ -98,7 +98,7 @@ async def test_explain_names_the_cause_and_the_next_step(
 async def by_the_engine(settings: DatabaseSettings) -> None:
     database = Database(settings)
     try:
-        async with database.engine.connect():
+        async with database.writing.engine.connect():
             pass
     finally:
         await database.close()

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text, text
 
-from app.core.database import Database, WriteSession
+from app.core.database import Database, WriteSession, get_async_session
 from app.core.exceptions import (
     DatabaseConnectionError,
     DatabaseIntegrityError,
@@ -30,7 +30,7 @@ async def test_copy_rows_belongs_to_the_transaction(database: Database, session:
     async with atomic(session):
         await copy_rows(session, DOODLES, ["word"], ((word,) for word in "bc"))
 
-    async with database.session() as other:
+    async with get_async_session() as other:
         assert await words(other) == ["b", "c"]
 
 
@@ -64,7 +64,7 @@ async def test_copy_rows_whose_failure_is_swallowed_does_not_commit_in_silence(s
 
 async def test_copy_rows_keeps_the_server_s_limits(database: Database, session: WriteSession) -> None:
     await (await session.orm()).execute(text("SET LOCAL lock_timeout = '50ms'"))
-    async with database.session() as other:
+    async with get_async_session() as other:
         await (await other.orm()).execute(text("LOCK TABLE doodles"))
         with pytest.raises(DatabaseTimeoutError):
             await copy_rows(session, DOODLES, ["word"], [("a",)])
@@ -73,7 +73,7 @@ async def test_copy_rows_keeps_the_server_s_limits(database: Database, session: 
 
 async def test_copy_rows_on_a_connection_that_breaks_is_an_error(database: Database, session: WriteSession) -> None:
     pid = await (await session.orm()).scalar(text("SELECT pg_backend_pid()"))
-    async with database.session() as other:
+    async with get_async_session() as other:
         await (await other.orm()).execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     with pytest.raises(DatabaseConnectionError):
         await copy_rows(session, DOODLES, ["word"], [("a",)])

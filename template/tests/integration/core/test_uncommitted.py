@@ -1,4 +1,4 @@
-"""Database.session: changes that end uncommitted are an error, in whatever way they were made."""
+"""get_async_session: changes that end uncommitted are an error, in whatever way they were made."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from app.core.database import Database, Statement, WriteSession
+from app.core.database import Database, Statement, WriteSession, get_async_session
 from app.core.exceptions import DatabaseIntegrityError, DatabaseQueryError, UncommittedChangesError
 from app.core.uow import atomic
 from app.models.domain.user import User
@@ -23,7 +23,7 @@ async def bob(session: WriteSession) -> User:
 @pytest.fixture
 async def users(database: Database) -> Database:
     """The module's database with one user, an empty table of words, and a function that fills it."""
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         await connection.execute(delete(User))
         await connection.execute(insert(User).values(email="bob@example.com", password_hash="x", scopes=[]))
         await connection.execute(
@@ -88,10 +88,10 @@ LOSING: dict[str, Use] = {
 @pytest.mark.parametrize("use", LOSING.values(), ids=LOSING.keys())
 async def test_session_that_ends_with_uncommitted_changes_is_an_error(use: Use, users: Database) -> None:
     with pytest.raises(UncommittedChangesError, match="atomic"):
-        async with users.session() as session:
+        async with get_async_session() as session:
             await use(session)
 
-    async with users.session() as session:
+    async with get_async_session() as session:
         assert (await bob(session)).password_hash in {"x", "y"}
     assert await users.reader.all(Statement(text("SELECT word FROM doodles"), str)) == []
     assert users.writing.usage()[1] == 0
@@ -137,12 +137,12 @@ KEEPING: dict[str, Use] = {
 
 @pytest.mark.parametrize("use", KEEPING.values(), ids=KEEPING.keys())
 async def test_session_that_loses_nothing_ends_without_an_error(use: Use, users: Database) -> None:
-    async with users.session() as session:
+    async with get_async_session() as session:
         await use(session)
 
 
 async def test_session_that_is_closed_refuses_to_be_used(users: Database) -> None:
-    async with users.session() as session:
+    async with get_async_session() as session:
         await bob(session)
     for use in (bob, run("SELECT 1")):
         with pytest.raises(RuntimeError, match="closed"):
@@ -151,7 +151,7 @@ async def test_session_that_is_closed_refuses_to_be_used(users: Database) -> Non
 
 async def test_session_that_ends_with_an_error_has_that_error(users: Database) -> None:
     async def fail() -> None:
-        async with users.session() as session:
+        async with get_async_session() as session:
             await add(session)
             raise ZeroDivisionError
 

@@ -9,7 +9,7 @@ import pytest
 from asyncpg.transaction import Transaction
 from sqlalchemy import delete, text
 
-from app.core.database import Database, Statement, WriteSession
+from app.core.database import Database, Statement, WriteSession, get_async_session
 from app.core.exceptions import DatabaseIntegrityError
 from app.core.uow import atomic
 from app.models.domain.user import User
@@ -48,7 +48,7 @@ EACH_WAY = pytest.mark.parametrize("write", [write, write_by_orm])
 
 async def words(database: Database) -> list[str]:
     """The words that other connections can see."""
-    async with database.engine.connect() as connection:
+    async with database.writing.engine.connect() as connection:
         return list(await connection.scalars(text("SELECT word FROM doodles ORDER BY word")))
 
 
@@ -101,7 +101,7 @@ async def test_atomic_that_is_taken_back_restores_entities_too(database: Databas
         await orm.refresh(user)
         assert user.password_hash == "x"
 
-    async with database.engine.begin() as connection:
+    async with database.writing.engine.begin() as connection:
         assert (await connection.scalars(delete(User).returning(User.password_hash))).all() == ["x"]
 
 
@@ -148,7 +148,7 @@ async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
 ) -> None:
     for _ in range(POOL_SIZE + 1):
         ended = True
-        async with limited(), database.session() as session, atomic(session):
+        async with limited(), get_async_session() as session, atomic(session):
             await write(session, "a")
             await session.execute(Statement(text("SELECT pg_sleep(10)")))
             ended = False
@@ -156,7 +156,7 @@ async def test_atomic_that_is_cancelled_rolls_back_and_frees_its_connection(
 
     async with AsyncExitStack() as stack:
         for _ in range(POOL_SIZE):
-            connection = await stack.enter_async_context(database.engine.connect())
+            connection = await stack.enter_async_context(database.writing.engine.connect())
             assert (await connection.execute(text("SELECT count(*) FROM doodles"))).scalar_one() == 0
     for _ in range(400):
         if not await database.reader.one(RUNNING):
@@ -178,13 +178,13 @@ async def test_a_connection_whose_transaction_was_cancelled_at_its_ends_is_not_u
 
     with monkeypatch.context() as patch, suppress(asyncio.CancelledError, RuntimeError):
         patch.setattr(Transaction, moment, cancelled)
-        async with database.session() as session, atomic(session):
+        async with get_async_session() as session, atomic(session):
             await write(session, "a")
             if moment == "rollback":
                 raise RuntimeError
 
     for number in range(POOL_SIZE):
-        async with database.session() as session, atomic(session):
+        async with get_async_session() as session, atomic(session):
             await write(session, str(number))
     later = [str(number) for number in range(POOL_SIZE)]
     assert await words(database) == [*later, *(["a"] if moment == "commit" else [])]

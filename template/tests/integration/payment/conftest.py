@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core import monitor
-from app.core.database import get_database
+from app.core.database import get_async_session
 from app.core.events import get_event_bus
 from app.models.domain.order import Order
 from app.models.events.order import OrderStatusChanged
@@ -34,7 +34,7 @@ async def told(app: FastAPI) -> AsyncIterator[list[str]]:
     statuses: list[str] = []
 
     async def listen(event: OrderStatusChanged) -> None:
-        async with get_database().session() as session:
+        async with get_async_session() as session:
             await (await session.orm()).get_one(Order, event.order_id)
         statuses.append(event.status)
 

@@ -3,19 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, column, exists, select, table, text
+from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config.database import DatabaseSettings
 from app.core.database.connections import Connections
 from app.core.database.engine import make_engine, session_settings
 from app.core.database.sessions import ReadSession, WriteSession
-from app.core.database.statements import Statement
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
 from app.core.process import get_object
 
@@ -23,9 +21,6 @@ from app.core.process import get_object
 _CLOSE_SECONDS: Final = 2.0
 # A connection is used for so long before the pool looks at it again.
 _KEEP_SECONDS: Final = 1.0
-_HAS_EXTENSION: Final = Statement(
-    select(exists().select_from(table("pg_extension")).where(column("extname") == bindparam("name"))), bool
-)
 
 
 class DatabaseStats(NamedTuple):
@@ -60,26 +55,6 @@ class Database:
         self.probes = engine(pool_size=1, max_overflow=0, pool_timeout=settings.connect_timeout_seconds)
         # The session of whatever only reads.
         self.reader = ReadSession(self.reading)
-        self._extensions: dict[str, bool] = {}
-
-    @property
-    def engine(self) -> AsyncEngine:
-        """The engine for changes."""
-        return self.writing.engine
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[WriteSession]:
-        """A session that ends with the block and commits nothing by itself.
-
-        Raises:
-            UncommittedChangesError: The block ends with changes that were not committed.
-        """
-        session = WriteSession(self.writing)
-        try:
-            yield session
-            await session.require_committed()
-        finally:
-            await session.close()
 
     async def close(self) -> None:
         """Close every connection; those that a server no longer answers on are left to it."""
@@ -88,12 +63,6 @@ class Database:
                 await self.reading.close()
                 await self.writing.close()
                 await self.probes.dispose()
-
-    async def has_extension(self, name: str) -> bool:
-        """Return True if the database has an extension: asked once, so that a later one is noticed after a restart."""
-        if name not in self._extensions:
-            self._extensions[name] = await self.reader.one(_HAS_EXTENSION, name=name)
-        return self._extensions[name]
 
 
 def get_database() -> Database:
@@ -105,20 +74,30 @@ def get_database() -> Database:
     return get_object(Database)
 
 
+@asynccontextmanager
+async def get_async_session() -> AsyncIterator[WriteSession]:
+    """A session for scripts and jobs, which ends with the block; wrap its changes in `atomic()`.
+
+    Raises:
+        UncommittedChangesError: The block ends with changes that were not committed.
+    """
+    session = WriteSession(get_database().writing)
+    try:
+        yield session
+        await session.require_committed()
+    finally:
+        await session.close()
+
+
 async def get_db_session() -> AsyncIterator[WriteSession]:
     """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`."""
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         yield session
 
 
 async def get_read_session() -> ReadSession:
     """FastAPI dependency: the session of a request that only reads. Each dependency that yields would cost 20 µs."""
     return get_database().reader
-
-
-def get_async_session() -> AbstractAsyncContextManager[WriteSession]:
-    """A session for scripts and jobs; wrap its changes in `atomic()`: those that are not committed are an error."""
-    return get_database().session()
 
 
 async def test_database_connection() -> None:
@@ -166,7 +145,7 @@ def get_database_stats() -> DatabaseStats:
 
 def get_connection_info() -> str:
     """Return the address that the process's engines connect to; there is no password in it."""
-    return get_database().engine.url.render_as_string(hide_password=True)
+    return get_database().writing.engine.url.render_as_string(hide_password=True)
 
 
 async def check_session_settings(database: Database) -> None:

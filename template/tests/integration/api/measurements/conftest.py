@@ -83,7 +83,7 @@ async def committing(app: FastAPI, measuring_database: Database) -> AsyncIterato
         _, tokens = await make_user()
         async with make_client(app, tokens) as client:
             yield client
-    async with measuring_database.engine.begin() as connection:
+    async with measuring_database.writing.engine.begin() as connection:
         await connection.execute(text("DELETE FROM users"))
 
 

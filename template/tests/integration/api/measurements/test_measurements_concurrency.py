@@ -47,7 +47,7 @@ async def test_post_measurements_is_repeated_when_the_server_ends_a_deadlock_wit
     await ingest(committing, rows("a", [0]))
     begin = MIDNIGHT + timedelta(hours=1)
     insert = text("INSERT INTO measurements SELECT id, :moment, 7 FROM measurement_series")
-    async with measuring_database.engine.connect() as other:
+    async with measuring_database.writing.engine.connect() as other:
         # The request notices first, after a second, and is the one that is given up.
         await other.execute(text("SET LOCAL deadlock_timeout = '20s'"))
         await other.execute(insert, {"moment": begin + timedelta(hours=1)})

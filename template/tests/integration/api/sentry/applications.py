@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from app.core import monitor
 from app.core.config import ApplicationSettings
-from app.core.database import get_database
+from app.core.database import get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import DatabaseQueryError, ExternalServiceError, ResourceNotFoundError
 from app.core.http import fetch_with_retry
@@ -77,7 +77,7 @@ async def call_the_sdk() -> None:
 
 @router.get("/work")
 async def work(url: str) -> None:
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         await (await session.orm()).execute(text("SELECT CAST(:given AS text)"), {"given": url})
     with monitor.trace("report.render"):
         await fetch_with_retry("GET", url, service="stock")

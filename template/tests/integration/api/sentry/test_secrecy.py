@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.core import monitor
 from app.core.config import ApplicationSettings
-from app.core.database import get_database
+from app.core.database import get_async_session
 from app.core.exceptions import DatabaseQueryError
 from app.core.http import fetch_with_retry
 from tests.integration.api.sentry.applications import reporting
@@ -37,7 +37,7 @@ def complain(about: str) -> None:
 @router.post("/{key}")
 async def fail(key: str, request: Request, url: str) -> None:
     local, body = Sealed(), await request.body()
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         await (await session.orm()).execute(text("SELECT CAST(:given AS text)"), {"given": PLANTED})
     await fetch_with_retry("GET", url, service="stock", params={"q": PLANTED}, headers={"X-Plain": PLANTED})
     sentry_sdk.add_breadcrumb(message=f"password={PLANTED}", data={"token": PLANTED})

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.config.secrets import new_key
-from app.core.database import get_database
+from app.core.database import get_async_session
 from app.core.exceptions import AppException
 from app.core.logging import get_logger, log_error
 from app.core.secrets import SecretsService
@@ -45,7 +45,7 @@ async def put_it(service: SecretsService) -> None:
 
 
 async def get_it(service: SecretsService) -> SecretStr:
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         return await service.get_api_key(session, "acme", "openai")
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config.secrets import new_key
-from app.core.database import get_database
+from app.core.database import get_async_session
 from app.core.exceptions import ConfigurationError, ResourceNotFoundError
 from app.core.secrets import SecretsError, SecretsService
 from app.core.uow import unit_of_work
@@ -29,7 +29,7 @@ async def delete(service: SecretsService, org: str, team: str | None = None) -> 
 
 
 async def paths(service: SecretsService, *owner: str) -> list[str]:
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         return [info.path for info in await service.list(session, *owner)]
 
 
@@ -56,7 +56,7 @@ async def test_the_team_comes_before_the_organisation_and_that_before_the_instal
 async def test_get_api_key_without_one_is_an_error_of_ours_and_find_api_key_returns_none(
     service: SecretsService,
 ) -> None:
-    async with get_database().session() as session:
+    async with get_async_session() as session:
         assert await service.find_api_key(session, "acme", "anthropic") is None
         with pytest.raises(ConfigurationError, match="no API key of anthropic"):
             await service.get_api_key(session, "acme", "anthropic")

@@ -57,7 +57,7 @@ async def test_check_timescale_fails_for_a_policy_whose_last_run_failed(
 ) -> None:
     await set_up(stand_in_url, enabled())
     open_database(url=SecretStr(stand_in_url))
-    async with get_database().engine.begin() as connection:
+    async with get_database().writing.engine.begin() as connection:
         await connection.execute(
             text(
                 "INSERT INTO timescaledb_information.job_stats "
