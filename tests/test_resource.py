@@ -26,6 +26,7 @@ from tests.updating import command, status
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
 PAGE = (ROOT / "docs/add-resource.md").read_text(encoding="utf-8")
 WIRING = "src/app/wiring.py"
+TYPES = "src/app/models/schemas/types.py"
 TICKET = ("title:str", "status:enum(open,closed)", "due:datetime?", "owner:users")
 MIGRATIONS = "migrations/versions/"
 WRITTEN = [
@@ -72,6 +73,7 @@ def plan(project: Project, name: str, *fields: str) -> Plan:
 def test_a_dry_run_shows_the_files_and_writes_nothing(project: Project) -> None:
     shown = add(project, "ticket", *TICKET, "--dry-run")
     assert shown.code == 0, shown
+    assert TYPES not in shown.output
     for path in WRITTEN[1:]:
         assert re.search(rf"^add +{path} \(\d+ lines\)$", shown.output, re.MULTILINE), path
     assert "\n+from app.api.routes import tickets\n" in shown.output
@@ -130,6 +132,32 @@ def test_a_migration_that_cannot_be_written_is_one_command_away(project: Project
     project.run("sh", "-c", step).must_succeed()
     project.tool("app", "db", "upgrade").must_succeed()
     project.tool("app", "db", "check").must_succeed()
+
+
+def test_a_type_comes_with_the_first_field_that_needs_it(project: Project) -> None:
+    types = project.folder / TYPES
+    types.write_bytes((ROOT / "template" / TYPES).read_bytes())
+    commit(project.folder, "With parcels, or without")
+    assert TYPES not in plan(project, "letter", "text:str", "sent:datetime").changed
+    shown = add(project, "letter", "sent:date?", "--dry-run").output
+    assert f"\nchange    {TYPES}\n" in shown
+    assert "\n+Day = Annotated[\n" in shown
+    assert "Exact" not in shown
+
+    before, after = plan(project, "letter", "sent:date", "due:date", "weight:decimal").changed[
+        TYPES
+    ]
+    assert [line for line in before.splitlines() if line not in after.splitlines()] == [
+        "from datetime import UTC, datetime"
+    ]
+    assert "\nfrom datetime import UTC, date, datetime\nfrom decimal import Decimal\n" in after
+    assert (after.count("\nDay = "), after.count("\nExact = ")) == (1, 1)
+    types.write_text(after)
+    commit(project.folder, "With both")
+    assert TYPES not in plan(project, "letter", "sent:date", "weight:decimal").changed
+    for tool in ("ruff check", "ruff format --check"):
+        project.tool(*tool.split(), TYPES).must_succeed()
+    project.tool("mypy", TYPES).must_succeed()
 
 
 def test_nothing_is_left_where_a_file_cannot_be_written(project: Project) -> None:

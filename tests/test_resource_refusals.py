@@ -15,6 +15,7 @@ from tests.updating import command, replace
 
 (DEFAULT,) = (each for each in COMBINATIONS if each.on == {EXAMPLE})
 WIRING = "src/app/wiring.py"
+TYPES = "src/app/models/schemas/types.py"
 MARK = "# Yours below this line."
 LONG = "a_name_of_sixty_characters_is_what_a_column_may_have_at_most"
 
@@ -101,9 +102,12 @@ def project(rendered: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(rendered, tmp_path / "project"))
 
 
-def test_changes_of_wiring_that_git_does_not_have_are_not_mixed_with_others(project: Path) -> None:
+def test_changes_that_git_does_not_have_are_not_mixed_with_others(project: Path) -> None:
     replace(project, WIRING, "TITLE: Final", "# Mine.\nTITLE: Final")
     must_refuse(project, ["ticket", "a:str"], "has changes that are not committed", "stash")
+    commit(project, "Mine")
+    replace(project, TYPES, "LongText = Annotated[", "# Mine.\nLongText = Annotated[")
+    must_refuse(project, ["ticket", "a:date"], "types.py has changes that are not", "stash")
 
 
 @pytest.mark.parametrize(
@@ -135,11 +139,12 @@ def test_a_module_that_cannot_be_parsed_is_named(project: Path) -> None:
 
 
 def test_a_project_of_an_earlier_version_is_to_be_updated_first(project: Path) -> None:
-    replace(
-        project, "src/app/models/schemas/types.py", "Exact = Annotated[", "Decimals = Annotated["
-    )
+    replace(project, TYPES, "LongText = Annotated[", "LongTexts = Annotated[")
+    replace(project, TYPES, "class _Written:", "class _Read:")
+    replace(project, TYPES, "    _Written(", "    _Read(")
     commit(project, "Mine")
-    must_refuse(project, ["ticket", "a:decimal"], "types.py has no Exact", "uv run app update")
+    must_refuse(project, ["ticket", "a:text"], "types.py has no LongText", "uv run app update")
+    must_refuse(project, ["ticket", "a:decimal"], "types.py has no _Written", "uv run app update")
 
 
 def test_an_update_that_stands_half_way_comes_first(project: Path) -> None:

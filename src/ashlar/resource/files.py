@@ -37,6 +37,11 @@ def write_files(resource: Resource) -> dict[str, bytes]:
     }
 
 
+def read_template(name: str) -> str:
+    """Return a template that has nothing to fill in."""
+    return _environment().get_template(f"{name}.py.jinja").render()
+
+
 def _phrases(it: Resource) -> dict[str, object]:
     """Return the pieces of code that depend on whether there is an owner."""
     create = f"{it.model}Create.model_fields"

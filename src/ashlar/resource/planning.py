@@ -6,7 +6,7 @@ import ast
 import difflib
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,17 @@ from ashlar.project import Project
 from ashlar.resource.files import write_files
 from ashlar.resource.specification import Resource, specify
 from ashlar.resource.tables import read_operations, read_prefixes, read_tables
+from ashlar.resource.types import ADDED, USED, add_types
+from ashlar.resource.types import PATH as TYPES
 from ashlar.resource.wiring import PATH as WIRING
 from ashlar.resource.wiring import wire
 from ashlar.style import UnformattedError, tidied
 
-_TYPES = "src/app/models/schemas/types.py"
 # The names that the written code takes from the project, and where it finds them.
 _NEEDED = {
     "src/app/core/database/__init__.py": ("ReadSession", "Statement", "WriteSession"),
     "src/app/models/schemas/page.py": ("CursorText", "PageSize"),
-    _TYPES: ("Input",),
+    TYPES: ("Input",),
     "src/app/api/dependencies.py": ("CallerWith", "ReadSession", "UnitOfWork"),
     "src/app/api/openapi.py": ("LOCATION", "problems"),
     "tests/documents.py": ("key_at",),
@@ -43,19 +44,22 @@ class Plan:
         resource: The resource.
         project: Where it is to be.
         new: The new files, by their paths.
-        wiring: `wiring.py` as it is, and as it will be.
+        changed: The files that are there, by their paths: each as it is, and as it will be.
     """
 
     resource: Resource
     project: Project
     new: dict[str, str]
-    wiring: tuple[str, str]
+    changed: dict[str, tuple[str, str]]
 
     @property
     def difference(self) -> str:
-        """The change of `wiring.py`, as `git diff` would show it."""
-        before, after = (text.splitlines(keepends=True) for text in self.wiring)
-        return "".join(difflib.unified_diff(before, after, f"a/{WIRING}", f"b/{WIRING}"))
+        """The changes of files that are there, as `git diff` would show them."""
+        lines: list[str] = []
+        for path, texts in self.changed.items():
+            before, after = (text.splitlines(keepends=True) for text in texts)
+            lines += difflib.unified_diff(before, after, f"a/{path}", f"b/{path}")
+        return "".join(lines)
 
     @property
     def migrate(self) -> list[str]:
@@ -87,13 +91,13 @@ def plan_resource(
     _require_settled(project)
     _require_house(folder, _NEEDED)
     resource = specify(name, asked, plural=plural, tables=read_tables(folder))
-    _require_house(folder, {_TYPES: {each.kind.schema for each in resource.fields} - _PYTHONS})
+    types = {each.kind.schema for each in resource.fields} - _PYTHONS
+    added = sorted(_missing(folder, TYPES, types & ADDED))
+    _require_house(folder, {TYPES: types.difference(added) | (USED if added else frozenset())})
     _require_free(folder, resource)
     files = write_files(resource)
     _require_clear(files)
-    _require_committed(project)
-    wiring = _read(folder / WIRING)
-    ends = "\r\n" if "\r\n" in wiring else "\n"
+    _require_committed(project, [TYPES, WIRING] if added else [WIRING])
     with tempfile.TemporaryDirectory(prefix="ashlar-") as scratch:
 
         def tidy(files: dict[str, bytes], group: str) -> dict[str, bytes]:
@@ -105,20 +109,35 @@ def plan_resource(
                     next_step="Run `uv sync` in the project, and try `uv run ruff check`.",
                 ) from error
 
-        def sort(imports: str) -> str:
+        def tidy_piece(code: str) -> str:
             # Apart from the other files: what nothing uses would be taken out.
-            used = f"{imports}\n__all__ = {sorted(_imported(imports))}\n"
-            done = tidy({WIRING: used.encode()}, "imports")[WIRING].decode()
+            used = f"{code}\n__all__ = {sorted(_imported(code))}\n"
+            done = tidy({WIRING: used.encode()}, "piece")[WIRING].decode()
             return done.partition("\n__all__ = ")[0]
 
-        wired = wire(wiring.replace(ends, "\n"), resource.plural, resource.tag, sort=sort)
+        changed = {}
+        if added:
+            changed[TYPES] = _changed(
+                folder / TYPES, lambda text: add_types(text, added, tidy=tidy_piece)
+            )
+        changed[WIRING] = _changed(
+            folder / WIRING,
+            lambda text: wire(text, resource.plural, resource.tag, sort=tidy_piece),
+        )
         new = tidy(files, "files")
     return Plan(
         resource=resource,
         project=project,
         new={path: content.decode() for path, content in new.items()},
-        wiring=(wiring, wired.replace("\n", ends)),
+        changed=changed,
     )
+
+
+def _changed(path: Path, change: Callable[[str], str]) -> tuple[str, str]:
+    """Return a file's text as it is, and as it will be, with the same ends of lines."""
+    text = _read(path)
+    ends = "\r\n" if "\r\n" in text else "\n"
+    return text, change(text.replace(ends, "\n")).replace("\n", ends)
 
 
 def _imported(imports: str) -> list[str]:
@@ -146,14 +165,18 @@ def _require_settled(project: Project) -> None:
 def _require_house(folder: Path, needed: Mapping[str, Collection[str]]) -> None:
     """Check that the project has what the written code takes from it: names, by their modules."""
     for path, names in needed.items():
-        text = _read(folder / path) if (folder / path).is_file() else ""
-        missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
-        if missing:
+        if missing := _missing(folder, path, names):
             raise RefusedError(
                 f"{path} has no {missing[0]}, which the resource would need: this project is on an "
                 "earlier version of the template, or has another layout. Nothing was written.",
                 next_step="Run `uv run app update`, commit, then run the command again.",
             )
+
+
+def _missing(folder: Path, path: str, names: Collection[str]) -> list[str]:
+    """Return the names that a module does not have."""
+    text = _read(folder / path) if (folder / path).is_file() else ""
+    return [name for name in names if not re.search(rf"\b{name}\b", text)]
 
 
 def _require_free(folder: Path, resource: Resource) -> None:
@@ -201,11 +224,11 @@ def _bound(node: ast.stmt) -> Iterator[tuple[str, str]]:
             yield name, str(node.lineno)
 
 
-def _require_committed(project: Project) -> None:
-    """Check that a mistake can be taken back: git has `wiring.py` as it is."""
-    changed = project.git.paths("status", "--porcelain", "-z", "--", f"{project.prefix}{WIRING}")
-    if changed:
-        raise RefusedError(
-            f"{WIRING} has changes that are not committed. Nothing was written.",
-            next_step="Commit them, or `git stash` them and `git stash pop` afterwards.",
-        )
+def _require_committed(project: Project, paths: Sequence[str]) -> None:
+    """Check that a mistake can be taken back: git has the files as they are."""
+    for path in paths:
+        if project.git.paths("status", "--porcelain", "-z", "--", f"{project.prefix}{path}"):
+            raise RefusedError(
+                f"{path} has changes that are not committed. Nothing was written.",
+                next_step="Commit them, or `git stash` them and `git stash pop` afterwards.",
+            )

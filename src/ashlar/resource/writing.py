@@ -1,4 +1,4 @@
-"""Writing what was planned: the files, the wiring, and then the migration."""
+"""Writing what was planned: the files, the changes of others, and then the migration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from ashlar.errors import RefusedError
 from ashlar.git import environment
 from ashlar.resource.planning import Plan
-from ashlar.resource.wiring import PATH as WIRING
 
 
 def write_resource(plan: Plan) -> str:
@@ -22,17 +21,18 @@ def write_resource(plan: Plan) -> str:
         OSError: A file cannot be written. None is there.
     """
     folder = plan.project.folder
-    # The wiring was there: it is replaced at the end, and as a whole.
-    beside = f"{WIRING}.new"
+    # What was there is replaced at the end, each file as a whole; the wiring is the last.
+    beside = {f"{path}.new": after for path, (_, after) in plan.changed.items()}
     written: list[Path] = []
     try:
-        for path, text in (plan.new | {beside: plan.wiring[1]}).items():
+        for path, text in (plan.new | beside).items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             written.append(target)
             target.write_text(text, encoding="utf-8", newline="")
-        shutil.copymode(folder / WIRING, folder / beside)
-        (folder / beside).replace(folder / WIRING)
+        for path in plan.changed:
+            shutil.copymode(folder / path, folder / f"{path}.new")
+            (folder / f"{path}.new").replace(folder / path)
     except BaseException:
         for target in written:
             target.unlink(missing_ok=True)
@@ -81,7 +81,8 @@ def lines_of(plan: Plan, migration: str) -> Iterator[str]:
     """Yield what is said of a resource: of a written one with its migration, else of a plan."""
     for path, text in plan.new.items():
         yield f"add       {path} ({len(text.splitlines())} lines)"
-    yield f"change    {WIRING}"
+    for path in plan.changed:
+        yield f"change    {path}"
     if migration:
         yield f"add       {migration}"
         yield "\nNext:"

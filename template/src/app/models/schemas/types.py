@@ -1,15 +1,13 @@
 """Types for schemas: values that cannot be stored or read back are refused at the edge.
 
 Text has no NUL and no half characters, JSON has finite numbers and a bounded depth, moments have an offset and years
-that every part can calculate with, exact numbers are texts: readers take JSON's numbers for doubles. A plain `str` has
-no such rule: it is for what a pattern restricts, and for answers.
+that every part can calculate with. A plain `str` has no such rule: it is for what a pattern restricts, and for answers.
 """
 
 import math
 import sys
 import unicodedata
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -35,8 +33,6 @@ _MAX_DEPTH: Final = 32
 _LARGEST: Final = int(sys.float_info.max)
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-# PostgreSQL's numeric keeps all of these; written, they have no exponent.
-_DIGITS: Final = r"^-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,6})?$"
 
 
 class Input(BaseModel):
@@ -125,18 +121,4 @@ Moment = Annotated[
         "must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, between the years 1900 and 2200",
     ),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2040-01-31T12:00:00Z"]}),
-]
-Day = Annotated[
-    date,
-    _Written(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", core_schema.date_schema(), "must be a date, such as 2030-01-31"),
-    WithJsonSchema({"type": "string", "format": "date", "examples": ["2040-01-31"]}),
-]
-Exact = Annotated[
-    Decimal,
-    _Written(
-        _DIGITS,
-        core_schema.decimal_schema(),
-        'must be a decimal number as text, such as "12.50", of at most 14 digits before the point and 6 behind it',
-    ),
-    WithJsonSchema({"type": "string", "pattern": _DIGITS, "examples": ["12.50"]}),
 ]
