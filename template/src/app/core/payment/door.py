@@ -62,11 +62,4 @@ def _make_client(settings: StripeSettings) -> "SimulatedClient | StripeClient":
     # Here and not above: the SDK is loaded by those who use it.
     from app.core.payment.stripe_client import StripeClient  # noqa: PLC0415
 
-    return StripeClient(
-        secret_key=settings.secret_key,
-        test_mode=settings.has_test_key,
-        api_base=settings.api_base,
-        timeout_seconds=settings.timeout_seconds,
-        attempts=settings.attempts,
-        total_seconds=settings.total_seconds,
-    )
+    return StripeClient(settings.secret_key, settings)

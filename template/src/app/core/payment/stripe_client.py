@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import stripe
 from pydantic import SecretStr
 
+from app.core.config.stripe import StripeSettings
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
 from app.core.http import ANY_STATUS, Method, RetryConfig, fetch_with_retry
 from app.core.monitoring import monitor
@@ -46,37 +47,20 @@ class StripeClient:
     """Stripe. Each call raises a `PaymentError` of `app.core.payment.errors`.
 
     Args:
-        secret_key: Of the account.
-        test_mode: True for a test key.
-        api_base: The address of the API.
-        timeout_seconds: For each attempt of a call.
-        attempts: Of a call at most, all with its one idempotency key.
-        total_seconds: For a call with all its attempts.
+        secret_key: The one of the settings, which is there.
+        settings: The others.
     """
 
-    def __init__(
-        self,
-        *,
-        secret_key: SecretStr,
-        test_mode: bool,
-        api_base: str,
-        timeout_seconds: float,
-        attempts: int,
-        total_seconds: float,
-    ) -> None:
-        self.test_mode = test_mode
+    def __init__(self, secret_key: SecretStr, settings: StripeSettings) -> None:
+        self.test_mode = settings.has_test_key
         # Else it writes an id of this machine into the user's home, and sends it along.
         stripe.enable_telemetry = False
         # It logs each call as a line of its own making, paths included; ours are in app.core.http.
         logging.getLogger("stripe").setLevel(logging.WARNING)
         self._client = stripe.StripeClient(
             secret_key.get_secret_value(),
-            base_addresses={"api": api_base},
-            http_client=_Transport(
-                timeout_seconds=timeout_seconds,
-                # Stripe notices a duplicate by its key.
-                retry=RetryConfig(attempts=attempts, total_seconds=total_seconds, statuses=_PASSING, any_method=True),
-            ),
+            base_addresses={"api": settings.api_base},
+            http_client=_Transport(settings),
         ).v1
         # Their parameters are typed one by one, and compared with those types by the server of the tests.
         self._create: dict[type[StripeObject], Callable[..., Awaitable[stripe.StripeObject]]] = {
@@ -138,18 +122,17 @@ class _Transport(stripe.HTTPClient):
 
     The SDK's own clients wait 80 s for each attempt and without end for all of them, ignore this application's proxy
     and certificate authorities, and send along which machine and which programs they run on.
-
-    Args:
-        timeout_seconds: For each attempt.
-        retry: Bounds attempts and the time for all of them.
     """
 
     name = "app"
 
-    def __init__(self, *, timeout_seconds: float, retry: RetryConfig) -> None:
+    def __init__(self, settings: StripeSettings) -> None:
         super().__init__()
-        self._timeout_seconds = timeout_seconds
-        self._retry = retry
+        self._timeout_seconds = settings.timeout_seconds
+        # Stripe notices a duplicate by its key.
+        self._retry = RetryConfig(
+            attempts=settings.attempts, total_seconds=settings.total_seconds, statuses=_PASSING, any_method=True
+        )
 
     async def request_with_retries_async(
         self,
