@@ -8,6 +8,7 @@ any text.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from functools import cache, partial
@@ -68,29 +69,24 @@ async def write_to_folder(folder: Path, message: EmailMessage) -> None:
     await anyio.Path(folder, f"{name}.eml").write_bytes(message.as_bytes())
 
 
+@dataclass(frozen=True)
 class Mailer:
-    """The process's way to send mail, or the knowledge that there is none."""
+    """The process's way to send mail; None where mail is switched off."""
 
-    def __init__(self, send: Send | None, *, sender: str, frontend_url: str) -> None:
-        self._send = send
-        self.sender = sender
-        self._frontend_url = frontend_url
-
-    @property
-    def is_on(self) -> bool:
-        """True unless mail is switched off."""
-        return self._send is not None
+    send: Send | None
+    sender: str
+    frontend_url: str
 
     def require(self) -> Send:
         """Return the way, or raise MailUnavailableError where mail is switched off."""
-        if self._send is None:
+        if self.send is None:
             raise MailUnavailableError("mail", "This service sends no mail at present.")
-        return self._send
+        return self.send
 
     def link(self, path: str, token: str) -> str:
         """Return the address of a page of the front end that is given a token."""
         # Browsers send what is behind the `#` to no server, and so into no log.
-        return f"{self._frontend_url}{path}#token={token}"
+        return f"{self.frontend_url}{path}#token={token}"
 
 
 def make_mailer(settings: MailSettings, *, folder: Path) -> Mailer:

@@ -12,7 +12,7 @@ async def send_receipt(event: OrderPaid) -> None:
     The event may be delivered twice, after a crash. Its id becomes the message's, by which the second is known as the
     same.
     """
-    if not get_mailer().is_on:
+    if get_mailer().send is None:
         return
     async with unit_of_work() as uow:
         order = await orders.find_order(uow.session, event.owner_id, event.order_id)
