@@ -15,21 +15,19 @@ from app.models.domain.user import User
 
 
 @dataclass(slots=True)
-class Exchanged:
-    """The session and the user of a refresh token that was just used."""
-
-    session_id: UUID
-    user_id: UUID
-    role: str
-    grants: Sequence[str]
-
-
-@dataclass(slots=True)
 class SessionCaller:
     """The role of a session's user, and the scopes granted beyond it."""
 
     role: str
     grants: Sequence[str]
+
+
+@dataclass(slots=True)
+class Exchanged(SessionCaller):
+    """The session and the user of a refresh token that was just used."""
+
+    session_id: UUID
+    user_id: UUID
 
 
 _GRACE = bindparam("grace", type_=Interval)

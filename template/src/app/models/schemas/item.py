@@ -38,7 +38,7 @@ class ItemCreate(ItemContent):
     sku: Sku
 
 
-class ItemUpdate(Input):
+class ItemUpdate(ItemContent):
     """A change to an item: values that are left out stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]})
@@ -47,9 +47,6 @@ class ItemUpdate(Input):
         strict=True, ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1]
     )
     name: Line = Field(default_factory=str, examples=["Garden chair, green"])
-    description: LongText | None = None
-    tags: Tags = Field(default_factory=list)
-    attributes: Metadata = Field(default_factory=dict, alias="metadata")
 
     def changes(self) -> dict[str, object]:
         """Return the values that the caller named, by the model's attributes."""
