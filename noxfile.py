@@ -7,6 +7,7 @@ line of a run is the count of all tests, the rendered projects' own included.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import subprocess
@@ -76,10 +77,14 @@ def counted(name: str) -> Iterator[None]:
 @cache
 def tools() -> Path:
     """Return the folder with the factory's tools, of which the first session makes sure."""
+    TOOLS.parent.mkdir(exist_ok=True)
     venv = ("uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(TOOLS))
-    subprocess.run(venv, check=True, cwd=ROOT)
     install = ("uv", "pip", "install", "--quiet", "--python", str(TOOLS), "--group", "lint")
-    subprocess.run(install, check=True, cwd=ROOT)
+    with TOOLS.with_suffix(".lock").open("w") as lock:
+        # A second run on this checkout, as in .ci/run, waits for the first.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(venv, check=True, cwd=ROOT)
+        subprocess.run(install, check=True, cwd=ROOT)
     return TOOLS / "bin"
 
 
