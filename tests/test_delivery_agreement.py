@@ -34,7 +34,7 @@ TIMESCALE_CI = ".github/workflows/timescaledb.yml"
 
 # Run inside the rendered project.
 FACTS = """
-import json, os, pathlib, secrets, tempfile
+import json, os, secrets
 os.environ |= {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://app@localhost/app",
@@ -43,12 +43,9 @@ os.environ |= {
 from app.core.config import get_settings
 from app.core.config.loading import known_variables
 from app.core.health import HealthCheck
-from devtools.embedded_postgres import embedded_postgres
+from devtools.embedded_postgres.programs import find_installation
 from app.main import create_app
 settings = get_settings()
-with tempfile.TemporaryDirectory() as folder:
-    with embedded_postgres(pathlib.Path(folder) / "data", durable=False) as server:
-        major = server.major
 print(json.dumps({
     "variables": sorted(known_variables()),
     "paths": sorted(create_app(settings).openapi()["paths"]),
@@ -57,7 +54,7 @@ print(json.dumps({
     "stop_seconds": settings.stop_seconds,
     "graceful_seconds": settings.api.graceful_shutdown_seconds,
     "job_seconds": settings.jobs.grace_seconds,
-    "postgres": major,
+    "postgres": find_installation(None).major,
     "check_seconds": HealthCheck._field_defaults["timeout_seconds"],
 }))
 """
