@@ -140,11 +140,11 @@ def test_a_module_that_cannot_be_parsed_is_named(project: Path) -> None:
 
 def test_a_project_of_an_earlier_version_is_to_be_updated_first(project: Path) -> None:
     replace(project, TYPES, "LongText = Annotated[", "LongTexts = Annotated[")
-    replace(project, TYPES, "class _Written:", "class _Read:")
-    replace(project, TYPES, "    _Written(", "    _Read(")
+    replace(project, TYPES, "def _written(", "def _read(")
+    replace(project, TYPES, "    _written(", "    _read(")
     commit(project, "Mine")
     must_refuse(project, ["ticket", "a:text"], "types.py has no LongText", "uv run app update")
-    must_refuse(project, ["ticket", "a:decimal"], "types.py has no _Written", "uv run app update")
+    must_refuse(project, ["ticket", "a:decimal"], "types.py has no _written", "uv run app update")
 
 
 def test_an_update_that_stands_half_way_comes_first(project: Path) -> None:

@@ -12,7 +12,7 @@ PATH = "src/app/models/schemas/types.py"
 # Each has a template: its imports, an empty line, its definition.
 ADDED: Final = frozenset({"Day", "Exact"})
 # The names of the module that these definitions use.
-USED: Final = frozenset({"Annotated", "Final", "WithJsonSchema", "_Written", "core_schema"})
+USED: Final = frozenset({"Annotated", "Final", "WithJsonSchema", "_written", "core_schema"})
 
 
 def add_types(text: str, names: Iterable[str], *, tidy: Callable[[str], str]) -> str:

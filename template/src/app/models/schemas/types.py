@@ -16,7 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
+    GetPydanticSchema,
     JsonValue,
     SecretStr,
     StringConstraints,
@@ -75,8 +75,8 @@ def composed(value: object) -> object:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class _Written:
-    """The rules of a value that JSON has as text, in compiled code: Python functions would take longer.
+def _written(pattern: str, value: CoreSchema, rule: str) -> GetPydanticSchema:
+    """Return the rules of a value that JSON has as text, in compiled code: Python functions would take longer.
 
     Args:
         pattern: How it is written. Without one, a number would do for a moment: seconds for one reader, milliseconds
@@ -84,15 +84,11 @@ class _Written:
         value: What it is then.
         rule: Both, as a caller reads it.
     """
-
-    def __init__(self, pattern: str, value: CoreSchema, rule: str) -> None:
-        text = core_schema.str_schema(pattern=pattern, max_length=64)
-        self._schema = core_schema.custom_error_schema(
-            core_schema.chain_schema([text, value]), custom_error_type="written", custom_error_message=rule
-        )
-
-    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return self._schema
+    text = core_schema.str_schema(pattern=pattern, max_length=64)
+    schema = core_schema.custom_error_schema(
+        core_schema.chain_schema([text, value]), custom_error_type="written", custom_error_message=rule
+    )
+    return GetPydanticSchema(lambda _source, _handler: schema)
 
 
 def _short(value: object) -> object:
@@ -115,7 +111,7 @@ Secret = Annotated[SecretStr, AfterValidator(lambda secret: SecretStr(_storable(
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_storable_json)]
 Moment = Annotated[
     datetime,
-    _Written(
+    _written(
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]",  # as RFC 3339, 5.6 begins one
         core_schema.datetime_schema(tz_constraint="aware", ge=_EARLIEST, le=_LATEST),
         "must be a date and a time with its offset, such as 2030-01-31T12:00:00Z, between the years 1900 and 2200",
