@@ -53,8 +53,9 @@ def dev(host: Host = None, port: Port = None) -> None:
             next_step="Use `app serve`, or unset ENVIRONMENT.",
         )
     host, port = _free_address(settings, host, port)
-    # Alembic and SQLAlchemy take as long to import as PostgreSQL to start.
-    ThreadPoolExecutor(1).submit(import_module, "app.cli.migrations")
+    # While PostgreSQL starts, which takes as long. The last is the server's own: it finds its modules compiled.
+    modules = ("app.cli.migrations", "app.core.jobs.engine", "app.protocol", "app.main")
+    ThreadPoolExecutor(1).map(import_module, modules)
     with with_database(settings) as ready:
         from app.cli import migrations  # noqa: PLC0415
 
