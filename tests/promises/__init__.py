@@ -14,6 +14,7 @@ from tests.promises.payments import PAYMENTS
 from tests.promises.promise import Promise
 from tests.promises.redis import REDIS
 from tests.promises.request import REQUEST
+from tests.promises.rows import ROWS
 from tests.promises.sentry import SENTRY
 from tests.promises.stores import STORES
 from tests.promises.telemetry import TELEMETRY
@@ -22,6 +23,7 @@ from tests.promises.updates import UPDATES
 
 PROMISES = (
     REQUEST
+    + ROWS
     + ACCOUNTS
     + PARTS
     + STORES
