@@ -10,16 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 from app.core.database import ReadSession, Statement, WriteSession
 from app.models.domain.order import Order
 from app.models.schemas.order import OrderRead
-from app.models.schemas.page import Cursor
 
 _OWN = select(Order).where(Order.owner_id == bindparam("owner_id"))
 _FIND: Final = Statement(_OWN.where(Order.id == bindparam("order_id")), OrderRead)
 _NEWEST = _OWN.order_by(Order.id.desc()).limit(bindparam("limit"))
-_LIST: Final = Statement(_NEWEST, OrderRead)
+_LIST: Final = Statement(_NEWEST.where(Order.id < bindparam("before")), OrderRead)
 _LOCK_PAYMENT: Final = Statement(
     select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("payment_intent_id", type_=Text), 0)))
 )
-_LIST_AFTER: Final = Statement(_NEWEST.where(Order.id < bindparam("after")), OrderRead)
 
 
 async def insert_order(session: WriteSession, values: Mapping[str, object]) -> Order | None:
@@ -71,11 +69,9 @@ async def update_order(session: WriteSession, order_id: UUID, changes: Mapping[s
     return (await (await session.orm()).scalars(statement)).one()
 
 
-async def list_orders(session: ReadSession, owner_id: UUID, *, after: Cursor | None, limit: int) -> Sequence[OrderRead]:
-    """Return the owner's orders, newest first."""
-    if after is None:
-        return await session.all(_LIST, owner_id=owner_id, limit=limit)
-    return await session.all(_LIST_AFTER, owner_id=owner_id, after=after.id, limit=limit)
+async def list_orders(session: ReadSession, owner_id: UUID, *, before: UUID, limit: int) -> Sequence[OrderRead]:
+    """Return the owner's orders whose keys are before this one, newest first."""
+    return await session.all(_LIST, owner_id=owner_id, before=before, limit=limit)
 
 
 async def _lock(session: WriteSession, *conditions: ColumnElement[bool]) -> Order | None:

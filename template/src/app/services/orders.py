@@ -10,7 +10,7 @@ from app.core.uow import UnitOfWork
 from app.models.domain.order import Order, OrderStatus
 from app.models.events.order import OrderStatusChanged
 from app.models.schemas.order import OrderCreate, OrderQuery, OrderRead
-from app.models.schemas.page import Cursor, Page
+from app.models.schemas.page import END, Cursor, Page
 from app.repositories import orders
 
 logger = get_logger(__name__)
@@ -56,8 +56,8 @@ async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -
     Raises:
         ValidationError: The cursor is none of ours.
     """
-    after = Cursor.decode(which.cursor) if which.cursor else None
-    found = await orders.list_orders(session, owner_id, after=after, limit=which.limit + 1)
+    before = Cursor.decode(which.cursor).id if which.cursor else END
+    found = await orders.list_orders(session, owner_id, before=before, limit=which.limit + 1)
     page = found[: which.limit]
     return Page(
         items=[*page],

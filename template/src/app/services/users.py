@@ -10,12 +10,10 @@ from app.core.security import Principal, allowed_scopes, fingerprint, new_creden
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.page import Cursor, Page
+from app.models.schemas.page import END, Cursor, Page
 from app.models.schemas.user import UserChange, UserCreate, UserListed, UserRead
 from app.repositories import api_keys, users
 from app.services.authentication import get_authentication
-
-_BEFORE_ALL_ENDS = UUID(int=2**128 - 1)
 
 
 async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iterable[str] = ()) -> users.UserRow:
@@ -49,7 +47,7 @@ async def get_holder(session: ReadSession, email: str) -> users.UserRow:
 
 async def list_users(session: ReadSession, *, limit: int, cursor: str | None) -> Page[UserListed]:
     """Return a page of users, the newest first; ValidationError for a cursor that is not ours."""
-    before = Cursor.decode(cursor).id if cursor else _BEFORE_ALL_ENDS
+    before = Cursor.decode(cursor).id if cursor else END
     found = await users.list_users(session, before=before, limit=limit + 1)
     page = found[:limit]
     next_cursor = Cursor(id=page[-1].id).encode() if len(found) > limit else None

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -12,6 +12,8 @@ from app.core.exceptions import ValidationError
 T = TypeVar("T")
 
 MAX_PAGE_SIZE = 100
+# After all keys there are: a listing begins with the newest.
+END: Final = UUID(int=2**128 - 1)
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="The largest number of results.")]
 CursorText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
