@@ -13,16 +13,18 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from functools import cache, partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import anyio
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from app.core.config.background import MailSettings
 from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
 from app.core.jobs import BaseJob
 from app.core.logging import get_logger
 from app.core.process import get_object
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MAIL_FOLDER: Final = ".data/mail"
 # SMTP's replies from here on will not change by trying again (RFC 5321, 4.2.1).
@@ -153,7 +155,9 @@ def render(job: SendMail, *, sender: str) -> EmailMessage:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415 — as above
+
     # HTML escapes what it is given: names are people's own.
     return Environment(
         loader=PackageLoader("app", "templates/mail"), undefined=StrictUndefined, autoescape=select_autoescape(["html"])
