@@ -11,12 +11,10 @@ import hmac
 import importlib
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
 
@@ -27,8 +25,6 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.api.errors import status_of
-from app.core import exceptions
 from app.core.config import ApplicationSettings
 from app.core.database import Base, get_database, get_database_stats
 from app.core.events import get_event_bus
@@ -44,23 +40,12 @@ from tests.applications import process_with, running, served
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
+from tests.guide import EXAMPLES, PROJECT
 from tests.integration.api import test_openapi
 from tests.jobs import run_jobs
 from tests.logins import bearer, refresh, with_authentication
 from tests.logs import captured_log
 from tests.servers.http import faulty_server, reply, then_close
-
-PROJECT = Path(__file__).parents[2]
-TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-# The text of each example by its path.
-EXAMPLES: dict[str, str] = {
-    path: source
-    for block in BLOCKS
-    for path, source in re.findall(r"^# (\S+\.py)\n(.*?)(?=^# \S+\.py\n|\Z)", block, re.DOTALL | re.MULTILINE)
-}
-# An example is shorter than a module: no docstring of its own, one blank line where modules have two or a group ends.
-_LEFT_OUT = "--extend-ignore=D100,I001"
 
 pytestmark = [
     pytest.mark.anyio,
@@ -121,11 +106,6 @@ async def note_client(
         client = await stack.enter_async_context(make_client(app))
         client.headers.update(bearer((await refresh(client, tokens.model_dump())).json()))
         yield client
-
-
-def test_every_example_says_where_it_belongs() -> None:
-    assert "".join(BLOCKS) == "".join(f"# {path}\n{source}" for path, source in EXAMPLES.items())
-    assert len(EXAMPLES) >= 9
 
 
 async def test_the_notes_keep_what_their_own_test_says(
@@ -311,43 +291,3 @@ async def test_streams_give_their_connections_back_when_clients_hang_up(
                     await asyncio.sleep(0.01)
     finally:
         app.router.routes[:] = before
-
-
-def test_the_examples_keep_the_rules_of_the_linter(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_bytes((PROJECT / "pyproject.toml").read_bytes())
-    for path, source in EXAMPLES.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(source)
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--no-cache", "--quiet", _LEFT_OUT, tmp_path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_statuses_are_those_that_errors_are_answered_with() -> None:
-    said: dict[str, int] = {}
-    waiting: list[str] = []
-    for name, status in re.findall(r"`([A-Z]\w+Error)`|(?<= )(\d{3})(?=[,.])", TEXT[TEXT.index("## Errors") :]):
-        if name:
-            waiting.append(name)
-            continue
-        said.update(dict.fromkeys(waiting, int(status)))
-        waiting.clear()
-    assert len(said) >= 10
-    for name, status in said.items():
-        kind = getattr(exceptions, name)
-        # The status is the class's, whatever its arguments are.
-        assert status_of(kind.__new__(kind)) == status, name
-
-
-def test_what_is_named_is_there() -> None:
-    text = re.sub(r"^```.*?^```$", "", TEXT, flags=re.DOTALL | re.MULTILINE)
-    for path in re.findall(r"`((?:src|tests)/[\w/.]+)`", text):
-        assert (PROJECT / path).exists(), path
-    for name in re.findall(r"`(app(?:\.\w+)+)`", text):
-        importlib.import_module(name)
-    for method in re.findall(r"\buow\.(\w+)\(", text):
-        assert hasattr(importlib.import_module("app.core.uow").UnitOfWork, method), method
