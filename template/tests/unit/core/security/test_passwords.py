@@ -51,11 +51,15 @@ async def test_verify_takes_as_long_for_an_unknown_user_as_for_a_known_one() -> 
         assert await passwords.verify(wrong, stored) == (False, None)
         return time.process_time() - began
 
-    for wrong in ("wrong", DECOMPOSED):
+    async def takes_as_long(wrong: str) -> bool:
         # By turns, so that a machine that slows down slows both.
         costs = [(await cost(None, wrong), await cost(stored, wrong)) for _ in range(9)]
         unknown, known = map(min, zip(*costs, strict=True))
-        assert unknown == pytest.approx(known, rel=0.5)
+        return bool(unknown == pytest.approx(known, rel=0.5))
+
+    for wrong in ("wrong", DECOMPOSED):
+        # A busy machine disturbs even the fastest of nine, but hardly three times in a row.
+        assert await takes_as_long(wrong) or await takes_as_long(wrong) or await takes_as_long(wrong)
 
 
 async def test_hash_runs_two_at_a_time_in_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
