@@ -163,7 +163,8 @@ def test_rules_between_settings_come_in_the_same_round(
 
 
 def test_a_likely_typo_is_named_beside_what_is_wrong(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URI", "POSTGRES_INITDB_ARGS", "HTTP_PROXY", "API_KEY", "LOG_DIR", "LESSOPEN"):
+    others = ("TEST_DATABASE_URL", "POSTGRES_INITDB_ARGS", "HTTP_PROXY", "API_KEY", "LOG_DIR", "LESSOPEN")
+    for name in ("DATABASE_URI", *others):
         monkeypatch.setenv(name, PLANTED)
     assert dict(likely_typos()) == {"DATABASE_URI": "is no setting; did you mean DATABASE_URL?"}
 
