@@ -86,7 +86,7 @@ def test_api_tests_of_a_project_pass_through_the_pooler(
             str(full.venv / "bin" / "pytest"),
             *("-q", "-p", "through_pooler", "-p", "no:cacheprovider", "tests/integration/api"),
             # Connections of the server that the pooler has open stay as they were.
-            *("-k", "not readiness_is_lost_where_the_database_takes_no_changes"),
+            *("-k", "not ready_is_503_where_the_database_takes_no_changes"),
             timeout=900,
             TEST_DATABASE_URL=direct,
             POOLER_UNDER_TEST=url,

@@ -93,7 +93,7 @@ ROWS = (
     Promise(
         "a transaction that was cut off in the middle is not used again",
         "src/app/core/database/connections.py",
-        'if broken or cast("Any", connection.driver_connection).is_in_transaction():',
+        "if broken or driver.is_closed() or driver.is_in_transaction():",
         "if False:",
         "tests/integration/core/test_uow.py",
     ),

@@ -103,6 +103,20 @@ async def test_get_database_stats_counts_both_pools_and_the_overflow(open_databa
     assert get_database_stats() == (2, 0, 2, 0, 0)
 
 
+async def test_a_connection_that_ended_under_a_statement_is_not_lent_again(
+    open_database: Callable[..., Database],
+) -> None:
+    database = open_database(pool_size=1, max_overflow=0)
+    pool = database.reading
+    lent = await pool.borrow()
+
+    lent.driver_connection.terminate()  # type: ignore[union-attr]
+    await pool.give_back(lent)
+
+    assert pool.usage()[1] == 0
+    assert await read(database) == 1
+
+
 @pytest.mark.parametrize("connections", ["reading", "writing"])
 async def test_connections_that_nothing_has_room_for_are_closed(
     connections: str, open_database: Callable[..., Database]

@@ -100,7 +100,8 @@ class Connections:
         try:
             # Not valid: SQLAlchemy's session has met the end of the connection before.
             if connection.is_valid:
-                if broken or cast("Any", connection.driver_connection).is_in_transaction():
+                driver: Any = connection.driver_connection
+                if broken or driver.is_closed() or driver.is_in_transaction():
                     connection.invalidate()
                 elif self._keep_seconds and not self._closed:
                     self._kept.append(connection)
