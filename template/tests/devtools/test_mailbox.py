@@ -35,3 +35,12 @@ async def test_read_mailbox_shows_messages_and_runs_none_of_their_html(
     assert "<script>" not in answer.text
     assert "iframe sandbox srcdoc" in answer.text
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+    # One of a user's own way to send mail may be text alone.
+    plain = EmailMessage()
+    plain["Message-ID"] = "<2@example.org>"
+    plain.set_content("Nothing but text\n")
+    await write_to_folder(tmp_path / MAIL_FOLDER, plain)
+    page = (await client.get("/dev/mail")).text
+    assert "Nothing but text" in page
+    assert page.count("iframe sandbox srcdoc") == 1
