@@ -25,8 +25,9 @@ from tests.servers.redis import RedisServer
 pytestmark = pytest.mark.anyio
 
 CALLERS = 8
-# Seconds by which a busy machine may be late; less than another timeout.
-BUSY = 0.2
+# Longer than a busy machine makes the server late, and the seconds by which it may make us: less than another timeout.
+TIMEOUT = 1.0
+BUSY = 0.8
 Limited = Annotated[None, Depends(limited_to("answers", Rate(times=1_000_000, seconds=60)))]
 
 
@@ -93,7 +94,7 @@ def p99(seconds: Sequence[float]) -> float:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -102,35 +103,31 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 async def test_frozen_in_mid_load_it_costs_no_request_an_answer_and_the_99th_percentile_at_most_the_timeout(
     redis_settings: ApplicationSettings, redis_server: RedisServer
 ) -> None:
-    async with answering(redis_settings) as (client, answers):
+    patient = redis_settings.redis.model_copy(update={"timeout_seconds": TIMEOUT})
+    async with answering(redis_settings.model_copy(update={"redis": patient})) as (client, answers):
         load = Load(client)
-        async with load.running():
-            async with asyncio.timeout(5):
-                while answers.loads < CALLERS:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+
+        async def all_cached() -> bool:
+            before = answers.loads
             await load.during(0.1)
-            loads = answers.loads
+            return CALLERS <= answers.loads == before
+
+        async with load.running():
+            await until(all_cached)
             usual = await load.during(0.4)
-            assert loads == answers.loads <= CALLERS, "all come from the cache"
 
             redis_server.freeze()
-            frozen = await load.during(0.5)
+            loads = answers.loads
+            frozen = await load.during(2 * TIMEOUT)
             assert answers.loads > loads + CALLERS, "all come from the database"
 
             redis_server.thaw()
-
-            async def cached_again() -> bool:
-                before = answers.loads
-                await asyncio.sleep(0.1)
-                return answers.loads == before
-
-            await until(cached_again)
+            await until(all_cached)
 
         assert load.statuses == {200}
-        timeout = redis_settings.redis.timeout_seconds
-        assert p99(frozen) <= p99(usual) + timeout + BUSY
+        assert p99(frozen) <= p99(usual) + TIMEOUT + BUSY
         # Those that were under way when it froze waited once, and not for each thing they wanted of it.
-        assert frozen[-1] <= usual[-1] + timeout + BUSY
+        assert frozen[-1] <= usual[-1] + TIMEOUT + BUSY
         assert int(redis_server.ask("DBSIZE").strip(":\r\n")) >= CALLERS
 
 
