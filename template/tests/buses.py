@@ -1,11 +1,12 @@
 """Event buses and handlers for tests."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
-from app.core.events import BaseEvent, EventBus, EventBusStats
+from app.core.events import BaseEvent, EventBus
 
 
 class Counted(BaseEvent):
@@ -40,9 +41,9 @@ async def running_bus(*, drain_seconds: float = 5, **limits: Any) -> AsyncIterat
         await bus.stop(drain_seconds)
 
 
-async def until_settled(bus: EventBus) -> EventBusStats:
+async def until_settled(bus: EventBus) -> Counter[str]:
     """Return the counts when nothing is pending any more; a second is plenty for handlers that do nothing."""
     async with asyncio.timeout(5):
-        while bus.stats.pending:  # noqa: ASYNC110 — the bus has no signal for it
+        while bus.counts["pending"]:  # noqa: ASYNC110 — the bus has no signal for it
             await asyncio.sleep(0.001)
-    return bus.stats
+    return bus.counts

@@ -1,6 +1,6 @@
 """The state of this process and of the queue, noted every few seconds: no event tells of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Float, cast, extract, func, select
@@ -53,7 +53,7 @@ class ProcessSample:
         POOL_SIZE.set(pools.size)
         POOL_IN_USE.set(pools.in_use)
         POOL_WAITING.set(pools.waiting)
-        counts = asdict(get_event_bus().stats)
+        counts = dict(get_event_bus().counts)
         EVENTS_PENDING.set(counts.pop("pending"))
         for outcome, count in counts.items():
             EVENTS.add(outcome, amount=count - self._counted.get(outcome, 0))
