@@ -6,18 +6,16 @@ stopped to another worker. Retries are rows, too, so that a restart forgets none
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from croniter import croniter
 from pgqueuer import AsyncpgDriver, PgQueuer, Queries, RetryRequested
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.settings import DBSettings
-from pgqueuer.executors import ScheduleExecutor
-from pgqueuer.models import Context, CronExpressionEntrypoint, Job, JobId, Schedule
+from pgqueuer.models import Context, Job, JobId, Schedule
 from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,8 +29,6 @@ from app.core.uow import unit_of_work
 
 # A worker that has lost its connection tries again after so long.
 _RECONNECT_SECONDS: Final = 1.0
-# A worker looks at least so often if a schedule is due, whatever its own clock says.
-_SCHEDULE_SECONDS: Final = 60.0
 _NAMES: Final = DBSettings(db_schema=SCHEMA)
 _TRIGGER: Final = "tg_pgqueuer_lost"
 # A job that another worker takes over counts as tried: it may be what its worker died of.
@@ -51,12 +47,7 @@ logging.getLogger("pgqueuer").addFilter(lambda record: not record.getMessage().s
 
 
 async def install(connection: AsyncConnection, *, role: str) -> None:
-    """Make the queue's tables, or bring those of an earlier version up to date; a part of `app db upgrade`.
-
-    Args:
-        connection: The one migrator's.
-        role: The role of the processes that write jobs.
-    """
+    """Make the queue's tables, or bring them up to date, for a role that writes jobs; a part of `app db upgrade`."""
     queries = await _queries(connection)
     if await queries.schema_is_installed():
         await queries.apply_upgrade()
@@ -107,15 +98,13 @@ async def run_jobs(jobs: Jobs, database: DatabaseSettings, settings: JobSettings
 async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: asyncio.Event) -> None:
     async def execute(job: Job, context: Context) -> None:
         try:
-            # `app jobs cancel` ends the scope.
-            with context.cancellation:
+            with context.cancellation:  # ended by `app jobs cancel`
                 payload, headers = job.payload or b"", job.headers or {}
                 await jobs.run(job.entrypoint, payload, headers, number=job.id, starts=job.attempts + 1)
         except (RetryLater, asyncio.CancelledError) as err:
             # Cancelled by the engine, when the time to stop is over: it would take the job for finished.
             later = err if isinstance(err, RetryLater) else RetryLater(0, counts=False)
-            if not later.counts:
-                # The engine is about to add one.
+            if not later.counts:  # the engine is about to add one
                 await queries.driver.execute(_UNCOUNT.sql, *_UNCOUNT.arguments({"id": job.id}))
             reason = str(err.__cause__ or "the worker was stopped")
             raise RetryRequested(delay=timedelta(seconds=later.seconds), reason=reason) from err
@@ -124,7 +113,8 @@ async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: async
     for name in jobs.handlers:
         engine.entrypoint(name, accepts_context=True, on_failure="hold")(execute)
     for cron, job_type in jobs.schedules:
-        engine.schedule(job_type.type, cron, _DueByDatabase)(partial(_enqueue, job_type))
+        # Due by the worker's clock; the engine gives each time to one of them.
+        engine.schedule(job_type.type, cron)(partial(_enqueue, job_type))
     working = asyncio.create_task(
         engine.run(
             batch_size=max(1, settings.concurrency // 2),
@@ -153,33 +143,6 @@ async def _enqueue(job_type: type[BaseJob], _schedule: Schedule) -> None:
         uow.enqueue(job_type(), key="scheduled")
 
 
-class _DueByDatabase(ScheduleExecutor):
-    """A schedule that workers ask the database about: their own clocks may be wrong, or jump."""
-
-    def next_in(self) -> timedelta:
-        """Return the time until a worker asks."""
-        return min(super().next_in(), timedelta(seconds=_SCHEDULE_SECONDS))
-
-
-class _Queries(Queries):
-    """The engine's statements, in which the time of a schedule follows from the database's clock.
-
-    From a worker's it would follow that a job runs early, and again when that clock says so.
-    """
-
-    async def insert_schedule(self, schedules: dict[CronExpressionEntrypoint, timedelta]) -> None:
-        """See the base."""
-        await super().insert_schedule(await self._until_due(schedules))
-
-    async def fetch_schedule(self, entrypoints: dict[CronExpressionEntrypoint, timedelta]) -> list[Schedule]:
-        """See the base."""
-        return await super().fetch_schedule(await self._until_due(entrypoints))
-
-    async def _until_due(self, keys: Iterable[CronExpressionEntrypoint]) -> dict[CronExpressionEntrypoint, timedelta]:
-        ((_, now),) = (await self.driver.fetch("SELECT now()"))[0].items()
-        return {key: croniter(key.expression, now).get_next(datetime) - now for key in keys}
-
-
 @asynccontextmanager
 async def _connected(settings: DatabaseSettings) -> AsyncIterator[Queries]:
     """Have the engine's statements on a connection of their own, past any pooler: it listens for new jobs."""
@@ -191,7 +154,7 @@ async def _connected(settings: DatabaseSettings) -> AsyncIterator[Queries]:
 
 async def _queries(connection: AsyncConnection) -> Queries:
     raw = await connection.get_raw_connection()
-    return _Queries(
+    return Queries(
         AsyncpgDriver(raw.driver_connection),
         qbe=QueryBuilderEnvironment(_NAMES),
         qbq=QueryQueueBuilder(_NAMES),

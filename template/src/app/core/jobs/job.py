@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
 from app.core.exceptions import ConfigurationError, JobLostError, JobVersionError
@@ -44,10 +43,6 @@ class BaseJob(BaseModel):
         backoff_seconds: The wait after the first failure; it doubles with each further one.
         longest_backoff_seconds: The longest wait between two attempts.
         timeout_seconds: How long the handler may take.
-        id: Unique, growing with time (UUID version 7).
-
-    Raises:
-        TypeError: A subclass has no `type` of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -61,11 +56,6 @@ class BaseJob(BaseModel):
 
     id: UUID = Field(default_factory=uuid7)
 
-    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 — Pydantic's own
-        super().__init_subclass__(**options)
-        if not isinstance(cls.__dict__.get("type"), str):
-            raise TypeError(f'{cls.__name__} needs a name of its own: add `type: ClassVar[str] = "what.to_do"`')
-
     @classmethod
     def upgrade(cls, version: int, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG003 — for subclasses
         """Return the values that this version of the job has, made of those of an older one, as JSON has them."""
@@ -78,7 +68,7 @@ class BaseJob(BaseModel):
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
         """Return the job that was written; JobVersionError where this code does not know its version."""
-        written = from_json(payload)
+        written = json.loads(payload)
         version, values = written["version"], written["values"]
         if version > cls.version:
             raise JobVersionError(cls.type, written=version, known=cls.version)
@@ -113,13 +103,10 @@ class Jobs:
         self.schedules: list[tuple[str, type[BaseJob]]] = []
 
     def register(self, job_type: type[J], function: Callable[[J], Awaitable[object]]) -> None:
-        """Have a function run the jobs of a type.
+        """Have a function run the jobs of a type; ConfigurationError where another class has its name.
 
         It is given the job, and opens the unit of work that it needs itself (`unit_of_work()`). What it raises is
         reported, and the job tried again.
-
-        Raises:
-            ConfigurationError: Another type has this name.
         """
         if job_type.type in self.handlers:
             raise ConfigurationError(f"Two jobs are called {job_type.type}; each needs a name of its own.")
@@ -128,9 +115,8 @@ class Jobs:
     def schedule(self, cron: str, job_type: type[BaseJob]) -> None:
         """Have a job without values enqueued at times, in UTC, once however many workers there are.
 
-        Args:
-            cron: Minute, hour, day of the month, month and day of the week, as in `0 3 * * *`.
-            job_type: The job, which is registered as well.
+        `cron` is minute, hour, day of the month, month and day of the week, as in `0 3 * * *`. The job is registered,
+        too.
         """
         self.schedules.append((cron, job_type))
 
@@ -153,11 +139,8 @@ class Jobs:
         outcome = "retried"
         with span(f"job {name}", headers=headers) as ids, monitor.scope(job_type=name, **{**facts, **ids}):
             try:
-                if starts > job_type.attempts:
-                    # It has never come to its end: it may be what kills its workers.
-                    raise JobLostError(  # noqa: TRY301 — reported as other failures are
-                        f"{name} was started {job_type.attempts} times, and its worker died each time."
-                    )
+                if starts > job_type.attempts:  # and never came to an end: it may be what kills its workers
+                    raise JobLostError(f"The worker of {name} died each time.")  # noqa: TRY301 — reported as others are
                 job = job_type.from_payload(payload)
                 async with asyncio.timeout(job_type.timeout_seconds):
                     await function(job)

@@ -19,9 +19,9 @@ from app.core.logging import log_context_values
 from app.core.telemetry import trace_headers
 
 SCHEMA: Final = "jobs"
-STATUSES: Final = ("queued", "picked", "successful", "exception", "canceled", "deleted", "failed")
 
-_status = Enum(*STATUSES, name="pgqueuer_status", schema=SCHEMA, create_type=False)
+_STATUSES: Final = ("queued", "picked", "successful", "exception", "canceled", "deleted", "failed")
+_status = Enum(*_STATUSES, name="pgqueuer_status", schema=SCHEMA, create_type=False)
 _metadata = MetaData(schema=SCHEMA)
 
 queue: Final = Table(
