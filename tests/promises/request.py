@@ -162,8 +162,8 @@ REQUEST = (
     Promise(
         "nothing secret is in the line of a request, which goes a shorter way",
         "src/app/core/logging.py",
-        "redact_text(fact) if isinstance(fact, str) else fact for",
-        "fact for",
+        "_waiting.popleft(), safe=_SAFE_LATER",
+        "line := _waiting.popleft(), safe=line.keys()",
         "tests/unit/core/test_logging.py",
     ),
     Promise(

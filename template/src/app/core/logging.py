@@ -1,7 +1,6 @@
 """Structured logging: one line per event, with the request it belongs to and without secrets.
 
-Every line, of any logger, goes: context of the request → level, time, logger → exception → redaction → renderer.
-The lines of requests and jobs go a shorter way to the same end (`log_later`).
+Every line, of any logger, goes: facts, context of the request, level, time, logger → exception → redaction → renderer.
 Redaction is a step and not a filter on the root logger: filters there never see the records of child loggers.
 """
 
@@ -9,8 +8,8 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partialmethod
@@ -20,49 +19,42 @@ from typing import Any, Final, NamedTuple, TextIO
 import pydantic_core
 
 from app.core.exceptions import AppException
-from app.core.redaction import REDACTED, is_sensitive, redact, redact_text
+from app.core.redaction import REDACTED, is_sensitive, redact
 
 # structlog imports rich wherever that is installed, for tracebacks that it does not draw here: 45 ms of each start.
 # None is what the import system takes for "not there" (Python reference, 5.3.1).
-_is_rich_absent = "rich" not in sys.modules
-if _is_rich_absent:
-    sys.modules["rich"] = None  # type: ignore[assignment]
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 import structlog  # noqa: E402
 
-if _is_rich_absent:
+if sys.modules.get("rich") is None:
     del sys.modules["rich"]
 
 EventDict = structlog.typing.EventDict
 
-# Validated on their way in, or a constant of the code.
-_IDS: Final = frozenset({"request_id", "trace_id", "user_id", "job_type"})
-_OWN: Final = frozenset({"level", "logger", "timestamp"})  # a line's own facts, which are made here
-# The names with which structlog hands a line from step to step.
-_HANDED: Final = frozenset({"_from_structlog", "_record", "event", "exc_info", "stack_info"})
-_RESERVED: Final = _OWN | _HANDED | {"exception", "stack"}
+_SAFE: Final = frozenset({"level", "logger", "timestamp"})
+_OWN: Final = _SAFE | {"event", "exc_info", "exception", "stack"}
+# In lines of requests and jobs these are constants of the code, or validated on their way in.
+_SAFE_LATER: Final = _SAFE | {"event", "request_id", "trace_id", "user_id", "job_type"}
+# A record's own; uvicorn adds another copy of the message, with colours in it.
+_OF_RECORDS: Final = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
 _LEVELS: Final = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}
 _FAILED: Final = 500  # HTTP's statuses from here on say that the server has failed
 
 _CLOSED: Final[Mapping[str, str]] = MappingProxyType({})
 # Replaced, never changed: tasks that were started in between keep what they were started with.
 _context: Final[ContextVar[Mapping[str, str]]] = ContextVar("log_context", default=_CLOSED)
-
-
 # The request as the server and the framework know it (ASGI, "HTTP Connection Scope"): the route comes in on its way.
 request_scope: Final[ContextVar[Mapping[str, Any]]] = ContextVar("request_scope", default=_CLOSED)
 
 
-class log_context(AbstractContextManager[None]):  # noqa: N801 — used like a function; a generator takes twice as long
-    """Puts these values on every line logged inside, by any logger; they follow the task, not the thread."""
-
-    def __init__(self, **values: str) -> None:
-        self._values = values
-
-    def __enter__(self) -> None:
-        self._token = _context.set({**_context.get(), **self._values})
-
-    def __exit__(self, *_raised: object) -> None:
-        _context.reset(self._token)
+@contextmanager
+def log_context(**values: str) -> Iterator[None]:
+    """Put these values on every line logged inside, by any logger; they follow the task, not the thread."""
+    token = _context.set({**_context.get(), **values})
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def bind_log_context(**values: str) -> bool:
@@ -88,55 +80,26 @@ def current_request_id() -> str | None:
     return _context.get().get("request_id")
 
 
-def _complete(_logger: object, method: str, event_dict: EventDict) -> EventDict:
-    """Complete a line with its own facts and the context's; what was said of it gets the names that are free."""
-    extra, name = event_dict.pop("extra", {}), event_dict.pop("logger_name", "")
-    handed = {key: event_dict.pop(key) for key in _HANDED & event_dict.keys()}
-    line = {**_context.get(), **handed, "logger": name, "level": method, "timestamp": datetime.now(UTC)}
-    return _add_facts(line, {**event_dict, **extra})
-
-
-def _add_facts(line: EventDict, facts: Mapping[Any, object]) -> EventDict:
-    """Put facts on a line under their names, or with an underscore behind where the name is taken, as `event` is."""
-    for key, value in facts.items():
-        name = str(key)
-        while name in line or name in _RESERVED:
-            name += "_"
-        line[name] = value
-    return line
-
-
-_extra_of: Final = structlog.stdlib.ExtraAdder()
-
-
-def _complete_record(logger: logging.Logger, method: str, event_dict: EventDict) -> EventDict:
-    """Complete a line of the standard library, whose record knows its logger and what was given as `extra`."""
-    record: logging.LogRecord = event_dict["_record"]
-    extra = _extra_of(logger, method, {"_record": record})
-    # uvicorn's is another copy of the message, with colours in it.
-    facts = {key: value for key, value in extra.items() if key not in {"_record", "color_message"}}
-    return _complete(logger, method, {**event_dict, "logger_name": record.name, "extra": facts})
-
-
-def _redact_line(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
-    """Return the line without secrets, whether their name tells them or their shape."""
-    return {
-        key: value if key in _OWN else REDACTED if value is not None and is_sensitive(key) else redact(value)
-        for key, value in event_dict.items()
-    }
-
-
-def _to_json(_logger: object, _method: str, event_dict: EventDict) -> str:
+def _to_json(_logger: object, _method: str, line: EventDict) -> str:
     """Encode the line three times as fast as the standard library; what is left in it by now is plain data."""
-    return pydantic_core.to_json(event_dict, fallback=str).decode()
+    return pydantic_core.to_json(line, fallback=str).decode()
 
 
 class _SetUp(NamedTuple):
-    """The least level that is written, the steps from a line to its text, and the stream; None is standard output."""
+    """The least level that is written, the last step of a line, and the stream; None is standard output."""
 
     level: int
-    steps: list[structlog.typing.Processor]
+    render: structlog.typing.Processor
     stream: TextIO | None
+
+    def text(self, line: EventDict, *, safe: Set[str] = _SAFE) -> str:
+        """Return the text of a line without secrets, whether their name tells them or their shape."""
+        line = structlog.processors.format_exc_info(None, "", line)
+        redacted = {
+            key: value if key in safe else REDACTED if value is not None and is_sensitive(key) else redact(value)
+            for key, value in line.items()
+        }
+        return str(self.render(None, "", redacted))
 
     def write(self, text: str) -> None:
         stream = self.stream or sys.stdout
@@ -144,36 +107,36 @@ class _SetUp(NamedTuple):
         stream.flush()
 
 
-def _steps(*, json_lines: bool, colors: bool) -> list[structlog.typing.Processor]:
-    render = _to_json if json_lines else structlog.dev.ConsoleRenderer(colors=colors)
-    return [structlog.processors.format_exc_info, _redact_line, render]
-
-
 # Made anew by each `configure_logging()`.
-_current = _SetUp(logging.INFO, [_complete, *_steps(json_lines=False, colors=False)], None)
+_current = _SetUp(logging.INFO, structlog.dev.ConsoleRenderer(colors=False), None)
 
 
 class Logger(structlog.BoundLoggerBase):
     """A logger of structlog's. The event is a constant sentence; what varies goes into keywords, or `extra={...}`.
 
-    A keyword may have any name; one that the line itself needs, such as `event`, is logged as `event_`.
+    A keyword may have any name; one that the line has already, such as `event`, is logged as `event_`.
     """
 
-    @property
-    def name(self) -> str:
-        """The name of its module."""
-        return str(self._context.get("logger_name", ""))
+    def line(self, level: str, event: str, facts: Mapping[Any, object]) -> EventDict:
+        """Return a line of the facts, the context of the request and what the line has of its own."""
+        context = _context.get()
+        said = {f"{name}_" if name in _OWN or name in context else str(name): fact for name, fact in facts.items()}
+        own = {"event": event, "level": level, "timestamp": datetime.now(UTC)}
+        return {**said, **context, **self._context, **own}
 
     def _log(
-        self, method: str, event: str, /, *args: object, extra: Mapping[Any, object] | None = None, **facts: object
+        self,
+        level: str,
+        event: str,
+        /,
+        *args: object,
+        exc_info: object = None,
+        extra: Mapping[Any, object] | None = None,
+        **facts: object,
     ) -> None:
-        if _LEVELS[method] < _current.level:
-            return
-        own = {name: facts.pop(name) for name in ("exc_info", "stack_info") if name in facts}
-        line = {**self._context, **own, "event": event % args if args else event, "extra": {**(extra or {}), **facts}}
-        for step in _current.steps:
-            line = step(None, method, line)  # type: ignore[assignment]
-        _current.write(str(line))
+        if _LEVELS[level] >= _current.level:
+            line = self.line(level, event % args if args else event, {**(extra or {}), **facts})
+            _current.write(_current.text({**line, "exc_info": exc_info}))
 
     debug = partialmethod(_log, "debug")
     info = partialmethod(_log, "info")
@@ -189,26 +152,32 @@ structlog.configure(wrapper_class=Logger)
 
 def get_logger(name: str) -> Logger:
     """Return the logger of a module, by its `__name__`."""
-    return Logger(None, (), {"logger_name": name})
+    return Logger(None, (), {"logger": name})
+
+
+class _Formatter(logging.Formatter):
+    """Makes the same lines of the standard library's records; what is given as `extra` there is in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {name: fact for name, fact in vars(record).items() if name not in _OF_RECORDS}
+        line = get_logger(record.name).line(record.levelname.lower(), record.getMessage(), extra)
+        return _current.text({**line, "exc_info": record.exc_info})
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
-    """Route all that this process logs to one stream, standard output unless given, in one format.
+    """Route all that this process logs to one stream, in one format.
 
     Args:
         level: The least severe level that is written, such as "INFO".
         json_lines: JSON for machines, else text for people, with colours on a terminal.
-        stream: Where the lines go.
+        stream: Where the lines go; standard output unless given.
     """
     global _current  # noqa: PLW0603 — one for the process, like the log
     out = stream or sys.stdout
-    steps = _steps(json_lines=json_lines, colors=out.isatty())
-    _current = _SetUp(_LEVELS[level.lower()], [_complete, *steps], out)
+    render = _to_json if json_lines else structlog.dev.ConsoleRenderer(colors=out.isatty())
+    _current = _SetUp(_LEVELS[level.lower()], render, out)
     handler = logging.StreamHandler(out)
-    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[_complete_record], processors=[remove, *steps])
-    )
+    handler.setFormatter(_Formatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -229,8 +198,8 @@ def _says_more_than_the_access_log(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or not record.module.startswith("websockets")
 
 
-# The lines that wait for the turn's end: the context, what was said, and the line's own facts.
-_waiting: Final[deque[tuple[Mapping[str, str], EventDict, EventDict]]] = deque()
+# The lines that wait for the turn's end.
+_waiting: Final[deque[EventDict]] = deque()
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
@@ -247,8 +216,9 @@ def log_later(logger: Logger, level: str, event: str, **facts: str | float) -> N
 
     In the middle of a request it costs four times as much.
     """
-    own: EventDict = {"event": event, "logger": logger.name, "level": level, "timestamp": datetime.now(UTC)}
-    _waiting.append((_context.get(), facts, own))
+    if _LEVELS[level] < _current.level:
+        return
+    _waiting.append(logger.line(level, event, facts))
     try:
         asyncio.get_running_loop().call_soon(flush_lines)
     except RuntimeError:  # there is no loop, and no turn to wait for
@@ -259,13 +229,7 @@ def flush_lines() -> None:
     """Write the lines that wait for the end of the turn, now, in one piece."""
     texts = []
     while _waiting:
-        context, facts, own = _waiting.popleft()
-        if _LEVELS[own["level"]] < _current.level:
-            continue
-        # There may be more than ids on the lines of this request.
-        ids = context if _IDS.issuperset(context) else _redact_line(None, "", {**context})
-        said = {name: redact_text(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
-        texts.append(str(_current.steps[-1](None, "", {**ids, **said, **own})))
+        texts.append(_current.text(_waiting.popleft(), safe=_SAFE_LATER))
     if texts:
         _current.write("\n".join(texts))
 
@@ -283,4 +247,4 @@ def log_error(logger: Logger, err: BaseException, *, context: Mapping[str, objec
     """Log an error with its traceback, its facts if it is one of this application's, and those of the context."""
     facts = err.to_dict() if isinstance(err, AppException) else {"error": type(err).__name__, "message": err}
     facts = {name: fact for name, fact in facts.items() if fact is not None and name != "timestamp"}
-    logger.error("error", extra=_add_facts(facts, context or {}), exc_info=err)
+    logger.error("error", extra={**(context or {}), **facts}, exc_info=err)
