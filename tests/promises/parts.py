@@ -68,13 +68,6 @@ PARTS = (
         "tests/unit/core/test_monitoring.py",
     ),
     Promise(
-        "a broken monitor fails no caller",
-        "src/app/core/monitoring.py",
-        "except Exception as err:  # noqa: BLE001",
-        "except GeneratorExit as err:  # noqa: BLE001",
-        "tests/unit/core/test_monitoring.py",
-    ),
-    Promise(
         "a call ends in time however slowly the answer trickles in",
         "src/app/core/http/fetch.py",
         "async with asyncio.timeout_at(deadline):",

@@ -29,8 +29,6 @@ STATUS_OF: Final[Mapping[type[exceptions.AppException], HTTPStatus]] = {
     exceptions.ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     exceptions.AuthenticationError: HTTPStatus.UNAUTHORIZED,
     exceptions.AuthorizationError: HTTPStatus.FORBIDDEN,
-    exceptions.PaymentError: HTTPStatus.PAYMENT_REQUIRED,
-    exceptions.SignatureError: HTTPStatus.BAD_REQUEST,
     exceptions.RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     exceptions.ExternalServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
     exceptions.DatabaseConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -21,7 +21,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from uuid_utils.compat import uuid7
 
-from app.core.exceptions import EventBusException, EventRejectedError
+from app.core.exceptions import EventBusException
 from app.core.jobs import BaseJob
 from app.core.logging import current_request_id, get_logger
 from app.core.monitoring import monitor
@@ -173,8 +173,8 @@ class EventBus:
         """Put an event into the queue of each of its handlers, and wait for none of them.
 
         Raises:
-            EventBusException: The bus does not run in this event loop, or the event is durable: `uow.record()` it.
-            EventRejectedError: A handler had no room for it; the others get it.
+            EventBusException: The bus does not run in this event loop, the event is durable (`uow.record()` it), or a
+                handler had no room for it; the others get it.
         """
         if event.durable:
             raise EventBusException(f"{event.type} is durable: record it in a unit of work, with `uow.record()`.")
@@ -184,7 +184,7 @@ class EventBus:
         wanted = [each for each in self._subscriptions if isinstance(event, each.event_type)]
         if refused := [each.name for each in wanted if not self._queue(each, event)]:
             self.counts["rejected"] += len(refused)
-            raise EventRejectedError(f"{event.type} found no room at {', '.join(refused)}.")
+            raise EventBusException(f"{event.type} found no room at {', '.join(refused)}.")
 
     async def stop(self, drain_seconds: float) -> None:
         """Let the handlers finish, also what they publish meanwhile; cancel those that are not done after so long."""

@@ -1,14 +1,11 @@
 """Every error this application raises on purpose. No web framework here: `api/errors.py` alone knows status codes."""
 
-import re
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Final, TypedDict, Unpack
+from typing import ClassVar, TypedDict, Unpack
 
 from app.core.redaction import redact, redact_text
-
-_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
 class ErrorContext(TypedDict, total=False):
@@ -35,12 +32,11 @@ class AppException(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
 
     def __init_subclass__(cls) -> None:
-        """Refuse a subclass whose code would be ignored."""
+        """Refuse a subclass that names its code wrongly."""
         super().__init_subclass__()
-        if "error_code" in vars(cls):
-            raise TypeError(f'{cls.__name__} sets `error_code`, which an error has: write `code = "…"`.')
-        if not _CODE.fullmatch(str(cls.code)):
-            raise TypeError(f'{cls.__name__}.code must look like "STOCK_EMPTY": capitals, digits, underscores.')
+        code = str(cls.code)
+        if "error_code" in vars(cls) or not (code.isupper() and code.isidentifier()):
+            raise TypeError(f'{cls.__name__} needs `code = "STOCK_EMPTY"`: capitals, digits and underscores.')
 
     def __init__(self, message: str, **context: Unpack[ErrorContext]) -> None:
         super().__init__(message)
@@ -127,12 +123,6 @@ class AuthorizationError(AppException):
     code = "PERMISSION_DENIED"
 
 
-class SignatureError(AppException):
-    """Raised when a request that must be signed is not: no signature, one of something else, or not a recent one."""
-
-    code = "SIGNATURE_INVALID"
-
-
 class RateLimitError(AppException):
     """Raised when there are too many requests; `retry_after` is in seconds."""
 
@@ -142,12 +132,6 @@ class RateLimitError(AppException):
         facts = _with_facts(context, retry_after=retry_after)
         super().__init__(f"Too many requests: try again in {retry_after} s.", **facts)
         self.retry_after = retry_after
-
-
-class PaymentError(AppException):
-    """Raised when a payment could not be made or taken back."""
-
-    code = "PAYMENT_FAILED"
 
 
 class InfrastructureException(AppException):
@@ -211,15 +195,9 @@ class CacheException(InfrastructureException):
 
 
 class EventBusException(InfrastructureException):
-    """Raised when the event bus is used in a way, or at a time, that it cannot serve."""
+    """Raised when the event bus cannot take an event: it does not run, or has no room at one of its handlers."""
 
     code = "EVENT_BUS_ERROR"
-
-
-class EventRejectedError(EventBusException):
-    """Raised when an event found no room at one of its handlers, or is the last of an endless chain."""
-
-    code = "EVENT_REJECTED"
 
 
 class JobVersionError(InfrastructureException):
@@ -233,12 +211,6 @@ class JobVersionError(InfrastructureException):
         self.known = known
 
 
-class JobLostError(InfrastructureException):
-    """Raised when a job was started as often as it may be, and its worker died each time."""
-
-    code = "JOB_LOST"
-
-
 class ExternalServiceError(InfrastructureException):
     """Raised when another service ("billing", say) failed or refused; the message has no URLs or credentials."""
 
@@ -246,12 +218,6 @@ class ExternalServiceError(InfrastructureException):
 
     def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
         super().__init__(f"{service}: {message}", **_with_facts(context, service=service))
-
-
-class MailRefusedError(ExternalServiceError):
-    """Raised when a message cannot be delivered, now or later; `details` have the server's `status` (RFC 5321, 4.2)."""
-
-    code = "MAIL_REFUSED"
 
 
 class MailUnavailableError(ExternalServiceError):

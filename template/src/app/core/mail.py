@@ -2,8 +2,7 @@
 
     uow.enqueue(SendMail(to=user.email, template="reset_password", values={"link": link}))
 
-The templates are in `app/templates/mail`: the subject and the text of each message, and one layout that makes HTML of
-any text.
+The templates are in `app/templates/mail`: subject and text of each message, and one layout that makes HTML of any text.
 """
 
 import re
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import anyio
 
 from app.core.config.background import MailSettings
-from app.core.exceptions import ExternalServiceError, MailRefusedError, MailUnavailableError
+from app.core.exceptions import ExternalServiceError, MailUnavailableError
 from app.core.jobs import BaseJob
 from app.core.logging import get_logger
 from app.core.process import get_object
@@ -30,15 +29,18 @@ MAIL_FOLDER: Final = ".data/mail"
 # SMTP's replies from here on will not change by trying again (RFC 5321, 4.2.1).
 _PERMANENT: Final = 500
 
+# A way for messages; it raises ExternalServiceError where one cannot be delivered now.
+Send = Callable[[EmailMessage], Awaitable[None]]
+
 logger = get_logger(__name__)
 
 
-# A way for messages. It raises MailRefusedError where one cannot be delivered ever, ExternalServiceError where not now.
-Send = Callable[[EmailMessage], Awaitable[None]]
-
-
 async def send_by_smtp(settings: MailSettings, message: EmailMessage) -> None:
-    """Send a message through a mail server; see `Send`."""
+    """Send a message through a mail server; one that is refused for good is given up, and the log has it.
+
+    Raises:
+        ExternalServiceError: The server did not take it; it may do later.
+    """
     import aiosmtplib  # noqa: PLC0415 — workers send, and the web process starts without it
 
     about_message = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
@@ -57,8 +59,8 @@ async def send_by_smtp(settings: MailSettings, message: EmailMessage) -> None:
         reply = err.recipients[0] if isinstance(err, aiosmtplib.SMTPRecipientsRefused) else err
         # A refused login or connection says nothing about the message.
         if isinstance(reply, about_message) and reply.code >= _PERMANENT:
-            refusal = f"The message was refused for good ({reply.code})."
-            raise MailRefusedError("mail", refusal, details={"status": reply.code}) from None
+            logger.warning("mail was refused", message_id=message["Message-ID"], status=reply.code)
+            return
         # Without the text of the reply, which may quote what the server was sent.
         reason = getattr(reply, "code", type(reply).__name__)
         raise ExternalServiceError("mail", f"The server did not take a message ({reason}).") from None
@@ -92,7 +94,7 @@ class Mailer:
 
 
 def make_mailer(settings: MailSettings, *, folder: Path) -> Mailer:
-    """Return what the settings say, for a project's folder; nothing is connected before the first message."""
+    """Return the way that the settings name; files go into a project's folder."""
     ways: dict[str, Send | None] = {
         "off": None,
         "files": partial(write_to_folder, folder / MAIL_FOLDER),
@@ -120,12 +122,9 @@ class SendMail(BaseJob):
 
 
 async def send_mail(job: SendMail) -> None:
-    """Send the message of a job; one that is refused for good is given up, and the log has it."""
+    """Send the message of a job."""
     mailer = get_mailer()
-    try:
-        await mailer.require()(render(job, sender=mailer.sender))
-    except MailRefusedError as err:
-        logger.warning("mail was refused", template=job.template, status=err.details["status"])
+    await mailer.require()(render(job, sender=mailer.sender))
 
 
 def render(job: SendMail, *, sender: str) -> EmailMessage:

@@ -4,7 +4,7 @@ The log has every report. A `Reporter` sends them elsewhere, too.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Literal
 
@@ -17,10 +17,9 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Reporter:
-    """A place for reports; this one drops them all.
+    """A place for reports; this one drops them all. Another one overrides what it has a use for.
 
-    Another one overrides what it has a use for. It is called from any task and thread, returns at once, sends later,
-    and takes secrets out by itself.
+    It is called from any task and thread, raises nothing, sends later, and takes secrets out by itself.
     """
 
     def capture_exception(self, err: BaseException, context: Mapping[str, object]) -> None:
@@ -48,10 +47,7 @@ class Reporter:
 
 
 class Monitor:
-    """Writes every report to the log, and hands it to a reporter while there is one.
-
-    No call raises or waits. The log takes secrets out of its lines, a reporter out of what it sends.
-    """
+    """Writes every report to the log, and hands it to a reporter while there is one."""
 
     def __init__(self) -> None:
         self._reporter = Reporter()
@@ -67,30 +63,26 @@ class Monitor:
 
     def request_scope(self, values: Mapping[str, str]) -> AbstractContextManager[None]:
         """Put values on the log's lines and on the reports of a request, which a reporter keeps apart by itself."""
-        _contained(self._reporter.set_tags, values)
+        self._reporter.set_tags(values)
         return log_context(**values)
 
-    def scope(self, **values: str) -> AbstractContextManager[None]:
-        """Put values on the log's lines and the reports of a job or of an event's delivery, and keep those apart."""
-        # Most processes report nowhere, and have jobs by the thousand.
-        return log_context(**values) if type(self._reporter) is Reporter else self._apart(values)
-
     @contextmanager
-    def _apart(self, values: Mapping[str, str]) -> Iterator[None]:
+    def scope(self, **values: str) -> Iterator[None]:
+        """Put values on the log's lines and the reports of a job or of an event's delivery, and keep those apart."""
         with self._reporter.scope(), self.request_scope(values):
             yield
 
     def capture_exception(self, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
         """Report an unexpected error, raised or not, with its traceback and facts that help to understand it."""
         log_error(logger, err, context=context)
-        _contained(self._reporter.capture_exception, err, context or {})
+        self._reporter.capture_exception(err, context or {})
 
     def capture_message(
         self, message: str, level: Level = "info", *, context: Mapping[str, object] | None = None
     ) -> None:
         """Report a constant sentence that is worth a person's attention; what varies goes into `context`."""
         getattr(logger, level)(message, extra=context)
-        _contained(self._reporter.capture_message, message, level, context or {})
+        self._reporter.capture_message(message, level, context or {})
 
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
         """Put the user on the reports of this request, and `user_id` on its further lines; nothing outside of one.
@@ -98,14 +90,14 @@ class Monitor:
         Address and name are never logged.
         """
         if bind_log_context(user_id=str(user_id)):
-            _contained(self._reporter.set_user, str(user_id), email=email, username=username)
+            self._reporter.set_user(str(user_id), email=email, username=username)
 
     def add_breadcrumb(
         self, message: str, *, category: str = "default", data: Mapping[str, object] | None = None
     ) -> None:
         """Leave a step that further reports of this request are sent with; the log has it at DEBUG."""
         logger.debug("breadcrumb", step=message, category=category, data=data)
-        _contained(self._reporter.add_breadcrumb, message, category=category, data=data or {})
+        self._reporter.add_breadcrumb(message, category=category, data=data or {})
 
     @contextmanager
     def trace(self, name: str) -> Iterator[None]:
@@ -124,11 +116,3 @@ class Monitor:
 
 
 monitor: Final = Monitor()
-
-
-def _contained(report: Callable[..., None], *args: object, **facts: object) -> None:
-    """Log what a reporter fails with, and no more: the request goes on."""
-    try:
-        report(*args, **facts)
-    except Exception as err:  # noqa: BLE001 — a reporter's own business
-        logger.warning("monitoring failed", part=report.__name__, reason=type(err).__name__)

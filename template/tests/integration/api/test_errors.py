@@ -33,8 +33,6 @@ ERRORS: dict[str, tuple[exceptions.AppException, int]] = {
         (exceptions.ValidationError("name", "must not be empty"), 422),
         (exceptions.AuthenticationError("Log in first."), 401),
         (exceptions.AuthorizationError("Not yours."), 403),
-        (exceptions.PaymentError("The card was declined."), 402),
-        (exceptions.SignatureError("The signature is wrong."), 400),
         (exceptions.RateLimitError(30), 429),
         (
             exceptions.ExternalServiceError(

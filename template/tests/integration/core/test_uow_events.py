@@ -109,7 +109,7 @@ async def test_after_commit_reports_a_failure_which_keeps_no_other_action_back(
     assert await listener.heard() == ["a", "b", "c", "d"]
     assert done == ["waited", "called"]
     errors = [line["error"] for line in log.events("error")]
-    assert errors == ["EventRejectedError"] * 2 + ["RuntimeError"] * 2
+    assert errors == ["EventBusException"] * 2 + ["RuntimeError"] * 2
     assert "planted" not in log.text
 
 

@@ -36,7 +36,7 @@ async def test_receive_event_refuses_what_is_not_stripe_s_or_old(
     body = json.dumps(event).encode()
     headers = {} if how is None else {"Stripe-Signature": sign(body, **how)}
 
-    problem(await client.post(WEBHOOKS, content=body, headers=headers), 400, "SIGNATURE_INVALID")
+    problem(await client.post(WEBHOOKS, content=body, headers=headers), 403, "SIGNATURE_INVALID")
 
     assert await read_inbox(transaction) == []
     assert await status_of(client, order) == "pending"
@@ -49,7 +49,7 @@ async def test_receive_event_checks_the_signature_of_the_bytes_as_they_came(
     compact, spaced = json.dumps(event, separators=(",", ":")).encode(), json.dumps(event, indent=2).encode()
 
     answer = await client.post(WEBHOOKS, content=spaced, headers={"Stripe-Signature": sign(compact)})
-    problem(answer, 400, "SIGNATURE_INVALID")
+    problem(answer, 403, "SIGNATURE_INVALID")
     answer = await client.post(WEBHOOKS, content=spaced, headers={"Stripe-Signature": sign(spaced)})
     assert answer.json() == {"outcome": "handled"}
 
@@ -61,7 +61,7 @@ async def test_receive_event_takes_no_connection_for_a_wrong_signature(
         pytest.fail("the inbox was asked")
 
     monkeypatch.setattr("app.repositories.webhook_events.insert_event", refuse)
-    problem(await client.post(WEBHOOKS, content=b"{}"), 400, "SIGNATURE_INVALID")
+    problem(await client.post(WEBHOOKS, content=b"{}"), 403, "SIGNATURE_INVALID")
 
 
 async def test_receive_event_bounds_the_body(client: AsyncClient, stripe: StripeServer) -> None:
@@ -84,6 +84,6 @@ async def test_receive_event_refuses_content_that_its_type_does_not_promise(
 
 async def test_receive_event_needs_a_secret_without_stripe(client: AsyncClient) -> None:
     event = make_event("plan.created", {"object": "plan"})
-    problem(await deliver(client, event), 400, "SIGNATURE_INVALID")
+    problem(await deliver(client, event), 403, "SIGNATURE_INVALID")
     async with payments_switched_off():
         assert (await deliver(client, event)).json() == {"outcome": "ignored"}

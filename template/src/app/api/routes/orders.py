@@ -20,7 +20,6 @@ Writer = Annotated[Principal, Depends(CallerWith("orders:write"))]
 OrderId = Annotated[UUID, Path(description="The order's key.")]
 # What a call to Stripe can come to.
 _OF_PAYMENTS = problems(
-    HTTPStatus.PAYMENT_REQUIRED,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.SERVICE_UNAVAILABLE,

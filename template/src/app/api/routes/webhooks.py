@@ -41,7 +41,7 @@ SignedEvent = Annotated[payment.WebhookEvent, Depends(get_signed_event)]
 
 
 @router.post(
-    "/webhooks/stripe", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE), openapi_extra=_BODY
+    "/webhooks/stripe", responses=problems(HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE), openapi_extra=_BODY
 )
 async def receive_event(event: SignedEvent, uow: UnitOfWork) -> WebhookReceipt:
     """Take in an event, once however often it is delivered; any other answer than 200 has it delivered again."""

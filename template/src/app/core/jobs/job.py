@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
-from app.core.exceptions import ConfigurationError, JobLostError, JobVersionError
+from app.core.exceptions import ConfigurationError, InfrastructureException, JobVersionError
 from app.core.logging import get_logger, log_later
 from app.core.monitoring import monitor
 from app.core.process import get_object
@@ -140,7 +140,8 @@ class Jobs:
         with span(f"job {name}", headers=headers) as ids, monitor.scope(job_type=name, **{**facts, **ids}):
             try:
                 if starts > job_type.attempts:  # and never came to an end: it may be what kills its workers
-                    raise JobLostError(f"The worker of {name} died each time.")  # noqa: TRY301 — reported as others are
+                    lost = f"The worker of {name} died each time."
+                    raise InfrastructureException(lost)  # noqa: TRY301 — reported as others are
                 job = job_type.from_payload(payload)
                 async with asyncio.timeout(job_type.timeout_seconds):
                     await function(job)

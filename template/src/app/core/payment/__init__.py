@@ -20,10 +20,12 @@ from app.core.payment.errors import (
     PaymentBrokenError,
     PaymentConflictError,
     PaymentDeclinedError,
+    PaymentError,
     PaymentRefusedError,
     PaymentSwitchedOffError,
     PaymentTimeoutError,
     PaymentUnavailableError,
+    SignatureError,
 )
 from app.core.payment.facade import (
     MAX_AMOUNT,

@@ -3,10 +3,28 @@
 Each has a second base, which is what `api/errors.py` knows it by.
 """
 
-from app.core.exceptions import BusinessRuleError, ExternalServiceError, PaymentError, TimeoutError
+from app.core.exceptions import (
+    AppException,
+    AuthorizationError,
+    BusinessRuleError,
+    ExternalServiceError,
+    TimeoutError,
+)
 
 
-class PaymentDeclinedError(PaymentError):
+class SignatureError(AuthorizationError):
+    """Raised when a webhook is not signed by Stripe: no signature, one of something else, or not a recent one."""
+
+    code = "SIGNATURE_INVALID"
+
+
+class PaymentError(AppException):
+    """The base of what is raised when a payment could not be made or taken back."""
+
+    code = "PAYMENT_FAILED"
+
+
+class PaymentDeclinedError(BusinessRuleError, PaymentError):
     """Raised when the customer's bank said no: another card, or none. Asking again changes nothing."""
 
     code = "PAYMENT_DECLINED"

@@ -14,8 +14,9 @@ from uuid import uuid4
 from pydantic import ConfigDict, Field, StringConstraints, validate_call
 from pydantic import ValidationError as PydanticValidationError
 
-from app.core.exceptions import SignatureError, ValidationError
+from app.core.exceptions import ValidationError
 from app.core.payment.door import get_payments
+from app.core.payment.errors import SignatureError
 from app.core.payment.objects import (
     CheckoutSession,
     Customer,

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from app.core import payment
 from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
-from app.core.exceptions import SignatureError, ValidationError
+from app.core.exceptions import ValidationError
+from app.core.payment import SignatureError
 from tests.applications import process_with
 from tests.orders import WEBHOOK_SECRET, make_stripe_settings, sign
 

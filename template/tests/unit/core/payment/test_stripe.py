@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from app.api.errors import status_of
 from app.core import monitor, payment
 from app.core.config.section import Environment
-from app.core.exceptions import AppException, PaymentError
+from app.core.exceptions import AppException
 from tests.logs import captured_log
 from tests.orders import make_stripe_settings, payments_at_stripe
 from tests.servers.http import Answer, hang, reply, then_close, then_reset, unused_url
@@ -87,7 +87,7 @@ async def test_create_payment_intent_does_nothing_twice_after_a_lost_answer(stri
 @pytest.mark.parametrize(
     ("fault", "raised", "status", "attempts"),
     [
-        (DECLINED, payment.PaymentDeclinedError, 402, 1),
+        (DECLINED, payment.PaymentDeclinedError, 409, 1),
         (error(400, "invalid_request_error", code="amount_too_small"), payment.PaymentRefusedError, 409, 1),
         (error(404, "invalid_request_error", code="resource_missing"), payment.PaymentRefusedError, 409, 1),
         (error(400, "idempotency_error"), payment.PaymentConflictError, 409, 1),
@@ -159,7 +159,7 @@ async def test_create_payment_intent_shows_neither_key_nor_answer_in_a_failure(s
         then_close(secret.encode() + b"\r\n\r\n"),
     ):
         stripe.faults.extend([fault] * 3)
-        with captured_log(level="DEBUG") as log, pytest.raises(PaymentError) as caught:
+        with captured_log(level="DEBUG") as log, pytest.raises(payment.PaymentError) as caught:
             await payment.create_payment_intent(1250)
         stripe.faults.clear()
         for planted in (KEY, secret):
