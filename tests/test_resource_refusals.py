@@ -52,7 +52,7 @@ def must_refuse(project: Path, arguments: list[str], said: str, next_step: str) 
         (["ticket", "a:str", "--plural", "ticket"], "would have the same name", "--plural"),
         (["item", "a:str"], "There is a table items already", "--plural"),
         (["item", "a:str", "--plural", "things"], "models/domain/item.py is there", "another name"),
-        (["page", "a:str"], "schemas/page.py is there already", "another name"),
+        (["auth", "a:str"], "schemas/auth.py is there already", "another name"),
         (["scope", "a:str"], "test_scopes.py is there already", "another name"),
         (["index", "a:str"], "Index would have two meanings in src/app/models/domain", "says more"),
         (["client", "a:str"], "make_client would have two meanings in tests", "says more"),

@@ -12,7 +12,6 @@ from app.core.config.api import AuthSettings
 from app.core.config.database import DatabaseSettings
 from app.core.config.secrets import SecretsSettings, new_key
 from app.core.config.section import Environment
-from app.core.security import allowed_scopes
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import Login, Tokens
 from app.models.schemas.user import UserCreate
@@ -58,6 +57,6 @@ async def make_user(*, scopes: Sequence[str] | None = None) -> tuple[UserRow, To
 def make_tokens(user: UserRow) -> Tokens:
     """Return tokens as of a login, without the login: an access token is believed without a query."""
     tokens = get_authentication().tokens
-    scopes = allowed_scopes(get_authentication().roles, user.role, user.scopes)
+    scopes = get_authentication().scopes_of(user)
     access_token = tokens.issue(user_id=user.id, session_id=uuid4(), scopes=scopes)
     return Tokens(access_token=access_token, refresh_token="none", expires_in=tokens.lifetime_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import statistics
@@ -72,13 +71,6 @@ class Lister:
         return json.loads(content), took
 
 
-def cursor_at(cursor: str, number: int) -> str:
-    """Return a cursor like another one, behind the item of this number."""
-    values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    values["id"] = f"00000000-0000-0000-0000-{number:012x}"
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
 @pytest.mark.long
 def test_the_last_page_of_a_long_list_costs_what_the_first_does(
     full: Project, postgres: Databases, tmp_path: Path
@@ -94,7 +86,7 @@ def test_the_last_page_of_a_long_list_costs_what_the_first_does(
         full.run(python, "-c", FILL, url, str(ITEMS), timeout=600).must_succeed()
         lister = Lister(connection, token)
         first_page, _ = lister.page()
-        last = cursor_at(first_page["next_cursor"], PAGE + 1)
+        last = f"00000000-0000-0000-0000-{PAGE + 1:012x}"
         last_page, _ = lister.page(last)
         assert first_page["items"][0]["sku"] == f"SKU-{ITEMS}"
         assert last_page["items"][-1]["sku"] == "SKU-1"

@@ -156,21 +156,21 @@ ROWS = (
     ),
     Promise(
         "two tabs may refresh at once",
-        "src/app/repositories/sessions.py",
+        "src/app/repositories/credentials.py",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE",
         "RefreshToken.used_at > func.clock_timestamp() + _GRACE",
         "tests/integration/api/test_auth.py",
     ),
     Promise(
         "the grace of a refresh token ends",
-        "src/app/repositories/sessions.py",
+        "src/app/repositories/credentials.py",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE",
         "RefreshToken.used_at > func.clock_timestamp() - _GRACE - timedelta(days=9)",
         "tests/integration/api/test_auth.py",
     ),
     Promise(
         "a refresh token used again has the grace of its first use",
-        "src/app/repositories/sessions.py",
+        "src/app/repositories/credentials.py",
         "func.coalesce(RefreshToken.used_at, func.clock_timestamp())",
         "func.clock_timestamp()",
         "tests/integration/api/test_auth.py",
@@ -185,9 +185,9 @@ ROWS = (
     Promise(
         "a page begins in the index where the last one ended",
         "src/app/repositories/items.py",
-        'Item.id < bindparam("after_id")',
+        'Item.id < bindparam("before")',
         'tuple_(literal_column("0"), Item.id) '
-        '< tuple_(literal_column("0"), bindparam("after_id", type_=Uuid))',
+        '< tuple_(literal_column("0"), bindparam("before", type_=Uuid))',
         "tests/integration/api/test_items_plans.py",
     ),
     Promise(

@@ -18,7 +18,7 @@ _FIELD = re.compile(
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 # Names that the module of schemas imports, and that no type of a field's can have there.
 _IMPORTED = frozenset(
-    {"Annotated", "ConfigDict", "CursorText", "Day", "Decimal", "Exact", "Field", "Input"}
+    {"Annotated", "ConfigDict", "Cursor", "Day", "Decimal", "END", "Exact", "Field", "Input"}
     | {"JsonObject", "JsonValue", "Line", "Literal", "LongText", "Moment", "PageSize", "TypedDict"}
 )
 

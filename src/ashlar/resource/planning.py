@@ -25,8 +25,7 @@ from ashlar.style import UnformattedError, tidied
 # The names that the written code takes from the project, and where it finds them.
 _NEEDED = {
     "src/app/core/database/__init__.py": ("ReadSession", "Statement", "WriteSession"),
-    "src/app/models/schemas/page.py": ("CursorText", "END", "PageSize"),
-    TYPES: ("Input",),
+    TYPES: ("Cursor", "END", "Input", "Page", "PageSize"),
     "src/app/api/dependencies.py": ("CallerWith", "ReadSession", "UnitOfWork"),
     "src/app/api/openapi.py": ("LOCATION", "problems"),
     "tests/documents.py": ("key_at",),

@@ -104,7 +104,7 @@ def test_every_answer_is_as_documented(app: FreshCallers) -> None:
                 "with-security-parameters": False,
             },
             "checks": {
-                # JSON Schema cannot tell every rule: no NUL in text, mail to domains that exist, this API's cursors.
+                # JSON Schema cannot tell every rule: no NUL in text, mail to domains that exist.
                 "positive_data_acceptance": {"enabled": False},
                 # A route may document that a service it calls fails; any other 5xx is an undocumented status.
                 "not_a_server_error": {"enabled": False},

@@ -18,7 +18,7 @@ from tests.clients import make_client
 from tests.documents import Operation, example, example_body, operations, resolve
 from tests.factories import PASSWORD, make_user
 from tests.logs import captured_log
-from tests.schema.hostile import CURSORS, Place, get_at, hostile, places, put_at, same
+from tests.schema.hostile import Place, get_at, hostile, places, put_at, same
 
 pytestmark = [pytest.mark.anyio, pytest.mark.schema]
 
@@ -155,8 +155,7 @@ async def test_every_value_of_every_path_query_and_header(caller: Caller, transa
         for parameter in operation.described.get("parameters", ()):
             name, schema = parameter["name"], resolve(parameter["schema"], caller.document)
             schema = resolve(schema.get("items", schema), caller.document)
-            odd = CURSORS if name == "cursor" else ()
-            for value in (*hostile(schema, example(schema, caller.document)), *odd):
+            for value in hostile(schema, example(schema, caller.document)):
                 text = value if isinstance(value, str) else json.dumps(value)
                 if len(text) > 100_000:
                     text = text[:60_000]  # No server takes more than 64 KiB of these.

@@ -14,6 +14,7 @@ from app.core.database import get_database
 from app.core.exceptions import ConfigurationError
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
+from app.models.schemas.types import END
 from app.models.schemas.user import NewPassword, UserChange, UserCreate
 from app.repositories.users import UserRow
 from app.services import users as service
@@ -57,7 +58,7 @@ async def list_users(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 100,
 ) -> None:
     """Show users, a line each: address, role, scopes beyond it, and if they cannot log in."""
-    page = await service.list_users(get_database().reader, limit=limit, cursor=None)
+    page = await service.list_users(get_database().reader, limit=limit, before=END)
     for user in page.items:
         states = {"disabled": not user.is_active, "unconfirmed": not user.email_verified_at}
         out.print(" ".join([user.email, user.role, *user.scopes, *(word for word, on in states.items() if on)]))

@@ -1,15 +1,12 @@
 """Statements on items, one each; what changes one also writes into the audit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ARRAY,
-    Double,
     Text,
     UpdateBase,
     Uuid,
@@ -20,18 +17,16 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import REAL, insert
 from sqlalchemy.orm import aliased
 from uuid_utils.compat import uuid7
 
-from app.core.database import Database, ReadSession, Statement, WriteSession, get_database
+from app.core.database import ReadSession, Statement, WriteSession
 from app.core.logging import current_request_id
 from app.models.domain.item import Item, ItemChange
 from app.models.schemas.item import ItemContent, ItemQuery, ItemRead
-from app.models.schemas.page import Cursor
 
 # A search ranks so many matches, the newest: a common word has a million, and ranking them all takes a second.
 _RANKED: Final = 1_000
@@ -40,13 +35,14 @@ _OWN: Final = (Item.owner_id == bindparam("owner_id"), Item.id == bindparam("ite
 _GIVEN: Final[dict[str, Any]] = {name: bindparam(name) for name in ("owner_id", "sku", *ItemContent.model_fields)}
 _CONTENT: Final = [Item.__mapper__.columns[name].name for name in ItemContent.model_fields]
 _CONDITIONS: Final = {
+    "owner_id": Item.owner_id == bindparam("owner_id"),
+    "before": Item.id < bindparam("before"),
     "tags": Item.tags.contains(bindparam("tags")),
     "metadata": Item.attributes.contains(bindparam("metadata")),
     "substring": func.strpos(func.lower(Item.name), func.lower(bindparam("substring", type_=Text))) > 0,
     # Both the operator, which the index answers, and the function compare the search with the closest part of the
     # name (documentation, F.35): typing errors are forgiven, and a long name does not count against itself.
     "words": bindparam("words", type_=Text).op("<%", is_comparison=True)(Item.name),
-    "after_id": Item.id < bindparam("after_id"),
 }
 
 
@@ -78,14 +74,6 @@ _UPSERT: Final = _audited(
 )
 _DELETE: Final = _audited(delete(Item).where(*_OWN))
 _IS_FUZZY: Final = Statement(text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"), bool)
-_fuzzy: Final[WeakKeyDictionary[Database, bool]] = WeakKeyDictionary()
-
-
-@dataclass(slots=True)
-class RankedItem(ItemRead):
-    """An item and how well it matched the search, from 0 to 1."""
-
-    rank: float
 
 
 async def find_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead | None:
@@ -116,35 +104,24 @@ async def delete_item(session: WriteSession, owner_id: UUID, item_id: UUID) -> b
     return await _change(session, _DELETE, {"owner_id": owner_id, "item_id": item_id}) is not None
 
 
-async def list_items(
-    session: ReadSession, owner_id: UUID, which: ItemQuery, *, after: Cursor | None, fuzzy: bool
-) -> Sequence[RankedItem]:
+async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery, *, fuzzy: bool) -> Sequence[ItemRead]:
     """Return the owner's items, best match first, newest first among equals; one more than asked for, if there are.
 
-    Args:
-        session: A session that may read.
-        owner_id: The owner.
-        which: Conditions that hold together.
-        after: Begin after this row.
-        fuzzy: Search by similarity (needs pg_trgm), else by substring.
+    A search is `fuzzy` by similarity, which needs pg_trgm, else by substring.
     """
-    values: dict[str, object] = {"owner_id": owner_id, "limit": which.limit + 1}
+    values: dict[str, object] = {"owner_id": owner_id, "before": which.cursor, "limit": which.limit + 1}
     if which.tag:
         values["tags"] = which.tag
     if which.metadata:
         values["metadata"] = which.metadata
     if which.search:
         values["words" if fuzzy else "substring"] = which.search
-    if after is not None:
-        values |= {"after_id": after.id, "after_rank": after.rank} if "words" in values else {"after_id": after.id}
     return await session.all(_list(frozenset(values)), **values)
 
 
 async def is_fuzzy(session: ReadSession) -> bool:
-    """Return True if the database has pg_trgm: asked once, so that a later one is noticed after a restart."""
-    if (database := get_database()) not in _fuzzy:
-        _fuzzy[database] = await session.one(_IS_FUZZY)
-    return _fuzzy[database]
+    """Return True if the database has pg_trgm."""
+    return await session.one(_IS_FUZZY)
 
 
 async def _change(
@@ -164,24 +141,12 @@ def _update(names: frozenset[str]) -> Statement[ItemRead]:
 
 
 @cache
-def _list(names: frozenset[str]) -> Statement[RankedItem]:
+def _list(names: frozenset[str]) -> Statement[ItemRead]:
     """Return the statement for the conditions of these names; a page begins in the index where the last one ended."""
-    if "words" in names:
-        return _search(names)
-    statement = select(Item, literal_column("0::real", REAL).label("rank")).where(
-        Item.owner_id == bindparam("owner_id"), *(_CONDITIONS[name] for name in sorted(names & _CONDITIONS.keys()))
-    )
-    return Statement(statement.order_by(Item.id.desc()).limit(bindparam("limit")), RankedItem)
-
-
-def _search(names: frozenset[str]) -> Statement[RankedItem]:
+    conditions = [condition for name, condition in _CONDITIONS.items() if name in names]
+    if "words" not in names:
+        return Statement(select(Item).where(*conditions).order_by(Item.id.desc()).limit(bindparam("limit")), ItemRead)
     rank = func.word_similarity(bindparam("words", type_=Text), Item.name, type_=REAL).label("rank")
-    conditions = (_CONDITIONS[name] for name in sorted(names & _CONDITIONS.keys() - {"after_id"}))
-    newest = select(Item.id, rank).where(Item.owner_id == bindparam("owner_id"), *conditions)
-    ranked = newest.order_by(Item.id.desc()).limit(_RANKED).subquery()
-    statement = select(Item, ranked.c.rank).join(ranked, ranked.c.id == Item.id)
-    if "after_id" in names:
-        # A double holds every real, and PostgreSQL compares the two exactly; a forged rank may be too small for a real.
-        after = tuple_(bindparam("after_rank", type_=Double), bindparam("after_id", type_=Uuid))
-        statement = statement.where(tuple_(ranked.c.rank, Item.id) < after)
-    return Statement(statement.order_by(ranked.c.rank.desc(), Item.id.desc()).limit(bindparam("limit")), RankedItem)
+    ranked = select(Item.id, rank).where(*conditions).order_by(Item.id.desc()).limit(_RANKED).subquery()
+    found = select(Item).join(ranked, ranked.c.id == Item.id).order_by(ranked.c.rank.desc(), Item.id.desc())
+    return Statement(found.limit(bindparam("limit")), ItemRead)

@@ -1,12 +1,13 @@
 """Accounts by mail: registration, forgotten passwords, other addresses.
 
-Nothing here tells a caller if there is an account. A request does the same for every address: it enqueues a job. The
-job finds out what there is to say, and says it to the address alone. It makes the link's token, too, when the mail is
-sent, so that tokens are stored nowhere. Registration stores the user, too, by one statement that takes as long where it
-changes nothing: no job holds the hash of a password.
+Nothing here tells a caller if there is an account. A request does the same for every address: it enqueues a job, which
+finds out what there is to say, and says it to the address alone. The job makes the link's token, too, so that tokens
+are stored nowhere. Registration stores the user by one statement that takes as long where it changes nothing: no job
+holds the hash of a password.
 """
 
 import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
@@ -72,12 +73,7 @@ async def ask(purpose: Purpose, asked: Address, *, address: str) -> None:
 
 
 async def ask_change(caller: Principal, change: AddressChange, *, address: str) -> None:
-    """Have a link mailed to the address that the caller wants, and a notice to the one that they have.
-
-    Raises:
-        AuthenticationError: The password is wrong.
-        RateLimitError: Too many failures, or too much mail.
-    """
+    """Have a link mailed to the address that the caller wants, and a notice to theirs; raises as `prove` does."""
     await _count(change.email, address)
     user = await get_authentication().prove(caller, change.password, address=address)
     async with unit_of_work() as uow:
@@ -85,44 +81,31 @@ async def ask_change(caller: Principal, change: AddressChange, *, address: str) 
         uow.enqueue(SendMail(to=user.email, template="address_changes", values={"email": change.email}))
 
 
-async def verify(link: LinkToken) -> None:
-    """Confirm the address of a registration; ValidationError where the token is not good."""
-    user, _ = await _read(link, Purpose.VERIFY)
-    async with unit_of_work() as uow:
-        if not await users.confirm_user(uow.session, user):
-            raise _refused()
-
-
-async def reset_password(reset: PasswordReset) -> None:
-    """Set another password, and end all sessions. The link has proven the address, too.
-
-    Raises:
-        ValidationError: The token is not good.
-    """
-    user, _ = await _read(reset, Purpose.RESET)
-    password_hash = await get_authentication().passwords.hash(reset.password.get_secret_value())
-    async with unit_of_work() as uow:
-        if not await users.confirm_user(uow.session, user, password_hash=password_hash):
-            raise _refused()
-        await get_authentication().end_sessions(uow, user.id)
-
-
-async def change_address(link: LinkToken) -> None:
-    """Give a user the address that the link was mailed to.
+async def use_link(purpose: Purpose, given: LinkToken) -> None:
+    """Count the address that a link was mailed to as proven, and as the user's; a reset also ends all their sessions.
 
     Raises:
         ValidationError: The token is not good.
         ResourceExistsError: Another account has the address by now.
     """
-    user, email = await _read(link, Purpose.CHANGE)
+    user, address = await _read(given, purpose)
+    password_hash = None
+    if isinstance(given, PasswordReset):
+        password_hash = await get_authentication().passwords.hash(given.password.get_secret_value())
     try:
         async with unit_of_work() as uow:
-            # The owner of the mailbox outranks a stranger who has only typed its address.
-            await users.delete_unconfirmed(uow.session, email)
-            if not await users.confirm_user(uow.session, user, email=email):
+            if purpose is Purpose.CHANGE:
+                # The owner of the mailbox outranks a stranger who has only typed its address.
+                await users.delete_unconfirmed(uow.session, address)
+            if not await users.lock_user(uow.session, user):
                 raise _refused()
+            await users.change_user(
+                uow.session, user.id, email=address, password_hash=password_hash, email_verified_at=datetime.now(UTC)
+            )
+            if password_hash:
+                await get_authentication().end_sessions(uow, user.id)
     except DatabaseIntegrityError:
-        raise ResourceExistsError("User", email) from None
+        raise ResourceExistsError("User", address) from None
 
 
 async def send_link(job: SendLink) -> None:
@@ -148,8 +131,7 @@ async def _count(email: str, address: str) -> None:
 
 
 async def _read(given: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]:
-    """Return the user of a link's token, and the address that it was mailed to."""
-    get_mailer().require()
+    """Return the user of a link's token, and the address that it was mailed to; ValidationError if it is not good."""
     token = given.token.get_secret_value()
     try:
         link = Link.decode(token)

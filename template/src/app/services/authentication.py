@@ -1,6 +1,5 @@
 """Login, sessions and their end."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -8,25 +7,15 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from app.core import security
 from app.core.config.api import AuthSettings
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
 from app.core.process import get_object
-from app.core.security import (
-    AccessTokens,
-    PasswordHasher,
-    Principal,
-    RateLimits,
-    RevokedSessions,
-    Roles,
-    SignedTokens,
-    allowed_scopes,
-    fingerprint,
-    new_credential,
-)
+from app.core.security import Principal, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
-from app.repositories import sessions, users
+from app.repositories import credentials, users
 from app.services.limits import guess
 
 # RFC 9106, 4, where memory is scarce: 3 passes over 64 MiB for each of the passwords that are hashed at once.
@@ -35,6 +24,7 @@ PASSWORD_COST: Final = {"time_cost": 3, "memory_kib": 65_536, "concurrency": 4}
 _REFRESH_GRACE: Final = timedelta(seconds=30)
 # The most that the clocks of the machines that serve requests may differ.
 _LEEWAY_SECONDS: Final = 10
+_ENDED: Final = "The session has ended: log in again."
 _WRONG: Final = "The e-mail address or the password is wrong."
 
 
@@ -44,7 +34,9 @@ class Authentication:
     The issuer is the name of this service in its tokens.
     """
 
-    def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:
+    def __init__(
+        self, settings: AuthSettings, *, issuer: str, limits: security.RateLimits, roles: security.Roles
+    ) -> None:
         secret = settings.secret_key.get_secret_value()
         lifetime, leeway = 60 * settings.access_token_expire_minutes, _LEEWAY_SECONDS
         self.limits = limits
@@ -53,89 +45,82 @@ class Authentication:
         self.login_attempts = settings.login_attempts
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
         self.refresh_grace = _REFRESH_GRACE
-        self.passwords = PasswordHasher(**PASSWORD_COST)
-        self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
+        self.passwords = security.PasswordHasher(**PASSWORD_COST)
+        self.tokens = security.AccessTokens(
+            secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway
+        )
         # Of devices that have logged in, so that others' guesses do not lock them out; each is bound to an account
         # (OWASP, "Slow Down Online Guessing Attacks with Device Cookies", with a token in place of a cookie).
-        self.devices = SignedTokens(secret=secret, purpose=b"device-token")
+        self.devices = security.SignedTokens(secret=secret, purpose=b"device-token")
         # Of links in mail; each is bound to a state of its user that a use of it changes.
-        self.links = SignedTokens(secret=secret, purpose=b"link-token")
+        self.links = security.SignedTokens(secret=secret, purpose=b"link-token")
         # A session revoked longer ago than this has no access token left that could be good.
-        self._revocation_memory = timedelta(seconds=lifetime + 2 * leeway)
+        remembered = timedelta(seconds=lifetime + 2 * leeway)
         # Twice as often as it must be: a refresh may fail once.
-        self.revoked = RevokedSessions(
-            self._load_revoked,
+        self.revoked = security.RevokedSessions(
+            lambda: credentials.list_revoked(get_database().reader, within=remembered),
             refresh_seconds=settings.revocation_seconds / 2,
             limit_seconds=settings.revocation_seconds,
         )
+
+    def scopes_of(self, user: users.UserRow) -> frozenset[str]:
+        """Return the scopes that a user has now."""
+        return security.allowed_scopes(self.roles, user.role, user.scopes)
 
     async def identify(self, token: str) -> Principal:
         """Return the caller of an access token, without a query; AuthenticationError where there is none."""
         principal = self.tokens.read(token)
         if principal.session_id is None or await self.revoked.contains(principal.session_id):
-            raise AuthenticationError("The session has ended: log in again.")
+            raise AuthenticationError(_ENDED)
         return principal
 
     async def confirm(self, caller: Principal) -> Principal:
-        """Return the caller of an access token as the rows have them now, for credentials and administration.
-
-        Raises:
-            AuthenticationError: The session has ended in whichever process, or the user is disabled.
-        """
-        found = await sessions.find_caller(get_database().reader, user_id=caller.user_id, session_id=caller.session_id)
-        if found is None:
-            raise AuthenticationError("The session has ended: log in again.")
-        return replace(caller, scopes=allowed_scopes(self.roles, found.role, found.grants))
+        """Return the caller of an access token as the rows have them now; AuthenticationError where they have none."""
+        user = await users.find_user(get_database().reader, caller.user_id, session_id=caller.session_id)
+        if user is None:
+            raise AuthenticationError(_ENDED)
+        return replace(caller, scopes=self.scopes_of(user))
 
     async def log_in(self, login: Login, *, address: str) -> LoginTokens:
-        """Start a session for a caller from this address.
+        """Start a session for a caller from this address; RateLimitError after too many failures.
 
-        Raises:
-            AuthenticationError: The user or the password is wrong; neither the message nor the time tells which.
-            RateLimitError: Too many failures.
+        AuthenticationError tells neither by its message nor by its time if the user or the password is wrong.
         """
         device_token = login.device_token.get_secret_value() if login.device_token else ""
         device = device_token.partition(".")[0] if self.devices.is_good(device_token, login.email) else None
         async with guess(self.limits, login.email, address, device=device, times=self.login_attempts):
-            found = await users.find_user_by_email(get_database().reader, login.email)
+            found = await users.find_holder(get_database().reader, login.email)
+            may_log_in = found is not None and found.is_active and found.email_verified_at is not None
             # No connection is held meanwhile: hashing takes a tenth of a second.
-            user, better_hash = await self._check(found, login.password.get_secret_value())
+            user, better_hash = await self._check(found if may_log_in else None, login.password)
         async with unit_of_work() as uow:
             await self._lock(uow, user)
             if better_hash:
                 await users.change_user(uow.session, user.id, password_hash=better_hash)
-            session_id = await sessions.insert_session(uow.session, user.id)
-            tokens = await self._tokens(uow, session_id, user.id, allowed_scopes(self.roles, user.role, user.scopes))
+            session_id = await credentials.insert_session(uow.session, user.id)
+            tokens = await self._tokens(uow, session_id, user)
         if device is None:
             device_token = self.devices.sign(new_credential("dt"), login.email)
         return LoginTokens(**tokens.model_dump(), device_token=device_token)
 
     async def refresh(self, uow: UnitOfWork, refresh_token: str) -> Tokens:
-        """Exchange a refresh token for new tokens, with the scopes that the user has now.
+        """Exchange a refresh token, until `refresh_grace` after its first use; AuthenticationError if it is not good.
 
-        A token gives another pair until `refresh_grace` after its first use; all end with the session.
-
-        Raises:
-            AuthenticationError: It is not good. If it was first used longer ago, there is a copy, and the thief cannot
-                be told from the owner: the session ends.
+        One that was first used longer ago has a copy. The thief cannot be told from the owner: the session ends.
         """
         known_as = fingerprint(refresh_token)
-        exchanged = await sessions.use_refresh_token(uow.session, known_as, grace=self.refresh_grace)
-        if exchanged is not None:
-            scopes = allowed_scopes(self.roles, exchanged.role, exchanged.grants)
-            return await self._tokens(uow, exchanged.session_id, exchanged.user_id, scopes)
+        if exchanged := await credentials.use_refresh_token(uow.session, known_as, grace=self.refresh_grace):
+            return await self._tokens(uow, exchanged.session_id, exchanged)
         refused = AuthenticationError("The refresh token is invalid or has expired: log in again.")
-        copied = await sessions.find_reused_session(uow.session, known_as, grace=self.refresh_grace)
-        if copied is None:
-            raise refused
-        await sessions.revoke_session(uow.session, copied)
-        uow.after_commit(lambda: self.revoked.add(copied))
-        raise uow.committing(refused)
+        if copied := await credentials.revoke_reused(uow.session, known_as, grace=self.refresh_grace):
+            uow.after_commit(lambda: self.revoked.add(copied))
+            raise uow.committing(refused)
+        raise refused
 
     async def log_out(self, uow: UnitOfWork, caller: Principal) -> None:
         """End the caller's session; an API key has none."""
         if (session_id := caller.session_id) is not None:
-            await sessions.revoke_session(uow.session, session_id)
+            await credentials.revoke_session(uow.session, session_id)
             uow.after_commit(lambda: self.revoked.add(session_id))
 
     async def end_sessions(self, uow: UnitOfWork, user_id: UUID, *, keep: UUID | None = None) -> None:
@@ -143,7 +128,7 @@ class Authentication:
 
         It comes after the change of the user: a login under way waits for that, or it for the login (`lock_user`).
         """
-        ended = await sessions.revoke_other_sessions(uow.session, user_id, keep=keep)
+        ended = await credentials.revoke_other_sessions(uow.session, user_id, keep=keep)
         uow.after_commit(lambda: self.revoked.add(*ended))
 
     async def change_password(self, caller: Principal, change: PasswordChange, *, address: str) -> None:
@@ -152,25 +137,21 @@ class Authentication:
         password_hash = await self.passwords.hash(change.new_password.get_secret_value())
         async with unit_of_work() as uow:
             await self._lock(uow, user)
-            await users.change_user(uow.session, caller.user_id, password_hash=password_hash)
-            await self.end_sessions(uow, caller.user_id, keep=caller.session_id)
+            await users.change_user(uow.session, user.id, password_hash=password_hash)
+            await self.end_sessions(uow, user.id, keep=caller.session_id)
 
     async def prove(self, caller: Principal, password: SecretStr, *, address: str) -> users.UserRow:
-        """Return the caller's row once they have shown their password.
-
-        Raises:
-            AuthenticationError: The password is wrong.
-            RateLimitError: Too many failures.
-        """
+        """Return the caller's row; AuthenticationError for a wrong password, RateLimitError after too many."""
         # A session is a known device: others' guesses from the same address must not lock its user out.
         account, device = str(caller.user_id), str(caller.session_id)
         async with guess(self.limits, account, address, device=device, times=self.login_attempts):
             found = await users.find_user(get_database().reader, caller.user_id)
-            user, _ = await self._check(found, password.get_secret_value())
+            user, _ = await self._check(found, password)
         return user
 
-    async def _check(self, user: users.UserRow | None, password: str) -> tuple[users.UserRow, str | None]:
-        right, better_hash = await self.passwords.verify(password, user.password_hash if user else None)
+    async def _check(self, user: users.UserRow | None, password: SecretStr) -> tuple[users.UserRow, str | None]:
+        stored = user.password_hash if user else None
+        right, better_hash = await self.passwords.verify(password.get_secret_value(), stored)
         if user is None or not right:
             raise AuthenticationError(_WRONG)
         return user, better_hash
@@ -180,19 +161,16 @@ class Authentication:
         if not await users.lock_user(uow.session, user):
             raise AuthenticationError(_WRONG)
 
-    async def _tokens(self, uow: UnitOfWork, session_id: UUID, user_id: UUID, scopes: Iterable[str]) -> Tokens:
+    async def _tokens(self, uow: UnitOfWork, session_id: UUID, user: users.UserRow) -> Tokens:
         refresh_token = new_credential("rt")
-        await sessions.insert_refresh_token(
+        await credentials.insert_refresh_token(
             uow.session, session_id, fingerprint=fingerprint(refresh_token), lifetime=self.refresh_lifetime
         )
         return Tokens(
-            access_token=self.tokens.issue(user_id=user_id, session_id=session_id, scopes=scopes),
+            access_token=self.tokens.issue(user_id=user.id, session_id=session_id, scopes=self.scopes_of(user)),
             refresh_token=refresh_token,
             expires_in=self.tokens.lifetime_seconds,
         )
-
-    async def _load_revoked(self) -> Iterable[UUID]:
-        return await sessions.list_revoked(get_database().reader, within=self._revocation_memory)
 
 
 def get_authentication() -> Authentication:

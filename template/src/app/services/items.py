@@ -10,7 +10,7 @@ from app.core.exceptions import ConcurrentUpdateError, ResourceExistsError, Reso
 from app.core.uow import UnitOfWork
 from app.models.events.item import ItemChanged
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate
-from app.models.schemas.page import Cursor, Page
+from app.models.schemas.types import Page
 from app.repositories import items
 
 
@@ -69,16 +69,11 @@ async def delete_item(uow: UnitOfWork, owner_id: UUID, item_id: UUID) -> None:
 
 
 async def list_items(session: ReadSession, owner_id: UUID, which: ItemQuery) -> Page[ItemRead]:
-    """Return a page of items: the best matches of a search first, else the newest.
-
-    Raises:
-        ValidationError: The cursor is not one that a page has given.
-    """
-    after = Cursor.decode(which.cursor) if which.cursor else None
+    """Return a page of items, the newest first, or the best matches of a search, which are one page."""
     # Trigrams are made of letters and digits: a search without any has none, and would find nothing.
     words = which.search is not None and any(map(str.isalnum, which.search))
     fuzzy = words and await items.is_fuzzy(session)
-    found = await items.list_items(session, owner_id, which, after=after, fuzzy=fuzzy)
+    found = await items.list_items(session, owner_id, which, fuzzy=fuzzy)
     page = found[: which.limit]
-    more = len(found) > which.limit
-    return Page(items=page, next_cursor=Cursor(rank=page[-1].rank, id=page[-1].id).encode() if more else None)
+    more = len(found) > which.limit and which.search is None
+    return Page(items=page, next_cursor=page[-1].id if more else None)

@@ -18,21 +18,19 @@ Allowances = Mapping[str, Rate]
 def tries(kind: str, account: str, address: str, *, times: int) -> Allowances:
     """Return the allowances of a kind of tries, of which so many are for one account from one address in 15 minutes."""
     few, many = Rate(times, _WINDOW_SECONDS), Rate(times * _WIDER, _WINDOW_SECONDS)
+    # The account's comes last: what the caller's own allowances refuse uses none of it up.
     return {
         f"{kind}:{account}:{address}": few,
-        f"{kind}:account:{account}": many,
         f"{kind}:address:{address}": many,
+        f"{kind}:account:{account}": many,
     }
 
 
 async def use(limits: RateLimits, allowances: Allowances) -> None:
-    """Use one of each allowance up; where one has none left, use none and raise RateLimitError."""
-    used: dict[str, Rate] = {}
+    """Use one of each allowance up, in their order; RateLimitError at the first that has none left."""
     for key, rate in allowances.items():
         if wait := await limits.hit(key, rate):
-            await _give_back(limits, used)
             raise RateLimitError(int(wait) + 1)
-        used[key] = rate
 
 
 @asynccontextmanager
@@ -58,9 +56,5 @@ async def guess(
         raise
     finally:
         if not guessed:
-            await _give_back(limits, allowances)
-
-
-async def _give_back(limits: RateLimits, allowances: Allowances) -> None:
-    for key, rate in allowances.items():
-        await limits.refund(key, rate)
+            for key, rate in allowances.items():
+                await limits.refund(key, rate)

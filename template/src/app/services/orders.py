@@ -10,7 +10,7 @@ from app.core.uow import UnitOfWork
 from app.models.domain.order import Order, OrderStatus
 from app.models.events.order import OrderStatusChanged
 from app.models.schemas.order import OrderCreate, OrderQuery, OrderRead
-from app.models.schemas.page import END, Cursor, Page
+from app.models.schemas.types import Page
 from app.repositories import orders
 
 logger = get_logger(__name__)
@@ -51,18 +51,10 @@ async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> Ord
 
 
 async def list_orders(session: ReadSession, owner_id: UUID, which: OrderQuery) -> Page[OrderRead]:
-    """Return a page of orders, the newest first.
-
-    Raises:
-        ValidationError: The cursor is none of ours.
-    """
-    before = Cursor.decode(which.cursor).id if which.cursor else END
-    found = await orders.list_orders(session, owner_id, before=before, limit=which.limit + 1)
+    """Return a page of orders, the newest first."""
+    found = await orders.list_orders(session, owner_id, before=which.cursor, limit=which.limit + 1)
     page = found[: which.limit]
-    return Page(
-        items=[*page],
-        next_cursor=Cursor(id=page[-1].id).encode() if len(found) > which.limit else None,
-    )
+    return Page(items=page, next_cursor=page[-1].id if len(found) > which.limit else None)
 
 
 def shown(order: Order) -> OrderRead:

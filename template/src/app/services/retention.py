@@ -1,10 +1,12 @@
 """The deletion of rows by their age: by a job every night, and by `app db purge`."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Table, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, Table, delete, exists, func, select
 
 from app.core import get_logger
 from app.core.config.background import RetentionSettings
@@ -12,9 +14,7 @@ from app.core.database import Base, Statement
 from app.core.jobs import BaseJob
 from app.core.jobs.queue import log, queue
 from app.core.uow import unit_of_work
-from app.models.domain.api_key import ApiKey
-from app.models.domain.session import RefreshToken, Session
-from app.models.domain.user import User
+from app.models.domain.user import ApiKey, RefreshToken, Session, User
 
 # Deleted in one transaction: a few milliseconds' work, which no request notices.
 BATCH: Final = 1000
@@ -32,35 +32,29 @@ class PurgeOldRows(BaseJob):
     timeout_seconds: ClassVar[float] = 3600
 
 
+@dataclass(frozen=True)
 class Retention:
     """Deletes the rows that rules name."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = rules
+    rules: Sequence[Rule]
 
     async def run(self, _: PurgeOldRows) -> None:
         """Run the nightly job."""
         logger.info("old rows deleted", extra=dict(await self.purge()))
 
     async def purge(self, progress: Callable[[str, int], None] = lambda _table, _count: None) -> Mapping[str, int]:
-        """Delete what may go, in batches that are committed one by one, and return the number of rows by table.
+        """Delete what may go, and return the number of rows by table, which `progress` is told after each batch.
 
-        It may be interrupted anywhere, and goes on from there the next time.
-
-        Args:
-            progress: Told the table and the number of its rows so far, after each batch.
+        Batches are committed one by one: it may be interrupted anywhere, and goes on from there the next time.
         """
-        counts = {}
-        for table, deletion in self._rules:
-            deleted = 0
-            while True:
+        counts: Counter[str] = Counter()
+        for table, deletion in self.rules:
+            batch = BATCH
+            while batch == BATCH:
                 async with unit_of_work() as uow:
                     batch = await uow.session.execute(deletion)
-                deleted += batch
-                progress(table, deleted)
-                if batch < BATCH:
-                    break
-            counts[table] = deleted
+                counts[table] += batch
+                progress(table, counts[table])
         return counts
 
 
@@ -90,10 +84,7 @@ def make_rules(settings: RetentionSettings) -> list[Rule]:
         make_rule(RefreshToken, older_than(RefreshToken.expires_at, days) | is_ended),
         # By then without tokens, of which a session may have thousands: they go in batches of their own.
         make_rule(Session, ~has_tokens & older_than(func.coalesce(Session.revoked_at, Session.created_at), days)),
-        make_rule(
-            ApiKey,
-            or_(*(older_than(moment, settings.api_key_days) for moment in (ApiKey.revoked_at, ApiKey.expires_at))),
-        ),
+        make_rule(ApiKey, older_than(func.least(ApiKey.revoked_at, ApiKey.expires_at), settings.api_key_days)),
         # Registrations that were never confirmed; the disabled ones keep their addresses from being registered again.
         make_rule(User, User.email_verified_at.is_(None) & User.is_active & older_than(User.created_at, days)),
         make_rule(queue, (queue.c.status == "failed") & older_than(queue.c.updated, settings.failed_job_days)),

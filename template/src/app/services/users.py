@@ -6,13 +6,13 @@ from uuid import UUID
 
 from app.core.database import ReadSession
 from app.core.exceptions import AuthenticationError, ResourceExistsError, ResourceNotFoundError, ValidationError
-from app.core.security import Principal, allowed_scopes, fingerprint, new_credential
+from app.core.security import Principal, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.page import END, Cursor, Page
+from app.models.schemas.types import Page
 from app.models.schemas.user import UserChange, UserCreate, UserListed, UserRead
-from app.repositories import api_keys, users
+from app.repositories import credentials, users
 from app.services.authentication import get_authentication
 
 
@@ -34,7 +34,7 @@ async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
     user = await users.find_user(session, user_id)
     if user is None:
         raise ResourceNotFoundError("User", user_id)
-    scopes = sorted(allowed_scopes(get_authentication().roles, user.role, user.scopes))
+    scopes = sorted(get_authentication().scopes_of(user))
     return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)
 
 
@@ -45,13 +45,11 @@ async def get_holder(session: ReadSession, email: str) -> users.UserRow:
     return user
 
 
-async def list_users(session: ReadSession, *, limit: int, cursor: str | None) -> Page[UserListed]:
-    """Return a page of users, the newest first; ValidationError for a cursor that is not ours."""
-    before = Cursor.decode(cursor).id if cursor else END
+async def list_users(session: ReadSession, *, limit: int, before: UUID) -> Page[UserListed]:
+    """Return a page of the users made before the one of this key, the newest first."""
     found = await users.list_users(session, before=before, limit=limit + 1)
     page = found[:limit]
-    next_cursor = Cursor(id=page[-1].id).encode() if len(found) > limit else None
-    return Page(items=[*page], next_cursor=next_cursor)
+    return Page(items=page, next_cursor=page[-1].id if len(found) > limit else None)
 
 
 async def change_user(uow: UnitOfWork, user_id: UUID, change: UserChange) -> UserListed:
@@ -87,29 +85,28 @@ async def set_password(uow: UnitOfWork, user_id: UUID, password_hash: str) -> No
 
 async def identify_api_key(session: ReadSession, key: str) -> Principal:
     """Return the caller of an API key that is good, with its scopes as far as its owner has them now."""
-    owner = await api_keys.find_owner(session, fingerprint(key))
+    owner = await credentials.find_owner(session, fingerprint(key))
     if owner is None:
         raise AuthenticationError("The API key is invalid.")
-    roles = get_authentication().roles
-    scopes = allowed_scopes(roles, owner.role, owner.grants).intersection(owner.key_scopes)
-    return Principal(user_id=owner.user_id, scopes=scopes)
+    scopes = get_authentication().scopes_of(owner).intersection(owner.key_scopes)
+    return Principal(user_id=owner.id, scopes=scopes)
 
 
 async def create_api_key(uow: UnitOfWork, principal: Principal, new: ApiKeyCreate) -> ApiKeyCreated:
     """Create a key, shown this once; AuthorizationError where it would allow more than the caller may."""
     principal.require(*new.scopes)
     key = new_credential("ak")
-    stored = {"user_id": principal.user_id, "hint": key[-4:], "fingerprint": fingerprint(key)}
-    made = await api_keys.insert_api_key(uow.session, {**new.model_dump(), "scopes": sorted(set(new.scopes)), **stored})
+    given = {**new.model_dump(), "scopes": sorted(set(new.scopes)), "user_id": principal.user_id}
+    made = await credentials.insert_api_key(uow.session, {**given, "hint": key[-4:], "fingerprint": fingerprint(key)})
     return ApiKeyCreated(**asdict(made), key=key)
 
 
 async def list_api_keys(session: ReadSession, user_id: UUID) -> Sequence[ApiKeyRead]:
     """Return a user's keys, without the keys themselves."""
-    return await api_keys.list_api_keys(session, user_id)
+    return await credentials.list_api_keys(session, user_id)
 
 
 async def revoke_api_key(uow: UnitOfWork, user_id: UUID, key_id: UUID) -> None:
     """Revoke a user's key, which stops working with the next request; ResourceNotFoundError where there is none."""
-    if not await api_keys.revoke_api_key(uow.session, user_id, key_id):
+    if not await credentials.revoke_api_key(uow.session, user_id, key_id):
         raise ResourceNotFoundError("API key", key_id)

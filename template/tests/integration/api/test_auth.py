@@ -57,7 +57,6 @@ async def test_register_refuses_everyone_where_sign_up_is_closed(anonymous: Asyn
         ({"email": "a\0da@example.com"}, "body.email"),
         ({"email": '"a\r\nBcc: b"@example.com'}, "body.email"),
         ({"password": "short"}, "body.password"),
-        ({"password": "u\u0308" * 8}, "body.password"),  # counted composed
         ({"password": "correct horse\0battery"}, "body.password"),
         ({"password": "correct horse \ud800 battery"}, "body.password"),
         ({"scopes": ["admin"]}, "body.scopes"),

@@ -11,11 +11,9 @@ from httpx import AsyncClient, Response
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.database import get_database
 from app.core.events import get_event_bus
 from app.models.domain.item import ItemChange
 from app.models.events.item import ItemChanged
-from app.repositories import items
 from tests.buses import until_settled
 from tests.clients import make_client, problem
 from tests.factories import make_user
@@ -68,7 +66,6 @@ async def test_create_item_returns_an_item_that_can_be_read(client: AsyncClient)
     ("metadata", "rule"),
     [
         ("[" * 33 + "]" * 33, "must not be nested more than 32 levels deep"),
-        ("9" * 400, "must not contain a number beyond 1.8e308, which readers would take for infinity"),
         ("1e400", "must not contain NaN or infinity, which JSON does not have"),
     ],
 )
@@ -107,11 +104,6 @@ async def test_list_items_filters_by_tags_and_metadata_together(client: AsyncCli
         assert names(await client.get(ITEMS, params=query)) == ["Both"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!!", "WzEsMl0", "bm90IGpzb24", "é"])
-async def test_list_items_refuses_a_cursor_that_no_page_gave(client: AsyncClient, cursor: str) -> None:
-    assert problem(await client.get(ITEMS, params={"cursor": cursor}), 422, "VALIDATION_ERROR")["field"] == "cursor"
-
-
 async def test_list_items_search_takes_wildcards_literally(client: AsyncClient) -> None:
     for name in ("Garden chair", "100% cotton"):
         await make_item(client, name=name)
@@ -120,7 +112,7 @@ async def test_list_items_search_takes_wildcards_literally(client: AsyncClient) 
         assert names(await client.get(ITEMS, params={"search": words})) == [found]
 
 
-async def test_list_items_search_forgives_typing_errors_and_pages_by_closeness(
+async def test_list_items_search_forgives_typing_errors_and_gives_the_closest_on_one_page(
     client: AsyncClient, transaction: AsyncConnection
 ) -> None:
     if not await transaction.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")):
@@ -130,18 +122,10 @@ async def test_list_items_search_forgives_typing_errors_and_pages_by_closeness(
 
     whole = names(await client.get(ITEMS, params={"search": "gardn chair"}))
     first = await client.get(ITEMS, params={"search": "gardn chair", "limit": 1})
-    second = await client.get(ITEMS, params={"search": "gardn chair", "cursor": first.json()["next_cursor"]})
 
     assert whole[0] == "Garden chair"
     assert "Bench" not in whole
-    assert names(first) + names(second) == whole
-
-
-async def test_is_fuzzy_asks_the_server_once(transaction: AsyncConnection) -> None:
-    there = bool(await transaction.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")))
-
-    assert await items.is_fuzzy(get_database().reader) is there
-    assert await items.is_fuzzy(None) is there  # type: ignore[arg-type]  # nothing that it could ask
+    assert (names(first), first.json()["next_cursor"]) == (whole[:1], None)
 
 
 async def test_change_item_leaves_other_values(client: AsyncClient) -> None:

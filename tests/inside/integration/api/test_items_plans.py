@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core.database import Statement
+from app.models.schemas.types import END
 from app.repositories import items
 from tests.factories import make_user
 
@@ -60,10 +61,10 @@ async def test_a_page_costs_the_same_wherever_it_is(
 ) -> None:
     connection, large, _ = listing
     for filters in ({}, {"tags": ["garden"]}, {"metadata": {"color": "green"}}, {"substring": "chair"}):
-        values = {"owner_id": large, "limit": 21, **filters}
+        values = {"owner_id": large, "before": END, "limit": 21, **filters}
         first = await pages_read(connection, items._list(frozenset(values)), generic=generic, **values)
         for number in (ROWS, ROWS // 2, 40):
-            later = {**values, "after_id": cursor(number)}
+            later = {**values, "before": cursor(number)}
             read = await pages_read(connection, items._list(frozenset(later)), generic=generic, **later)
             assert read <= max(SEEK, first * 1.5), (filters, number, read, first)
 
@@ -74,7 +75,7 @@ async def test_a_filter_reads_its_owner_s_rows_alone(
 ) -> None:
     connection, _, small = listing
     for filters in ({"tags": ["garden"]}, {"tags": ["rare"]}, {"metadata": {"color": "green"}}, {"metadata": {"a": 1}}):
-        values = {"owner_id": small, "limit": 21, **filters}
+        values = {"owner_id": small, "before": END, "limit": 21, **filters}
         read = await pages_read(connection, items._list(frozenset(values)), generic=generic, **values)
         assert read <= FEW, (filters, read)
 
@@ -87,6 +88,6 @@ async def test_a_search_ranks_the_newest_matches_of_a_common_word_alone(
     if not await connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'")):
         pytest.skip("this server has no pg_trgm")
     for owner, most in ((large, 5_000), (small, 5 * FEW)):
-        values = {"owner_id": owner, "limit": 21, "words": "garden"}
+        values = {"owner_id": owner, "before": END, "limit": 21, "words": "garden"}
         read = await pages_read(connection, items._list(frozenset(values)), generic=generic, **values)
         assert read <= most, (most, read)

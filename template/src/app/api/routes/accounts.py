@@ -41,7 +41,7 @@ async def register(new: UserCreate, address: ClientAddress) -> Asked:
 @router.post("/auth/verify", status_code=HTTPStatus.NO_CONTENT, dependencies=[_LINKS])
 async def verify_address(link: LinkToken) -> None:
     """Confirm the address of a registration, by the token of the link that was mailed to it."""
-    await accounts.verify(link)
+    await accounts.use_link(Purpose.VERIFY, link)
 
 
 @router.post("/auth/verify/resend", status_code=HTTPStatus.ACCEPTED)
@@ -61,7 +61,7 @@ async def ask_for_reset(asked: Address, address: ClientAddress) -> Asked:
 @router.post("/auth/reset/confirm", status_code=HTTPStatus.NO_CONTENT, dependencies=[_LINKS])
 async def reset_password(reset: PasswordReset) -> None:
     """Set another password, by the token of a link; all sessions end, and none begins."""
-    await accounts.reset_password(reset)
+    await accounts.use_link(Purpose.RESET, reset)
 
 
 @router.post("/users/me/email", status_code=HTTPStatus.ACCEPTED)
@@ -79,4 +79,4 @@ async def change_address(change: AddressChange, caller: LoggedIn, address: Clien
 )
 async def confirm_address(link: LinkToken) -> None:
     """Take the address of now on, by the token of the link that was mailed to it; logged in or not."""
-    await accounts.change_address(link)
+    await accounts.use_link(Purpose.CHANGE, link)

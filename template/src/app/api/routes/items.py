@@ -10,7 +10,7 @@ from app.api.dependencies import CallerWith, ReadSession, UnitOfWork
 from app.api.openapi import LOCATION, problems
 from app.core.security import Principal
 from app.models.schemas.item import ItemContent, ItemCreate, ItemQuery, ItemRead, ItemUpdate, Sku
-from app.models.schemas.page import Page
+from app.models.schemas.types import Page
 from app.services import items
 
 router = APIRouter(prefix="/api/v1/items", tags=["items"])

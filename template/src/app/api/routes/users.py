@@ -11,7 +11,7 @@ from app.api.dependencies import Caller, CallerWith, LoggedIn, ReadSession, Unit
 from app.api.openapi import problems
 from app.core.security import Principal
 from app.models.schemas.auth import ApiKeyCreate, ApiKeyCreated, ApiKeyRead
-from app.models.schemas.page import CursorText, Page, PageSize
+from app.models.schemas.types import END, Cursor, Page, PageSize
 from app.models.schemas.user import UserChange, UserListed, UserRead
 from app.services import users
 
@@ -25,12 +25,10 @@ async def list_users(
     _caller: Administrator,
     session: ReadSession,
     limit: Annotated[PageSize, Query()] = 20,
-    cursor: Annotated[
-        CursorText | None, Query(description="The next_cursor of the page before; the first page unless given.")
-    ] = None,
+    cursor: Annotated[Cursor, Query()] = END,
 ) -> Page[UserListed]:
     """List users page by page, the newest first."""
-    return await users.list_users(session, limit=limit, cursor=cursor)
+    return await users.list_users(session, limit=limit, before=cursor)
 
 
 # The convertor keeps `/me` out of it, which is no key and has other methods.

@@ -23,8 +23,7 @@ class Login(Input):
     device_token: SecretStr | None = Field(
         default=None,
         max_length=200,
-        description="The device token of an earlier login of this user on this device. With it, others' wrong "
-        "passwords do not lock this device out.",
+        description="That of an earlier login on this device, which others' wrong passwords then do not lock out.",
         examples=["dt_…"],
     )
 
@@ -55,8 +54,7 @@ class LoginTokens(Tokens):
     """Tokens of a new session, and one for the device."""
 
     device_token: str = Field(
-        description="Shows at the next login that this device has logged in before. Keep it, also after a logout: in a "
-        "page's storage or a program's files. It opens nothing by itself.",
+        description="For the next login on this device. Keep it, also after a logout: it opens nothing by itself.",
         examples=["dt_…"],
     )
 
@@ -65,12 +63,7 @@ class ApiKeyCreate(Input):
     """A new API key."""
 
     name: Line = Field(description="Your name for it; whitespace around it is removed.", examples=["nightly import"])
-    scopes: list[Scope] = Field(
-        min_length=1,
-        max_length=32,
-        description="The scopes that it allows, as far as you have them.",
-        examples=[["items:read"]],
-    )
+    scopes: list[Scope] = Field(min_length=1, max_length=32, description="What it allows, as far as you have it.")
     expires_at: Moment | None = Field(default=None, description="The time at which it stops working; null: never.")
 
 
@@ -81,7 +74,7 @@ class ApiKeyRead:
     id: UUID
     name: Annotated[str, Field(examples=["nightly import"])]
     hint: Annotated[str, Field(description="The key's last characters.", examples=["x7Qa"])]
-    scopes: Annotated[list[Scope], Field(examples=[["items:read"]])]
+    scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
 

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, Json, JsonValue, StringConstraints
 
-from app.models.schemas.page import CursorText, PageSize
-from app.models.schemas.types import Input, JsonObject, Line, LongText
+from app.models.schemas.types import END, Cursor, Input, JsonObject, Line, LongText, PageSize
 
 # The largest value of the column's type, PostgreSQL's integer.
 _MAX_VERSION = 2_147_483_647
@@ -82,8 +81,8 @@ class ItemQuery(Input):
     )
     search: Line | None = Field(
         default=None,
-        description="Words from the name, best match first. Forgives typing errors where the server has pg_trgm.",
+        description="Words from the name, best match first, on one page. Forgives typing errors if there is pg_trgm.",
         examples=["garden chair"],
     )
-    cursor: CursorText | None = Field(default=None, description="`next_cursor` of the page before.")
+    cursor: Cursor = END
     limit: PageSize = 20

@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.models.domain.order import OrderStatus
-from app.models.schemas.page import CursorText, PageSize
-from app.models.schemas.types import Input, Line
+from app.models.schemas.types import END, Cursor, Input, Line, PageSize
 
 # Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
 MAX_AMOUNT = 99_999_999
@@ -75,5 +74,5 @@ class CheckoutRead(BaseModel):
 class OrderQuery(Input):
     """The orders to list."""
 
-    cursor: CursorText | None = Field(default=None, description="`next_cursor` of the page before.")
+    cursor: Cursor = END
     limit: PageSize = 20

@@ -1,17 +1,16 @@
-"""Types for schemas: values that cannot be stored or read back are refused at the edge.
+"""Types for schemas: pages, and values of which those that cannot be stored or read back are refused at the edge.
 
 Text has no NUL and no half characters, JSON has finite numbers and a bounded depth, moments have an offset and years
 that every part can calculate with. A plain `str` has no such rule: it is for what a pattern restricts, and for answers.
 """
 
 import math
-import sys
-import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,13 +23,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-# PostgreSQL text and jsonb hold every character but this one (documentation, 8.3 and 8.14).
-_NUL: Final = "\x00"
-_LINE_LENGTH: Final = 200
+T = TypeVar("T")
+
 # Pydantic cannot write values that are some 250 levels deep, and no form is.
 _MAX_DEPTH: Final = 32
-# Readers take numbers for doubles (RFC 8259, 6): beyond these they would read infinity.
-_LARGEST: Final = int(sys.float_info.max)
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -41,48 +37,37 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _storable(text: str) -> str:
-    if _NUL in text:
-        raise ValueError("must not contain the NUL character")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("must not contain half a character (an unpaired surrogate), which UTF-8 does not have")
-    return text
+class Page(BaseModel, Generic[T]):
+    """A page of results, of which the next one begins after a key, so that each costs the same."""
+
+    items: Sequence[T]
+    next_cursor: UUID | None = Field(description="Pass as `cursor` to get the next page; null on the last one.")
 
 
-def _storable_json(value: object) -> object:
+def _storable(value: object, depth: int = 0) -> object:
     """Check before Pydantic does, which names the whole path to a value that is too deep."""
-    pending: list[tuple[Any, int]] = [(value, 0)]
-    while pending:
-        part, depth = pending.pop()
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"must not be nested more than {_MAX_DEPTH} levels deep")
-        match part:
-            case str():
-                _storable(part)
-            case float() if not math.isfinite(part):
-                raise ValueError("must not contain NaN or infinity, which JSON does not have")
-            case int() if abs(part) > _LARGEST:
-                raise ValueError("must not contain a number beyond 1.8e308, which readers would take for infinity")
-            case list():
-                pending.extend((each, depth + 1) for each in part)
-            case dict():
-                pending.extend((each, depth + 1) for member in part.items() for each in member)
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"must not be nested more than {_MAX_DEPTH} levels deep")
+    match value:
+        case str():
+            # PostgreSQL text and jsonb hold every character but this one (documentation, 8.3 and 8.14).
+            if "\0" in value:
+                raise ValueError("must not contain the NUL character")
+            value.encode()  # A ValueError for half a character, which UTF-8 does not have.
+        case float() if not math.isfinite(value):
+            raise ValueError("must not contain NaN or infinity, which JSON does not have")
+        case list():
+            for each in value:
+                _storable(each, depth + 1)
+        case dict():
+            _storable([*value, *value.values()], depth)
     return value
 
 
-def composed(value: object) -> object:
-    """Give characters their composed form (NFC), however they were typed; other values stay as they are."""
-    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
-
-
 def _written(pattern: str, value: CoreSchema, rule: str) -> GetPydanticSchema:
-    """Return the rules of a value that JSON has as text, in compiled code: Python functions would take longer.
+    """Return the rule of a value that JSON has as text of this pattern: Pydantic would take a number for a moment, too.
 
-    Args:
-        pattern: How it is written. Without one, a number would do for a moment: seconds for one reader, milliseconds
-            for another.
-        value: What it is then.
-        rule: Both, as a caller reads it.
+    It is compiled code: Python functions would take longer.
     """
     text = core_schema.str_schema(pattern=pattern, max_length=64)
     schema = core_schema.custom_error_schema(
@@ -91,24 +76,20 @@ def _written(pattern: str, value: CoreSchema, rule: str) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
-def _short(value: object) -> object:
-    """Refuse what is too long as it was sent, as the document says: Pydantic removes whitespace first."""
-    if isinstance(value, str) and len(value) > _LINE_LENGTH:
-        raise ValueError(f"must have at most {_LINE_LENGTH} characters, whitespace around it included")
-    return value
-
-
+# After all keys there are: a listing begins with the newest.
+END: Final = UUID(int=2**128 - 1)
+Cursor = Annotated[UUID, Field(description="`next_cursor` of the page before; the first page unless given.")]
+PageSize = Annotated[int, Field(ge=1, le=100, description="The largest number of results.")]
 # Fields with a description of their own say so, too: it replaces this one.
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=_LINE_LENGTH),
-    AfterValidator(_storable),
-    BeforeValidator(_short),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    BeforeValidator(_storable),
     Field(description="One line; whitespace around it is removed."),
 ]
-LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
-Secret = Annotated[SecretStr, AfterValidator(lambda secret: SecretStr(_storable(secret.get_secret_value())))]
-JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_storable_json)]
+LongText = Annotated[str, StringConstraints(max_length=20_000), BeforeValidator(_storable)]
+Secret = Annotated[SecretStr, BeforeValidator(_storable)]
+JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_storable)]
 Moment = Annotated[
     datetime,
     _written(
