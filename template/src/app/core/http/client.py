@@ -21,28 +21,18 @@ _INSIDE: Final = tuple(
 )
 
 
-class CallRefused(Exception):
-    """Raised inside this package for a call that is not made. The text is the sentence of the error."""
-
-
-def create_http_client(*, max_connections: int = 100, public_only: bool = False) -> "httpx.AsyncClient":
+def create_http_client(*, public_only: bool = False) -> "httpx.AsyncClient":
     """Return a client, to be closed by its maker; most code uses the process's, `get_http_client()`.
 
-    `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` of the environment hold, as for most programs.
-
-    Args:
-        max_connections: The most at once, over all hosts; further calls wait their turn within their timeout.
-        public_only: Call public addresses alone, and never through a proxy, which would look the names up anew.
+    `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` of the environment hold, as for most programs. With `public_only`, it
+    calls public addresses alone, and never through a proxy, which would look the names up anew.
     """
     import httpx  # noqa: PLC0415
 
     return httpx.AsyncClient(
         trust_env=not public_only,
-        limits=httpx.Limits(
-            max_connections=max_connections,
-            # A connection is kept by its address, where the next name may be another owner's.
-            max_keepalive_connections=0 if public_only else None,
-        ),
+        # A connection is kept by its address, where the next name may be another owner's.
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=0 if public_only else None),
         # One user's cookie must not go out with the next one's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         # httpx unpacks at once what it has read, a thousandfold: no stranger may make use of that.
@@ -94,6 +84,6 @@ async def _pin_public_address(request: "httpx.Request") -> None:
     found = await asyncio.get_running_loop().getaddrinfo(request.url.host, None, type=socket.SOCK_STREAM)
     addresses = [str(each[4][0]) for each in found]
     if not addresses or not all(map(is_public, addresses)):
-        raise CallRefused("The address is not a public one, and is not called.")
+        raise ValueError("not a public address")
     request.extensions = {**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")}
     request.url = request.url.copy_with(host=addresses[0])

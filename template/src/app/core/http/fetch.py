@@ -1,21 +1,19 @@
 """Calls to another service: once for a whole answer, again where that may help, or for an answer as it comes."""
 
 import asyncio
-import codecs
 import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Container, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal, Required, TypedDict, TypeVar, Unpack
 
 from pydantic import JsonValue, SecretStr, TypeAdapter, ValidationError
 
 from app.core.exceptions import AppException, ExternalServiceError, TimeoutError
-from app.core.http.client import CallRefused, get_http_client
+from app.core.http.client import get_http_client
 from app.core.logging import get_logger
 
 if TYPE_CHECKING:
@@ -72,14 +70,14 @@ class HttpStream:
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the body's lines, as UTF-8 and without their ends."""
-        decode, rest = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
+        rest = b""
         async for piece in self.pieces:
-            # Not splitlines(): that ends a line at characters which JSON may hold.
-            *whole, rest = (rest + decode(piece)).split("\n")
+            # Not httpx's own, which ends a line at characters that JSON may hold.
+            *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
-                yield line.removesuffix("\r")
+                yield line.removesuffix(b"\r").decode(errors="replace")
         if rest:
-            yield rest
+            yield rest.decode(errors="replace")
 
 
 class CallOptions(TypedDict, total=False):
@@ -91,9 +89,9 @@ class CallOptions(TypedDict, total=False):
         headers: For this call, over the client's own. A SecretStr is opened when it is sent.
         params: The URL's query, in place of the URL's own.
         json: The body, with its content type.
-        content: The body as bytes, without json; give its Content-Type in the headers.
-        accept: The statuses that are answers; any other is an ExternalServiceError. 200 to 299 unless given. To follow
-            a redirect, accept it and read its `location`.
+        content: The body in place of `json`; give its Content-Type in the headers.
+        accept: The statuses that are answers, 200 to 299 unless given. To follow a redirect, accept it and read its
+            `location`.
         timeout_seconds: For the whole call; DEFAULT_TIMEOUT unless given.
         max_response_bytes: The size of the answer at most, once decompressed; 10 MiB unless given.
     """
@@ -118,33 +116,32 @@ class RetryConfig:
         total_seconds: For all of it, the attempts themselves included: an attempt under way is cut off.
         backoff_seconds: The wait after the first attempt at most; it doubles with each further one, up to 5 s. A random
             part of it is waited (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
-        statuses: Those that are worth another attempt; 429 is, too, if the service says when.
+        statuses: Those that are worth another attempt.
         any_method: Repeat POST and PATCH, too: only where the service notices a duplicate (an idempotency key).
     """
 
     attempts: int = 3
     total_seconds: float = 45.0
     backoff_seconds: float = 0.1
-    statuses: Container[int] = frozenset({502, 503, 504})
+    statuses: Container[int] = frozenset({429, 502, 503, 504})
     any_method: bool = False
 
     def wait_seconds(self, method: Method, attempt: int, outcome: HttpResponse | AppException) -> float | None:
         """Return the wait before the next attempt, None if there shall be none.
 
-        `Retry-After` is the least wait, and the backoff comes on top, or every client would be back in the same second.
+        The backoff comes on top of `Retry-After`, or every client would be back in the same second.
         """
         if attempt >= self.attempts or not (self.any_method or method in _IDEMPOTENT):
             return None
-        least = None
+        least = 0.0
         if isinstance(outcome, HttpResponse):
-            least = _retry_after_seconds(outcome.headers)
-            is_limited = outcome.status == HTTPStatus.TOO_MANY_REQUESTS and least is not None
-            if not is_limited and outcome.status not in self.statuses:
+            if outcome.status not in self.statuses:
                 return None
+            least = _retry_after_seconds(outcome.headers)
         elif not isinstance(outcome, ExternalConnectionError | TimeoutError):
             return None
         backoff = min(_LONGEST_BACKOFF, self.backoff_seconds * 2.0 ** (attempt - 1))
-        return (least or 0.0) + backoff * random.random()  # noqa: S311 — spreads load, guards nothing
+        return least + backoff * random.random()  # noqa: S311 — spreads load, guards nothing
 
 
 async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOptions]) -> HttpResponse:
@@ -153,7 +150,7 @@ async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOpt
     Raises:
         ExternalConnectionError: No connection, or one that broke before the answer was complete.
         ExternalServiceError: A status that is not accepted (it is in the details), an answer that is too large, an
-            invalid certificate, a request that cannot be sent, an address that may not be called.
+            invalid certificate, a request that cannot be sent.
         TimeoutError: There was no complete answer in time, however slowly it trickled in.
     """
     seconds = options.get("timeout_seconds", DEFAULT_TIMEOUT)
@@ -165,10 +162,9 @@ async def fetch_with_timeout(method: Method, url: str, **options: Unpack[CallOpt
 async def fetch_with_retry(
     method: Method, url: str, *, retry: RetryConfig | None = None, **options: Unpack[CallOptions]
 ) -> HttpResponse:
-    """Call another service, again where that may help.
+    """Call another service, again where that may help; the last attempt's outcome is the call's.
 
-    The options and errors are those of `fetch_with_timeout`, with the timeout for each attempt. The last attempt's
-    outcome is the call's. No wait begins that would end after the total time.
+    The options and errors are those of `fetch_with_timeout`, with the timeout for each attempt.
     """
     clock, service, retry = asyncio.get_running_loop().time, options["service"], retry or RetryConfig()
     deadline = clock() + retry.total_seconds
@@ -215,7 +211,7 @@ async def fetch_stream(
         try:
             async with asyncio.timeout_at(deadline):
                 return await step
-        except (httpx.HTTPError, httpx.InvalidURL, CallRefused, OSError, UnicodeError) as err:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as err:
             failure = _failure(err, service, operation)
         # Outside of the handler, where it has neither cause nor context: h11 quotes the lines that were sent.
         raise failure
@@ -233,8 +229,7 @@ async def fetch_stream(
         headers = dict(response.headers)
         _require_accepted(response.status_code, options.get("accept", _SUCCESS), service, operation)
         if headers.get("content-encoding", "identity").lower() not in ("identity", client.headers["accept-encoding"]):
-            sentence = "The answer is compressed in a way that was not asked for."
-            raise ExternalServiceError(service, sentence, operation=operation)
+            raise ExternalServiceError(service, "The answer's compression was not asked for.", operation=operation)
         yield HttpStream(status=response.status_code, headers=headers, pieces=pieces(response.aiter_bytes()))
     finally:
         await response.aclose()
@@ -269,30 +264,24 @@ def _failure(err: Exception, service: str, operation: str) -> ExternalServiceErr
 
     # Of what httpx says, the kind alone: the rest may quote what was sent or received.
     details = {"service": service, "reason": type(err).__name__}
-    error, sentence = ExternalServiceError, "The request is malformed and was not sent."
+    error, sentence = ExternalServiceError, "Not sent: the request is malformed, or its address not public."
     match err:
         case httpx.TimeoutException() | asyncio.TimeoutError():
             return TimeoutError(f"{service}: No complete answer in time.", details=details, operation=operation)
-        case CallRefused():
-            sentence = str(err)
         case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(err):
             sentence = "The certificate was not accepted."
-        case httpx.ConnectError() | OSError():
-            error, sentence = ExternalConnectionError, "Cannot be reached."
-        case httpx.HTTPError() if not isinstance(err, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-            error, sentence = ExternalConnectionError, "The answer is not valid HTTP, or it broke off."
+        case OSError() | httpx.HTTPError() if not isinstance(err, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+            error, sentence = ExternalConnectionError, "No connection, or one that broke before the answer was complete."
     return error(service, sentence, details=details, operation=operation)
 
 
-def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the wait that `Retry-After` asks for (RFC 9110, 10.2.3), None if it says nothing."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        # Not int(): that refuses more than 4300 digits, where a float is just infinite.
-        return float(value)
-    try:
+def _retry_after_seconds(headers: Mapping[str, str]) -> float:
+    """Return the wait that `Retry-After` asks for (RFC 9110, 10.2.3), 0 if it says nothing."""
+    value = headers.get("retry-after", "")
+    with suppress(ValueError, OverflowError):
+        return max(0.0, float(int(value)))
+    with suppress(ValueError, OverflowError):
         # HTTP's dates are in GMT whatever they say (RFC 9110, 5.6.7).
         until = parsedate_to_datetime(value).replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return 0.0

@@ -77,8 +77,7 @@ class BaseJob(BaseModel):
     @classmethod
     def backoff(cls, failures: int) -> float:
         """Return the seconds to wait after so many failures."""
-        # The exponent is bounded because 2.0**1024 is an error.
-        return min(cls.longest_backoff_seconds, cls.backoff_seconds * 2.0 ** min(failures - 1, 64))
+        return min(cls.longest_backoff_seconds, cls.backoff_seconds * 2.0 ** (failures - 1))
 
 
 class RetryLater(Exception):

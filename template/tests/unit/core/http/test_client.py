@@ -65,7 +65,7 @@ async def test_the_public_client_calls_no_address_inside(host: str, monkeypatch:
     monkeypatch.setattr("anyio.connect_tcp", lambda *arguments, **_: connected.append(arguments))
     async with create_http_client(public_only=True) as client:
         for scheme in ("http", "https"):
-            with pytest.raises(ExternalServiceError, match=r"not a public one|malformed|Cannot be reached"):
+            with pytest.raises(ExternalServiceError, match=r"not public|No connection"):
                 await fetch_with_timeout("POST", f"{scheme}://{host}/hook", service="webhook", client=client, json={})
     assert connected == []
 
@@ -92,7 +92,7 @@ class Names:
 async def test_the_public_client_calls_no_host_with_one_address_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     Names(monkeypatch, ["8.8.8.8", "10.0.0.1"])
     async with create_http_client(public_only=True) as client:
-        with pytest.raises(ExternalServiceError, match="not a public one"):
+        with pytest.raises(ExternalServiceError, match="not public"):
             await fetch_with_timeout("GET", "http://hooks.example/", service="webhook", client=client)
 
 
@@ -136,7 +136,7 @@ async def test_the_public_client_looks_the_host_up_for_each_call_and_unpacks_not
         await fetch_with_timeout("GET", url, service="webhook", client=client)
         with pytest.raises(ExternalServiceError, match="not asked for"):
             await fetch_with_timeout("GET", url, service="webhook", client=client)
-        with pytest.raises(ExternalServiceError, match="not a public one"):
+        with pytest.raises(ExternalServiceError, match="not public"):
             async with fetch_stream("GET", url, service="webhook", client=client):
                 pytest.fail("it was called")
     assert (len(server.requests), server.connections, len(names.asked)) == (2, 2, 3)

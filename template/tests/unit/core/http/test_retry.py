@@ -1,6 +1,5 @@
 """`fetch_with_retry`: the calls that are repeated and those that are not, counted where the requests arrive."""
 
-import math
 import time
 from typing import Any
 
@@ -43,11 +42,10 @@ async def test_fetch_with_retry_does_not_repeat_what_may_have_been_done(
     assert (await call(http, fault, reply(204), method=method, retry=told))[1] == 2
 
 
-@pytest.mark.parametrize("status", [200, 304, 400, 404, 409, 429, 500, 501])
+@pytest.mark.parametrize("status", [200, 304, 400, 404, 409, 500, 501])
 async def test_fetch_with_retry_takes_an_answer_that_would_be_the_same_again(
     status: int, http: httpx.AsyncClient
 ) -> None:
-    """429 without Retry-After is among them: the service does not say when to come back."""
     assert await call(http, reply(status), reply()) == (status, 1)
 
 
@@ -100,14 +98,12 @@ async def test_fetch_with_retry_waits_for_retry_after_or_gives_up_if_that_is_too
     ("value", "seconds"),
     [
         (" 120 ", 120),
-        ("9" * 5000, math.inf),
         ("Fri, 01 Jan 2100 00:00:00 GMT", IsFloat(gt=1e9)),
         ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
-        *((wrong, None) for wrong in ("", "-1", "1.5", "soon", "²", "1e9", "Fri, 99 Foo 2030 00:00:00 GMT")),
+        *((wrong, 0) for wrong in ("", "-1", "soon", "²", "9" * 400, "9" * 5000, "Fri, 99 Foo 2030 00:00:00 GMT")),
     ],
 )
-def test_wait_seconds_reads_retry_after(value: str, seconds: float | None) -> None:
-    """429 is asked again if the service says when, not by guesswork."""
+def test_wait_seconds_reads_retry_after(value: str, seconds: float) -> None:
     limited = HttpResponse(service="billing", status=429, headers={"retry-after": value}, body=b"")
     assert RetryConfig(backoff_seconds=0).wait_seconds("GET", 1, limited) == seconds
 
