@@ -84,8 +84,8 @@ PARTS = (
     Promise(
         "a redirect takes no credentials to another host",
         "src/app/core/http/fetch.py",
-        "return await client.send(request, stream=True)",
-        "return await client.send(request, stream=True, follow_redirects=True)",
+        'content=options.get("content"),',
+        'content=options.get("content"), follow_redirects=True,',
         "tests/unit/core/http/test_fetch.py",
     ),
     Promise(

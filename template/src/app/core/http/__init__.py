@@ -4,9 +4,8 @@
     invoice = answer.parse_json(Invoice)
 
 Time, size and attempts are bounded; no redirect is followed; no cookie is kept. Failures are `ExternalServiceError` and
-`TimeoutError`, which quote nothing of the URL, the headers or the answer; a status outside of 200 to 299 is one unless
-`accept` says otherwise. `fetch_stream` reads an answer as it comes. For a URL that a user chose, which may name a host
-inside your network, give `client=get_public_client()`.
+`TimeoutError`, which quote nothing of the URL, the headers or the answer. `fetch_stream` reads an answer as it comes.
+For a URL that a user chose, which may name a host inside your network, give `client=get_public_client()`.
 """
 
 from app.core.http.client import HttpClients, create_http_client, get_http_client, get_public_client

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Container, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -205,7 +205,7 @@ async def fetch_stream(
     client = options.get("client") or get_http_client()
     service, operation = options["service"], f"http.{method}"
     deadline = asyncio.get_running_loop().time() + total_seconds
-    limit = options.get("max_response_bytes", _MAX_BYTES)
+    limit, seconds = options.get("max_response_bytes", _MAX_BYTES), options.get("timeout_seconds", DEFAULT_TIMEOUT)
 
     async def bounded(step: Awaitable[T]) -> T:
         try:
@@ -224,33 +224,26 @@ async def fetch_stream(
                 raise ExternalServiceError(service, f"The answer is larger than {limit} bytes.", operation=operation)
             yield piece
 
-    response = await bounded(_send(client, method, url, options))
-    try:
+    async with AsyncExitStack() as stack:
+        call = client.stream(
+            method,
+            url,
+            headers={
+                name: value.get_secret_value() if isinstance(value, SecretStr) else value
+                for name, value in options.get("headers", {}).items()
+            },
+            params=options.get("params"),
+            json=options.get("json"),
+            content=options.get("content"),
+            # Half of it for connecting: httpcore forgets the socket of a handshake that is cancelled from outside.
+            timeout=(seconds / 2, seconds, seconds, seconds),
+        )
+        response = await bounded(stack.enter_async_context(call))
         headers = dict(response.headers)
         _require_accepted(response.status_code, options.get("accept", _SUCCESS), service, operation)
         if headers.get("content-encoding", "identity").lower() not in ("identity", client.headers["accept-encoding"]):
             raise ExternalServiceError(service, "The answer's compression was not asked for.", operation=operation)
         yield HttpStream(status=response.status_code, headers=headers, pieces=pieces(response.aiter_bytes()))
-    finally:
-        await response.aclose()
-
-
-async def _send(client: "httpx.AsyncClient", method: Method, url: str, options: CallOptions) -> "httpx.Response":
-    seconds = options.get("timeout_seconds", DEFAULT_TIMEOUT)
-    request = client.build_request(
-        method,
-        url,
-        headers={
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in options.get("headers", {}).items()
-        },
-        params=options.get("params"),
-        json=options.get("json"),
-        content=options.get("content"),
-        # Half of it for connecting: httpcore forgets the socket of a handshake that is cancelled from outside.
-        timeout=(seconds / 2, seconds, seconds, seconds),
-    )
-    return await client.send(request, stream=True)
 
 
 def _require_accepted(status: int, accepted: Container[int], service: str, operation: str) -> None:
@@ -271,7 +264,7 @@ def _failure(err: Exception, service: str, operation: str) -> ExternalServiceErr
         case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(err):
             sentence = "The certificate was not accepted."
         case OSError() | httpx.HTTPError() if not isinstance(err, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-            error, sentence = ExternalConnectionError, "No connection, or one that broke before the answer was complete."
+            error, sentence = ExternalConnectionError, "No connection, or one that broke before the answer was whole."
     return error(service, sentence, details=details, operation=operation)
 
 
