@@ -228,7 +228,7 @@ CONTRACTS = {
         "import pgqueuer",
     ),
     "Only app.core.telemetry knows what metrics and traces are made with": (
-        "src/app/core/cache/store.py",
+        "src/app/core/cache/memory.py",
         "import prometheus_client",
     ),
     "Only app.core.mail speaks to mail servers": (

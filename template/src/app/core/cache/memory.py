@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -17,13 +17,9 @@ V = TypeVar("V")
 
 
 class TTLCache(Generic[K, V]):
-    """A map that keeps each value for a time, and no more of them than it may: the least recently used make room.
+    """A map, for any thread, that keeps each value itself for `ttl` (seconds or a timedelta) and `max_entries` of them.
 
-    It may be used from any thread. Values are kept as they are, not copied.
-
-    Args:
-        max_entries: The most entries that are kept.
-        ttl: Seconds an entry is kept unless `set()` is told otherwise, or a timedelta.
+    The least recently used make room.
     """
 
     def __init__(self, *, max_entries: int, ttl: float | timedelta) -> None:
@@ -44,14 +40,12 @@ class TTLCache(Generic[K, V]):
             return entry[0]
 
     def set(self, key: K, value: V, *, ttl: float | timedelta | None = None) -> None:
-        """Keep a value, in place of any former one, for so many seconds; ValueError unless they are more than 0."""
+        """Keep a value, in place of any former one, for its own time or the usual."""
         lifetime = self._ttl if ttl is None else ttl
         seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
-        if seconds <= 0:
-            raise ValueError("ttl must be more than 0 seconds")
         with self._lock:
             self.delete(key)
-            while len(self._entries) >= self._max_entries:
+            if len(self._entries) >= self._max_entries:
                 self._entries.popitem(last=False)
             self._entries[key] = (value, time.time() + seconds)
 
@@ -106,17 +100,15 @@ class RequestCache:
     The tasks that are started inside share it. Once it has ended, a task that lives on runs its functions anew.
     """
 
-    _token: "Token[RequestCache | None]"
-    results: dict[Hashable, asyncio.Future[Any]] | None
+    results: dict[Hashable, asyncio.Future[Any]] | None = None
 
-    def __enter__(self) -> "RequestCache":
+    def __enter__(self) -> None:
         self.results = {}
-        self._token = _current.set(self)
-        return self
+        _current.set(self)
 
     def __exit__(self, *_error: object) -> None:
         self.results = None
-        _current.reset(self._token)
+        _current.set(None)
 
 
 # The default is nothing at all: a dict here would be one that every request shares.
@@ -128,10 +120,8 @@ def request_cached(
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """Run an asynchronous function once per request and key; outside of a request it simply runs.
 
-    All callers in a request get the same object. Exceptions are not kept: the next call tries again.
-
-    Args:
-        key_fn: Takes the function's arguments (a method's `self`, too) and returns what tells calls apart.
+    All callers in a request get the same object. Exceptions are not kept: the next call tries again. `key_fn` takes the
+    function's arguments (a method's `self`, too) and returns what tells calls apart.
     """
 
     def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -159,9 +149,6 @@ class CacheBackend:
     One that talks to a server overrides every method. It ends each call within a short timeout of its own, raises
     `CacheUnavailableError` for each failure and nothing else, and fails at once for a while after failures in a row (a
     circuit breaker).
-
-    Args:
-        max_entries: The most values that are kept: the least recently used make room.
     """
 
     def __init__(self, *, max_entries: int) -> None:
