@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.core import cache
 from app.core.config import ApplicationSettings
-from app.core.config.loading import known_variables, likely_typos
+from app.core.config.loading import known_variables
 from app.core.database import Database, get_database
 from app.main import create_app
 from app.repositories.users import UserRow
@@ -28,7 +28,7 @@ from tests.turns import SharedConnection, using
 
 # No test may depend on a developer's shell; what it needs of the environment, it sets.
 _PROXIES = [name for name in os.environ if name.lower().endswith("_proxy")]
-for _name in [*known_variables(), *dict(likely_typos()), *_PROXIES]:
+for _name in [*known_variables(), *_PROXIES]:
     os.environ.pop(_name, None)
 # Passwords of tests need no protection, and real hashing would take most of the run.
 PASSWORD_COST.update(time_cost=1, memory_kib=64)

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +54,7 @@ def load_settings() -> ApplicationSettings:
             sections[name] = read
             found.extend(read.problems(environment))
     if found:
-        raise _error([*found, *likely_typos()], file)
+        raise _error(found, file)
     return ApplicationSettings.model_validate({"environment": environment, **sections})
 
 
@@ -72,15 +72,6 @@ def needs_env_file() -> bool:
 def export_database_url(url: str) -> None:
     """Let the processes started from this one use a database that was found rather than configured."""
     os.environ["DATABASE_URL"] = url
-
-
-def likely_typos() -> Iterator[Problem]:
-    """Yield the variables of the process environment that look like misspelt settings, and may be other programs'."""
-    # The last is the tests' own.
-    known = {*known_variables(), "TEST_DATABASE_URL"}
-    for name in sorted(os.environ):
-        if name.upper() not in known and (hint := _did_you_mean(name, known, cutoff=0.75)):
-            yield Problem(name, f"is no setting{hint}")
 
 
 def known_variables() -> set[str]:
@@ -139,9 +130,9 @@ def _rule_broken_by(line: str, quote: str | None, value: str) -> str | None:
     return None
 
 
-def _did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
+def _did_you_mean(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence that asks for the known name most like this one; empty where none is."""
-    match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    match = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {match[0]}?" if match else ""
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.core import get_settings
 from app.core.config import ApplicationSettings
-from app.core.config.loading import known_variables, likely_typos, load_settings
+from app.core.config.loading import known_variables, load_settings
 from app.core.config.section import Environment
 from app.core.exceptions import ConfigurationError
 from tests.environments import problems, production
@@ -160,16 +160,6 @@ def test_rules_between_settings_come_in_the_same_round(
     production(monkeypatch, **{broken: "x"} | others)
 
     assert problems().keys() == {broken, *named}
-
-
-def test_a_likely_typo_is_named_beside_what_is_wrong(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = ("TEST_DATABASE_URL", "POSTGRES_INITDB_ARGS", "HTTP_PROXY", "API_KEY", "LOG_DIR", "LESSOPEN")
-    for name in ("DATABASE_URI", *others):
-        monkeypatch.setenv(name, PLANTED)
-    assert dict(likely_typos()) == {"DATABASE_URI": "is no setting; did you mean DATABASE_URL?"}
-
-    monkeypatch.setenv("API_PORT", "x")
-    assert problems().keys() == {"API_PORT", "DATABASE_URI"}
 
 
 @pytest.mark.parametrize(
