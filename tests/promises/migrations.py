@@ -24,13 +24,13 @@ MIGRATIONS = (
     Promise(
         "what is applied of a failed migration is said",
         "src/app/cli/migrations.py",
-        "only what it committed by ",
-        "nothing that it committed by ",
+        "of it only what it ",
+        "of it nothing that it ",
         f"{_TESTS}::test_upgrade_that_fails_says_what_is_applied",
     ),
     Promise(
         "a configured database is not migrated to write a migration",
-        "src/app/cli/db.py",
+        "devtools/src/devtools/migrations/commands.py",
         "if not settings.database.is_configured:\n            with err",
         "if settings.database.is_configured:\n            with err",
         "tests/integration/cli/test_db.py"

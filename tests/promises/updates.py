@@ -7,8 +7,8 @@ from tests.promises.promise import Promise
 UPDATES = (
     Promise(
         "no table is dropped unless a person says so",
-        "devtools/src/devtools/migrations/revisions.py",
-        "for name in comparison.losses if name not in drop]",
+        "devtools/src/devtools/migrations/commands.py",
+        "for name in comparison.losses if name not in (drop or ())]",
         "for name in comparison.losses if name in ()]",
         "tests/integration/cli/test_db_models.py::test_revision_drops_nothing_unasked",
     ),

@@ -91,14 +91,3 @@ def test_sql_prints_what_is_pending_and_what_lies_between_two_revisions(
     unreachable = app_command("db", "sql")
     assert unreachable.code == 1
     assert "The database cannot be reached" in unreachable.err
-
-
-@pytest.mark.parametrize("text", ["def upgrade(:\n", "import nothing_of_that_name\n"])
-def test_db_names_a_migration_that_cannot_be_read(text: str, project: Path, on_migrated: str, app_command: Run) -> None:
-    (project / "migrations" / "versions" / "0002_broken.py").write_text(text)
-
-    for command in (("upgrade",), ("current",), ("check",), ("merge",)):
-        result = app_command("db", *command)
-        assert result.code == 1
-        assert "migrations/versions/0002_broken.py, line 1" in result.err
-        assert "Traceback" not in result.err

@@ -118,7 +118,7 @@ def test_upgrade_waits_for_no_lock_longer_than_the_setting(
     assert result.code == 1
     assert "migrations/versions/next_it.py, line 8 failed: canceling statement due to lock timeout" in result.err
     assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in result.err
-    assert f"The database is at revision {head}. Of the migration that failed, only what it committed" in result.err
+    assert "The ones before it are done, and of it only what it committed by itself" in result.err
     assert app_command("db", "upgrade").out == f"{head} → next\n"
 
 
@@ -153,14 +153,14 @@ def test_upgrade_that_fails_says_what_is_applied(
     assert result.code == 1
     assert "Traceback" not in result.err
     assert "migrations/versions/last_it.py, line " in result.err
-    assert "The database is at revision next. Of the migration that failed, only what it committed" in result.err
+    assert "The ones before it are done, and of it only what it committed by itself" in result.err
     half = query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'half'")
     assert bool(half) is is_applied
     assert query("SELECT version_num FROM alembic_version") == "next"
     assert query("SELECT to_regclass('whole') IS NOT NULL")
 
 
-def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
+def test_check_names_an_invalid_index_and_the_way_on_which_works(
     head: str, migration: Migration, app_command: Run, query: Query
 ) -> None:
     query(TWO_USERS)
@@ -170,12 +170,9 @@ def test_upgrade_and_check_name_an_invalid_index_and_the_way_on_which_works(
 
     assert first.code == 1
     assert "could not create unique index" in first.err
-    query("UPDATE alembic_version SET version_num = 'next'")
     check = app_command("db", "check")
-    query(f"UPDATE alembic_version SET version_num = '{head}'")
     assert check.code == 1
-    for said in (first.err, check.err):
-        assert "DROP INDEX CONCURRENTLY public.uq_half;" in said
+    assert "DROP INDEX CONCURRENTLY public.uq_half;" in check.err
     query("DROP INDEX CONCURRENTLY public.uq_half")
     query("ALTER TABLE users DROP COLUMN half")
     query("DELETE FROM users WHERE email = '1@x'")

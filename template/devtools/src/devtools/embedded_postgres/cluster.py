@@ -20,13 +20,8 @@ _LOCALES = ("C.UTF-8", "C")  # the first one is missing on old systems
 class LockFile:
     """An advisory lock (flock) on a file, created when missing and never removed; programs started do not inherit it.
 
-    The kernel releases it when its process ends, however that ends.
-
-    Args:
-        path: The file; its folder must exist.
-
-    Raises:
-        OSError: The file cannot be opened or, when the lock is taken, its file system has no locks.
+    The kernel releases it when its process ends, however that ends. OSError is raised where the file cannot be opened
+    or, when the lock is taken, its file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,14 +79,10 @@ class Cluster:
         return [line.strip() for line in self._notes()[7:8]] == ["ready"]
 
     def create_data(self, installation: Installation, identity: Identity) -> None:
-        """Create the data folder unless it exists. The server lock must be held.
+        """Create the data folder unless it exists, under the server lock; EmbeddedPostgresError where initdb fails.
 
-        It is created beside its place and renamed, so that an initdb that is killed or fails
-        leaves nothing that looks like data; its remains go with the next start.
-
-        Raises:
-            EmbeddedPostgresError: initdb failed.
-            OSError: The folder cannot be made.
+        It is created beside its place and renamed, so that an initdb that is killed or fails leaves nothing that looks
+        like data; its remains go with the next start.
         """
         for remains in self.home.glob("data.new-*"):
             shutil.rmtree(remains, ignore_errors=True)
@@ -130,10 +121,9 @@ class Cluster:
 def reachable(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield a path to `folder` that its owner can use, with the descriptors to hand to its program.
 
-    The folder may lie below one that its owner may not enter (/root), or at a path longer than
-    PostgreSQL's limit of 1024 bytes. On Linux a descriptor of the folder gets around both, and no
-    folder's permissions need to be changed: opening it through /proc asks for permission on the
-    folder itself only. (Its current folder would do, too, but PostgreSQL 15 leaves that on start.)
+    The folder may lie below one that its owner may not enter (/root), or at a path longer than PostgreSQL's limit of
+    1024 bytes. On Linux a descriptor of the folder gets around both, and no folder's permissions need to be changed:
+    opening it through /proc asks for permission on the folder itself only.
     """
     if not _PROCESSES.is_dir():
         yield str(folder), ()

@@ -1,10 +1,9 @@
 """Keeps one PostgreSQL server for as long as any process uses it. A script.
 
-It is the server's parent, so it knows when the server ends, and it waits for the exclusive lock on
-a file that every user of the server holds a shared lock on. The kernel releases those locks however
-a user ends, so the lock is granted exactly when none is left: then the server is stopped. It
-imports nothing of the application, because it outlives the process that started it, and little of
-the standard library (no pathlib, no subprocess), because every command waits for its start.
+It is the server's parent, so it knows when the server ends, and it waits for the exclusive lock on a file that every
+user of the server holds a shared lock on. The kernel releases those locks however a user ends, so the lock is granted
+exactly when none is left: then the server is stopped. It imports nothing of the application, because it outlives the
+process that started it, and little of the standard library, because every command waits for its start.
 """
 
 import ctypes

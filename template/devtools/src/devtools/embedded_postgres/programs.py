@@ -85,15 +85,9 @@ def clean_environment() -> dict[str, str]:
 
 
 def find_installation(bin_folder: Path | None, *, majors: Collection[int] = ()) -> Installation:
-    """Find PostgreSQL: in `bin_folder` alone when it is given, else in the package.
+    """Find PostgreSQL: in `bin_folder` alone when it is given, else in the package; EmbeddedPostgresError without one.
 
-    Args:
-        bin_folder: The folder of its programs.
-        majors: The versions that there is data of, which go before any other: a new one would start with an empty
-            database.
-
-    Raises:
-        EmbeddedPostgresError: There is none, or it does not run on this system.
+    Those in `majors`, of which there is data, go before any other: a new one would start with an empty database.
     """
     if bin_folder is not None:
         return _inspect(bin_folder.absolute())
@@ -112,9 +106,6 @@ def runnable_by(identity: Identity, installation: Installation) -> Installation:
     """Return the installation itself when `identity` can run it, else a copy of it that `identity` can.
 
     A project of root's lies in /root, which no other user may enter, and whose permissions must not change.
-
-    Raises:
-        OSError: The copy cannot be made.
     """
     if identity.uid == os.geteuid() or _VERSION.search(_version_shown(installation.bin_folder, identity)):
         return installation

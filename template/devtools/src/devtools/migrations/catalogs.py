@@ -91,11 +91,7 @@ def key_of(table: Table, kind: str = "table", name: str = "") -> Key:
 
 
 def read_sides(connection: Connection, metadata: MetaData) -> Sides:
-    """Read the database and, where they have been made as they would be there, the models; nothing of this is left.
-
-    Raises:
-        ConfigurationError: The server does not make the models' tables.
-    """
+    """Read the database and, where they have been made as they would be there, the models; nothing of this is left."""
     default, path = connection.execute(text("SELECT current_schema(), current_setting('search_path')")).one()
     schemas = ["", *sorted({table.schema for table in metadata.tables.values() if table.schema})]
     database = _read(connection, {schema or default: schema for schema in schemas})

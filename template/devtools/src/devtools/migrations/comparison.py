@@ -15,12 +15,7 @@ _VERSIONS = "alembic_version"
 
 @dataclass
 class Comparison:
-    """The difference between models and database.
-
-    Attributes:
-        operations: The operations of a migration that makes it.
-        by_hand: Sentences on what these do not do.
-    """
+    """The difference between models and database: what makes it, and sentences on what that does not do."""
 
     operations: list[MigrateOperation] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
@@ -33,15 +28,9 @@ class Comparison:
 
 
 def compare(connection: Connection, metadata: MetaData, *, kept: Collection[str]) -> Comparison:
-    """Compare models with a database, which is left as it is.
+    """Compare models with a database, which is left as it is; ConfigurationError where they cannot be made there.
 
-    Args:
-        connection: To the database.
-        metadata: The tables of the models.
-        kept: Tables and columns without a model that are left alone: `table` or `table.column`.
-
-    Raises:
-        ConfigurationError: The server does not make the models' tables.
+    What is `kept` is left alone: tables and columns without a model, `table` or `table.column`.
     """
     sides = read_sides(connection, metadata)
     found = Comparison()

@@ -17,12 +17,7 @@ _FOREIGN_KEY = "FOREIGN KEY "
 
 
 class Sql(MigrateOperation):
-    """A statement, and the one that takes it back.
-
-    Attributes:
-        up: The statement.
-        down: Its reverse; None where there is none.
-    """
+    """A statement, and the one that takes it back; None where there is none."""
 
     def __init__(self, up: str, down: str | None) -> None:
         self.up = up
@@ -34,13 +29,7 @@ class Sql(MigrateOperation):
 
 
 def change_columns(sides: Sides, table: Table, by_hand: list[str]) -> Iterator[MigrateOperation]:
-    """Yield what changes the columns of a table that both sides have.
-
-    Args:
-        sides: Models and database.
-        table: The model's table.
-        by_hand: Takes sentences on what is not done.
-    """
+    """Yield what changes the columns of a table that both sides have; `by_hand` takes sentences on what is not done."""
     spelt = key_of(table).sql
     for column in table.columns:
         name, place = f"{table.fullname}.{column.name}", quote(column.name)

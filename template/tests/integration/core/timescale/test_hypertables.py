@@ -10,10 +10,9 @@ import pytest
 
 from app.cli import migrations
 from app.core.database import Base
-from app.core.exceptions import ConfigurationError
 from app.core.timescale import declared_hypertables, get_chunk_statistics
 from app.models.domain import load_metadata
-from devtools.migrations import revisions
+from devtools.migrations.commands import compare_models
 from tests.factories import make_settings
 from tests.hypertables import enabled, set_up, unlimited_session
 from tests.integration.core.timescale.conftest import database_of
@@ -102,12 +101,11 @@ def test_app_db_revision_is_empty_after_set_up_timescale(real_url: str) -> None:
     asyncio.run(fill())
     migrations.upgrade(make_settings(database_url=real_url, timescale=enabled(drop_after_days=30)))
 
-    revisions.check(database_of(real_url))
+    assert compare_models(database_of(real_url)).operations == []
     # And differences are still found.
     column = Base.metadata.tables["measurements"].columns["value"]
     column.nullable = True
     try:
-        with pytest.raises(ConfigurationError, match="measurements"):
-            revisions.check(database_of(real_url))
+        assert len(compare_models(database_of(real_url)).operations) == 1
     finally:
         column.nullable = False
