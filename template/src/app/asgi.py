@@ -25,18 +25,16 @@ def create_app() -> FastAPI:
         ConfigurationError: The settings are wrong.
     """
     gc.disable()
-    try:
-        # Here, so that nothing is collected while it is imported.
-        from app import main  # noqa: PLC0415
-        from app.core.config import get_settings  # noqa: PLC0415
+    # Here, so that nothing is collected while it is imported.
+    from app import main  # noqa: PLC0415
+    from app.core.config import get_settings  # noqa: PLC0415
 
-        settings = get_settings()
-        stop_with_supervisor(grace_seconds=settings.stop_seconds)
-        app = main.create_app(settings)
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD)
-    finally:
-        gc.enable()
+    settings = get_settings()
+    stop_with_supervisor(grace_seconds=settings.stop_seconds)
+    app = main.create_app(settings)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    gc.enable()
     return app
 
 

@@ -14,17 +14,7 @@ SECRET_KEY={secret_key}
 
 
 def ensure_env_file(folder: Path) -> bool:
-    """Write a `.env` with fresh secrets if there is none yet.
-
-    Args:
-        folder: The project's folder.
-
-    Returns:
-        True when it was written.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a `.env` with fresh secrets if there is none yet, and return True; OSError where it cannot be written."""
     try:
         # Exclusive, so that two first commands cannot overwrite each other's; readable by its owner only.
         with open(os.open(folder / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123

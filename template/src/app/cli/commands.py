@@ -11,7 +11,7 @@ from app.cli.output import explain, fail
 # The place of each command, and its line in the list.
 COMMANDS: Final = {
     "dev": (
-        "app.cli.serve:dev",
+        "devtools.dev:dev",
         "Serve for development: brings PostgreSQL if none is configured, migrates it, reloads on changes.",
     ),
     "serve": ("app.cli.serve:serve", "Serve requests with several processes, in production."),
@@ -64,9 +64,12 @@ def main() -> None:
 
 def load_command(name: str) -> TyperCommand | TyperGroup:
     """Import a command; raises whatever its module raises."""
-    module, _, attribute = COMMANDS[name][0].partition(":")
+    place, line = COMMANDS[name]
+    module, _, attribute = place.partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         function, found = found, typer.Typer(add_completion=False)
         found.command(name)(function)
-    return cast("TyperCommand | TyperGroup", typer.main.get_command(found))
+    command = cast("TyperCommand | TyperGroup", typer.main.get_command(found))
+    command.help = line
+    return command

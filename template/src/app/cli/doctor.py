@@ -1,10 +1,10 @@
 """`app doctor`: every setting and service checked, a line each."""
 
-# Each check imports what it needs: a module that cannot be imported is a line like any other, and the checks that can
-# do without it go on.
+# Any module may be the one that cannot be imported, which is a line like any other.
 # ruff: noqa: PLC0415
 
 import asyncio
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,21 +23,36 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def doctor() -> None:
-    """Check every setting and service; the exit code is 1 when something does not work."""
-    failures = set()
-    for subject, check in (("updates", _updates), ("code", _code), ("settings", _settings)):
-        for finding in _guarded(subject, check):
-            if finding.verdict == "failed":
-                # One module that cannot be imported stops several checks; once is enough.
-                if finding.message in failures:
-                    continue
-                failures.add(finding.message)
-            verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
-            out.print(Text.assemble(verdict, f"{finding.subject}: {finding.message}"))
-            if finding.next_step:
-                out.print(f"{'':8}next: {finding.next_step}")
-    if failures:
+    """Check every setting and service, each if those before it work; the exit code is 1 when something does not."""
+    failed = False
+    for finding in _findings():
+        failed = failed or finding.verdict == "failed"
+        verdict = (f"{finding.verdict:8}", _STYLES[finding.verdict])
+        out.print(Text.assemble(verdict, f"{finding.subject}: {finding.message}"))
+        if finding.next_step:
+            out.print(f"{'':8}next: {finding.next_step}")
+    if failed:
         raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    # There are no tools for development in the image.
+    if find_spec("devtools") is not None:
+        from devtools.updates import find_leftovers
+
+        yield from find_leftovers()
+    try:
+        # It imports every module.
+        import_module("app.main")
+    except Exception as error:  # noqa: BLE001 — it is shown
+        frames = [(frame.f_globals["__name__"], line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        module, line = [place for place in frames if place[0].startswith("app.")][-1]
+        # The text of another error may hold what the module was given.
+        text = f": {error}" if isinstance(error, ImportError | SyntaxError) else ""
+        message = f"{module}, line {line} cannot be imported ({type(error).__name__}{text})."
+        yield Finding("failed", "code", message, "Correct it, or run `uv sync`, which installs packages.")
+    else:
+        yield from _guarded("settings", _settings)
 
 
 def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -49,32 +64,15 @@ def _guarded(subject: str, check: Callable[[], Iterable[Finding]]) -> Iterator[F
 
 
 def _failure(subject: str, error: Exception) -> Finding:
-    if found := explain(error):
-        return Finding("failed", subject, *found)
     from app.core.redaction import redact_text
 
     message = redact_text(f"does not work ({type(error).__name__}: {error})")
-    return Finding("failed", subject, message, "Look for the cause in the service's log, or report it.")
-
-
-def _updates() -> Iterable[Finding]:
-    """Find what updates have left to do; nothing where there are no tools for development, as in the image."""
-    if find_spec("devtools") is None:
-        return ()
-    from devtools.updates import find_leftovers
-
-    return find_leftovers()
-
-
-def _code() -> Iterable[Finding]:
-    # The application imports every module, or fails with the first that cannot be.
-    import_module("app.main")
-    return ()
+    found = explain(error) or (message, "Look for the cause in the service's log, or report it.")
+    return Finding("failed", subject, *found)
 
 
 def _settings() -> Iterator[Finding]:
     from app.cli.settings import command_settings, with_database
-    from app.core.config.loading import likely_typos
     from app.core.logging import configure_logging
 
     settings = command_settings()
@@ -83,40 +81,22 @@ def _settings() -> Iterator[Finding]:
     yield Finding("ok", "settings", f"{settings.environment}, all valid")
     for remark in settings.remarks():
         yield Finding("warning", "settings", f"{remark.variable} {remark.rule}", "Change it, unless it is meant.")
-    for typo in likely_typos():
-        yield Finding("warning", "environment", f"{typo.variable} {typo.rule}", "Correct or unset it.")
     with with_database(settings) as ready:
-        yield from _guarded("database", lambda: [asyncio.run(_database(ready))])
-        yield from _guarded("migrations", lambda: _migrations(ready))
+        yield from _guarded("database", lambda: _database(ready))
 
 
-async def _database(settings: "ApplicationSettings") -> Finding:
-    from sqlalchemy import text
+def _database(settings: "ApplicationSettings") -> Iterator[Finding]:
+    from app.cli.settings import require_session_settings
 
-    from app.core.database import Database, check_session_settings
-
-    database = Database(settings.database, application_name="app doctor")
-    try:
-        await check_session_settings(database)
-        async with database.writing.engine.connect() as connection:
-            version = await connection.scalar(text("SELECT current_setting('server_version')"))
-            limit = int(await connection.scalar(text("SELECT current_setting('max_connections')")) or 0)
-    finally:
-        await database.close()
-    found = f"PostgreSQL {version}, {database.writing.engine.url.database}"
-    # A pool for changes, one for reading, and a connection for probes.
-    wanted = settings.api.workers * (2 * (settings.database.pool_size + settings.database.max_overflow) + 1)
-    if wanted > limit and settings.database.pooler == "none":
-        found = f"{found}; its max_connections is {limit}, this service may open {wanted}"
-        step = "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections."
-        return Finding("warning", "database", found, step)
-    return Finding("ok", "database", found)
+    version = asyncio.run(require_session_settings(settings))
+    yield Finding("ok", "database", f"PostgreSQL {version}, {settings.database.address.url.database}")
+    yield from _guarded("migrations", lambda: _migrations(settings))
 
 
 def _migrations(settings: "ApplicationSettings") -> Iterator[Finding]:
-    from app.cli import migrations
+    from app.cli.migrations import require_current
 
-    migrations.require_current(settings.database)
+    require_current(settings.database)
     yield Finding("ok", "migrations", "all applied")
     yield from _guarded("services", lambda: asyncio.run(_services(settings)))
 

@@ -1,15 +1,10 @@
-"""The output of commands: results, questions, and the sentences about an error.
+"""The output of commands: results, questions, and the sentences about an error."""
 
-Any other module of this project may be the one that cannot be imported, so that none is imported before it is needed.
-"""
-
+# `app update` and `app doctor` work where a module cannot be imported: none is, before it is needed.
 # ruff: noqa: PLC0415
 
-import os
 import sys
-import traceback
-from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,8 +13,6 @@ from rich.text import Text
 # Results on standard output, everything else on standard error. Text is printed as it is: it may be another's.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
-
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
 class Finding(NamedTuple):
@@ -32,16 +25,7 @@ class Finding(NamedTuple):
 
 
 async def ask(question: str, *, secret: bool = False, instead: str) -> str:
-    """Return a person's answer.
-
-    Args:
-        question: One line.
-        secret: The answer is not shown.
-        instead: The next step where there is no terminal.
-
-    Raises:
-        ConfigurationError: There is no terminal to ask in.
-    """
+    """Return a person's answer, shown unless it is secret; ConfigurationError where there is no terminal to ask in."""
     from app.core.exceptions import ConfigurationError
 
     if not sys.stdin.isatty():
@@ -63,51 +47,23 @@ def fail(message: str, next_step: str) -> NoReturn:
 
 def explain(error: Exception) -> tuple[str, str] | None:
     """Return the cause of an error and the next step; None for a fault of the code, whose traceback is needed."""
-    if place := _failing_import(error):
-        return _explain_import(error, *place)
-    # What cannot be imported has been explained already.
-    from app.core import exceptions
+    from alembic.util import CommandError
+
+    from app.core.database.errors import explain as explain_connection
+    from app.core.exceptions import AppException, DatabaseConnectionError
     from app.core.redaction import redact_text
 
-    if isinstance(error, exceptions.DatabaseConnectionError):
-        from app.core.database.errors import explain as explain_connection  # it brings the driver
-
+    if isinstance(error, DatabaseConnectionError):
         message, step = explain_connection(error)
-    elif isinstance(error, exceptions.AppException):
+    elif isinstance(error, AppException):
         message = error.message
         step = getattr(error, "next_step", None) or "Correct it and run the command again, or ask `app doctor`."
+    elif isinstance(error, CommandError):
+        message = f"Alembic: {error}"
+        step = "`app db current` shows where the database is; `app db merge` joins several newest revisions."
     elif isinstance(error, OSError) and error.strerror:
         message = f"{error.strerror}{f' ({error.filename})' if error.filename else ''}."
         step = "Check the file, its folder's rights and the room on the disk."
     else:
         return None
     return redact_text(message), redact_text(step)
-
-
-def _explain_import(error: Exception, file: Path, line: int) -> tuple[str, str]:
-    cause = type(error).__name__
-    # The text of any other error may hold what the module was given.
-    if isinstance(error, ImportError | SyntaxError | NameError | AttributeError):
-        cause = f"{cause}: {error}"
-    return (
-        f"{os.path.relpath(file)}, line {line} cannot be imported ({cause}).",
-        "Correct the line, or run `uv sync`, which installs what pyproject.toml names; `app doctor` begins with what "
-        "an update or a merge has left.",
-    )
-
-
-def _failing_import(error: Exception) -> tuple[Path, int] | None:
-    """Return the line of this project, migrations included, at which an import failed; None for any other error.
-
-    What a function imports fails there; anything else only counts where a module is being made.
-    """
-    if isinstance(error, SyntaxError) and error.filename:
-        return Path(error.filename), error.lineno or 0
-    found = None
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        file = Path(frame.f_code.co_filename)
-        if (frame.f_code.co_name == "<module>" or isinstance(error, ImportError)) and (
-            file.is_relative_to(_PACKAGE) or file.parent.name == "versions"
-        ):
-            found = file, line
-    return found

@@ -8,9 +8,12 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
+from sqlalchemy import text
+
 from app.cli.output import err
 from app.core.config import ApplicationSettings, get_settings
 from app.core.config.loading import export_database_url, needs_env_file, project_folder
+from app.core.database import Database, check_session_settings
 from app.core.logging import configure_logging
 
 P = ParamSpec("P")
@@ -49,6 +52,17 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
     with embedded_postgres(project_folder() / ".data", bin_folder=Path(folder) if folder else None) as server:
         export_database_url(server.url)
         yield settings.with_database_url(server.url)
+
+
+async def require_session_settings(settings: ApplicationSettings) -> str:
+    """Return the version of the database's server; ConfigurationError where requests would run without their limits."""
+    database = Database(settings.database)
+    try:
+        await check_session_settings(database)
+        async with database.writing.engine.connect() as connection:
+            return str(await connection.scalar(text("SELECT current_setting('server_version')")))
+    finally:
+        await database.close()
 
 
 def with_services(command: Callable[P, Awaitable[None]]) -> Callable[P, None]:

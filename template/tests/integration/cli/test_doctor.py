@@ -69,24 +69,15 @@ def test_doctor_finds_pending_migrations(on_empty: str, app_command: Run) -> Non
     assert "next: Apply the pending migrations with `app db upgrade`." in result.out
 
 
-@pytest.mark.parametrize(
-    ("variable", "code", "line"),
-    [
-        ("API_PORT=Xq7planted", 1, "failed  settings: 1 setting is wrong:"),
-        ("DATABASE_POOLSIZE=Xq7planted", 0, "warning environment: DATABASE_POOLSIZE is no setting; did you mean"),
-        ("API_WORKERS=256", 0, "this service may open 10496"),
-    ],
-)
-@pytest.mark.usefixtures("on_migrated")
-def test_doctor_finds_settings_that_are_wrong_or_unlikely(
-    variable: str, code: int, line: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+def test_doctor_finds_a_setting_that_is_wrong(
+    on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(*variable.split("="))
+    monkeypatch.setenv("API_PORT", "Xq7planted")
 
     result = app_command("doctor")
 
-    assert result.code == code
-    assert line in result.out
+    assert result.code == 1
+    assert "failed  settings: 1 setting is wrong:" in result.out
     assert "planted" not in result.out
 
 

@@ -72,13 +72,11 @@ def refused(app_command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return command
 
 
-def test_app_without_a_command_lists_all_and_what_each_says_of_itself(app_command: Run) -> None:
+def test_app_without_a_command_lists_all(app_command: Run) -> None:
     result = app_command()
 
     assert result.code == 2
-    for name, (_, line) in COMMANDS.items():
-        assert name in result.out
-        assert name == "update" or (load_command(name).help or "").startswith(line.removesuffix(".")[:20]), name
+    assert [name for name in COMMANDS if name not in result.out] == []
 
 
 @pytest.mark.parametrize(

@@ -130,11 +130,11 @@ def test_the_doctor_finds_an_update_that_was_interrupted(on_migrated: str, made:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (CONFLICT, "src/app/wiring.py, line 1 cannot be imported (SyntaxError: "),
-        ("import app.gone\n", "line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone')."),
+        (CONFLICT, "(SyntaxError: invalid syntax (wiring.py, line 1))."),
+        ("import app.gone\n", "app.wiring, line 1 cannot be imported (ModuleNotFoundError: No module named 'app.gone')."),
     ],
 )
-def test_a_command_that_cannot_be_imported_says_why(broken: str, said: str, project: Path) -> None:
+def test_doctor_and_update_work_where_a_module_cannot_be_imported(broken: str, said: str, project: Path) -> None:
     shutil.copytree(PROJECT / "src", project / "src", ignore=shutil.ignore_patterns("__pycache__"))
     wiring = project / "src" / "app" / "wiring.py"
     wiring.write_text(f"{broken}{wiring.read_text()}")
@@ -155,9 +155,8 @@ def test_a_command_that_cannot_be_imported_says_why(broken: str, said: str, proj
         assert ended.returncode == 1
         return ended.stdout + ended.stderr
 
-    command = run("users", "create")
-    assert said in command
-    assert "`app doctor`" in command
-    assert "updates: The update 1 → 2 was interrupted\n        next: Run `app update`" in run("doctor")
+    checked = run("doctor")
+    assert said in checked
+    assert "updates: The update 1 → 2 was interrupted\n        next: Run `app update`" in checked
     # Which would finish an update, and needs none of what is broken.
     assert run("update").startswith(f"error: no {ANSWERS} here or above names the template")
