@@ -134,7 +134,7 @@ def steps_of(project: FastAPI, traces: Traces) -> list[Step]:
     add(READ_SESSION, installed, with_read_session, caller)
     add(UNIT_OF_WORK, installed, with_unit_of_work, caller)
     counting = [
-        Middleware(RequestContextMiddleware, counts=True)
+        Middleware(RequestContextMiddleware, **{**each.kwargs, "counts": True})
         if each.cls is RequestContextMiddleware
         else each
         for each in installed

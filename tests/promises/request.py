@@ -91,9 +91,9 @@ REQUEST = (
     ),
     Promise(
         "pages of other origins may send what a route needs",
-        "src/app/api/middleware/addresses.py",
-        "*allow_headers, *sent}",
-        "*allow_headers}",
+        "src/app/api/middleware/__init__.py",
+        "*trace_headers, *sent}",
+        "*trace_headers}",
         "tests/integration/api/test_cors.py",
     ),
     Promise(

@@ -44,7 +44,7 @@ SENTRY = (
     ),
     Promise(
         "a failure is reported once",
-        "src/app/api/middleware/unexpected.py",
+        "src/app/api/middleware/__init__.py",
         "            response = unexpected_error(error, debug=self.debug)\n",
         "            unexpected_error(error, debug=self.debug)\n"
         "            response = unexpected_error(error, debug=self.debug)\n",

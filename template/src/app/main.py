@@ -14,11 +14,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from app.api.docs import install_docs
 from app.api.errors import install_error_handlers
 from app.api.middleware import install_middleware
 from app.api.middleware.context import request_spans
-from app.api.openapi import install_openapi
+from app.api.openapi import install_docs, install_openapi
 from app.api.routes import install_routes
 from app.core.config import ApplicationSettings, get_settings
 from app.core.logging import configure_logging

@@ -87,7 +87,7 @@ def status_of(error: exceptions.AppException) -> HTTPStatus:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer the application's errors with problem documents; `UnexpectedErrorMiddleware` answers all others."""
+    """Answer the application's errors with problem documents; `ErrorMiddleware` answers all others."""
 
     @app.exception_handler(exceptions.AppException)
     async def on_app_exception(_request: Request, error: exceptions.AppException) -> JSONResponse:

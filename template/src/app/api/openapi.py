@@ -1,10 +1,13 @@
-"""The OpenAPI document: FastAPI's, with the problem documents that routes answer with."""
+"""The OpenAPI document, FastAPI's with the problem documents that routes answer with, and the page that shows it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 
 from app.api.errors import MEDIA_TYPE, Problem
@@ -18,13 +21,16 @@ API_KEY: Final = "api_key"
 _SCHEMAS: Final = "#/components/schemas/{model}"
 # FastAPI's own schemas of a request that breaks a rule.
 _REPLACED: Final = ("HTTPValidationError", "ValidationError")
+_PAGES: Final = Path(__file__).parents[1] / "templates" / "docs"
+# Swagger UI and this page alone; its own styles are in attributes.
+_POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 def _header(name: str, description: str, **schema: object) -> dict[str, Any]:
     return {name: {"description": description, "required": True, "schema": schema}}
 
 
-LOCATION: Final = _header("Location", "The address of the resource.", type="string", format="uri-reference")
+LOCATION: Final = _header("Location", "The relative address of the resource.", type="string", format="uri-reference")
 _RETRY_AFTER: Final = _header("Retry-After", "Seconds after which to try again.", type="integer", minimum=1)
 # Headers that answers of a status always carry.
 _HEADERS: Final[Mapping[HTTPStatus, dict[str, Any]]] = {
@@ -86,3 +92,19 @@ def _complete(operation: dict[str, Any]) -> None:
             # FastAPI describes streams as OpenAPI 3.2 does. There, `schema` says it as an array, and 3.1 knows that.
             media["schema"] = {"type": "array", "items": media.pop("itemSchema")}
     answers |= {str(status): answer for status, answer in problems(*statuses).items()}
+
+
+def install_docs(app: FastAPI) -> None:
+    """Add `/docs`, on which a person logs in and tries requests out; nothing of it comes from another machine."""
+    # The package follows Swagger UI's releases. Its folder of files is all of it that is used; nothing is imported.
+    assets = StaticFiles(directory=_PAGES / "assets", packages=[("fastapi_offline", "static")])
+
+    async def read_page(_: Request) -> Response:
+        return FileResponse(_PAGES / "page.html", headers={"Content-Security-Policy": _POLICY})
+
+    async def read_asset(request: Request) -> Response:
+        return await assets.get_response(request.path_params["name"], request.scope)
+
+    app.add_route("/docs", read_page, include_in_schema=False)
+    # Not mounted: a mount finds nothing where a proxy has taken its prefix off the path.
+    app.add_route("/docs/assets/{name}", read_asset, include_in_schema=False)

@@ -27,7 +27,6 @@ router = APIRouter()
 @router.post("/large", max_body_size=4 * LIMIT)
 async def size(request: Request, response: Response) -> int:
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    response.headers["Location"] = "/sizes/1"
     return len(await request.body())
 
 
@@ -76,13 +75,11 @@ async def test_api_root_path_is_part_of_every_address(arrives: str, settings: Ap
         page = await client.get(f"{arrives}/docs")
         addresses = [urljoin(f"{arrives}/docs", found) for found in re.findall(r'="(docs/[^"]+)"', page.text)]
         loaded = [await client.get(address) for address in addresses]
-        made = await client.post(f"{arrives}/size")
 
     assert document["servers"] == [{"url": "/shop"}]
     assert not any(path.startswith("/shop/") for path in document["paths"])
     assert [answer.status_code for answer in loaded] == [200, 200, 200], addresses
     assert "/shop" not in page.text
-    assert made.headers["Location"] == "/shop/sizes/1"
 
 
 async def in_pieces(size: int) -> AsyncIterator[bytes]:

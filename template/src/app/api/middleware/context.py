@@ -1,4 +1,4 @@
-"""The context of a request or a web socket: its id, its cache, its line in the log, its metric and its span."""
+"""The context of a request or a web socket: its id, cache, line in the log, metric and span; headers for browsers."""
 
 import os
 import re
@@ -24,8 +24,6 @@ logger = get_logger("app.access")
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 # Probes come every few seconds and are not logged; a check that fails is logged by itself.
 PROBES: Final = (b"/api/v1/health/live", b"/api/v1/health/ready")
-# The status of a web socket, whose acceptance carries none.
-_SWITCHED: Final = HTTPStatus.SWITCHING_PROTOCOLS.value
 # The client went away before there was an answer; nginx's number for it, which is never sent.
 CLIENT_CLOSED_REQUEST: Final = 499
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
@@ -44,6 +42,16 @@ REQUESTS: Final = Histogram(
 )
 # A caller may write any word.
 _METHODS: Final = frozenset(HTTPMethod)
+# For browsers (OWASP REST Security Cheat Sheet, "Security headers").
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    # Data is never a page: a browser that is tricked into rendering it may load and run nothing. A page says for itself
+    # what it loads.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class RequestContextMiddleware:
@@ -51,34 +59,46 @@ class RequestContextMiddleware:
 
     Functions under `@request_cached` have one cache for a request, its background tasks included; on a web socket they
     run each time. The line has method, path, status and duration, but not the query string, which may hold personal
-    data; it is written when the answer has been sent, or when the web socket has ended.
+    data; it is written when the answer has been sent, or when the web socket has ended. Of the headers for browsers,
+    those that a route has set itself stay as they are.
 
     Args:
         app: The wrapped application.
         counts: Count requests for Prometheus, by their route's template: callers cannot make new ones.
+        hsts_seconds: The time for which browsers insist on TLS; 0 leaves the header out.
+        root_path: The prefix under which a proxy publishes the application; it may have taken it off the path or not.
     """
 
-    def __init__(self, app: ASGIApp, *, counts: bool) -> None:
+    def __init__(self, app: ASGIApp, *, counts: bool, hsts_seconds: int, root_path: str) -> None:
         self.app = app
         self.counts = counts
+        self.root_path = root_path
+        hsts = (b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)
+        self._headers = (*_HEADERS, hsts) if hsts_seconds else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        if self.root_path:
+            scope["root_path"] = self.root_path
         began = time.perf_counter()
         status = CLIENT_CLOSED_REQUEST
         context = _context_of(scope["headers"])
         if trace_id := current_trace_id():
             context["trace_id"] = trace_id
-        header = (_HEADER, context["request_id"].encode("ascii"))
+        request_id = (_HEADER, context["request_id"].encode("ascii"))
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             match message["type"]:
                 case "http.response.start" | "websocket.accept" | "websocket.http.response.start":
-                    status = message.get("status", _SWITCHED)
-                    message["headers"] = [*message.get("headers", ()), header]
+                    # The acceptance of a web socket carries no status.
+                    status = message.get("status", HTTPStatus.SWITCHING_PROTOCOLS.value)
+                    headers = list(message.get("headers", ()))
+                    present = {name for name, _ in headers}
+                    missing = (header for header in self._headers if header[0] not in present)
+                    message["headers"] = [*headers, request_id, *missing]
                 case "websocket.close" if status == CLIENT_CLOSED_REQUEST:
                     # Closed before it was accepted: servers answer with this (ASGI, "Close").
                     status = HTTPStatus.FORBIDDEN.value
@@ -88,7 +108,7 @@ class RequestContextMiddleware:
         is_request = scope["type"] == "http"
         with monitor.request_scope(context), RequestCache() if is_request else nullcontext():
             try:
-                await self.app(scope, receive, send_with_id)
+                await self.app(scope, receive, send_with_headers)
             finally:
                 request_scope.reset(around)
                 if scope["raw_path"] not in PROBES:
@@ -113,11 +133,10 @@ def _context_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def request_spans(traces: "Traces | None") -> TelemetryConfig:
-    """Return what has FastAPI make a span of each request but probes; where traces are off, look for nothing."""
-    if traces is None:
-        return {"tracing": False, "metrics": False, "logs": False}
+    """Return what has FastAPI make a span of each request but probes; where traces are off, it looks for nothing."""
     return {
-        "tracer_provider": traces.provider,
+        "tracing": traces is not None,
+        "tracer_provider": traces.provider if traces else None,
         "metrics": False,
         "logs": False,
         # Of each dependency: more spans than statements.

@@ -28,7 +28,7 @@ ItemId = Annotated[UUID, Path(description="The item's key.")]
 async def create_item(new: ItemCreate, caller: Writer, uow: UnitOfWork, response: Response) -> ItemRead:
     """Create an item; 409 when its SKU is taken."""
     item = await items.create_item(uow, caller.user_id, new)
-    response.headers["Location"] = f"{router.prefix}/{item.id}"
+    response.headers["Location"] = f"items/{item.id}"
     return item
 
 
@@ -52,13 +52,7 @@ async def change_item(item_id: ItemId, change: ItemUpdate, caller: Writer, uow: 
 
 @router.put(
     "/by-sku/{sku}",
-    responses={
-        HTTPStatus.CREATED.value: {
-            "model": ItemRead,
-            "description": "The item is new.",
-            "headers": LOCATION,
-        }
-    },
+    responses={HTTPStatus.CREATED.value: {"model": ItemRead, "description": "The item is new.", "headers": LOCATION}},
 )
 async def put_item(
     sku: Annotated[Sku, Path()], content: ItemContent, caller: Writer, uow: UnitOfWork, response: Response
@@ -67,7 +61,7 @@ async def put_item(
     item, created = await items.put_item(uow, caller.user_id, sku, content)
     if created:
         response.status_code = HTTPStatus.CREATED
-        response.headers["Location"] = f"{router.prefix}/{item.id}"
+        response.headers["Location"] = f"../{item.id}"
     return item
 
 

@@ -53,7 +53,7 @@ async def create_order(
     order, created = await orders.create_order(uow, caller.user_id, new, idempotency_key=key)
     if created:
         response.status_code = HTTPStatus.CREATED
-        response.headers["Location"] = f"{router.prefix}/{order.id}"
+        response.headers["Location"] = f"orders/{order.id}"
     return orders.shown(order)
 
 
