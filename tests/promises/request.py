@@ -71,15 +71,15 @@ REQUEST = (
     Promise(
         "an unknown user's password takes as long as a known one's",
         "src/app/core/security/passwords.py",
-        "await self._run(partial(self._check, password, self._unknown_users))",
+        "await self.hash(password)",
         "pass",
         "tests/unit/core/security/test_passwords.py",
     ),
     Promise(
         "a password is the same composed and decomposed",
         "src/app/core/security/passwords.py",
-        'return unicodedata.normalize("NFC", password)',
-        "return password",
+        'unicodedata.normalize("NFC", password)',
+        "password",
         "tests/integration/api/test_auth.py",
     ),
     Promise(

@@ -16,7 +16,6 @@ from app.services.authentication import get_authentication
 from app.services.limits import use
 from app.services.users import identify_api_key
 
-_SCHEME: Final = "bearer "
 _API_KEY_HEADER: Final = "X-API-Key"
 # For the OpenAPI document.
 _TOKEN: Final = HTTPBearer(description="An access token of login.")
@@ -49,7 +48,14 @@ class CallerWith(SecurityBase):
             AuthenticationError: There are no credentials, or none that hold.
             AuthorizationError: They do not allow this.
         """
-        caller = await _identify(connection)
+        headers = connection.headers
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            caller = await get_authentication().identify(token)
+        elif api_key := headers.get(_API_KEY_HEADER):
+            caller = await identify_api_key(database.get_database().reader, api_key)
+        else:
+            raise AuthenticationError("This needs an access token or an API key.")
         if self.session:
             if caller.session_id is None:
                 raise AuthorizationError("This needs an access token; an API key is not enough.")
@@ -61,16 +67,6 @@ class CallerWith(SecurityBase):
 
 Caller = Annotated[Principal, Depends(CallerWith())]
 LoggedIn = Annotated[Principal, Depends(CallerWith(session=True))]
-
-
-async def _identify(connection: HTTPConnection) -> Principal:
-    headers = connection.headers
-    authorization = headers.get("Authorization", "")
-    if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        return await get_authentication().identify(authorization[len(_SCHEME) :])
-    if api_key := headers.get(_API_KEY_HEADER):
-        return await identify_api_key(database.get_database().reader, api_key)
-    raise AuthenticationError("This needs an access token or an API key.")
 
 
 async def get_client_address(connection: HTTPConnection) -> str:
@@ -91,10 +87,10 @@ def limited_to(name: str, rate: Rate) -> Callable[..., Awaitable[None]]:
 
 
 async def get_unit_of_work() -> AsyncIterator[uow.UnitOfWork]:
-    """Yield a unit of work that is committed when the route has returned and before its answer is sent.
+    """Yield a unit of work, which is committed and its events published before the answer is sent.
 
-    The events recorded in it are published between the two. It opens its own session, instead of asking for one: a
-    dependency that yields costs a request as much as a small route.
+    It opens its own session, instead of asking for one: a dependency that yields costs a request as much as a small
+    route.
     """
     async with uow.unit_of_work() as unit:
         yield unit

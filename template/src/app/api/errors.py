@@ -6,11 +6,10 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
 
 from app.core import exceptions, monitor
 from app.core.logging import current_request_id, get_logger, log_error
@@ -57,21 +56,13 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """An error, for people (`title`, `detail`) and for programs (`error_code`)."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"title": "Not Found", "status": 404, "detail": "Item 7 does not exist.", "error_code": "NOT_FOUND"}
-            ]
-        }
-    )
-
     type: str = Field(
         default="about:blank", description="RFC 9457, 4.2.1: the status says it all; `error_code` tells cases apart."
     )
-    title: str = Field(description="The status in words.")
-    status: int = Field(description="The status of the answer.")
-    detail: str = Field(description="The error, as a sentence.")
-    error_code: str = Field(description="Stable: programs may rely on it.")
+    title: str = Field(description="The status in words.", examples=["Not Found"])
+    status: int = Field(description="The status of the answer.", examples=[404])
+    detail: str = Field(description="The error, as a sentence.", examples=["Item 7 does not exist."])
+    error_code: str = Field(description="Stable: programs may rely on it.", examples=["NOT_FOUND"])
     request_id: str | None = Field(default=None, description="Finds this request in the log; quote it in a report.")
     field: str | None = Field(default=None, description="The value that breaks a rule.")
     errors: list[FieldProblem] | None = Field(default=None, description="All values that break rules.")
@@ -107,9 +98,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(WebSocketRequestValidationError)
-    async def on_invalid_request(
-        _request: Request, error: RequestValidationError | WebSocketRequestValidationError
-    ) -> JSONResponse:
+    async def on_invalid_request(_request: Request, error: ValidationException) -> JSONResponse:
         # Pydantic's own report holds the input, which may be a password: place and rule are enough.
         broken = [
             FieldProblem(field=".".join(map(str, each["loc"])), message=str(each["msg"]).removeprefix("Value error, "))
@@ -119,20 +108,12 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The request breaks a rule.", errors=broken, field=field)
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = _allowed(request, headers.get("Allow", ""))
-        return problem_answer(HTTPStatus(error.status_code), redact_text(str(error.detail)), headers)
+    async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+        return problem_answer(HTTPStatus(error.status_code), redact_text(str(error.detail)), error.headers)
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
-    """Return the answer to an unexpected error: the caller gets an id, the monitor the error.
-
-    Args:
-        error: The error.
-        debug: Put the traceback into the answer.
-    """
+    """Return the answer to an unexpected error: an id, and with `debug` the traceback; the monitor gets the error."""
     support_id = current_request_id()
     monitor.capture_exception(error, context={"support_id": support_id})
     detail = f"Something went wrong on our side. Please quote {support_id} when you report it."
@@ -145,14 +126,7 @@ def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:
 def problem_answer(
     status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **values: object
 ) -> JSONResponse:
-    """Return a problem document with this status and sentence.
-
-    Args:
-        status: The answer's.
-        detail: The error, as a sentence.
-        headers: The answer's, besides those of its body.
-        **values: More of `Problem`; the code follows from the status unless given.
-    """
+    """Return a problem document with these values of `Problem`; the code follows from the status unless given."""
     values = {"error_code": _CODE_OF_STATUS.get(status, status.name), "request_id": current_request_id(), **values}
     problem = Problem.model_validate({"title": status.phrase, "status": status.value, "detail": detail, **values})
     return JSONResponse(
@@ -168,12 +142,3 @@ def _headers(error: exceptions.AppException, status: HTTPStatus) -> dict[str, st
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     return None
-
-
-def _allowed(request: Request, known: str) -> str:
-    """All methods of a path (RFC 9110, 10.2.1); the framework knows those of the first route that it tried."""
-    methods = {method for method in known.split(", ") if method}
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.methods and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= route.methods
-    return ", ".join(sorted(methods))

@@ -56,10 +56,8 @@ class Authentication:
         self.links = security.SignedTokens(secret=secret, purpose=b"link-token")
         # A session revoked longer ago than this has no access token left that could be good.
         remembered = timedelta(seconds=lifetime + 2 * leeway)
-        # Twice as often as it must be: a refresh may fail once.
         self.revoked = security.RevokedSessions(
             lambda: credentials.list_revoked(get_database().reader, within=remembered),
-            refresh_seconds=settings.revocation_seconds / 2,
             limit_seconds=settings.revocation_seconds,
         )
 

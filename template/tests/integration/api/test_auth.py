@@ -39,7 +39,7 @@ async def test_register_login_and_me_agree(anonymous: AsyncClient) -> None:
         "refresh_token": IsStr(regex=r"rt_[\w-]{43}"),
         "token_type": "Bearer",
         "expires_in": 900,
-        "device_token": IsStr(regex=r"dt_[\w-]{43}\.[\w-]{43}"),
+        "device_token": IsStr(regex=r"dt_[\w-]{43}\.[0-9a-f]{64}"),
     }
 
 

@@ -17,8 +17,7 @@ from app.core.config import ApplicationSettings
 
 # Headers of answers from any route.
 _ALWAYS: Final = ("Allow", "Retry-After", "WWW-Authenticate", REQUEST_ID_HEADER)
-# RFC 6455, 7.4.1: the server has failed.
-_INTERNAL_ERROR: Final = 1011
+_TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_headers: Collection[str] = ()) -> None:
@@ -105,11 +104,10 @@ class ErrorMiddleware(RequestBodyLimitMiddleware):
         async def send_and_note(message: Message) -> None:
             nonlocal started, refused
             started = True
-            if message.get("status") == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            if message.get("status") == _TOO_LARGE:
                 refused = True
                 # Closing the connection spares the client from sending the rest.
-                too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                answer = problem_answer(too_large, "The body is too large.", {"Connection": "close"})
+                answer = problem_answer(_TOO_LARGE, "The body is too large.", {"Connection": "close"})
                 await answer(scope, receive, send)
             elif not refused:
                 await send(message)
@@ -123,7 +121,8 @@ class ErrorMiddleware(RequestBodyLimitMiddleware):
             if not started:
                 await response(scope, receive, send)
             elif scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
+                # RFC 6455, 7.4.1: the server has failed.
+                await send({"type": "websocket.close", "code": 1011})
             else:
                 # Half an answer cannot be taken back: the server closes the connection, so that no client takes it
                 # for a whole one.

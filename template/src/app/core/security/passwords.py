@@ -5,7 +5,6 @@ import builtins
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Final, TypeVar
 
 from pwdlib import PasswordHash
@@ -34,12 +33,10 @@ class PasswordHasher:
     def __init__(self, *, time_cost: int, memory_kib: int, concurrency: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=time_cost, memory_cost=memory_kib),))
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="password")
-        # Checked against when there is no user, so that the answer takes as long as a wrong password's.
-        self._unknown_users: str | None = None
 
     async def hash(self, password: str) -> str:
         """Return the hash to store, with its parameters and salt in it."""
-        return await self._run(partial(self._hash.hash, _composed(password)))
+        return await self._run(self._hash.hash, password)
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Return True for a right password, and a hash to store instead if the stored one is outdated.
@@ -47,33 +44,18 @@ class PasswordHasher:
         An unknown user's (None) takes as long as a known one's and never matches.
         """
         if stored is None:
-            if self._unknown_users is None:
-                # The first time, making it takes as long as checking against it.
-                self._unknown_users = await self.hash("an unknown user's password")
-            else:
-                await self._run(partial(self._check, password, self._unknown_users))
+            await self.hash(password)
             return False, None
         try:
-            return await self._run(partial(self._check, password, stored))
+            return await self._run(self._hash.verify_and_update, password, stored)
         except UnknownHashError:
             return False, None
 
-    def _check(self, password: str, stored: str) -> tuple[bool, str | None]:
-        composed = _composed(password)
-        right, better = self._hash.verify_and_update(composed, stored)
-        if right or composed == password:
-            return right, better
-        # Stored before passwords were composed.
-        return (True, self._hash.hash(composed)) if self._hash.verify(password, stored) else (False, None)
-
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[..., T], password: str, *stored: str) -> T:
+        # One form of a password, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2).
+        composed = unicodedata.normalize("NFC", password)
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await run_in_thread(work, threads=self._threads)
+                return await run_in_thread(work, composed, *stored, threads=self._threads)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None
-
-
-def _composed(password: str) -> str:
-    """Return the one form of a password, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2)."""
-    return unicodedata.normalize("NFC", password)

@@ -108,7 +108,7 @@ class LinkToken(Input):
     """The token of a link in a mail."""
 
     token: SecretStr = Field(
-        max_length=600, description="The part behind `#token=` of the link.", examples=["MDE5M2IwLi4u.c2lnbmF0dXJl"]
+        max_length=700, description="The part behind `#token=` of the link.", examples=["MDE5M2IwLi4u.c2lnbmF0dXJl"]
     )
 
 

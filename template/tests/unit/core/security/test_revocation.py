@@ -1,8 +1,8 @@
 """`RevokedSessions`: a small copy, refreshed now and then, never waited for twice."""
 
 import asyncio
-from collections.abc import Iterable
-from math import inf
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
@@ -30,21 +30,36 @@ class Source:
         return revoked
 
 
-async def test_contains_knows_a_session_revoked_elsewhere_after_the_next_refresh() -> None:
+@pytest.fixture
+def shift(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that shifts the clock, which stands still otherwise."""
+    now = 1000.0
+
+    def shift(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("app.core.security.revocation.time", SimpleNamespace(monotonic=lambda: now))
+    return shift
+
+
+async def test_contains_knows_a_session_revoked_elsewhere_after_the_next_refresh(
+    shift: Callable[[float], None],
+) -> None:
     source, session_id = Source(), uuid4()
-    sessions = RevokedSessions(source.load, refresh_seconds=0.05)
+    sessions = RevokedSessions(source.load, limit_seconds=10)
     assert not await sessions.contains(session_id)
 
     source.revoked.add(session_id)
 
     assert not await sessions.contains(session_id)
-    await asyncio.sleep(0.06)
+    shift(5)
     assert await sessions.contains(session_id)
 
 
 async def test_contains_asks_once_for_many_and_knows_a_session_that_is_revoked_here_meanwhile() -> None:
     source, session_id = Source(), uuid4()
-    sessions = RevokedSessions(source.load, refresh_seconds=60)
+    sessions = RevokedSessions(source.load, limit_seconds=120)
     refresh = asyncio.gather(*(sessions.contains(session_id) for _ in range(200)))
     await asyncio.sleep(0.005)
 
@@ -57,20 +72,25 @@ async def test_contains_asks_once_for_many_and_knows_a_session_that_is_revoked_h
     assert source.asked == 1
 
 
-@pytest.mark.parametrize("limit_seconds", [inf, 0.05])
-async def test_contains_believes_the_last_copy_up_to_its_limit_while_the_source_is_away(limit_seconds: float) -> None:
+async def test_contains_believes_the_last_copy_up_to_its_limit_while_the_source_is_away(
+    shift: Callable[[float], None],
+) -> None:
     source, session_id = Source(), uuid4()
     source.revoked.add(session_id)
-    sessions = RevokedSessions(source.load, refresh_seconds=0.01, limit_seconds=limit_seconds)
+    sessions = RevokedSessions(source.load, limit_seconds=10)
     assert await sessions.contains(session_id)
 
     source.away = True
-    await asyncio.sleep(0.06)
-
-    if limit_seconds < inf:
-        with pytest.raises(DatabaseConnectionError):
-            await sessions.contains(session_id)
-    else:
+    for seconds in (8, 0.5):
+        shift(seconds)
         assert await sessions.contains(session_id)
         assert not await sessions.contains(uuid4())
     assert source.asked == 2, "a source that is away is left alone for a while"
+    for seconds in (1.5, 0.5):
+        shift(seconds)
+        with pytest.raises(DatabaseConnectionError):
+            await sessions.contains(session_id)
+    assert source.asked == 3
+    source.away = False
+    shift(0.5)
+    assert await sessions.contains(session_id)
