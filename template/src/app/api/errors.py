@@ -42,8 +42,11 @@ _CODE_OF_STATUS: Final[Mapping[int, str]] = {
     416: "RANGE_NOT_SATISFIABLE",
     422: exceptions.ValidationError.code,
 }
-# Seconds after which a part that was briefly away may be back.
-_RETRY_AFTER: Final = 1
+# A part that was briefly away may be back after a second.
+_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
 
 
 class FieldProblem(BaseModel):
@@ -87,10 +90,13 @@ def install_error_handlers(app: FastAPI) -> None:
             return unexpected_error(error, debug=app.debug)
         if status > HTTPStatus.INTERNAL_SERVER_ERROR:
             log_error(logger, error)
+        headers = _HEADERS.get(status)
+        if isinstance(error, exceptions.RateLimitError):
+            headers = {"Retry-After": str(error.retry_after)}
         return problem_answer(
             status,
             redact_text(error.message),
-            _headers(error, status),
+            headers,
             error_code=error.error_code,
             field=error.field if isinstance(error, exceptions.ValidationError) else None,
             details=redact(error.details) or None,
@@ -132,13 +138,3 @@ def problem_answer(
     return JSONResponse(
         problem.model_dump(exclude_none=True), status_code=status.value, headers=headers, media_type=MEDIA_TYPE
     )
-
-
-def _headers(error: exceptions.AppException, status: HTTPStatus) -> dict[str, str] | None:
-    if isinstance(error, exceptions.RateLimitError):
-        return {"Retry-After": str(error.retry_after)}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return {"Retry-After": str(_RETRY_AFTER)}
-    if status == HTTPStatus.UNAUTHORIZED:
-        return {"WWW-Authenticate": "Bearer"}
-    return None

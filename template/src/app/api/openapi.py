@@ -19,8 +19,6 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 — a name
 API_KEY: Final = "api_key"
 
 _SCHEMAS: Final = "#/components/schemas/{model}"
-# FastAPI's own schemas of a request that breaks a rule.
-_REPLACED: Final = ("HTTPValidationError", "ValidationError")
 _PAGES: Final = Path(__file__).parents[1] / "templates" / "docs"
 # Swagger UI and this page alone; its own styles are in attributes.
 _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
@@ -65,7 +63,8 @@ def install_openapi(app: FastAPI) -> None:
         if document is not before:
             schemas = document["components"]["schemas"]
             schemas |= models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS)[1]["$defs"]
-            for name in _REPLACED:
+            # FastAPI's own schemas of a request that breaks a rule.
+            for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             for operation in (operation for path in document["paths"].values() for operation in path.values()):
                 _complete(operation)

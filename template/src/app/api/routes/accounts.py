@@ -17,7 +17,7 @@ _REFUSALS: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
 router = APIRouter(prefix="/api/v1", tags=["auth"], responses=problems(*_REFUSALS))
 
 # A person registers once; the people of an office share an address.
-_REGISTRATIONS: Final = Rate(times=20, seconds=3600)
+_REGISTRATIONS: Final = Depends(limited_to("register", Rate(times=20, seconds=3600)))
 # A link is used once. No token can be guessed; each one that is tried costs a query.
 _LINKS: Final = Depends(limited_to("link", Rate(times=60, seconds=900)))
 
@@ -26,7 +26,7 @@ _LINKS: Final = Depends(limited_to("link", Rate(times=60, seconds=900)))
     "/auth/register",
     status_code=HTTPStatus.ACCEPTED,
     responses=problems(HTTPStatus.FORBIDDEN),
-    dependencies=[Depends(limited_to("register", _REGISTRATIONS))],
+    dependencies=[_REGISTRATIONS],
 )
 async def register(new: UserCreate, address: ClientAddress) -> Asked:
     """Register; 403 where AUTH_SIGN_UP is closed.

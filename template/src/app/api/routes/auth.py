@@ -14,7 +14,7 @@ from app.services.authentication import get_authentication
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 # A client refreshes once per access token.
-_REFRESHES: Final = Rate(times=60, seconds=60)
+_REFRESHES: Final = Depends(limited_to("refresh", Rate(times=60, seconds=60)))
 
 
 @router.post("/login", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS))
@@ -28,9 +28,7 @@ async def log_in(login: Login, address: ClientAddress) -> LoginTokens:
 
 
 @router.post(
-    "/refresh",
-    responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
-    dependencies=[Depends(limited_to("refresh", _REFRESHES))],
+    "/refresh", responses=problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS), dependencies=[_REFRESHES]
 )
 async def refresh(token: Refresh, uow: UnitOfWork) -> Tokens:
     """Exchange a refresh token for a new pair, with the scopes that the user has now.

@@ -10,10 +10,6 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
-# Some 10 MB of keys in the worst case.
-_MAX_KEYS: Final = 100_000
-# The size of a customer's IPv6 network, whose addresses are one caller.
-_CUSTOMER_BITS: Final = 64
 # Networks whose last 32 bits are a caller's IPv4 address: a dual-stack socket's (RFC 4291, 2.5.5.2), those of
 # translators (RFC 6052, 2.1 and RFC 2765, 2.1).
 _CARRIERS: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
@@ -31,10 +27,10 @@ class Rate(NamedTuple):
 class RateLimits:
     """Allowances of this process, each under a key of its owner and purpose.
 
-    Beyond so many keys, those unused for longest are forgotten.
+    Beyond so many keys (some 10 MB), those unused for longest are forgotten.
     """
 
-    def __init__(self, *, max_keys: int = _MAX_KEYS) -> None:
+    def __init__(self, *, max_keys: int = 100_000) -> None:
         self._max_keys = max_keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
@@ -63,7 +59,7 @@ def caller_address(host: str) -> str:
     """Return the address or network of a caller in the one form in which limits count it.
 
     An IPv4 caller has one form, whether the address came as such, through a dual-stack socket, a translator (NAT64) or
-    a tunnel (6to4, Teredo); an IPv6 caller is a /64. What is no IP address is returned unchanged.
+    a tunnel (6to4, Teredo); an IPv6 caller is a customer's /64. What is no IP address is returned unchanged.
     """
     try:
         address = ip_address(host)
@@ -75,7 +71,7 @@ def caller_address(host: str) -> str:
         return str(IPv4Address(int(address) & 0xFFFF_FFFF))
     # Of a Teredo tunnel, the second is the caller; the first is the server that all its callers share.
     tunnelled = address.sixtofour or (address.teredo or (None, None))[1]
-    return str(tunnelled or IPv6Network((int(address), _CUSTOMER_BITS), strict=False))
+    return str(tunnelled or IPv6Network((int(address), 64), strict=False))
 
 
 def with_mapped_forms(networks: str) -> str:
