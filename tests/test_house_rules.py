@@ -207,7 +207,7 @@ CONTRACTS = {
         "src/app/services/users.py",
         "import devtools",
     ),
-    "Only the secrets' key ring encrypts": ("src/app/services/users.py", "import cryptography"),
+    "Only app.core.secrets encrypts": ("src/app/services/users.py", "import cryptography"),
     "Other services are called through app.core.http alone": (
         "src/app/services/users.py",
         "import httpx",

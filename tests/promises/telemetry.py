@@ -41,8 +41,8 @@ TELEMETRY = (
     Promise(
         "no trace begins with a statement of a probe",
         "src/app/core/telemetry/opentelemetry.py",
-        "if kind is SpanKind.CLIENT:",
-        "if kind is None:",
+        "if is_call else",
+        "if not named else",
         ONE_TRACE,
     ),
     Promise(

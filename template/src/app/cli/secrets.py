@@ -11,7 +11,7 @@ from app.cli.settings import with_services
 from app.core.config.secrets import new_key
 from app.core.database import get_database
 from app.core.exceptions import ConfigurationError
-from app.core.secrets import MAX_VALUE_BYTES, get_secrets_service, rotate
+from app.core.secrets import count_by_key, get_secrets_service, rotate
 from app.core.uow import unit_of_work
 
 secrets = typer.Typer(
@@ -57,20 +57,17 @@ async def delete_key(provider: Provider, org: Organization, team: Team = None) -
 async def rotate_keys() -> None:
     """Re-encrypt everything with the first of SECRETS_KEYS, while the service runs. May be interrupted and repeated."""
     keyring = get_secrets_service().keyring()
-    rotation = await rotate(keyring)
-    out.print(f"re-encrypted {rotation.done} with {keyring.active_id}")
-    for path, error in rotation.failures.items():
+    done, failures = await rotate(keyring)
+    out.print(f"re-encrypted {done} with {keyring.active_id}")
+    for path, error in failures.items():
         err.print(f"{path}: {error.message}")
-    if rotation.failures:
+    counts = await count_by_key(get_database().reader)
+    if others := sum(counts.values()) - counts.get(keyring.active_id, 0):
         raise ConfigurationError(
-            f"{len(rotation.failures)} secrets cannot be decrypted; they were left as they are.",
-            next_step="Put the missing keys back into SECRETS_KEYS, or set or delete these secrets; then repeat.",
-        )
-    if rotation.remaining:
-        raise ConfigurationError(
-            f"{rotation.remaining} secrets are still under other keys: others hold them, or processes with older "
-            "settings have stored them meanwhile.",
-            next_step="Restart those processes with the same SECRETS_KEYS, then repeat this.",
+            f"{others} secrets are still under other keys: they cannot be decrypted, others hold them, or processes "
+            "with older settings have stored them meanwhile.",
+            next_step="Put missing keys back into SECRETS_KEYS, give all processes the same, and repeat this; set or "
+            "delete what cannot be decrypted.",
         )
 
 
@@ -88,5 +85,5 @@ async def _read_value() -> SecretStr:
     if sys.stdin.isatty():
         return SecretStr(await ask("Key:", secret=True, instead="Pipe it in."))
     # One line break at the end is the pipe's, not the key's. What is too long, or no text, is refused later.
-    read = sys.stdin.buffer.read(MAX_VALUE_BYTES + 3).decode(errors="surrogateescape")
+    read = sys.stdin.buffer.read().decode(errors="surrogateescape")
     return SecretStr(read.removesuffix("\n").removesuffix("\r"))

@@ -87,6 +87,7 @@ def test_secrets_rotate_says_what_it_did_and_names_what_it_cannot_decrypt(
     assert (answer.code, answer.out) == (1, "re-encrypted 3 with new\n")
     assert "/organizations/org-2/openai_api_key: A stored secret was altered" in answer.err
     assert "org-1" not in answer.err
+    assert "1 secrets are still under other keys" in answer.err
     assert stored(scratch_url, NEW, number=2) == ["value 0", "value 1"]
     assert app_secrets("delete", "openai", "--org", "org-2").code == 0
     assert app_secrets("rotate") == Result(0, "re-encrypted 0 with new\n", "")

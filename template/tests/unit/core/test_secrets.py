@@ -12,9 +12,7 @@ from pydantic import SecretBytes, SecretStr
 
 from app.core.config.secrets import KeyMaterial, new_key, parse_keys
 from app.core.exceptions import ValidationError
-from app.core.secrets import SecretsError, SecretsService
-from app.core.secrets.keyring import KeyRing
-from app.core.secrets.service import api_key_path
+from app.core.secrets import KeyRing, SecretsError, SecretsService, api_key_path
 
 PATH = api_key_path("acme", "openai")
 VALUE = "planted-value-of-the-tests"

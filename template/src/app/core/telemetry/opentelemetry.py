@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -36,13 +35,12 @@ class Traces:
 
     def __init__(self, endpoint: str, *, sample_rate: float, service: str) -> None:
         exporter = _Exporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_SEND_SECONDS)
-        self._batches = BatchSpanProcessor(exporter, max_export_batch_size=1024)
         self.provider = TracerProvider(
             resource=Resource.create({"service.name": service}),
             sampler=ParentBased(_OfWork(sample_rate)),
             shutdown_on_exit=False,
         )
-        self.provider.add_span_processor(self._batches)
+        self.provider.add_span_processor(BatchSpanProcessor(exporter, max_export_batch_size=1024))
         self._tracer = self.provider.get_tracer("app")
         self._libraries = (AsyncPGInstrumentor(), HTTPXClientInstrumentor())  # type: ignore[no-untyped-call]
 
@@ -80,19 +78,10 @@ class Traces:
 class _OfWork(TraceIdRatioBased):
     """Begins no trace with a statement or a call: workers ask their queue, and probes the database, all the time."""
 
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        *others: Any,  # noqa: ANN401 — handed on
-        **named: Any,  # noqa: ANN401
-    ) -> SamplingResult:
-        """See the base."""
-        if kind is SpanKind.CLIENT:
-            return SamplingResult(Decision.DROP)
-        return super().should_sample(parent_context, trace_id, name, kind, *others, **named)
+    def should_sample(self, *args: Any, **named: Any) -> SamplingResult:  # noqa: ANN401 — handed on
+        """See the base; `ParentBased` names all arguments."""
+        is_call = named["kind"] is SpanKind.CLIENT
+        return SamplingResult(Decision.DROP) if is_call else super().should_sample(*args, **named)
 
 
 class _Exporter(OTLPSpanExporter):

@@ -8,7 +8,7 @@ from sqlalchemy import Float, cast, extract, func, select
 from app.core.database import Statement, get_database, get_database_stats
 from app.core.events import get_event_bus
 from app.core.jobs.queue import queue
-from app.core.telemetry.metrics import Counter, Gauge
+from app.core.telemetry import Counter, Gauge
 
 _SUM: Final = {"multiprocess_mode": "livesum"}
 _ANY: Final = {"multiprocess_mode": "livemostrecent"}

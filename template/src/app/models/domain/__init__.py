@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 from app.core.database import Base
 
 # Modules with the tables that the core keeps to itself.
-_OF_THE_CORE = ("app.core.secrets.service",)
+_OF_THE_CORE = ("app.core.secrets",)
 
 
 def load_metadata() -> MetaData:
