@@ -43,14 +43,14 @@ JOBS = (
     ),
     Promise(
         "a job that hangs is cancelled",
-        "src/app/core/jobs/job.py",
+        "src/app/core/jobs/__init__.py",
         "asyncio.timeout(job_type.timeout_seconds)",
         "asyncio.timeout(None)",
         f"{WORKER}::test_a_job_that_fails_or_hangs_each_time_is_put_aside_until_retry",
     ),
     Promise(
         "a job that fails is tried a number of times",
-        "src/app/core/jobs/job.py",
+        "src/app/core/jobs/__init__.py",
         "last = starts >= job_type.attempts\n",
         "last = True\n",
         f"{WORKER}::test_a_job_that_fails_is_tried_again_and_logs_with_its_request",
@@ -64,7 +64,7 @@ JOBS = (
     ),
     Promise(
         "a job of a newer version waits",
-        "src/app/core/jobs/job.py",
+        "src/app/core/jobs/__init__.py",
         "err.written > err.known:",
         "err.written < 0:",
         f"{WORKER}::test_a_job_of_another_version_is_upgraded_or_waits",

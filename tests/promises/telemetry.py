@@ -19,7 +19,7 @@ TELEMETRY = (
     ),
     Promise(
         "a job that failed for good is counted as such",
-        "src/app/core/jobs/job.py",
+        "src/app/core/jobs/__init__.py",
         '                    outcome = "failed"\n',
         "",
         EACH_METRIC,

@@ -30,8 +30,7 @@ from app.core.database import Base, get_database, get_database_stats
 from app.core.events import get_event_bus
 from app.core.exceptions import ExternalServiceError
 from app.core.http import client as client_module
-from app.core.jobs import BaseJob, Jobs
-from app.core.jobs.job import RetryLater
+from app.core.jobs import BaseJob, Jobs, RetryLater
 from app.core.secrets import get_secrets_service
 from app.core.uow import unit_of_work
 from app.models.domain.user import DEFAULT_ROLE

@@ -17,7 +17,7 @@ from functools import partial
 from app.core.database import WriteSession, get_async_session
 from app.core.events import BaseEvent, get_event_bus
 from app.core.exceptions import AppException
-from app.core.jobs.job import BaseJob
+from app.core.jobs import BaseJob
 from app.core.jobs.queue import enqueue, to_row
 from app.core.monitoring import monitor
 

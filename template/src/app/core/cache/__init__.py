@@ -12,13 +12,13 @@ object itself for the tasks of one request, `TTLCache` for the threads of one pr
 import asyncio
 import functools
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
@@ -30,13 +30,8 @@ from app.core.logging import get_logger
 from app.core.process import get_object
 from app.core.telemetry import Counter
 
-# The values that may be cached, as far as a type can say it.
-Cacheable: TypeAlias = (
-    bool | int | float | str | Sequence[object] | Mapping[str, object] | UUID | date | Decimal | BaseModel | None
-)
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", bound=Cacheable)
 
 logger = get_logger(__name__)
 
@@ -117,7 +112,7 @@ async def get(key: str, *, model: object = None) -> object:
     return None if found is None else found[0]
 
 
-async def set(key: str, value: Cacheable, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
+async def set(key: str, value: object, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
     """Keep a value for so many seconds: plain JSON, or what `get()` reads back with `model`; else CacheException."""
     cache = get_object(Cache)
     name = cache.namespace + key
@@ -151,8 +146,8 @@ async def clear() -> None:
 
 
 async def get_or_set(
-    key: str, loader: Callable[[], Awaitable[T]], *, ttl: float | None = None, model: type[T] | None = None
-) -> T:
+    key: str, loader: Callable[[], Awaitable[R]], *, ttl: float | None = None, model: type[R] | None = None
+) -> R:
     """Return a copy of the cached value; else of what the loader returns, None included, which is kept.
 
     However many ask for a key at the same time, one loader runs (`run_once()`). Its error goes to all of them, and the
@@ -161,7 +156,7 @@ async def get_or_set(
     cache = get_object(Cache)
     name = cache.namespace + key
     if (found := await cache.read(name, model)) is not None:
-        return cast("T", found[0])
+        return cast("R", found[0])
 
     async def load() -> bytes:
         flight = cache.flights[name]
@@ -170,12 +165,12 @@ async def get_or_set(
             await cache.write(name, data, ttl)
         return data
 
-    return cast("T", _decode(await run_once(cache.flights, name, load), model))
+    return cast("R", _decode(await run_once(cache.flights, name, load), model))
 
 
 def cached(
     ttl: float | None, key: Callable[..., str], *, model: type[Any] | None = None
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """Keep what an asynchronous function returns; concurrent calls with one key run it once.
 
         @cached(ttl=60, key=lambda _session, user_id: cache.make_key("profile", user_id), model=ProfileCard)
@@ -192,9 +187,9 @@ def cached(
         model: The type of the results, where it is not plain JSON; see `get()`.
     """
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @functools.wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             return await get_or_set(key(*args, **kwargs), lambda: function(*args, **kwargs), ttl=ttl, model=model)
 
         return call

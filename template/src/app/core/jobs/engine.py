@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core.config.background import JobSettings
 from app.core.config.database import DatabaseSettings
 from app.core.database import Statement, migration_engine
-from app.core.jobs.job import BaseJob, Jobs, RetryLater
+from app.core.jobs import BaseJob, Jobs, RetryLater
 from app.core.jobs.queue import SCHEMA, queue
 from app.core.logging import get_logger
 from app.core.uow import unit_of_work

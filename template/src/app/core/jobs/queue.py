@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql import func
 
 from app.core.database import Statement, WriteSession
-from app.core.jobs.job import BaseJob
+from app.core.jobs import BaseJob
 from app.core.logging import log_context_values
 from app.core.telemetry import trace_headers
 
