@@ -29,10 +29,8 @@ from app.core.process import get_object
 
 E = TypeVar("E", bound="BaseEvent")
 
-# A quick handler goes on from event to event so often before the rest of the event loop gets its turn.
-_TURN_EVENTS: Final = 16
-# Cancelled handlers may take so long to clean up before the bus stops without them.
-_CANCEL_SECONDS: Final = 1.0
+_TURN_EVENTS: Final = 16  # handed to a quick handler before the rest of the event loop gets its turn
+_CANCEL_SECONDS: Final = 1.0  # for cancelled handlers to clean up before the bus stops without them
 
 logger = get_logger(__name__)
 
@@ -87,7 +85,6 @@ class DeliverEvent(BaseJob):
 
     type: ClassVar[str] = "event.deliver"
     attempts: ClassVar[int] = 30
-    timeout_seconds: ClassVar[float] = 60
 
     subscriber: str  # the handler, by its module and name
     event: dict[str, Any]
@@ -139,8 +136,8 @@ class EventBus:
 
         Args:
             event_type: The class of the events. Durable ones are delivered by a worker.
-            handler: Takes one event. It works in a session of its own, and leaves blocking calls to a thread. Jobs
-                know a durable event's handler by its module and name: rename it when none waits.
+            handler: Works in a session of its own, and leaves blocking calls to a thread. Jobs know a durable event's
+                by its module and name: rename it when none waits.
             priority: The higher is offered an event first; among equals, the one that subscribed first.
         """
         self._subscriptions.append(_Subscription(event_type, handler, priority))
@@ -222,29 +219,26 @@ class EventBus:
         subscription.waiting.clear()
 
     async def _run(self, subscription: _Subscription) -> None:
-        """Hand over what waits for a handler, one by one, until nothing does."""
+        """Hand over what waits for a handler, one by one, and report what it fails with, until nothing does."""
         begun = 0
         while subscription.waiting:
-            await self._deliver(subscription, subscription.waiting.popleft())
+            event = subscription.waiting.popleft()
+            # Its lines in the log carry the event's request.
+            facts = {"event_type": event.type, "event_id": str(event.id), "event_handler": subscription.name}
+            request = {"request_id": event.correlation_id} if event.correlation_id else {}
+            with monitor.scope(**request, **facts):
+                try:
+                    async with asyncio.timeout(self._handler_timeout_seconds):
+                        await subscription.handler(event)
+                    self.counts["delivered"] += 1
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 — reported
+                    # Also a cancellation: of something the handler has waited for, or by `stop()`, which left no more.
+                    self.counts["failed"] += 1
+                    monitor.capture_exception(error, context={"operation": "events.deliver"})
+            self.counts["pending"] -= 1
             begun += 1
             if begun % _TURN_EVENTS == 0:
                 await asyncio.sleep(0)
-
-    async def _deliver(self, subscription: _Subscription, event: BaseEvent) -> None:
-        """Call the handler, and report what it fails with; its lines in the log carry the event's request."""
-        facts = {"event_type": event.type, "event_id": str(event.id), "event_handler": subscription.name}
-        request = {"request_id": event.correlation_id} if event.correlation_id else {}
-        with monitor.scope(**request, **facts):
-            try:
-                async with asyncio.timeout(self._handler_timeout_seconds):
-                    await subscription.handler(event)
-                self.counts["delivered"] += 1
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 — reported
-                # Also a cancellation: of something the handler has waited for, or by `stop()`, which left no more.
-                self.counts["failed"] += 1
-                monitor.capture_exception(error, context={"operation": "events.deliver"})
-            finally:
-                self.counts["pending"] -= 1
 
 
 def get_event_bus() -> EventBus:

@@ -47,8 +47,7 @@ class Cache:
         backend: The place where they are kept.
         namespace: In front of every key: tells applications apart, and releases that cache values in another shape.
         default_ttl: Seconds a value is kept unless a call says otherwise.
-        ttl_jitter: The part of each time (0 to 1) that is random, so that values stored together do not expire
-            together.
+        ttl_jitter: The part of each time (0 to 1) that is random, so that not all values expire together.
         flights: The loads that are under way.
     """
 
@@ -72,8 +71,6 @@ class Cache:
     async def write(self, name: str, data: bytes, ttl: float | None) -> None:
         """Keep a value for its time, jitter included."""
         lifetime = self.default_ttl if ttl is None else ttl
-        if lifetime <= 0:
-            raise ValueError("ttl must be more than 0 seconds")
         lifetime *= 1 - self.ttl_jitter * random.random()  # noqa: S311 — guessing it gains nothing
         with suppress(CacheUnavailableError):
             await self.backend.set(name, data, ttl=lifetime)
@@ -113,7 +110,7 @@ async def get(key: str, *, model: object = None) -> object:
 
 
 async def set(key: str, value: object, *, ttl: float | None = None) -> None:  # noqa: A001 — read as cache.set()
-    """Keep a value for so many seconds: plain JSON, or what `get()` reads back with `model`; else CacheException."""
+    """Keep a value for so many seconds: JSON, or what `get()` reads back with `model`; CacheException for any other."""
     cache = get_object(Cache)
     name = cache.namespace + key
     data = _encode(value)
@@ -198,24 +195,15 @@ def cached(
 
 
 def _encode(value: object, model: Any = None) -> bytes:  # noqa: ANN401 — any type that Pydantic reads
-    """Return a value as JSON.
-
-    Raises:
-        CacheException: It would come back as something else, as a tuple or a dict whose keys are no strings do.
-    """
+    """Return a value as JSON; CacheException if it would come back as something else, as a tuple does."""
     if model is None and isinstance(value, UUID | date | Decimal | BaseModel):
         model = type(value)
-    try:
+    with suppress(ValueError):
         data = _adapter(model).dump_json(value, by_alias=True, round_trip=True, warnings="error")
         if _decode(data, model) == value:
             return data
-    except ValueError:
-        pass
     # Here, where no error is handled: the message of the original may hold the value.
-    raise CacheException(
-        f"A {type(value).__name__} cannot be cached: it would not come back as it is. Turn it into plain JSON, "
-        "or name a type of Pydantic's with `model`."
-    )
+    raise CacheException(f"A {type(value).__name__} would not come back as it is: keep JSON, or name its `model`.")
 
 
 def _decode(data: bytes, model: Any) -> Any:  # noqa: ANN401 — what the JSON holds

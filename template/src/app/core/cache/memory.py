@@ -70,11 +70,10 @@ class TTLCache(Generic[K, V]):
 async def run_once(
     flights: dict[K, asyncio.Future[R]], key: K, work: Callable[[], Awaitable[R]], *, keep: bool = False
 ) -> R:
-    """Return the result of the work for a key, done once for all who ask while it is under way.
+    """Return the result of the work for a key, done once for all who ask while it is under way; with `keep`, for ever.
 
     The first to ask does it in its own task: with its context, its database session and its deadline. When it is
-    cancelled, the next in line does the work with its own. A key that is taken out of `flights` begins anew; with
-    `keep`, the result stays there for all who ask later.
+    cancelled, the next in line does the work with its own. A key that is taken out of `flights` begins anew.
     """
     while (flight := flights.get(key)) is not None:
         if not flight.done():

@@ -60,10 +60,8 @@ class HttpResponse:
 
     def parse_json(self, shape: type[T]) -> T:
         """Return the body as a value of a type, such as a model; ExternalServiceError if it is not of that shape."""
-        try:
+        with suppress(ValidationError):
             return TypeAdapter(shape).validate_json(self.body)
-        except ValidationError:
-            pass
         # Out here, without a context: pydantic's error holds the answer.
         raise ExternalServiceError(self.service, "Answered with other JSON.")
 
@@ -92,14 +90,11 @@ class CallOptions(TypedDict, total=False):
     """The options of a call, beside method and URL.
 
     Attributes:
-        service: The other side's name in messages, such as "billing". Clients may see it.
+        service: The other side's name in messages, such as "billing"; clients may see it.
         client: The process's unless given; `get_public_client()` for a URL that a user chose.
-        headers: For this call, over the client's own. A SecretStr is opened when it is sent.
+        headers: For this call, over the client's own; with `content`, its Content-Type.
         params: The URL's query, in place of the URL's own.
-        json: The body, with its content type.
-        content: The body in place of `json`; give its Content-Type in the headers.
-        accept: The statuses that are answers, 200 to 299 unless given. To follow a redirect, accept it and read its
-            `location`.
+        accept: The statuses that are answers, 200 to 299 unless given. To follow a redirect, read its `location`.
         timeout_seconds: For the whole call; DEFAULT_TIMEOUT unless given.
         max_response_bytes: The size of the answer at most, once decompressed; 10 MiB unless given.
     """
@@ -122,8 +117,8 @@ class RetryConfig:
     Attributes:
         attempts: The number of requests at most, the first included.
         total_seconds: For all of it, the attempts themselves included: an attempt under way is cut off.
-        backoff_seconds: The wait after the first attempt at most; it doubles with each further one, up to 5 s. A random
-            part of it is waited (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+        backoff_seconds: The wait after the first attempt, which doubles with each further one, up to 5 s; a random part
+            of it is waited (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
         statuses: Those that are worth another attempt.
         any_method: Repeat POST and PATCH, too: only where the service notices a duplicate (an idempotency key).
     """

@@ -11,6 +11,7 @@ Any number of `app worker` processes run them, at least once each. The engine is
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
@@ -82,19 +83,13 @@ class BaseJob(BaseModel):
             raise JobVersionError(cls.type, written=version, known=cls.version)
         return cls.model_validate(cls.upgrade(version, values) if version < cls.version else values)
 
-    @classmethod
-    def backoff(cls, failures: int) -> float:
-        """Return the seconds to wait after so many failures."""
-        return min(cls.longest_backoff_seconds, cls.backoff_seconds * 2.0 ** (failures - 1))
 
-
+@dataclass(eq=False)
 class RetryLater(Exception):
     """Raised when a job is to be run again, after so many seconds; `counts` is False where that is no failure."""
 
-    def __init__(self, seconds: float, *, counts: bool = True) -> None:
-        super().__init__(f"again in {seconds:g} s")
-        self.seconds = seconds
-        self.counts = counts
+    seconds: float
+    counts: bool = True
 
 
 class Jobs:
@@ -128,7 +123,7 @@ class Jobs:
         self.schedules.append((cron, job_type))
 
     async def run(self, name: str, payload: bytes, headers: Mapping[str, Any], *, number: int, starts: int) -> None:
-        """Run a job. Its lines in the log and its reports carry the request that it goes back to.
+        """Run a job of this type. Its lines in the log and its reports carry the request that it goes back to.
 
         Args:
             name: The type.
@@ -138,8 +133,7 @@ class Jobs:
             starts: How often it has been started, this time included.
 
         Raises:
-            RetryLater: It is to be run again.
-            Exception: It failed for good.
+            RetryLater: It is to be run again; after any other error, it is not.
         """
         job_type, function = self.handlers[name]
         facts = {key: value for key, value in headers.items() if key != "traceparent"}
@@ -163,7 +157,8 @@ class Jobs:
                 if last:
                     outcome = "failed"
                     raise
-                raise RetryLater(job_type.backoff(starts)) from err
+                wait = job_type.backoff_seconds * 2.0 ** (starts - 1)
+                raise RetryLater(min(wait, job_type.longest_backoff_seconds)) from err
             finally:
                 RUNS.add(name, outcome)
             log_later(logger, "info", "job done", job_number=number, attempt=starts)

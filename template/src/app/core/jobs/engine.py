@@ -16,18 +16,17 @@ from pgqueuer import AsyncpgDriver, PgQueuer, Queries, RetryRequested
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.models import Context, Job, JobId, Schedule
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.config.background import JobSettings
 from app.core.config.database import DatabaseSettings
-from app.core.database import Statement, migration_engine
+from app.core.database import migration_engine
 from app.core.jobs import BaseJob, Jobs, RetryLater
-from app.core.jobs.queue import SCHEMA, queue
+from app.core.jobs.queue import SCHEMA
 from app.core.logging import get_logger
 from app.core.uow import unit_of_work
 
-# A worker that has lost its connection tries again after so long.
 _RECONNECT_SECONDS: Final = 1.0
 _NAMES: Final = DBSettings(db_schema=SCHEMA)
 _TRIGGER: Final = "tg_pgqueuer_lost"
@@ -39,7 +38,7 @@ _COUNT_LOST: Final = (
     "WHEN (NEW.status = 'picked' AND OLD.status = 'picked' AND NEW.queue_manager_id <> OLD.queue_manager_id) "
     f"EXECUTE FUNCTION {SCHEMA}.fn_pgqueuer_lost()",
 )
-_UNCOUNT: Final = Statement(update(queue).where(queue.c.id == bindparam("id")).values(attempts=queue.c.attempts - 1))
+_UNCOUNT: Final = f"UPDATE {SCHEMA}.pgqueuer SET attempts = attempts - 1 WHERE id = $1"  # noqa: S608 — a constant
 
 logger = get_logger(__name__)
 # What a handler raises has been reported with its request.
@@ -91,8 +90,7 @@ async def run_jobs(jobs: Jobs, database: DatabaseSettings, settings: JobSettings
                 await _work(jobs, queries, settings, stop)
         except Exception as err:  # noqa: BLE001 — the driver's errors have no base of their own
             logger.warning("the worker has lost the queue", reason=type(err).__name__, message=str(err))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _RECONNECT_SECONDS)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
 
 async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: asyncio.Event) -> None:
@@ -105,7 +103,7 @@ async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: async
             # Cancelled by the engine, when the time to stop is over: it would take the job for finished.
             later = err if isinstance(err, RetryLater) else RetryLater(0, counts=False)
             if not later.counts:  # the engine is about to add one
-                await queries.driver.execute(_UNCOUNT.sql, *_UNCOUNT.arguments({"id": job.id}))
+                await queries.driver.execute(_UNCOUNT, job.id)
             reason = str(err.__cause__ or "the worker was stopped")
             raise RetryRequested(delay=timedelta(seconds=later.seconds), reason=reason) from err
 

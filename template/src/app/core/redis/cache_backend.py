@@ -49,7 +49,7 @@ class RedisCache(CacheBackend):
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
         """See `CacheBackend`; without room for it, the former value goes and none takes its place."""
         try:
-            await self._redis.call("SET", key, value, "PX", math.ceil(ttl * 1000))
+            await self._redis.call("SET", key, value, "PX", max(1, math.ceil(ttl * 1000)))
         except RedisFullError:
             if not self._full:
                 logger.warning("redis is out of memory; give it more, or a maxmemory-policy that evicts")

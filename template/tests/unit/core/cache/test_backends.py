@@ -30,10 +30,12 @@ async def test_get_returns_nothing_when_the_time_of_a_value_is_over(backend: Cac
     await backend.set("tests:a", b"1", ttl=0.1)
     await backend.set("tests:b", b"1", ttl=0.1)
     await backend.set("tests:b", b"2", ttl=60)
+    await backend.set("tests:c", b"1", ttl=-1)
     assert await backend.get("tests:a") == b"1"
     await asyncio.sleep(0.15)
 
     assert await backend.get("tests:a") is None
+    assert await backend.get("tests:c") is None
     assert await backend.get("tests:b") == b"2", "setting again replaces the time, too"
 
 

@@ -103,14 +103,14 @@ async def test_set_refuses_what_would_not_come_back_without_showing_it(value: An
     assert await cache.get("a") is None
 
 
-async def test_set_shortens_a_ttl_at_random_and_refuses_none_at_all(backend: UnsteadyBackend) -> None:
+async def test_set_shortens_a_ttl_at_random_and_keeps_nothing_for_none_at_all(backend: UnsteadyBackend) -> None:
     async with caching(backend, ttl_jitter=0.25, default_ttl=100):
         for number in range(300):
             await cache.set("a", 1, ttl=None if number % 2 else 100)
-        with pytest.raises(ValueError, match="more than 0"):
-            await cache.set("a", 1, ttl=0)
     assert 75 <= min(backend.ttls) < 80
     assert 95 < max(backend.ttls) <= 100
+    await cache.set("a", 1, ttl=0)
+    assert await cache.get("a") is None
 
 
 async def test_delete_delete_many_and_clear() -> None:
