@@ -186,8 +186,7 @@ ROWS = (
         "a page begins in the index where the last one ended",
         "src/app/repositories/items.py",
         'Item.id < bindparam("before")',
-        'tuple_(literal_column("0"), Item.id) '
-        '< tuple_(literal_column("0"), bindparam("before", type_=Uuid))',
+        'func.least(Item.id, bindparam("before")) != bindparam("before")',
         "tests/integration/api/test_items_plans.py",
     ),
     Promise(

@@ -25,6 +25,7 @@ from app.services.limits import tries, use
 
 # Mail to one address that callers from one place may cause in 15 minutes.
 _MAILS: Final = 5
+_REFUSED: Final = ("token", "is not good, or no longer: ask for another link")
 
 
 class Purpose(StrEnum):
@@ -40,12 +41,7 @@ _LIFETIMES: Final = {Purpose.VERIFY: 24 * 3600, Purpose.RESET: 3600, Purpose.CHA
 
 
 class SendLink(SendMail):
-    """Sends a message with a link in it, if there is a user whom it is for.
-
-    Attributes:
-        template: The purpose of the link.
-        user_id: The user who wants this address; None where it is the user of this address.
-    """
+    """Sends a message with a link in it, if there is a user whom it is for: `user_id`, or the user of the address."""
 
     type: ClassVar[str] = "account.link"
 
@@ -98,7 +94,7 @@ async def use_link(purpose: Purpose, given: LinkToken) -> None:
                 # The owner of the mailbox outranks a stranger who has only typed its address.
                 await users.delete_unconfirmed(uow.session, address)
             if not await users.lock_user(uow.session, user):
-                raise _refused()
+                raise ValidationError(*_REFUSED)
             await users.change_user(
                 uow.session, user.id, email=address, password_hash=password_hash, email_verified_at=datetime.now(UTC)
             )
@@ -115,13 +111,13 @@ async def send_link(job: SendLink) -> None:
     user = await users.find_user(reader, job.user_id) if job.user_id else holder
     if user is None or not all(each.is_active for each in (user, holder) if each):
         return
-    message = SendMail(id=job.id, to=job.to, template="address_known")
+    template, values = "address_known", {}
     if job.template is Purpose.RESET or holder is None or holder.email_verified_at is None:
         text = Link(user.id, int(time.time()) + _LIFETIMES[job.template], job.to).encode()
         token = get_authentication().links.sign(text, *_facts(job.template, user))
         link = get_mailer().link(f"/{job.template.replace('_', '-')}", token)
-        message = message.model_copy(update={"template": job.template.value, "values": {"link": link}})
-    await send_mail(message)
+        template, values = job.template.value, {"link": link}
+    await send_mail(SendMail(id=job.id, to=job.to, template=template, values=values))
 
 
 async def _count(email: str, address: str) -> None:
@@ -136,18 +132,14 @@ async def _read(given: LinkToken, purpose: Purpose) -> tuple[users.UserRow, str]
     try:
         link = Link.decode(token)
     except ValueError:
-        raise _refused() from None
+        raise ValidationError(*_REFUSED) from None
     user = await users.find_user(get_database().reader, link.user_id)
     is_good = user is not None and get_authentication().links.is_good(token, *_facts(purpose, user))
     if user is None or not is_good or time.time() >= link.good_until:
-        raise _refused()
+        raise ValidationError(*_REFUSED)
     return user, link.address
 
 
 def _facts(purpose: Purpose, user: users.UserRow) -> tuple[str, str]:
     """Return the facts that a token is bound to: its purpose, and what any use of a link changes of its user."""
     return purpose, f"{user.email} {user.password_hash} {user.email_verified_at}"
-
-
-def _refused() -> ValidationError:
-    return ValidationError("token", "is not good, or no longer: ask for another link")

@@ -12,7 +12,7 @@ from app.core.config.api import AuthSettings
 from app.core.database import get_database
 from app.core.exceptions import AuthenticationError
 from app.core.process import get_object
-from app.core.security import Principal, fingerprint, new_credential
+from app.core.security import AccessTokens, Principal, RateLimits, Roles, fingerprint, new_credential
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.schemas.auth import Login, LoginTokens, PasswordChange, Tokens
 from app.repositories import credentials, users
@@ -29,14 +29,9 @@ _WRONG: Final = "The e-mail address or the password is wrong."
 
 
 class Authentication:
-    """Passwords, tokens and sessions in this process: the mechanisms of `app.core.security`, bound to the settings.
+    """Passwords, tokens and sessions in this process: the mechanisms of `app.core.security`, bound to the settings."""
 
-    The issuer is the name of this service in its tokens.
-    """
-
-    def __init__(
-        self, settings: AuthSettings, *, issuer: str, limits: security.RateLimits, roles: security.Roles
-    ) -> None:
+    def __init__(self, settings: AuthSettings, *, issuer: str, limits: RateLimits, roles: Roles) -> None:
         secret = settings.secret_key.get_secret_value()
         lifetime, leeway = 60 * settings.access_token_expire_minutes, _LEEWAY_SECONDS
         self.limits = limits
@@ -46,9 +41,7 @@ class Authentication:
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
         self.refresh_grace = _REFRESH_GRACE
         self.passwords = security.PasswordHasher(**PASSWORD_COST)
-        self.tokens = security.AccessTokens(
-            secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway
-        )
+        self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
         # Of devices that have logged in, so that others' guesses do not lock them out; each is bound to an account
         # (OWASP, "Slow Down Online Guessing Attacks with Device Cookies", with a token in place of a cookie).
         self.devices = security.SignedTokens(secret=secret, purpose=b"device-token")

@@ -16,8 +16,7 @@ from app.repositories import items
 
 async def get_item(session: ReadSession, owner_id: UUID, item_id: UUID) -> ItemRead:
     """Return the owner's item of this key; ResourceNotFoundError where there is none."""
-    item = await items.find_item(session, owner_id, item_id)
-    if item is None:
+    if (item := await items.find_item(session, owner_id, item_id)) is None:
         raise ResourceNotFoundError("Item", item_id)
     return item
 
@@ -35,12 +34,10 @@ async def put_item(uow: UnitOfWork, owner_id: UUID, sku: str, content: ItemConte
     """Create or replace the item of this SKU; return it, and True if it was created. Safe to repeat."""
     values = content.model_dump()
     item = await items.upsert_item(uow.session, {"owner_id": owner_id, "sku": sku, **values})
-    created = item.version == 1
-    uow.record(
-        ItemChanged(item_id=item.id, action="created")
-        if created
-        else ItemChanged(item_id=item.id, action="changed", changed=tuple(values))
-    )
+    if created := item.version == 1:
+        uow.record(ItemChanged(item_id=item.id, action="created"))
+    else:
+        uow.record(ItemChanged(item_id=item.id, action="changed", changed=tuple(values)))
     return item, created
 
 

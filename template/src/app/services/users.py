@@ -31,8 +31,7 @@ async def create_user(new: UserCreate, *, role: str = DEFAULT_ROLE, grants: Iter
 
 async def get_user(session: ReadSession, user_id: UUID) -> UserRead:
     """Return the active user of this key; ResourceNotFoundError where there is none."""
-    user = await users.find_user(session, user_id)
-    if user is None:
+    if (user := await users.find_user(session, user_id)) is None:
         raise ResourceNotFoundError("User", user_id)
     scopes = sorted(get_authentication().scopes_of(user))
     return UserRead(id=user.id, email=user.email, role=user.role, scopes=scopes, created_at=user.created_at)
@@ -85,8 +84,7 @@ async def set_password(uow: UnitOfWork, user_id: UUID, password_hash: str) -> No
 
 async def identify_api_key(session: ReadSession, key: str) -> Principal:
     """Return the caller of an API key that is good, with its scopes as far as its owner has them now."""
-    owner = await credentials.find_owner(session, fingerprint(key))
-    if owner is None:
+    if (owner := await credentials.find_owner(session, fingerprint(key))) is None:
         raise AuthenticationError("The API key is invalid.")
     scopes = get_authentication().scopes_of(owner).intersection(owner.key_scopes)
     return Principal(user_id=owner.id, scopes=scopes)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
@@ -11,8 +11,6 @@ from app.models.schemas.types import Input, Line, Moment
 from app.models.schemas.user import Email, NewPassword, Password
 
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_:-]{0,63}$"), Field(examples=["items:read"])]
-
-_ANSWER: Final = "A mail is on its way to this address, if there is anything to do."
 
 
 class Login(Input):
@@ -89,7 +87,7 @@ class ApiKeyCreated(ApiKeyRead):
 class Asked(BaseModel):
     """The answer to a request that a mail answers: the same for every address, known or not."""
 
-    message: str = Field(default=_ANSWER, examples=[_ANSWER])
+    message: str = "A mail is on its way to this address, if there is anything to do."
 
 
 class Address(Input):

@@ -9,9 +9,6 @@ from pydantic import ConfigDict, Field, Json, JsonValue, StringConstraints
 
 from app.models.schemas.types import END, Cursor, Input, JsonObject, Line, LongText, PageSize
 
-# The largest value of the column's type, PostgreSQL's integer.
-_MAX_VERSION = 2_147_483_647
-
 Sku = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
@@ -43,7 +40,7 @@ class ItemUpdate(ItemContent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Garden chair, green"}]})
 
     version: int = Field(
-        strict=True, ge=1, le=_MAX_VERSION, description="The version the change was made from.", examples=[1]
+        strict=True, ge=1, le=2**31 - 1, description="The version the change was made from.", examples=[1]
     )
     name: Line = Field(default_factory=str, examples=["Garden chair, green"])
 
