@@ -39,12 +39,9 @@ def create_app() -> FastAPI:
 
 
 def stop_with_supervisor(*, grace_seconds: float = 5.0) -> None:
-    """Stop this process with the one that spawned it as a worker; a process that is no worker is left alone.
+    """Stop this process with the one that spawned it as a worker, and kill it when `grace_seconds` have passed.
 
     A killed supervisor passes no signal on, so its workers would go on listening with nothing left to stop them.
-
-    Args:
-        grace_seconds: The time for a graceful stop, after which the process is killed.
     """
     supervisor = multiprocessing.parent_process()
     if supervisor is None:

@@ -19,25 +19,16 @@ from app.api.middleware import install_middleware
 from app.api.middleware.context import request_spans
 from app.api.openapi import install_docs, install_openapi
 from app.api.routes import install_routes
-from app.core.config import ApplicationSettings, get_settings
+from app.core.config import ApplicationSettings
 from app.core.logging import configure_logging
 from app.core.telemetry import counting, make_traces, tracing
 from app.core.telemetry.samples import ProcessSample
 from app.wiring import DISTRIBUTION, ROUTERS, TITLE, TRACE_HEADERS, open_services
 
 
-def create_app(settings: ApplicationSettings | None = None) -> FastAPI:
-    """Return the application. Nothing is connected before its lifespan begins.
-
-    Args:
-        settings: The process's own unless given, as tests do.
-
-    Raises:
-        ConfigurationError: The settings are wrong.
-    """
-    settings = settings or get_settings()
+def create_app(settings: ApplicationSettings) -> FastAPI:
+    """Return the application. Nothing is connected before its lifespan begins."""
     configure_logging(level=settings.logging.level, json_lines=settings.logging.format == "json")
-
     traces = make_traces(settings.telemetry, service=DISTRIBUTION)
 
     @asynccontextmanager

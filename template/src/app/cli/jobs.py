@@ -16,9 +16,7 @@ from app.core.jobs import get_jobs
 from app.core.jobs.queue import QueuedJob, log, queue
 from app.core.redaction import redact
 
-jobs = typer.Typer(
-    help="Jobs: what waits, what runs, and what was put aside.", no_args_is_help=True, add_completion=False
-)
+jobs = typer.Typer(no_args_is_help=True, add_completion=False)
 
 # The engine's words, and ours.
 _STATES: Final = {"queued": "waiting", "picked": "running", "failed": "put aside"}

@@ -14,9 +14,7 @@ from app.core.exceptions import ConfigurationError
 from app.core.secrets import count_by_key, get_secrets_service, rotate
 from app.core.uow import unit_of_work
 
-secrets = typer.Typer(
-    help="API keys of organisations and teams, encrypted in the database.", no_args_is_help=True, add_completion=False
-)
+secrets = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Provider = Annotated[str, typer.Argument(help='The provider, such as "openai".')]
 Organization = Annotated[str, typer.Option("--org", help="Id of the organisation.")]

@@ -27,13 +27,8 @@ def serve(
     settings = _production_settings()
     asyncio.run(require_session_settings(settings))
     api = settings.api
-    run_server(
-        settings,
-        "app.asgi:create_app",
-        host=host or api.host,
-        port=port or api.port,
-        workers=workers or api.workers,
-    )
+    address = {"host": host or api.host, "port": port or api.port}
+    run_server(settings, "app.asgi:create_app", **address, workers=workers or api.workers)
 
 
 def worker() -> None:

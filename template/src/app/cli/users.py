@@ -3,10 +3,10 @@
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from app.cli.output import ask, out
 from app.cli.settings import with_services
@@ -15,24 +15,19 @@ from app.core.exceptions import ConfigurationError
 from app.core.uow import UnitOfWork, unit_of_work
 from app.models.domain.user import DEFAULT_ROLE
 from app.models.schemas.types import END
-from app.models.schemas.user import NewPassword, UserChange, UserCreate
+from app.models.schemas.user import UserChange, UserCreate
 from app.repositories.users import UserRow
 from app.services import users as service
 from app.services.authentication import get_authentication
 from app.wiring import ROLES
 
-users = typer.Typer(help="Users of this service.", no_args_is_help=True, add_completion=False)
+users = typer.Typer(no_args_is_help=True, add_completion=False)
 
 _INSTEAD = "Give the address, and --password-stdin with the password piped in."
 
 Address = Annotated[str, typer.Argument(help="The user's address.", metavar="EMAIL")]
 PasswordStdin = Annotated[bool, typer.Option(help="Read the password from standard input.")]
 Scopes = Annotated[list[str] | None, typer.Option(help="A scope beyond the role's; may be repeated.")]
-M = TypeVar("M", bound=BaseModel)
-
-
-class _Password(BaseModel):
-    password: NewPassword
 
 
 @users.command()
@@ -46,9 +41,8 @@ async def create(
 ) -> None:
     """Make a user. The password is asked for, or read from standard input: never an argument, which others can see."""
     _require_role(role)
-    address = email if email is not None else await ask("E-mail address:", instead=_INSTEAD)
-    new = _checked(UserCreate, email=address, password=await _read_password(piped=password_stdin))
-    user = await service.create_user(new, role=role, grants=scope or ())
+    address = email or await ask("E-mail address:", instead=_INSTEAD)
+    user = await service.create_user(await _read(address, piped=password_stdin), role=role, grants=scope or ())
     out.print(f"created {user.email} ({user.id})")
 
 
@@ -86,8 +80,8 @@ async def enable(email: Address) -> None:
 @with_services
 async def set_password(email: Address, *, password_stdin: PasswordStdin = False) -> None:
     """Set a user's password, and end their sessions."""
-    new = _checked(_Password, password=await _read_password(piped=password_stdin)).password.get_secret_value()
-    password_hash = await get_authentication().passwords.hash(new)
+    new = (await _read(email, piped=password_stdin)).password
+    password_hash = await get_authentication().passwords.hash(new.get_secret_value())
     async with _changing(email, "has another password") as (uow, user):
         await service.set_password(uow, user.id, password_hash)
 
@@ -118,8 +112,6 @@ async def revoke(
 
 
 async def _change_rights(email: str, role: str | None, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-    if role is None and not add and not remove:
-        raise ConfigurationError("There is nothing to change.", next_step="Give --role, --scope, or both.")
     async with _changing(email, "changed") as (uow, user):
         if role is not None:
             await service.change_user(uow, user.id, UserChange(role=role))
@@ -140,13 +132,11 @@ def _require_role(role: str) -> None:
         raise ConfigurationError(f"There is no role {role}.", next_step=f"Choose one of {', '.join(sorted(ROLES))}.")
 
 
-async def _read_password(*, piped: bool) -> str:
-    return sys.stdin.readline().rstrip("\n") if piped else await ask("Password:", secret=True, instead=_INSTEAD)
-
-
-def _checked(schema: type[M], **values: str) -> M:
+async def _read(email: str, *, piped: bool) -> UserCreate:
+    """Return an address with its new password, both within the rules."""
+    password = sys.stdin.readline().rstrip("\n") if piped else await ask("Password:", secret=True, instead=_INSTEAD)
     try:
-        return schema.model_validate(values)
+        return UserCreate.model_validate({"email": email, "password": password})
     except ValidationError as error:
         # The name comes last: what follows "password:" is taken for one and not shown.
         rules = "; ".join(f"{each['msg'].removeprefix('Value error, ')} ({each['loc'][0]})" for each in error.errors())

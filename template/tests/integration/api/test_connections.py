@@ -1,9 +1,8 @@
 """Bounds of a connection: on the size of its head and trailers, and on the time of both."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +18,6 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LIMIT = 65_536
 LIVE = b"GET /api/v1/health/live HTTP/1.1\r\nHost: test\r\n"
 LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-TOO_LARGE, LATE = (431, "REQUEST_HEADER_FIELDS_TOO_LARGE"), (408, "REQUEST_TIMEOUT")
 CHUNKED = LOGIN + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -28,14 +26,13 @@ class Impatient(BoundedHttpProtocol):
 
     patience_seconds = 0.2
     write_seconds = 0.2
-    linger_seconds = 0.2
     check_seconds = 0.05
 
 
 @asynccontextmanager
 async def connection(app: FastAPI, protocol: type[BoundedHttpProtocol] = Impatient) -> AsyncIterator[Connection]:
     """A connection to a server of the test's own."""
-    async with served(app, http=protocol) as url:
+    async with served(app, http=protocol, timeout_keep_alive=1) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
         try:
             yield reader, writer
@@ -44,9 +41,13 @@ async def connection(app: FastAPI, protocol: type[BoundedHttpProtocol] = Impatie
 
 
 async def said(reader: asyncio.StreamReader) -> bytes:
-    """All that the server says until it closes the connection."""
+    """All that the server says until it closes the connection, which is a reset where it has not read everything."""
+    answer = b""
     async with asyncio.timeout(30):
-        return await reader.read()
+        with suppress(ConnectionResetError):
+            while part := await reader.read(LIMIT):
+                answer += part
+    return answer
 
 
 def headers(size: int) -> bytes:
@@ -58,29 +59,26 @@ def headers(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("sent", "refusal"),
     [
-        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n\r\n", (414, "URI_TOO_LONG")),
-        (LIVE + headers(LIMIT + 1) + b"\r\n", TOO_LARGE),
-        (CHUNKED + b"0\r\n" + headers(LIMIT + 1) + b"\r\n", TOO_LARGE),
-        (CHUNKED + b"0\r\n" + headers(1024) * 65 + b"\r\n", TOO_LARGE),
-        (LIVE + b"X-Endless: " + b"a" * 4 * LIMIT, TOO_LARGE),
-        (b"\x16\x03\x01" * 20, (400, "BAD_REQUEST")),
-        (LIVE + b"X-Half", LATE),
-        (LOGIN + b"Content-Length: 9\r\n\r\n{", LATE),
-        (LIVE + b"\r\n" + b"GET /a", LATE),
+        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n\r\n", 414),
+        (LIVE + headers(LIMIT + 1) + b"\r\n", 431),
+        (CHUNKED + b"0\r\n" + headers(LIMIT + 1) + b"\r\n", 431),
+        (CHUNKED + b"0\r\n" + headers(1024) * 65 + b"\r\n", 431),
+        (LIVE + b"X-Endless: " + b"a" * 4 * LIMIT, 431),
+        (b"\x16\x03\x01" * 20, 400),
+        (LIVE + b"X-Half", 408),
+        (LOGIN + b"Content-Length: 9\r\n\r\n{", 408),
+        (LIVE + b"\r\n" + b"GET /a", 408),
     ],
 )
-async def test_connection_beyond_a_bound_is_answered_and_closed(
-    sent: bytes, refusal: tuple[int, str], app: FastAPI
-) -> None:
+async def test_connection_beyond_a_bound_is_answered_and_closed(sent: bytes, refusal: int, app: FastAPI) -> None:
     async with connection(app) as (reader, writer):
         writer.write(sent)
         answer = await said(reader)
 
     head, _, body = answer.rpartition(b"\r\n\r\n")
-    for part in (b"HTTP/1.1 %d " % refusal[0], b"content-type: application/problem+json", b"connection: close"):
-        assert part in head
-    problem = json.loads(body)
-    assert (problem["status"], problem["error_code"]) == refusal
+    assert b"HTTP/1.1 %d " % refusal in head
+    assert b"connection: close" in head
+    assert body == b""
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n"])
@@ -88,6 +86,14 @@ async def test_connection_that_asks_for_nothing_is_closed_without_an_answer(sent
     async with connection(app) as (reader, writer):
         writer.write(sent)
         assert await said(reader) == b""
+
+
+async def test_connection_that_was_answered_is_not_kept_alive_by_line_breaks(app: FastAPI) -> None:
+    async with connection(app) as (reader, writer):
+        writer.write(LIVE + b"\r\n")
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\r\n")
+        assert b"HTTP/1.1" not in await said(reader)
 
 
 async def test_connection_within_the_bounds_goes_on(app: FastAPI) -> None:
