@@ -165,7 +165,7 @@ def test_image_migrates_serves_and_stops(image: Image, database_url: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["dev", "db current"])
-def test_image_says_which_tools_for_development_are_missing(image: Image, command: str) -> None:
+def test_image_names_the_tools_for_development_that_it_lacks(image: Image, command: str) -> None:
     key = secrets.token_hex(32)
     done = subprocess.run(
         ["app", *command.split()],
@@ -178,8 +178,7 @@ def test_image_says_which_tools_for_development_are_missing(image: Image, comman
         check=False,
     )
     assert done.returncode == 1
-    assert "devtools" in done.stderr
-    assert "run `uv sync`" in done.stderr
+    assert "No module named 'devtools" in done.stderr
 
 
 def wait_until_healthy(

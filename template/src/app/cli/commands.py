@@ -41,15 +41,12 @@ class _Commands(TyperGroup):
 
 cli = typer.Typer(
     cls=_Commands,
+    callback=lambda: None,
+    help="Runs and looks after this service.",
     no_args_is_help=True,
     # A traceback with local variables would print settings.
     pretty_exceptions_enable=False,
 )
-
-
-@cli.callback()
-def _app() -> None:
-    """Runs and looks after this service."""
 
 
 def main() -> None:

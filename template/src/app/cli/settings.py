@@ -8,12 +8,9 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
-from sqlalchemy import text
-
 from app.cli.output import err
 from app.core.config import ApplicationSettings, get_settings
 from app.core.config.loading import export_database_url, needs_env_file, project_folder
-from app.core.database import Database, check_session_settings
 from app.core.logging import configure_logging
 
 P = ParamSpec("P")
@@ -56,6 +53,11 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
 
 async def require_session_settings(settings: ApplicationSettings) -> str:
     """Return the version of the database's server; ConfigurationError where requests would run without their limits."""
+    # Until PostgreSQL starts, `app dev` can do without.
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from app.core.database import Database, check_session_settings  # noqa: PLC0415
+
     database = Database(settings.database)
     try:
         await check_session_settings(database)
