@@ -14,10 +14,10 @@ REDIS = (
     ),
     Promise(
         "a server that is away is left alone",
-        "src/app/core/redis/breaker.py",
-        "        if self.is_open:\n            return\n",
-        "        return\n",
-        "tests/unit/core/redis/test_faults.py::test_refused_it_fails_at_once_and_is_back_by_itself",
+        "src/app/core/redis/connection.py",
+        "self._next_try = time.monotonic() + self._retry_seconds\n            raise\n",
+        "raise\n",
+        "tests/unit/core/redis/test_faults.py::test_hung_it_costs_one_timeout_and_then_nothing",
     ),
     Promise(
         "a frozen server costs no request its answer",
@@ -32,7 +32,7 @@ REDIS = (
     Promise(
         "what was deleted during an outage does not come back with its end",
         "src/app/core/redis/cache_backend.py",
-        "        self._missed += 1\n",
+        "            self._missed += 1\n",
         "",
         "tests/unit/core/redis/test_outstanding.py"
         "::test_a_change_that_was_missed_empties_the_cache_before_anything_is_read",

@@ -38,10 +38,7 @@ class RedisSettings(SettingsSection):
     )
     pool_size: int = Field(default=20, ge=1, le=10_000, description="Connections that each server process keeps.")
     retry_seconds: float = Field(
-        default=1,
-        ge=0.05,
-        le=60,
-        description="The longest pause between a background task's attempts to reach it again.",
+        default=1, ge=0.05, le=60, description="The pause after a failure, until a request asks it again for all."
     )
 
     @field_validator("url")

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from app.core.cache import CacheBackend
 from app.core.config.redis import RedisSettings
 from app.core.health import HealthCheck
-from app.core.redis.breaker import RedisUnavailableError
 from app.core.security import RateLimits
 
 

@@ -1,15 +1,11 @@
 """The cache in Redis, shared by all processes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, cast
 
 from app.core.cache import CacheBackend, CacheUnavailableError
-from app.core.logging import get_logger
-from app.core.redis.breaker import RedisFullError, RedisUnavailableError
-from app.core.redis.connection import RedisConnection
-
-logger = get_logger(__name__)
+from app.core.redis.connection import RedisConnection, RedisUnavailableError
 
 # Keys in one command, and in one step of a walk over all of them: the server does nothing else meanwhile.
 _BATCH: Final = 500
@@ -35,7 +31,6 @@ class RedisCache(CacheBackend):
         self._prefix = prefix
         self._missed = 0  # changes that Redis may not have made
         self._emptying = False
-        self._full = False
 
     async def get(self, key: str) -> bytes | None:
         """See `CacheBackend`; the first call after an outage empties the cache, and the others miss meanwhile."""
@@ -47,35 +42,24 @@ class RedisCache(CacheBackend):
             raise CacheUnavailableError("Redis did not answer.") from err
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> None:
-        """See `CacheBackend`; without room for it, the former value goes and none takes its place."""
-        try:
-            await self._redis.call("SET", key, value, "PX", max(1, math.ceil(ttl * 1000)))
-        except RedisFullError:
-            if not self._full:
-                logger.warning("redis is out of memory; give it more, or a maxmemory-policy that evicts")
-            self._full = True
-            await self.delete([key])
-        except RedisUnavailableError as err:
-            # It may have been kept, or not, or will be yet; the value it was to replace may be there as well.
-            raise self._miss() from err
+        """See `CacheBackend`; a server that has no room for it counts as away."""
+        await self._change(self._redis.call("SET", key, value, "PX", max(1, math.ceil(ttl * 1000))))
 
     async def delete(self, keys: Sequence[str]) -> None:
         """See `CacheBackend`."""
-        try:
-            await self._unlink(keys)
-        except RedisUnavailableError as err:
-            raise self._miss() from err
+        await self._change(self._unlink(keys))
 
     async def clear(self, prefix: str) -> None:
         """See `CacheBackend`. Walks over all keys of the server, each step within the timeout of a call."""
-        try:
-            await self._clear(prefix)
-        except RedisUnavailableError as err:
-            raise self._miss() from err
+        await self._change(self._clear(prefix))
 
-    def _miss(self) -> CacheUnavailableError:
-        self._missed += 1
-        return CacheUnavailableError("Redis did not answer.")
+    async def _change(self, change: Awaitable[object]) -> None:
+        try:
+            await change
+        except RedisUnavailableError as err:
+            # It may have been made, or not, or will be yet; a value it was to replace may be there as well.
+            self._missed += 1
+            raise CacheUnavailableError("Redis did not answer.") from err
 
     async def _empty(self) -> None:
         if not self._emptying:

@@ -3,8 +3,7 @@
 from hashlib import blake2b
 from typing import Final, cast
 
-from app.core.redis.breaker import RedisUnavailableError
-from app.core.redis.connection import RedisConnection
+from app.core.redis.connection import RedisConnection, RedisUnavailableError
 from app.core.security import Rate, RateLimits
 
 # As `RateLimits.hit` and, with -1 for the third argument, `refund`. It counts microseconds by the server's clock, which

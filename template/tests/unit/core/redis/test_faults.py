@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 
 from app.core import cache
 from app.core.cache import CacheUnavailableError
 from app.core.redis.cache_backend import RedisCache
-from app.core.redis.connection import RedisConnection
+from app.core.redis.connection import RedisConnection, RedisUnavailableError
 from tests.caches import caching
 from tests.logs import Log
 from tests.servers.redis import RedisServer
@@ -24,7 +25,10 @@ async def open_cache(server: RedisServer, connect: Connect, **changes: object) -
 
 async def until_back(connection: RedisConnection) -> None:
     async with asyncio.timeout(5):
-        while connection.breaker.is_open:  # noqa: ASYNC110
+        while True:
+            with suppress(RedisUnavailableError):
+                await connection.call("PING")
+                return
             await asyncio.sleep(0.005)
 
 
@@ -38,12 +42,15 @@ async def test_refused_it_fails_at_once_and_is_back_by_itself(
         with pytest.raises(CacheUnavailableError):
             await backend.get("tests:a")
     assert time.monotonic() - began < 1, "no call waits for a server that is not there"
-    assert log.line["reason"] == "Redis cannot be reached: No such file or directory."
-
     own_redis.start()
     await until_back(connection)
     await backend.set("tests:a", b"1", ttl=60)
     assert await backend.get("tests:a") == b"1"
+
+    away, back = log.lines
+    assert (away["event"], away["level"]) == ("redis is away; going on without it", "warning")
+    assert away["reason"] == "Redis cannot be reached: No such file or directory."
+    assert back["event"] == "redis is back"
 
 
 async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer, connect: Connect) -> None:
@@ -59,6 +66,15 @@ async def test_hung_it_costs_one_timeout_and_then_nothing(own_redis: RedisServer
     assert 0.39 < took[0] < 0.75
     assert max(took[1:]) < 0.2
 
+    await asyncio.sleep(0.15)
+    began = time.monotonic()
+    one, *others = [asyncio.create_task(backend.get("tests:a")) for _ in range(50)]
+    await asyncio.gather(*others, return_exceptions=True)
+    assert time.monotonic() - began < 0.2, "after the pause, one call asks for all"
+    with pytest.raises(CacheUnavailableError):
+        await one
+    assert 0.39 < time.monotonic() - began < 0.75
+
     own_redis.thaw()
     await until_back(connection)
     assert await backend.get("tests:a") == b"1"
@@ -71,7 +87,7 @@ async def test_a_restart_between_two_calls_is_not_noticed(own_redis: RedisServer
     own_redis.start()
 
     assert set(await asyncio.gather(*(backend.get(f"tests:{number}") for number in range(10)))) == {None}
-    assert not connection.breaker.is_open
+    assert not connection.is_away
     assert log.lines == []
 
 
@@ -112,25 +128,25 @@ async def test_a_restart_in_the_middle_of_many_calls_costs_values_and_no_errors(
         assert await cache.get("a") == 1
 
 
-async def test_out_of_memory_it_keeps_nothing_new_and_nothing_old_in_its_place(
+async def test_out_of_memory_it_counts_as_away_until_there_is_room(
     own_redis: RedisServer, connect: Connect, log: Log
 ) -> None:
     connection, backend = await open_cache(own_redis, connect)
     await backend.set("tests:a", b"old", ttl=60)
-    await backend.set("tests:b", b"kept", ttl=60)
     own_redis.ask("CONFIG", "SET", "maxmemory", "1")
     for _ in range(5):
-        await backend.set("tests:a", b"new", ttl=60)
-        assert await backend.get("tests:a") is None
-        assert await backend.get("tests:b") == b"kept", "what is there can be read"
-    assert not connection.breaker.is_open
-    assert "maxmemory-policy" in log.line["event"]
+        with pytest.raises(CacheUnavailableError):
+            await backend.set("tests:a", b"new", ttl=60)
+        await asyncio.sleep(0.05)
+    with pytest.raises(CacheUnavailableError):
+        await backend.get("tests:a")
+    assert "OutOfMemoryError" in log.line["reason"]
 
     own_redis.ask("CONFIG", "SET", "maxmemory", "0")
-    await backend.set("tests:a", b"new", ttl=60)
+    await until_back(connection)
+    assert await backend.get("tests:a") is None, "the old value is not shown"
     await backend.set("tests:a", b"new", ttl=60)
     assert await backend.get("tests:a") == b"new"
-    assert len(log.lines) == 1
 
 
 async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
@@ -145,7 +161,9 @@ async def test_a_replica_that_only_reads_counts_as_away_until_it_is_promoted(
     await asyncio.sleep(0.25)
     with pytest.raises(CacheUnavailableError):
         await backend.get("tests:a")
-    assert log.line["reason"] == "Redis is a read-only replica: REDIS_URL must name the primary."
+    assert log.line["reason"] == (
+        "Redis fails with ReadOnlyError: see its log; REDIS_URL must name a primary of version 6.2 or later."
+    )
 
     own_redis.ask("REPLICAOF", "NO", "ONE")
     await until_back(connection)
@@ -162,7 +180,7 @@ async def test_a_call_that_is_cancelled_leaves_its_answer_to_no_other(own_redis:
             await asyncio.sleep(0)
         mine.cancel()
         assert await backend.get("tests:yours") == b"yours"
-    assert not connection.breaker.is_open
+    assert not connection.is_away
 
 
 async def test_the_cache_above_it_shows_no_caller_an_error(own_redis: RedisServer, connect: Connect) -> None:

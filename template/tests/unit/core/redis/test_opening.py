@@ -11,7 +11,8 @@ import trustme
 from pydantic import SecretStr
 
 from app.core.config.redis import RedisSettings
-from app.core.redis import RedisUnavailableError, open_redis
+from app.core.redis import open_redis
+from app.core.redis.connection import RedisUnavailableError
 from app.core.security import RateLimits
 from tests.servers.redis import RedisServer
 from tests.unit.core.redis.conftest import Connect
