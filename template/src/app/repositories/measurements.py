@@ -148,11 +148,7 @@ async def lock_measurements(session: WriteSession) -> None:
 
 
 async def copy_measurements(session: WriteSession, rows: Sequence[MeasurementRow]) -> None:
-    """Insert measurements, none of which may be there already.
-
-    Raises:
-        DatabaseIntegrityError: One is.
-    """
+    """Insert measurements; DatabaseIntegrityError where one of them is there already."""
     await copy_rows(session, Measurement.metadata.tables["measurements"], ("series_id", "observed_at", "value"), rows)
 
 

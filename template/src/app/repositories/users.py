@@ -15,17 +15,10 @@ from app.models.schemas.user import UserListed
 
 
 @dataclass(slots=True)
-class UserRow:
+class UserRow(UserListed):
     """A user as this application knows them."""
 
-    id: UUID
-    email: str
     password_hash: str
-    role: str
-    scopes: list[str]
-    is_active: bool
-    email_verified_at: datetime | None
-    created_at: datetime
 
 
 _IS_ENDED = exists().where(Session.id == bindparam("session_id"), Session.revoked_at.is_not(None))

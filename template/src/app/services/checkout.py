@@ -64,12 +64,8 @@ async def _record_page(order: Order, session: payment.CheckoutSession) -> Order:
         if now.checkout_attempt != order.checkout_attempt:
             # This page has been shown to no one, and will not be.
             raise BusinessRuleError("This order's checkout was started somewhere else, too: ask again.")
-        page = {
-            "checkout_session_id": session.id,
-            "checkout_url": session.url,
-            "checkout_expires_at": session.expires_at,
-        }
-        now = await orders.update_order(uow.session, now.id, page)
+        page = {"checkout_session_id": session.id, "checkout_url": session.url}
+        now = await orders.update_order(uow.session, now.id, {**page, "checkout_expires_at": session.expires_at})
         # In test mode the page is paid from the start.
         return await settle_checkout(uow, session) or now
 
@@ -105,16 +101,10 @@ async def _locked(uow: UnitOfWork, order: Order, session: payment.CheckoutSessio
 
 
 def _open_page(order: Order) -> CheckoutRead | None:
-    if order.checkout_url is None or order.checkout_expires_at is None:
+    url, end = order.checkout_url, order.checkout_expires_at
+    if url is None or end is None or end <= datetime.now(UTC):
         return None
-    if order.checkout_expires_at <= datetime.now(UTC):
-        return None
-    return CheckoutRead(
-        order_id=order.id,
-        url=order.checkout_url,
-        expires_at=order.checkout_expires_at,
-        test_mode=payment.in_test_mode(),
-    )
+    return CheckoutRead(order_id=order.id, url=url, expires_at=end, test_mode=payment.in_test_mode())
 
 
 def _page(order: Order, session: payment.CheckoutSession) -> CheckoutRead:

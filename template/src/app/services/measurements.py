@@ -7,12 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from app.core.database import ReadSession, WriteSession
-from app.core.exceptions import (
-    DatabaseConflictError,
-    DatabaseIntegrityError,
-    ResourceNotFoundError,
-    ValidationError,
-)
+from app.core.exceptions import DatabaseConflictError, DatabaseIntegrityError, ResourceNotFoundError, ValidationError
 from app.core.timescale import get_accepted_age
 from app.core.uow import UnitOfWork, atomic
 from app.models.schemas.measurement import (
@@ -65,21 +60,15 @@ async def ingest(session: WriteSession, owner_id: UUID, batch: Sequence[Measurem
 
 
 async def delete_series(uow: UnitOfWork, owner_id: UUID, name: str) -> None:
-    """Delete a series with all of its measurements.
-
-    Raises:
-        ResourceNotFoundError: There is no such series.
-    """
+    """Delete a series with all of its measurements; ResourceNotFoundError where there is none of this name."""
     if not await measurements.delete_series(uow.session, owner_id, name):
         raise ResourceNotFoundError("Series", name)
 
 
 async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery) -> Sequence[Bucket]:
-    """Return a part of a series, summed up in buckets.
+    """Return a part of a series, summed up in buckets; ValidationError where it has too many.
 
-    Raises:
-        ResourceNotFoundError: There is no such series.
-        ValidationError: The range is empty, or has too many buckets.
+    It raises as `get_statistics` does, too.
     """
     _check_range(which)
     if which.end - which.start > MAX_BUCKETS * which.width:
@@ -89,11 +78,9 @@ async def list_buckets(session: ReadSession, owner_id: UUID, which: BucketQuery)
 
 
 async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRange) -> Statistics:
-    """Return a part of a series, summed up as a whole.
+    """Return a part of a series, summed up as a whole; ResourceNotFoundError where there is no such series.
 
-    Raises:
-        ResourceNotFoundError: There is no such series.
-        ValidationError: The range is empty.
+    ValidationError where the range is empty or too long.
     """
     _check_range(which)
     key = await _series_key(session, owner_id, which.series)
@@ -103,9 +90,8 @@ async def get_statistics(session: ReadSession, owner_id: UUID, which: SeriesRang
 async def list_latest(session: ReadSession, owner_id: UUID, which: LatestQuery) -> LatestPage:
     """Return a page of the newest measurements, one of each of the owner's series that has a recent one."""
     since = datetime.now(UTC) - timedelta(days=which.days)
-    found = await measurements.list_latest(
-        session, owner_id, since=since, after=which.after or "", limit=which.limit + 1
-    )
+    after, limit = which.after or "", which.limit + 1
+    found = await measurements.list_latest(session, owner_id, since=since, after=after, limit=limit)
     page = found[: which.limit]
     return LatestPage(latest=page, next=page[-1].series if len(found) > which.limit else None)
 

@@ -19,10 +19,9 @@ logger = get_logger(__name__)
 async def create_order(
     uow: UnitOfWork, owner_id: UUID, new: OrderCreate, *, idempotency_key: str
 ) -> tuple[Order, bool]:
-    """Return the order of this key, and whether it is new. Safe to repeat.
+    """Return the order of this key, and True if it is new; BusinessRuleError where the key is another order's.
 
-    Raises:
-        BusinessRuleError: The key was used for another order.
+    Safe to repeat.
     """
     wanted = new.model_dump()
     values = {"owner_id": owner_id, "idempotency_key": idempotency_key, **wanted}
@@ -39,13 +38,8 @@ async def create_order(
 
 
 async def get_order(session: ReadSession, owner_id: UUID, order_id: UUID) -> OrderRead:
-    """Return the owner's order of this id.
-
-    Raises:
-        ResourceNotFoundError: There is none.
-    """
-    order = await orders.find_order(session, owner_id, order_id)
-    if order is None:
+    """Return the owner's order of this id; ResourceNotFoundError where there is none."""
+    if (order := await orders.find_order(session, owner_id, order_id)) is None:
         raise ResourceNotFoundError("Order", order_id)
     return order
 
@@ -63,13 +57,8 @@ def shown(order: Order) -> OrderRead:
 
 
 async def lock_own_order(uow: UnitOfWork, owner_id: UUID, order_id: UUID) -> Order:
-    """Return the owner's order, locked for this transaction to change.
-
-    Raises:
-        ResourceNotFoundError: There is none.
-    """
-    order = await orders.lock_order(uow.session, order_id, owner_id=owner_id)
-    if order is None:
+    """Return the owner's order, locked for this transaction to change; ResourceNotFoundError where there is none."""
+    if (order := await orders.lock_order(uow.session, order_id, owner_id=owner_id)) is None:
         raise ResourceNotFoundError("Order", order_id)
     return order
 

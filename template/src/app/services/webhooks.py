@@ -21,11 +21,7 @@ T = TypeVar("T", payment.CheckoutSession, payment.Dispute, payment.Refund)
 
 
 async def receive_event(uow: UnitOfWork, event: payment.WebhookEvent) -> WebhookOutcome:
-    """Let an event have its effect, unless it has had it.
-
-    Raises:
-        ValidationError: Its content is not what its type promises.
-    """
+    """Let an event have its effect, unless it has had it; ValidationError where it is not what its type promises."""
     if not await webhook_events.insert_event(uow.session, event.id, event.type, event.created):
         return _logged(event, WebhookOutcome.DUPLICATE)
     if not payment.is_ours(event) or not await _settle(uow, event):

@@ -22,9 +22,8 @@ class User(UuidKey, Timestamps, Base):
         role: A name in ROLES of `app.wiring`, whose scopes this user has as long as they stand there.
         scopes: Grants beyond the role.
         is_active: False where no credential of theirs counts.
-        email_verified_at: The moment of the last proof that the address is theirs. Users of before there were proofs,
-            and those that `app users create` makes, have one; None is a registration that was not confirmed, which
-            cannot log in.
+        email_verified_at: The moment of the last proof that the address is theirs, or of `app users create`. None is a
+            registration that was not confirmed, which cannot log in.
     """
 
     __tablename__ = "users"
@@ -57,8 +56,7 @@ class RefreshToken(UuidKey, Base):
 
     Attributes:
         fingerprint: SHA-256 of the token, which itself is stored nowhere.
-        used_at: The moment of its first exchange. Soon after, a browser's second tab may do so as well; later,
-            there is a copy.
+        used_at: The moment of its first exchange. Soon after, a second tab may do so as well; later, there is a copy.
     """
 
     __tablename__ = "refresh_tokens"

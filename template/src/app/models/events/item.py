@@ -7,13 +7,7 @@ from app.core.events import BaseEvent
 
 
 class ItemChanged(BaseEvent):
-    """An item was created, changed or deleted.
-
-    Attributes:
-        item_id: The item's key.
-        action: The kind of change.
-        changed: Of a change, the names of the values that were given.
-    """
+    """An item was created, changed or deleted; `changed` has the names of the values that were given."""
 
     type: ClassVar[str] = "item.changed"
     source: str = "items"

@@ -7,14 +7,7 @@ from app.core.events import BaseEvent
 
 
 class OrderStatusChanged(BaseEvent):
-    """An order has got further.
-
-    Attributes:
-        order_id: Its key.
-        owner_id: The owner's key.
-        status: The order's status now.
-        before: Its status until then.
-    """
+    """An order has gone from the status `before` to `status`."""
 
     type: ClassVar[str] = "order.status_changed"
     source: str = "orders"
@@ -25,12 +18,7 @@ class OrderStatusChanged(BaseEvent):
 
 
 class OrderPaid(BaseEvent):
-    """The money for an order has come: once for each order.
-
-    Attributes:
-        order_id: Its key.
-        owner_id: The owner's key.
-    """
+    """The money for an order has come: once for each order."""
 
     type: ClassVar[str] = "order.paid"
     durable: ClassVar[bool] = True
