@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 # Where both have changed the same lines: a default, in the code and where it is documented.
-SETTING = "src/app/core/config/background.py"
+SETTING = "src/app/core/config/process.py"
 CONFLICTS = (".env.example", SETTING)
 _DOCUMENTED = "# JOBS_CONCURRENCY={}\n"
 
@@ -72,13 +72,13 @@ def remove_a_route(project: Path) -> None:
 
 
 def rename_a_module(project: Path) -> None:
-    """Call the module with the threads otherwise, everywhere."""
-    (project / "src/app/core/threads.py").rename(project / "src/app/core/blocking.py")
+    """Call the module with the types of fields otherwise, everywhere."""
+    (project / "src/app/models/schemas/types.py").rename(project / "src/app/models/schemas/kinds.py")
     for file in [*project.glob("src/**/*.py"), *project.glob("tests/**/*.py")]:
         text = file.read_text(encoding="utf-8")
-        if "core.threads" in text:
-            file.write_text(text.replace("core.threads", "core.blocking"), encoding="utf-8")
-    replace(project, "CONTRIBUTING.md", "app.core.threads", "app.core.blocking")
+        if "schemas.types" in text:
+            file.write_text(text.replace("schemas.types", "schemas.kinds"), encoding="utf-8")
+    replace(project, "CONTRIBUTING.md", "app.models.schemas.types", "app.models.schemas.kinds")
 
 
 def change_delivery(project: Path) -> None:

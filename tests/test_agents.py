@@ -57,5 +57,4 @@ def test_the_paths_and_names_of_agents_md_are_there(project: Project) -> None:
     names = [each for each in QUOTED if re.fullmatch(r"app(\.\w+)+", each)]
     source = f"import {', '.join(names)}\nfrom app.core.uow import UnitOfWork\n"
     source += "".join(f"UnitOfWork.{each}\n" for each in re.findall(r"`uow\.(\w+)\(", TEXT))
-    source += "from app.core.threads import run_in_thread\n"
     project.run("uv", "run", "python", "-c", source).must_succeed()

@@ -189,9 +189,9 @@ def must_have_both(folder: Path) -> None:
     assert text[".github/workflows/ci.yml"].endswith("openapi.json\n")
     assert "timeout-minutes: 12" in text[".github/workflows/ci.yml"]
     assert "axllent/mailpit" in text["compose.yaml"]
-    assert "app.core.blocking" in text["CONTRIBUTING.md"]
+    assert "app.models.schemas.kinds" in text["CONTRIBUTING.md"]
     assert "and home. The unit" in text["src/app/main.py"]
     assert (folder / "src/app/core/clock.py").is_file()
     assert (folder / "src/app/services/notes.py").is_file()
-    for gone in ("src/app/core/threads.py", "tests/integration/api/test_health.py"):
+    for gone in ("src/app/models/schemas/types.py", "tests/integration/api/test_health.py"):
         assert not (folder / gone).exists()

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.long
 RUFF = Path(sys.executable).with_name("ruff")
 NEXT = "0.2.0"
 RELEASES = 20
-MODULE = "src/app/core/threads.py"
+MODULE = "src/app/core/health.py"
 PACKAGE = "src/app/core/security"
 PART = "passwords.py"
 
@@ -70,7 +70,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Houses:
     publish(template, NEXT)
     for number in range(RELEASES):
         if number == RELEASES // 2:
-            git(template, "mv", f"template/{MODULE}", "template/src/app/core/blocking.py")
+            git(template, "mv", f"template/{MODULE}", "template/src/app/core/checks.py")
         text = (source / PACKAGE / "limits.py").read_text()
         (source / PACKAGE / "limits.py").write_text(f"{text}MOST_{number} = {number}\n")
         publish(template, f"0.2.{number + 1}")

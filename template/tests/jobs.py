@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import delete, select
 
-from app.core.config.background import JobSettings
 from app.core.config.database import DatabaseSettings
+from app.core.config.process import JobSettings
 from app.core.database import Statement, get_async_session, get_database
 from app.core.jobs import BaseJob, Jobs, engine, get_jobs
 from app.core.jobs.queue import QueuedJob, queue

@@ -68,12 +68,11 @@ STORES = (
         "::test_request_cached_never_shows_one_of_200_requests_the_cache_of_another",
     ),
     Promise(
-        "a thread whose caller has gone keeps its place",
-        "src/app/core/threads.py",
-        "run_in_executor(threads, ",
+        "passwords are hashed in threads of their own",
+        "src/app/core/security/passwords.py",
+        "run_in_executor(self._threads, ",
         "run_in_executor(None, ",
-        "tests/unit/core/test_threads.py"
-        "::test_run_in_thread_keeps_the_place_of_a_caller_who_has_left_and_holds_up_no_other_threads",
+        "tests/unit/core/security/test_passwords.py::test_hash_runs_two_at_a_time_in_threads_of_its_own",
     ),
     Promise(
         "a secret opens in its own row alone",

@@ -11,8 +11,8 @@ from jinja2 import ChoiceLoader, DictLoader, PackageLoader, UndefinedError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core import mail
-from app.core.config.background import MailSettings
 from app.core.config.database import DatabaseSettings
+from app.core.config.process import MailSettings
 from app.core.exceptions import ExternalServiceError, MailUnavailableError
 from app.core.jobs import Jobs
 from app.core.mail import Mailer, SendMail, make_mailer, send_mail, write_to_folder

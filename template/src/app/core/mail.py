@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import anyio
 
-from app.core.config.background import MailSettings
+from app.core.config.process import MailSettings
 from app.core.exceptions import ExternalServiceError, MailUnavailableError
 from app.core.jobs import BaseJob
 from app.core.logging import get_logger

@@ -1,5 +1,6 @@
 """Sentry's SDK, set up so that each error is reported once, and nothing secret or personal leaves."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +20,6 @@ from app.core.config.sentry import SentrySettings
 from app.core.exceptions import AppException
 from app.core.monitoring import Level, Reporter, monitor
 from app.core.redaction import redact
-from app.core.threads import run_in_thread
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def reporting_to_sentry(
     finally:
         # A thread of its own: the common ones may all be taken by what the process is stopped for.
         threads = ThreadPoolExecutor(1, thread_name_prefix="sentry-flush")
-        await run_in_thread(reporter.close, settings.flush_seconds, threads=threads)
+        await asyncio.get_running_loop().run_in_executor(threads, reporter.close, settings.flush_seconds)
 
 
 class SentryReporter(Reporter):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import ColumnElement, SQLColumnExpression, Table, delete, exists, func, select
 
 from app.core import get_logger
-from app.core.config.background import RetentionSettings
+from app.core.config.process import RetentionSettings
 from app.core.database import Base, Statement
 from app.core.jobs import BaseJob
 from app.core.jobs.queue import log, queue

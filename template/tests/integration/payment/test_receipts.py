@@ -6,7 +6,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config.background import MailSettings
+from app.core.config.process import MailSettings
 from app.core.jobs import get_jobs
 from app.core.mail import make_mailer
 from tests.applications import process_with

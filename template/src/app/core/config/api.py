@@ -1,18 +1,32 @@
 """The HTTP interface: the server's address and limits, sign-up and tokens, and the rules that browsers are told."""
 
-import re
 from collections.abc import Iterator
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Environment, Problem, SettingsSection, Texts
+from app.core.config.section import Environment, Problem, SettingsSection, Texts, matching
 
-_PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_HOST: Final = re.compile(r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]")
-_ANY_ORIGIN: Final = "*"
-_ORIGIN: Final = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
+# Other than this application's own paths.
+_Prefix = Annotated[
+    str, matching(r"(?!/api(/|$))(/[A-Za-z0-9._~-]+)*", "must look like /shop, no slash behind, and other than /api")
+]
+_Hosts = Annotated[
+    Texts,
+    matching(
+        r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]",
+        "must hold host names such as api.example.com or *.example.com, in lower case, without scheme or port",
+    ),
+]
+# An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match.
+_Origins = Annotated[
+    Texts,
+    matching(
+        r"\*|https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?",
+        "must hold origins such as https://app.example.com, without a path, or *",
+    ),
+]
 _YEAR: Final = 31_536_000
 # NIST SP 800-107r1, 5.3.4 and RFC 7518, 3.2: an HMAC-SHA-256 key is at least as long as the hash, 256 bits.
 _MIN_SECRET_BYTES: Final = 32
@@ -34,28 +48,12 @@ class ApiSettings(SettingsSection):
     workers: int = Field(default=1, ge=1, le=256, description="Server processes, each with a pool of connections.")
     graceful_shutdown_seconds: int = Field(default=20, ge=1, le=600, description="For requests under way at a stop.")
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600, description="Idle connections; balancers keep some 60.")
-    root_path: str = Field(default="", description="The prefix under which a proxy publishes this service.")
-    allowed_hosts: Texts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
+    root_path: _Prefix = Field(default="", description="The prefix under which a proxy publishes this service.")
+    allowed_hosts: _Hosts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Networks whose X-Forwarded-* headers are believed.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="The largest body read.")
     docs_enabled: bool = Field(default=True, description="Serves /docs and /openapi.json.")
     debug: bool = Field(default=False, validation_alias="DEBUG", description="Shows tracebacks to callers.")
-
-    @field_validator("root_path")
-    @classmethod
-    def _check_root_path(cls, value: str) -> str:
-        """Refuse a prefix that could not be told from this application's own paths."""
-        if value and (not _PREFIX.fullmatch(value) or value.split("/")[1] == "api"):
-            raise ValueError("must look like /shop: a slash in front, none at the end, and other than /api")
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        lower = tuple(map(str.lower, hosts))
-        if not all(map(_HOST.fullmatch, lower)):
-            raise ValueError("must hold host names such as api.example.com or *.example.com, without scheme or port")
-        return lower
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """Yield what would show tracebacks in production."""
@@ -99,22 +97,13 @@ class SecuritySettings(SettingsSection):
 
     production_defaults: ClassVar = {"hsts_seconds": _YEAR}
 
-    cors_origins: Texts = Field(default=(), description="Origins whose pages may call this API.")
+    cors_origins: _Origins = Field(default=(), description="Origins whose pages may call this API.")
     cors_allow_credentials: bool = Field(default=False, description="Lets those pages send cookies.")
     hsts_seconds: int = Field(default=0, ge=0, description="Lifetime of Strict-Transport-Security; 0: no header.")
 
-    @field_validator("cors_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match."""
-        for origin in origins:
-            if origin != _ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
-                raise ValueError("must hold origins such as https://app.example.com, without a path, or *")
-        return origins
-
     def problems(self, environment: Environment) -> Iterator[Problem]:
         """Yield an origin that is any: with credentials, it hands every visitor's session to every page."""
-        if _ANY_ORIGIN in self.cors_origins and self.cors_allow_credentials:
+        if "*" in self.cors_origins and self.cors_allow_credentials:
             yield Problem("CORS_ORIGINS", "must name the origins when CORS_ALLOW_CREDENTIALS is on; * is refused")
-        elif _ANY_ORIGIN in self.cors_origins and environment is Environment.PRODUCTION:
+        elif "*" in self.cors_origins and environment is Environment.PRODUCTION:
             yield Problem("CORS_ORIGINS", "must name the origins in production; * is refused")

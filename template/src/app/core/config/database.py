@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic import AfterValidator, Field, FilePath, SecretStr
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import URL
 
@@ -13,22 +13,20 @@ from app.core.config.section import Environment, Problem, SettingsSection, is_th
 from app.core.exceptions import ConfigurationError
 
 _DRIVER: Final = "postgresql+asyncpg"
-_ACCEPTED_SCHEMES: Final = ("postgres", "postgresql", _DRIVER)
 # Options for libpq that asyncpg has no use for; hosts put them into the URLs they hand out.
 _LIBPQ_ONLY: Final = frozenset({"channel_binding", "connect_timeout", "gssencmode"})
-_DEFAULT_PORT: Final = "5432"
+_SERVER: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#,\s]+)(?::[0-9]+)?"
+# Of a password that is not percent-encoded, a part would be read as the host or the name of the database.
+_URL: Final = re.compile(
+    r"(?:postgres|postgresql|postgresql\+asyncpg)://(?:([^:@/?#\s]*)(?::([^@/?#\s]*))?@)?"
+    rf"({_SERVER}(?:,{_SERVER})*)?/([^@/?#\s]+)(?:\?([^@#\s]*))?"
+)
 _SHAPE: Final = (
-    "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters percent-encoded "
-    "and a port from 1 to 65535; several servers as HOST:PORT,HOST:PORT"
+    "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, several servers as HOST:PORT,HOST:PORT, the password "
+    "percent-encoded, with @ as %40, # as %23, / as %2F, ? as %3F and % as %25"
 )
-_ENCODE: Final = (
-    "must have its password percent-encoded: @ as %40, # as %23, / as %2F, ? as %3F, % as %25; as it is, a part of it "
-    "would be read as the host or the name of the database"
-)
-_SERVER: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+))(?::([0-9]+))?")
 # Part of the name of the folder that holds the socket of the development server that `app dev` starts.
 _EMBEDDED_MARK: Final = "embedded-postgres"
-
 
 # The modes of libpq, from no encryption to a verified certificate and host name.
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
@@ -53,23 +51,11 @@ def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddre
     Several servers end up in the query as `host` and `port`, separated by commas, as SQLAlchemy hands them to the
     driver, which looks for the one that takes writes. `ssl_mode` counts where the URL has no `sslmode`.
     """
-    # `urlsplit` drops some white space in silence.
-    if any(map(str.isspace, text)):
+    match = _URL.fullmatch(text)
+    if match is None:
         raise ValueError(_SHAPE)
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError(_SHAPE) from None
-    credentials, _, servers = parts.netloc.rpartition("@")
-    user, _, password = credentials.partition(":")
-    database = unquote(parts.path.removeprefix("/"))
-    query = {name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _LIBPQ_ONLY}
-    if parts.scheme not in _ACCEPTED_SCHEMES:
-        raise ValueError("must begin with postgresql://, postgres:// or postgresql+asyncpg://")
-    if "@" in credentials + parts.query or "#" in text or not set("@#/").isdisjoint(database):
-        raise ValueError(_ENCODE)
-    if not database:
-        raise ValueError("must end in the name of a database, as in …/app")
+    user, password, servers, database, options = match.groups(default="")
+    query = {name: value for name, value in parse_qsl(options) if name not in _LIBPQ_ONLY}
     ssl_mode = cast("SslMode", query.pop("sslmode", ssl_mode))
     if ssl_mode not in get_args(SslMode):
         raise ValueError(f"has an unknown sslmode; known are {', '.join(get_args(SslMode))}")
@@ -77,18 +63,18 @@ def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddre
         raise ValueError(f"has options this application does not know ({', '.join(unknown)}); remove them")
     if not servers and "host" not in query:
         raise ValueError("must name a host, or a socket folder as ?host=/folder")
-    found = [_SERVER.fullmatch(server) for server in servers.split(",")] if servers else []
-    hosts = [match[1] or match[2] for match in found if match]
-    ports = [match[3] or _DEFAULT_PORT for match in found if match]
-    asked = [*ports, *query.get("port", _DEFAULT_PORT).split(",")]
-    if not all(found) or not all(port.isdecimal() and int(port) in range(1, 65_536) for port in asked):
-        raise ValueError(_SHAPE)
-    url = URL.create(_DRIVER, unquote(user) or None, unquote(password) or None, database=database)
-    if len(hosts) == 1:
-        url = url.set(host=hosts[0], port=int(ports[0]))
-    elif hosts:
-        query = {"target_session_attrs": "primary", **query, "host": ",".join(hosts), "port": ",".join(ports)}
+    url = URL.create(_DRIVER, unquote(user) or None, unquote(password) or None, database=unquote(database))
+    parts = [urlsplit(f"//{server}") for server in servers.split(",")]
+    hosts, ports = [part.hostname or "" for part in parts], [part.port or 5432 for part in parts]
+    if len(hosts) > 1:
+        query = {"target_session_attrs": "primary", **query}
+        query |= {"host": ",".join(hosts), "port": ",".join(map(str, ports))}
+    elif servers:
+        url = url.set(host=hosts[0], port=ports[0])
     return DatabaseAddress(url.set(query=query), ssl_mode)
+
+
+_SecretUrl = Annotated[SecretStr, AfterValidator(lambda value: parse_database_url(value.get_secret_value()) and value)]
 
 
 class DatabaseSettings(SettingsSection):
@@ -96,14 +82,14 @@ class DatabaseSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_")
 
-    url: SecretStr | None = Field(default=None, description="postgresql://USER:PASSWORD@HOST:PORT/NAME.")
+    url: _SecretUrl | None = Field(default=None, description="postgresql://USER:PASSWORD@HOST:PORT/NAME.")
     host: str | None = Field(default=None, validation_alias="POSTGRES_HOST", description="Host name of the server.")
     port: int = Field(default=5432, ge=1, le=65535, validation_alias="POSTGRES_PORT", description="Port of the server.")
     user: str = Field(default="postgres", validation_alias="POSTGRES_USER", description="Role to connect as.")
     password: SecretStr | None = Field(default=None, validation_alias="POSTGRES_PASSWORD", description="Its password.")
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
     pooler: Literal["none", "transaction"] = Field(default="none", description="transaction: behind PgBouncer.")
-    migration_url: SecretStr | None = Field(
+    migration_url: _SecretUrl | None = Field(
         default=None,
         validation_alias="MIGRATION_DATABASE_URL",
         description="The address for migrations: past a pooler, or with the role that owns the tables.",
@@ -126,13 +112,6 @@ class DatabaseSettings(SettingsSection):
         validation_alias="POSTGRES_BIN_FOLDER",
         description="Development only: the `bin` folder of the embedded PostgreSQL.",
     )
-
-    @field_validator("url", "migration_url")
-    @classmethod
-    def _check_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_database_url(value.get_secret_value())
-        return value
 
     @property
     def is_configured(self) -> bool:
@@ -176,15 +155,9 @@ class DatabaseSettings(SettingsSection):
                 yield Problem("DATABASE_SSL_MODE", f"is disable: passwords and data go to {variable} as they are")
 
     def problems(self, environment: Environment) -> Iterator[Problem]:
-        """Yield an address that is given twice, in part, not at all or, in production, unencrypted."""
+        """Yield an address that is given twice, not at all or, in production, unencrypted."""
         if self.url is not None and self.host is not None:
             yield Problem("POSTGRES_HOST", "must not be set together with DATABASE_URL: choose one of them")
-        # Without this, a forgotten host would start the embedded server in silence. POSTGRES_PASSWORD may stand alone:
-        # compose.yaml takes it from the same file.
-        given = self.model_fields_set
-        if given.isdisjoint({"url", "host"}) and (lonely := given & {"port", "user", "name"}):
-            names = ", ".join(sorted(self.variables()[field] for field in lonely))
-            yield Problem("POSTGRES_HOST", f"must be set where {names} is, or all of them left out")
         for variable, mode in self._elsewhere(environment):
             # Prefer goes without where anything on the way says that the server cannot.
             if mode == "prefer":

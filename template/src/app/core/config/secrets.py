@@ -3,10 +3,11 @@
 import base64
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import Field, SecretBytes, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretBytes, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from app.core.config.section import SettingsSection
@@ -15,7 +16,10 @@ from app.core.config.section import SettingsSection
 _MIN_KEY_BYTES: Final = 32
 # Stored with each secret; short, and readable in a query's output.
 KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
-_KEY_ID_RULE: Final = "up to 32 of a-z 0-9 . _ -, beginning with a letter or a digit"
+_SHAPE: Final = (
+    "must be id:base64, or several after commas, as `app secrets keygen` prints them, each with an id of up to 32 of "
+    f"a-z 0-9 . _ - and a key of {_MIN_KEY_BYTES} bytes or more"
+)
 # 32 random bytes hold fewer than 16 different ones about once in 10^20 times.
 _MIN_DISTINCT_BYTES: Final = 16
 
@@ -25,6 +29,33 @@ class KeyMaterial(NamedTuple):
 
     id: str
     material: SecretBytes
+
+
+def parse_keys(text: SecretStr) -> tuple[KeyMaterial, ...]:
+    """Return the keys of a setting, in their order; ValueError with the rule that one breaks."""
+    keys = tuple(map(_parse_key, text.get_secret_value().split(",")))
+    if len({key.id for key in keys}) < len(keys):
+        raise ValueError("must not use an id twice")
+    return keys
+
+
+def new_key(key_id: str | None = None) -> SecretStr:
+    """Return a fresh key in the setting's format; its id is the date and some random digits unless given."""
+    key_id = key_id or f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(3)}"
+    return SecretStr(f"{key_id}:{base64.b64encode(secrets.token_bytes(_MIN_KEY_BYTES)).decode()}")
+
+
+def _parse_key(entry: str) -> KeyMaterial:
+    key_id, _, encoded = entry.strip().partition(":")
+    material = b""
+    with suppress(ValueError):
+        material = base64.b64decode(encoded, validate=True)
+    if not KEY_ID.fullmatch(key_id) or len(material) < _MIN_KEY_BYTES:
+        raise ValueError(_SHAPE)
+    # Random bytes of this length are all printable once in 10^13 times; a passphrase always is.
+    if len(set(material)) < _MIN_DISTINCT_BYTES or (material.isascii() and material.decode().isprintable()):
+        raise ValueError(f"must hold random keys, as `app secrets keygen` prints them; {key_id} is easy to guess")
+    return KeyMaterial(key_id, SecretBytes(material))
 
 
 class IntegrationsSettings(SettingsSection):
@@ -46,52 +77,12 @@ class SecretsSettings(SettingsSection):
 
     model_config = SettingsConfigDict(env_prefix="SECRETS_")
 
-    keys: SecretStr | None = Field(
+    keys: Annotated[SecretStr, AfterValidator(lambda keys: parse_keys(keys) and keys)] | None = Field(
         default=None,
         description="Keys as id:base64, separated by commas: the first encrypts, all decrypt. `app secrets keygen`.",
     )
-
-    @field_validator("keys")
-    @classmethod
-    def _check_keys(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_keys(value)
-        return value
 
     @property
     def key_materials(self) -> tuple[KeyMaterial, ...]:
         """The keys, in their order; empty when none is set."""
         return parse_keys(self.keys) if self.keys else ()
-
-
-def parse_keys(text: SecretStr) -> tuple[KeyMaterial, ...]:
-    """Return the keys of a setting, in their order; ValueError with the rule that one breaks, by its place."""
-    entries = enumerate(text.get_secret_value().split(","), start=1)
-    keys = tuple(_parse_key(entry.strip(), f"key {number}") for number, entry in entries)
-    if len({key.id for key in keys}) < len(keys):
-        raise ValueError("must not use an id twice")
-    if len({key.material for key in keys}) < len(keys):
-        raise ValueError("must not hold a key twice under different ids")
-    return keys
-
-
-def new_key(key_id: str | None = None) -> SecretStr:
-    """Return a fresh key in the setting's format; its id is the date and some random digits unless given."""
-    key_id = key_id or f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(3)}"
-    return SecretStr(f"{key_id}:{base64.b64encode(secrets.token_bytes(_MIN_KEY_BYTES)).decode()}")
-
-
-def _parse_key(entry: str, place: str) -> KeyMaterial:
-    key_id, _, encoded = entry.partition(":")
-    if not KEY_ID.fullmatch(key_id):
-        raise ValueError(f"must be id:base64, or several after commas, each id of {_KEY_ID_RULE}; {place} is not")
-    try:
-        material = base64.b64decode(encoded.translate(str.maketrans("-_", "+/")), validate=True)
-    except ValueError:
-        raise ValueError(f"must hold base64 behind the id, as `app secrets keygen` does; {place} does not") from None
-    if len(material) < _MIN_KEY_BYTES:
-        raise ValueError(f"must hold keys of {_MIN_KEY_BYTES} bytes or more; {place} is shorter")
-    # Random bytes of this length are all printable once in 10^13 times; a passphrase always is.
-    if len(set(material)) < _MIN_DISTINCT_BYTES or (material.isascii() and material.decode().isprintable()):
-        raise ValueError(f"must hold random keys, as `app secrets keygen` prints them; {place} is easy to guess")
-    return KeyMaterial(key_id, SecretBytes(material))

@@ -1,13 +1,16 @@
 """The base of the settings' sections."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-from pydantic import BeforeValidator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+T = TypeVar("T", bound=str | SecretStr | tuple[str, ...])
 
 
 class Environment(StrEnum):
@@ -36,6 +39,19 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """Return a validator for `Annotated`: what does not match, as a whole or in a part of a list, is refused."""
+
+    def check(value: T) -> T:
+        # Refused where the text of a secret is still a SecretStr, so that no error holds it.
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not all(re.fullmatch(pattern, each) for each in ([text] if isinstance(text, str) else text)):
+            raise ValueError(rule)
+        return value
+
+    return AfterValidator(check)
+
+
 def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -49,20 +65,19 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class SettingsSection(BaseSettings):
-    """The settings of one concern. An empty variable counts as not set: compose files and CI systems pass them on."""
+    """The settings of one concern, whose values `load_settings()` reads from the environment."""
 
     model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        enable_decoding=False,
-        env_ignore_empty=True,
-        validate_default=True,
-        hide_input_in_errors=True,
-        loc_by_alias=False,
+        frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True, validate_by_name=True
     )
 
     # Defaults that production has of its own, by field; `load_settings()` applies them.
     production_defaults: ClassVar[Mapping[str, object]] = {}
+
+    @classmethod
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:  # noqa: ANN401
+        """Take the arguments alone."""
+        return (sources["init_settings"],)
 
     @classmethod
     def variables(cls) -> dict[str, str]:

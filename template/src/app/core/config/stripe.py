@@ -2,22 +2,29 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from app.core.config.section import Environment, Problem, SettingsSection, Texts
+from app.core.config.section import Environment, Problem, SettingsSection, Texts, matching
 
 # Secret and restricted keys, of an account or of an organisation (Stripe documentation, "API keys").
-_SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(?P<test>(?:org_)?test_)?[A-Za-z0-9_]+")
-_WEBHOOK_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
-_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]+")
-
-
-def _split(listed: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in listed.split(","))
+_KEY: Final = r"(sk|rk)_(?P<test>(org_)?test_)?[A-Za-z0-9_]+"
+_ENDPOINT: Final = r"whsec_[A-Za-z0-9+/=_-]+"
+_SecretKey = Annotated[SecretStr, matching(_KEY, "must be a secret or restricted key, which begins with sk_ or rk_")]
+_WebhookSecret = Annotated[
+    SecretStr,
+    matching(
+        rf"\s*{_ENDPOINT}\s*(,\s*{_ENDPOINT}\s*)*",
+        "must be the signing secret of a webhook endpoint, which begins with whsec_",
+    ),
+]
+_Accounts = Annotated[
+    Texts,
+    matching(r"acct_[A-Za-z0-9]+", "must be accounts of Stripe's, separated by commas, which begin with acct_"),
+]
 
 
 class StripeSettings(SettingsSection):
@@ -29,18 +36,18 @@ class StripeSettings(SettingsSection):
         default=False,
         description="Let payments go to Stripe. Else they are simulated, or answered 503 in production.",
     )
-    secret_key: SecretStr | None = Field(
+    secret_key: _SecretKey | None = Field(
         default=None,
         description="A secret or a restricted key: sk_… or rk_…; production takes no test key.",
         examples=["rk_live_of_the_account"],
     )
-    webhook_secret: SecretStr | None = Field(
+    webhook_secret: _WebhookSecret | None = Field(
         default=None,
         description="Signs what Stripe sends to /webhooks/stripe: whsec_…; several, separated by commas, where there "
         "are several endpoints or one's secret is being rolled.",
         examples=["whsec_of_the_endpoint"],
     )
-    accounts: Texts = Field(
+    accounts: _Accounts = Field(
         default=(),
         description="Accounts, separated by commas, whose events count where Stripe names one (Connect, "
         "organisations): acct_…; events that name another are ignored.",
@@ -70,27 +77,6 @@ class StripeSettings(SettingsSection):
     )
     api_base: str = Field(default="https://api.stripe.com", description="The address of the API; for tests.")
 
-    @field_validator("secret_key")
-    @classmethod
-    def _check_secret_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _SECRET_KEY.fullmatch(value.get_secret_value()):
-            raise ValueError("must be a secret or restricted key, which begins with sk_ or rk_")
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not all(map(_WEBHOOK_SECRET.fullmatch, _split(value.get_secret_value()))):
-            raise ValueError("must be the signing secret of a webhook endpoint, which begins with whsec_")
-        return value
-
-    @field_validator("accounts")
-    @classmethod
-    def _check_accounts(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(_ACCOUNT.fullmatch, accounts)):
-            raise ValueError("must be accounts of Stripe's, separated by commas, which begin with acct_")
-        return accounts
-
     @field_validator("return_url", "api_base")
     @classmethod
     def _check_url(cls, value: str) -> str:
@@ -107,12 +93,12 @@ class StripeSettings(SettingsSection):
         """The secrets of the endpoints, each of which may sign."""
         if self.webhook_secret is None:
             return ()
-        return tuple(SecretStr(secret) for secret in _split(self.webhook_secret.get_secret_value()))
+        return tuple(SecretStr(each.strip()) for each in self.webhook_secret.get_secret_value().split(","))
 
     @property
     def has_test_key(self) -> bool:
         """True when the key is one of test mode, which moves no real money."""
-        match = _SECRET_KEY.fullmatch(self.secret_key.get_secret_value()) if self.secret_key else None
+        match = re.fullmatch(_KEY, self.secret_key.get_secret_value()) if self.secret_key else None
         return bool(match and match["test"])
 
     def problems(self, environment: Environment) -> Iterator[Problem]:

@@ -19,8 +19,8 @@ from pgqueuer.models import Context, Job, JobId, Schedule
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.core.config.background import JobSettings
 from app.core.config.database import DatabaseSettings
+from app.core.config.process import JobSettings
 from app.core.database import migration_engine
 from app.core.jobs import BaseJob, Jobs, RetryLater
 from app.core.jobs.queue import SCHEMA

@@ -12,7 +12,6 @@ from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.core.exceptions import TimeoutError
-from app.core.threads import run_in_thread
 
 T = TypeVar("T")
 
@@ -56,6 +55,6 @@ class PasswordHasher:
         composed = unicodedata.normalize("NFC", password)
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await run_in_thread(work, composed, *stored, threads=self._threads)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, composed, *stored)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None

@@ -1,5 +1,6 @@
 """OpenTelemetry's SDK, set up so that spans hold no values of statements, no query strings and no texts of errors."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -17,7 +18,6 @@ from opentelemetry.trace import SpanKind, Status
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.core.redaction import redact
-from app.core.threads import run_in_thread
 
 # The longest that sending a batch takes. A process that stops sends three at most.
 _SEND_SECONDS: Final = 2
@@ -53,7 +53,7 @@ class Traces:
     async def __aexit__(self, *_raised: object) -> None:
         for each in self._libraries:
             each.uninstrument()
-        await run_in_thread(self.provider.shutdown)
+        await asyncio.to_thread(self.provider.shutdown)
 
     @contextmanager
     def span(self, name: str, headers: Mapping[str, object] | None) -> Iterator[dict[str, str]]:

@@ -7,7 +7,6 @@ from fastapi import APIRouter
 
 from app.core import monitor
 from app.core.config import ApplicationSettings
-from app.core.threads import run_in_thread
 from tests.integration.api.sentry.applications import reporting
 from tests.servers.sentry import sentry_server
 
@@ -27,7 +26,7 @@ async def fail(number: int) -> None:
             monitor.add_breadcrumb(f"step {step} of {number}")
             await asyncio.sleep(0.001 * (number % 3))
         with monitor.trace(f"inner {number}"):
-            await run_in_thread(monitor.add_breadcrumb, f"thread of {number}")
+            await asyncio.to_thread(monitor.add_breadcrumb, f"thread of {number}")
             await asyncio.sleep(0)
     raise RuntimeError(f"error of {number}")
 

@@ -38,50 +38,46 @@ def test_a_value_of_the_file_arrives_as_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("written", "rule"),
+    "written",
     [
-        (f"SECRET_KEY={PLANTED}${{word}}", "has ${…} in .env:2, which other readers of the file replace; "),
-        (f'SECRET_KEY="{PLANTED}${{word:-x}}"', "has ${…} in .env:2, which other readers of the file replace; "),
-        (f"SECRET_KEY={PLANTED} #word", "is cut at the # in .env:2; put the value in single quotes"),
-        (f"SECRET_KEY={PLANTED}\t# why", "is cut at the # in .env:2; put the value in single quotes"),
-        (f'SECRET_KEY="{PLANTED}\\new"', "has a backslash or a quote in .env:2, of which quotes make"),
-        (f"SECRET_KEY='{PLANTED}\\\\'", "has a backslash or a quote in .env:2, of which quotes make"),
-        (f"SECRET_KEY='{PLANTED}", "begins with a quote in .env:2, that must be closed in the same line"),
-        (f"SECRET_KEY=a\nSECRET_KEY={PLANTED}", "is set more than once, again in .env:3; keep one"),
+        f"SECRET_KEY={PLANTED}${{word}}",
+        f'SECRET_KEY="{PLANTED}${{word:-x}}"',
+        f"SECRET_KEY={PLANTED} #word",
+        f"SECRET_KEY={PLANTED}\t# why",
+        f'SECRET_KEY="{PLANTED}\\new"',
+        f"SECRET_KEY='{PLANTED}\\\\'",
+        f"SECRET_KEY= # {PLANTED}",
     ],
 )
 def test_a_value_that_other_readers_would_change_is_refused_with_its_line(
-    written: str, rule: str, project: Path, monkeypatch: pytest.MonkeyPatch
+    written: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECRET_KEY")
     (project / ".env").write_text(f"API_PORT=9001\n{written}\nAPI_WORKERS=0\n")
 
     found = problems()
 
-    assert found["SECRET_KEY"].startswith(rule)
+    assert found["SECRET_KEY"].startswith("is read as something else than is written in .env:2; put it into single")
     assert found.keys() == {"SECRET_KEY", "API_WORKERS"}
     assert "planted" not in str(found)
 
 
 def test_a_line_of_the_file_that_is_no_assignment_is_a_problem(project: Path) -> None:
+    """Below it, a name that is not known may be a part of a secret, and is not shown."""
     (project / ".env").write_text(
-        "API_PORT=9001\n\nDATABASE URL=Xq7\n# why\nAPI_WORKERS\nSECRETS_KEYS='a\nXq7planted==\n'\n"
+        "API_PORT=9001\n\nDATABASE URL=Xq7\n# why\nAPI_WORKERS\nSECRETS_KEYS='a\nXq7planted==\n"
     )
 
     found = problems()
 
-    assert found[".env:3"] == "cannot be understood; write NAME=value"
-    assert found.keys() == {".env:3", ".env:5", "SECRETS_KEYS", ".env:7", ".env:8"}
+    assert found[".env:3"] == "cannot be understood; write NAME=value, and close quotes"
+    assert found.keys() == {".env:3", ".env:5", ".env:6", ".env:7"}
 
 
-@pytest.mark.parametrize(("content", "cause"), [(b"A=\xff\xfe\n", "it is not in UTF-8"), (None, "Is a directory")])
-def test_a_file_that_cannot_be_read_is_named_with_the_cause(content: bytes | None, cause: str, project: Path) -> None:
-    if content is None:
-        (project / ".env").mkdir()
-    else:
-        (project / ".env").write_bytes(content)
+def test_a_file_that_is_not_in_utf_8_is_refused(project: Path) -> None:
+    (project / ".env").write_bytes(b"API_ROOT_PATH=/\xff\n")
 
-    assert problems()[".env"].startswith(f"cannot be read ({cause}); ")
+    assert problems().keys() == {"API_ROOT_PATH"}
 
 
 def assignments(text: str) -> dict[str, str]:

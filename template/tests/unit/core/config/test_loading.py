@@ -75,7 +75,7 @@ def test_load_settings_reports_a_name_of_the_file_that_is_no_setting(project: Pa
     (project / ".env").write_text("DATABSE_URL=x\nCOLOUR=\n")
 
     assert problems() == {
-        "DATABSE_URL": "is no setting of this application (.env:1); did you mean DATABASE_URL?",
+        "DATABSE_URL": "is no setting of this application (.env:1)",
         "COLOUR": "is no setting of this application (.env:2)",
     }
 
@@ -170,7 +170,7 @@ def test_rules_between_settings_come_in_the_same_round(
         ("CORS_ORIGINS", " , ", ()),
         ("CORS_ORIGINS", "*", ("*",)),
         ("API_ROOT_PATH", "/a/b-c_d.e~f", "/a/b-c_d.e~f"),
-        ("API_ALLOWED_HOSTS", "API.example.com, *.example.org ,[::1],", ("api.example.com", "*.example.org", "[::1]")),
+        ("API_ALLOWED_HOSTS", "api.example.com, *.example.org ,[::1],", ("api.example.com", "*.example.org", "[::1]")),
         ("LOG_LEVEL", "WARN", "WARNING"),
         ("LOG_LEVEL", "debug", "DEBUG"),
         ("LOG_FORMAT", "text", "console"),
@@ -197,7 +197,10 @@ def test_load_settings_reads_the_spellings_of_a_value(
         ("CORS_ORIGINS", ["https://a.example/", "https://a.example?x", "https://u:p@a.example", "https://", "ftp://a"]),
         ("CORS_ORIGINS", ["a.example", "https://*.example", '["https://a.example"', "[1]", '{"a": 1}']),
         ("API_ROOT_PATH", ["shop", "/shop/", "/", "/a//b", "/a b", "https://example.com/shop", "/api", "/api/v1"]),
-        ("API_ALLOWED_HOSTS", ["https://example.com", "example.com:8000", "a.example, *", "*example.com", "a/b"]),
+        (
+            "API_ALLOWED_HOSTS",
+            ["https://example.com", "example.com:8000", "a.example, *", "*example.com", "A.a", "a/b"],
+        ),
     ],
 )
 def test_what_is_no_origin_prefix_or_host_is_refused(

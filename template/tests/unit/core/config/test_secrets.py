@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.core.config import ApplicationSettings
+from app.core.config import ApplicationSettings, loading
 from app.core.config.loading import load_settings
 from app.core.config.secrets import IntegrationsSettings, new_key, parse_keys
 from tests.environments import problems
@@ -31,26 +31,24 @@ def test_new_key_is_one_that_parse_keys_accepts() -> None:
     assert parse_keys(new_key())[0].id != parse_keys(new_key())[0].id
 
 
-def test_parse_keys_keeps_their_order_and_takes_url_safe_base64() -> None:
-    url_safe = b"\xfb\xff" + material(3, 46)
-    keys = parse_keys(SecretStr(f" b:{GOOD} , a:{base64.urlsafe_b64encode(url_safe).decode()} "))
+def test_parse_keys_keeps_their_order() -> None:
+    keys = parse_keys(SecretStr(f" b:{GOOD} , a:{encoded(material(3, 46))} "))
     assert [key.id for key in keys] == ["b", "a"]
-    assert keys[1].material.get_secret_value() == url_safe
+    assert keys[1].material.get_secret_value() == material(3, 46)
 
 
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
         (GOOD, "must be id:base64"),
-        (f"k1:{GOOD},", "key 2 is not"),
+        (f"k1:{GOOD},", "must be id:base64"),
         (f"k\N{CYRILLIC SMALL LETTER A}:{GOOD}", "must be id:base64"),
-        (f"k1:{GOOD}:x", "must hold base64"),
-        (f"k1:{GOOD.rstrip('=')}", "must hold base64"),
+        (f"k1:{GOOD}:x", "must be id:base64"),
+        (f"k1:{GOOD.rstrip('=')}", "must be id:base64"),
         (f"k1:{encoded(material(2, 31))}", "32 bytes or more"),
         (f"k1:{encoded(bytes(32))}", "easy to guess"),
         (f"k1:{encoded(b'correct horse battery staple 1234')}", "easy to guess"),
         (f"k1:{GOOD},k1:{encoded(material(2))}", "must not use an id twice"),
-        (f"k1:{GOOD},k2:{GOOD}", "must not hold a key twice"),
     ],
 )
 def test_secrets_keys_that_are_malformed_or_weak_are_refused_without_being_shown(
@@ -72,8 +70,10 @@ def test_integrations_have_the_key_of_each_provider_that_a_field_declares(
         maps_api_key: SecretStr | None = None
         weather_api_key: SecretStr | None = None
 
-    sections = ApplicationSettings.sections() | {"integrations": Declared}
-    monkeypatch.setattr(ApplicationSettings, "sections", lambda: sections)
+    class Own(ApplicationSettings):
+        integrations: Declared
+
+    monkeypatch.setattr(loading, "ApplicationSettings", Own)
     (project / ".env").write_text("MAPS_API_KEY=Xq7planted\n")
 
     assert load_settings().integrations.api_keys == {"maps": SecretStr("Xq7planted")}

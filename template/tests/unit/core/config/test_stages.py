@@ -101,10 +101,11 @@ def test_development_refuses_what_contradicts_itself(project: Path, monkeypatch:
     assert load_settings().security.cors_origins == ("*",)
 
     monkeypatch.setenv("CORS_ALLOW_CREDENTIALS", "true")
-    monkeypatch.setenv("POSTGRES_DB", "mine")
+    monkeypatch.setenv("POSTGRES_HOST", "localhost")
+    monkeypatch.setenv("DATABASE_URL", ELSEWHERE)
     assert problems() == {
         "CORS_ORIGINS": "must name the origins when CORS_ALLOW_CREDENTIALS is on; * is refused",
-        "POSTGRES_HOST": "must be set where POSTGRES_DB is, or all of them left out",
+        "POSTGRES_HOST": "must not be set together with DATABASE_URL: choose one of them",
     }
 
 
