@@ -9,7 +9,6 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from app.core.cache.memory import TTLCache
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
@@ -28,8 +27,7 @@ class HealthStatus(StrEnum):
 class HealthCheck(NamedTuple):
     """A part's own check, which raises anything when the part does not work.
 
-    Requests cannot be served without one that is `required`. An `external` check asks another service, which the
-    overview does and no probe.
+    Requests cannot be served without one that is `required`. Of an `external` one, another service's, no probe asks.
     """
 
     name: str
@@ -58,7 +56,7 @@ class Health:
     def __init__(self, checks: Sequence[HealthCheck]) -> None:
         self.checks = checks
         self._started = time.monotonic()
-        self._overview: TTLCache[str, Components] = TTLCache(max_entries=1, ttl=_OVERVIEW_SECONDS)
+        self._overview: tuple[float, Components] = (-_OVERVIEW_SECONDS, {})
 
     @property
     def uptime_seconds(self) -> float:
@@ -71,10 +69,9 @@ class Health:
 
     async def overview(self) -> Components:
         """Return the results of all checks, at most five seconds old, so that callers do not flood other services."""
-        if (known := self._overview.get("")) is None:
-            known = await _run_all(self.checks)
-            self._overview.set("", known)
-        return known
+        if time.monotonic() >= self._overview[0] + _OVERVIEW_SECONDS:
+            self._overview = (time.monotonic(), await _run_all(self.checks))
+        return self._overview[1]
 
 
 def overall(components: Components) -> HealthStatus:

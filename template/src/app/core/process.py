@@ -1,7 +1,6 @@
-"""The objects that a process has one of: opened together, closed in reverse, and reached through doors.
+"""The objects that a process has one of: opened together by `app.wiring`, and closed in reverse.
 
-`app.wiring` opens them, for the lifespan of the web process and for commands and scripts alike. Doors such as
-`get_database()` and `app.core.cache` ask here, so that no function has to be handed what every function may need.
+Doors such as `get_database()` and `app.core.cache` ask here, so that no function is handed what every one may need.
 """
 
 import threading
@@ -22,11 +21,7 @@ class Process(AsyncExitStack):
         self.objects: dict[type[Any], object] = {}
 
     def add(self, value: T, *, close: Callable[[], Awaitable[object]] | None = None) -> T:
-        """Have an object until the process ends, and return it; until `close` has ended it, the doors still lead there.
-
-        Raises:
-            ConfigurationError: There is one of its type already.
-        """
+        """Have an object until `close` has ended it, and return it; ConfigurationError if there is one of its type."""
         kind = type(value)
         if kind in self.objects:
             raise ConfigurationError(f"This process has a {kind.__name__} already.")
@@ -54,44 +49,36 @@ async def open_process() -> AsyncIterator[Process]:
 
 
 def get_object(kind: type[T]) -> T:
-    """Return the process's object of this type.
-
-    Raises:
-        ConfigurationError: Nothing has opened one yet, or it is closed.
-    """
+    """Return the process's object of this type; ConfigurationError where nothing has opened one, or it is closed."""
     for process in reversed(_open):
         if kind in process.objects:
             return cast("T", process.objects[kind])
     raise ConfigurationError(
         f"This process has no {kind.__name__}.",
-        next_step="Add it in `open_services` of app/wiring.py, by `process.add(…)`, and run this inside of "
-        "`async with open_services(settings)`.",
+        next_step="Add it in app/wiring.py, by `process.add(…)`, and run this in `async with open_services(settings)`.",
     )
 
 
 class Singleton(Generic[T]):
     """A lazily made object: `instance = Singleton(make)`, then `instance()` wherever it is needed.
 
-    The factory runs at most once, under a lock; once the object is there, getting it takes no lock. A factory that
-    raises leaves nothing behind, so that the next call tries again.
+    The factory runs at most once, under a lock; if it raises, the next call tries again.
     """
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory
         # Reentrant: a factory that asks for its own object ends in a RecursionError instead of waiting for itself.
         self._lock = threading.RLock()
-        # A tuple instead of a bare value: None is a value a factory may return.
         self._made: tuple[T] | None = None
 
     def __call__(self) -> T:
         """Return the object, made now if it is not there yet."""
-        made = self._made
-        if made is None:
+        if (made := self._made) is None:
             with self._lock:
                 # Looked at again: another thread may have made it while this one waited for the lock.
                 made = self._made = self._made or (self._factory(),)
         return made[0]
 
     def cache_clear(self) -> None:
-        """Forget the object; the next call makes a new one. The old one is not closed: that is its owner's work."""
+        """Forget the object, which is not closed; the next call makes a new one."""
         self._made = None

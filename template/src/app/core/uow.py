@@ -1,11 +1,6 @@
 """The unit of work: the one place that commits, and that publishes what was recorded.
 
-    async with atomic(session) as uow:
-        await notes.insert_note(uow.session, …)
-        uow.record(SomethingHappened(...))
-        uow.enqueue(SomethingToDo(...))
-
-Everything inside is committed together when the block ends, jobs included, or rolled back together when it raises.
+Everything inside a block is committed together when it ends, jobs included, or rolled back together when it raises.
 Events recorded inside are published after the commit, and dropped by a rollback.
 """
 
@@ -42,8 +37,7 @@ class UnitOfWork:
     def record(self, event: BaseEvent) -> None:
         """Publish an event once the changes are committed: in this process, or by jobs if it is durable.
 
-        Raises:
-            ConfigurationError: This process has no event bus, so that no subscriber could hear of it.
+        ConfigurationError where this process has no event bus, so that no subscriber could hear of it.
         """
         bus = get_event_bus()
         if event.durable:
@@ -55,11 +49,8 @@ class UnitOfWork:
     def enqueue(self, job: BaseJob, *, run_at: datetime | None = None, key: str | None = None) -> None:
         """Have a worker do something: the job is written in the transaction of the changes, if and only if they are.
 
-        Args:
-            job: The work.
-            run_at: The earliest time, with a time zone; as soon as possible unless given.
-            key: Of the jobs of this type with the same key, one waits or runs at a time: this one is left out where
-                there is another.
+        It runs as soon as possible, but not before `run_at`, which has a time zone. Of the jobs of a type with the same
+        `key` one waits or runs at a time: this one is left out where there is another.
         """
         self.jobs.append(to_row(job, run_at=run_at, key=key))
 
@@ -71,10 +62,9 @@ class UnitOfWork:
         self.actions.append(action)
 
     def committing(self, error: AppException) -> AppException:
-        """Let the changes be committed although this error is about to be raised.
+        """Let the changes be committed although this error is about to be raised, as in `raise uow.committing(…)`.
 
-        For refusals with consequences, such as a stolen credential that is refused and revoked. Write
-        `raise uow.committing(SomeError(...))`, in the outermost block.
+        For refusals with consequences, such as a stolen credential that is refused and revoked; in the outermost block.
         """
         self.commits_with = error
         return error
@@ -84,8 +74,7 @@ class UnitOfWork:
 async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
     """Commit on success, roll back on any exception; inside another block of the same session, a savepoint.
 
-    Raises:
-        DatabaseException: The commit failed; nothing was changed.
+    DatabaseException where the commit failed: nothing was changed then.
     """
     outer: UnitOfWork | None = session.unit_of_work
     session.unit_of_work = uow = UnitOfWork(session)
@@ -128,14 +117,8 @@ async def _commit(uow: UnitOfWork) -> None:
         await uow.session.rollback()
         raise
     for action in uow.actions:
-        await _run(action)
-
-
-async def _run(action: Action) -> None:
-    """Run what follows from a commit: one failure keeps no other back, and none takes back what is committed."""
-    try:
-        waiting = action()
-        if waiting is not None:
-            await waiting
-    except Exception as err:  # noqa: BLE001 — reported
-        monitor.capture_exception(err, context={"operation": "uow.after_commit"})
+        try:
+            if (waiting := action()) is not None:
+                await waiting
+        except Exception as err:  # noqa: BLE001 — reported: it keeps no other back, and takes back no change
+            monitor.capture_exception(err, context={"operation": "uow.after_commit"})

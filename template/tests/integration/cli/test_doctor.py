@@ -77,7 +77,7 @@ def test_doctor_finds_a_setting_that_is_wrong(
     result = app_command("doctor")
 
     assert result.code == 1
-    assert "failed  settings: 1 setting is wrong:" in result.out
+    assert "failed  settings: Wrong settings:" in result.out
     assert "planted" not in result.out
 
 

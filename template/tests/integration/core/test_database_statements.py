@@ -157,11 +157,6 @@ def test_a_statement_that_depends_on_its_values_is_refused_when_it_is_built(stat
         Statement(statement, UUID)
 
 
-def test_a_text_has_no_columns_for_a_row() -> None:
-    with pytest.raises(TypeError, match="one column"):
-        Statement(text("SELECT 1 AS id"), Row)
-
-
 @pytest.mark.parametrize("values", [{}, {"n": 1, "m": 2}, {"m": 1}])
 async def test_values_that_are_not_those_asked_for_are_refused(values: dict[str, int], database: Database) -> None:
     with pytest.raises(TypeError, match=r"asks for \['n'\]"):

@@ -72,13 +72,9 @@ class AuthSettings(SettingsSection):
     )
     access_token_expire_minutes: int = Field(default=15, ge=1, le=1440, description="Lifetime of an access token.")
     refresh_token_expire_days: int = Field(default=30, ge=1, le=366, description="Lifetime of an unused session.")
-    # Where the database is away for longer, no token is accepted.
+    # Of ended sessions, disabled users and former roles. Where the database is away for longer, no token is accepted.
     revocation_seconds: float = Field(
-        default=10,
-        ge=1,
-        le=300,
-        validation_alias="AUTH_REVOCATION_SECONDS",
-        description="Until every process refuses the tokens of ended sessions, disabled users and former roles.",
+        default=10, ge=1, le=300, validation_alias="AUTH_REVOCATION_SECONDS", description="Until tokens are refused."
     )
     login_attempts: int = Field(
         default=5, ge=1, le=1000, validation_alias="AUTH_LOGIN_ATTEMPTS", description="Wrong passwords in 15 minutes."

@@ -48,8 +48,8 @@ class DatabaseAddress(NamedTuple):
 def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddress:
     """Read and normalise a URL; ValueError with the rule that it breaks, never with the password.
 
-    Several servers end up in the query as `host` and `port`, separated by commas, as SQLAlchemy hands them to the
-    driver, which looks for the one that takes writes. `ssl_mode` counts where the URL has no `sslmode`.
+    Several servers end up in the query, as SQLAlchemy hands them to the driver, which looks for the one that takes
+    writes. `ssl_mode` counts where the URL has no `sslmode`.
     """
     match = _URL.fullmatch(text)
     if match is None:
@@ -89,10 +89,9 @@ class DatabaseSettings(SettingsSection):
     password: SecretStr | None = Field(default=None, validation_alias="POSTGRES_PASSWORD", description="Its password.")
     name: str = Field(default="app", validation_alias="POSTGRES_DB", description="Name of the database.")
     pooler: Literal["none", "transaction"] = Field(default="none", description="transaction: behind PgBouncer.")
+    # Past a pooler, or with the role that owns the tables.
     migration_url: _SecretUrl | None = Field(
-        default=None,
-        validation_alias="MIGRATION_DATABASE_URL",
-        description="The address for migrations: past a pooler, or with the role that owns the tables.",
+        default=None, validation_alias="MIGRATION_DATABASE_URL", description="The address for migrations."
     )
     ssl_mode: SslMode = Field(default="prefer", description="Encryption, unless the URL has an `sslmode`.")
     ssl_root_cert: FilePath | None = Field(default=None, description="Authorities of verify-ca; else the system's.")
@@ -108,9 +107,7 @@ class DatabaseSettings(SettingsSection):
     idle_in_transaction_timeout_seconds: float = Field(default=30, ge=0, le=3600, description="As that; 0: never.")
     migration_lock_timeout_seconds: float = Field(default=5, gt=0, le=3600, description="A migration's wait for locks.")
     embedded_bin_folder: str | None = Field(
-        default=None,
-        validation_alias="POSTGRES_BIN_FOLDER",
-        description="Development only: the `bin` folder of the embedded PostgreSQL.",
+        default=None, validation_alias="POSTGRES_BIN_FOLDER", description="Its programs, for development alone."
     )
 
     @property
@@ -161,11 +158,8 @@ class DatabaseSettings(SettingsSection):
         for variable, mode in self._elsewhere(environment):
             # Prefer goes without where anything on the way says that the server cannot.
             if mode == "prefer":
-                yield Problem(
-                    "DATABASE_SSL_MODE",
-                    f"must be require, verify-ca or verify-full, since {variable} is another machine's; "
-                    "or disable, where everything on the way is trusted",
-                )
+                rule = f"must be require, verify-ca or verify-full, since {variable} is another machine's"
+                yield Problem("DATABASE_SSL_MODE", f"{rule}; or disable, where everything on the way is trusted")
         if environment is Environment.DEVELOPMENT:
             return
         if not self.is_configured:

@@ -29,8 +29,7 @@ def load_settings() -> ApplicationSettings:
     that development secrets cannot reach production.
 
     Raises:
-        ConfigurationError: Something is wrong; the message has a line per problem, naming the variable and the rule
-            but never the value.
+        ConfigurationError: Its message has a line per problem, with the variable and the rule but never the value.
     """
     stage = os.environ.get(_STAGE) or Environment.DEVELOPMENT
     environment = Environment(stage) if stage in list(Environment) else Environment.DEVELOPMENT
@@ -52,7 +51,13 @@ def load_settings() -> ApplicationSettings:
     if settings is not None:
         found += settings.problems()
     if settings is None or found:
-        raise _error(found, file)
+        # The first problem of each variable: those after it may follow from it.
+        rules = dict(found) | dict(reversed(found))
+        raise ConfigurationError(
+            "\n".join(["Wrong settings:", *(f"  {variable} {rule}" for variable, rule in rules.items())]),
+            next_step=f"Correct them in the environment or in {file}; the repository's .env.example documents each.",
+            details={"variables": list(rules)},
+        )
     return settings
 
 
@@ -136,16 +141,3 @@ def _validate(given: dict[str, Any]) -> tuple[ApplicationSettings | None, list[P
     with suppress(ValidationError):
         return ApplicationSettings.model_validate(given), problems
     return None, problems
-
-
-def _error(problems: list[Problem], file: str) -> ConfigurationError:
-    """Return the error that reports the first problem of each variable: those after it may follow from it."""
-    first: dict[str, str] = {}
-    for variable, rule in problems:
-        first.setdefault(variable, f"  {variable} {rule}")
-    count = "1 setting is" if len(first) == 1 else f"{len(first)} settings are"
-    return ConfigurationError(
-        "\n".join([f"{count} wrong:", *first.values()]),
-        next_step=f"Correct them in the environment or in {file}; the repository's .env.example documents each.",
-        details={"variables": list(first)},
-    )

@@ -1,7 +1,6 @@
 """An engine's connections, lent for a statement or a transaction: first come, first served, with the app's errors."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
@@ -11,19 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from app.core.config.database import DatabaseSettings
+from app.core.database.engine import log_statement
 from app.core.database.errors import DRIVER_ERRORS, error_of, state_of
 from app.core.exceptions import DatabaseConnectionError, DatabaseException
-from app.core.logging import get_logger, log_db_query
 
 T = TypeVar("T")
 
-logger = get_logger(__name__)
-
-# When a connection that is lent goes back to the pool, by the monotonic clock; and the driver's transaction on it.
-_UNTIL: Final = "until"
-_TRANSACTION: Final = "transaction"
-# SQLSTATE disk_full (PostgreSQL documentation, appendix A).
-_DISK_FULL: Final = "53100"
+_KEEP_SECONDS: Final = 1.0
 # Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
 # too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
 # that was rolled back has given its locks back.
@@ -37,43 +30,31 @@ class Connections:
     """The pool of an engine, and the queue in front of it.
 
     SQLAlchemy's pool hands a free connection to the next that asks, not to the one that has waited longest, which
-    starves some requests under load. A semaphore of the pool's size in front of it is first come, first served.
-
-    Args:
-        engine: The engine, from `make_engine`.
-        settings: The size of its pool, the longest wait for a connection, and the time from which a statement is slow.
-        keep_seconds: How long a connection is lent again and again before it goes back to the pool, which costs as much
-            as a short statement; the pool looks at its age, and pings it where it is told to.
+    starves some requests under load; a semaphore of the pool's size is first come, first served. A checkout costs as
+    much as a short statement: a connection is lent for a second before the pool looks at its age again.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: DatabaseSettings, *, keep_seconds: float = 0) -> None:
+    def __init__(self, engine: AsyncEngine, settings: DatabaseSettings) -> None:
         self.engine = engine
         # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
         self.disk_full = False
-        # How many wait for a connection.
-        self.waiting = 0
+        self.waiting = 0  # for a connection
+        self._settings = settings
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
-        self._wait_seconds = settings.pool_timeout_seconds
-        self._slow_seconds = settings.slow_statement_seconds
-        self._keep_seconds = keep_seconds
         self._kept: list[PoolProxiedConnection] = []
         self._closed = False
         # SQLAlchemy's sessions share these connections.
         event.listen(engine.sync_engine, "handle_error", lambda context: self._note(context.original_exception))
 
     async def borrow(self) -> PoolProxiedConnection:
-        """Return a connection, which is to be given back.
-
-        Raises:
-            DatabaseConnectionError: None became free in time, or the server cannot be reached.
-        """
+        """Return a connection, to be given back; DatabaseConnectionError if none is free in time or can be opened."""
         if not self._places.locked():
             await self._places.acquire()
         else:
             # A timer is armed only for those who wait: it costs more than the semaphore.
             self.waiting += 1
             try:
-                async with asyncio.timeout(self._wait_seconds):
+                async with asyncio.timeout(self._settings.pool_timeout_seconds):
                     await self._places.acquire()
             except TimeoutError:
                 raise DatabaseConnectionError("The database is busy: no connection became free in time.") from None
@@ -81,7 +62,7 @@ class Connections:
                 self.waiting -= 1
         while self._kept:
             kept = self._kept.pop()
-            if kept.info[_UNTIL] > time.monotonic() and not cast("Any", kept.driver_connection).is_closed():
+            if kept.info["until"] > time.monotonic() and not cast("Any", kept.driver_connection).is_closed():
                 return kept
             self._put_away(kept)
         connecting = asyncio.ensure_future(self.engine.raw_connection())
@@ -92,29 +73,26 @@ class Connections:
             connecting.add_done_callback(self._put_away_late)
             self._places.release()
             raise
-        connection.info[_UNTIL] = time.monotonic() + self._keep_seconds
+        # To be pinged before each use, it goes through the pool each time.
+        connection.info["until"] = time.monotonic() + (0 if self._settings.pool_pre_ping else _KEEP_SECONDS)
         return connection
 
     async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
         """Give a connection back; one in an unknown state or a transaction is closed, and any that comes too late."""
-        try:
-            # Not valid: SQLAlchemy's session has met the end of the connection before.
-            if connection.is_valid:
-                driver: Any = connection.driver_connection
-                if broken or driver.is_closed() or driver.is_in_transaction():
-                    connection.invalidate()
-                elif self._keep_seconds and not self._closed:
-                    self._kept.append(connection)
-                else:
-                    self._put_away(connection)
-        finally:
-            self._places.release()
+        # Not valid: SQLAlchemy's session has met the end of the connection before.
+        if connection.is_valid:
+            driver: Any = connection.driver_connection
+            if broken or self._closed or driver.is_closed() or driver.is_in_transaction():
+                connection.invalidate()
+            else:
+                self._kept.append(connection)
+        self._places.release()
 
     async def begin(self) -> PoolProxiedConnection:
         """Return a connection in a transaction, which is to be ended."""
         connection = await self.borrow()
         # By the driver, and before anything else: what ran earlier would be committed at once.
-        transaction = connection.info[_TRANSACTION] = cast("Any", connection.driver_connection).transaction()
+        transaction = connection.info["transaction"] = cast("Any", connection.driver_connection).transaction()
         try:
             await self.run(connection, transaction.start)
         except BaseException:
@@ -124,7 +102,7 @@ class Connections:
 
     async def end(self, connection: PoolProxiedConnection, *, commit: bool) -> None:
         """End the transaction, and give the connection back, whatever comes of it."""
-        transaction, broken = connection.info.pop(_TRANSACTION), True
+        transaction, broken = connection.info.pop("transaction"), True
         try:
             await self.run(connection, transaction.commit if commit else transaction.rollback)
             broken = False
@@ -134,11 +112,7 @@ class Connections:
     async def run(
         self, connection: PoolProxiedConnection, function: Callable[..., Awaitable[T]], *arguments: object
     ) -> T:
-        """Return what a function of the driver returns for these arguments.
-
-        Raises:
-            DatabaseException: In place of the driver's own error.
-        """
+        """Return what a function of the driver returns; DatabaseException in place of the driver's own error."""
         began = time.perf_counter()
         try:
             found = await function(*arguments)
@@ -146,12 +120,9 @@ class Connections:
             self._note(err)
             driver: Any = connection.driver_connection
             raise error_of(err, disconnected=driver is None or driver.is_closed()) from err
-        took = time.perf_counter() - began
-        slow = took >= self._slow_seconds
-        if slow or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
-            rows = len(found) if isinstance(found, list) else None
-            statement = str(arguments[0]) if arguments else function.__name__
-            log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=slow)
+        rows = len(found) if isinstance(found, list) else None
+        statement = str(arguments[0]) if arguments else function.__name__
+        log_statement(statement, began, rows, self._settings.slow_statement_seconds)
         return found
 
     async def has_changed(self, connection: PoolProxiedConnection) -> bool:
@@ -187,4 +158,5 @@ class Connections:
             self._put_away(connecting.result())
 
     def _note(self, err: BaseException) -> None:
-        self.disk_full = self.disk_full or state_of(err) == _DISK_FULL
+        # SQLSTATE disk_full (PostgreSQL documentation, appendix A).
+        self.disk_full = self.disk_full or state_of(err) == "53100"

@@ -19,8 +19,6 @@ from app.core.process import get_object
 
 # The longest that closing connections takes when a process stops.
 _CLOSE_SECONDS: Final = 2.0
-# A connection is used for so long before the pool looks at it again.
-_KEEP_SECONDS: Final = 1.0
 
 
 class DatabaseStats(NamedTuple):
@@ -36,21 +34,16 @@ class DatabaseStats(NamedTuple):
 class Database:
     """An engine for changes and one for reading, of the same size, and the sessions on them.
 
-    Args:
-        settings: The place of the database, and its limits.
-        application_name: The name of this process in `pg_stat_activity`.
-
-    Raises:
-        ConfigurationError: No database is configured.
+    `application_name` is the name of this process in `pg_stat_activity`. ConfigurationError where no database is
+    configured.
     """
 
     def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
         # Nothing is connected here: a server that is still starting delays no start of ours.
         self.settings = settings
         engine = partial(make_engine, settings, application_name=application_name)
-        keep_seconds = 0 if settings.pool_pre_ping else _KEEP_SECONDS
-        self.writing = Connections(engine(), settings, keep_seconds=keep_seconds)
-        self.reading = Connections(engine(read_only=True), settings, keep_seconds=keep_seconds)
+        self.writing = Connections(engine(), settings)
+        self.reading = Connections(engine(read_only=True), settings)
         # For questions about health, which wait behind no request.
         self.probes = engine(pool_size=1, max_overflow=0, pool_timeout=settings.connect_timeout_seconds)
         # The session of whatever only reads.
@@ -66,20 +59,15 @@ class Database:
 
 
 def get_database() -> Database:
-    """Return the process's database.
-
-    Raises:
-        ConfigurationError: There is none yet, or no longer.
-    """
+    """Return the process's database; ConfigurationError where there is none yet, or no longer."""
     return get_object(Database)
 
 
-@asynccontextmanager
-async def get_async_session() -> AsyncIterator[WriteSession]:
-    """A session for scripts and jobs, which ends with the block; wrap its changes in `atomic()`.
+async def get_db_session() -> AsyncIterator[WriteSession]:
+    """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`.
 
     Raises:
-        UncommittedChangesError: The block ends with changes that were not committed.
+        UncommittedChangesError: It ends with changes that were not committed.
     """
     session = WriteSession(get_database().writing)
     try:
@@ -89,10 +77,8 @@ async def get_async_session() -> AsyncIterator[WriteSession]:
         await session.close()
 
 
-async def get_db_session() -> AsyncIterator[WriteSession]:
-    """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`."""
-    async with get_async_session() as session:
-        yield session
+# The same for scripts and jobs: `async with get_async_session() as session:`.
+get_async_session = asynccontextmanager(get_db_session)
 
 
 async def get_read_session() -> ReadSession:
@@ -104,23 +90,17 @@ async def test_database_connection() -> None:
     """Ask whether the database takes changes, in one round trip on a connection apart from those of requests.
 
     A disk that is full is known from the statements that fail on it. From then on something is written and rolled back
-    here until there is room: ordinarily, nothing is.
-
-    Raises:
-        DatabaseException: The server cannot be reached, refuses, takes too long, or takes no changes.
+    here until there is room: ordinarily, nothing is. DatabaseException where the answer is no, or none.
     """
     database = get_database()
-    try:
-        async with database.probes.connect() as connection:
-            # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
-            if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
-                raise DatabaseConnectionError("The database takes no changes: it is read-only.")
-            if database.writing.disk_full:
-                await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
-                await connection.rollback()
-                database.writing.disk_full = False
-    except PoolTimeoutError as err:
-        raise DatabaseConnectionError("The database is busy: no connection became free in time.") from err
+    async with database.probes.connect() as connection:
+        # On: a standby, or what providers switch on where a disk is nearly full (default_transaction_read_only).
+        if await connection.scalar(text("SELECT current_setting('transaction_read_only')::bool")):
+            raise DatabaseConnectionError("The database takes no changes: it is read-only.")
+        if database.writing.disk_full:
+            await connection.execute(text("CREATE TEMPORARY TABLE room_for_a_page AS SELECT 1 AS page"))
+            await connection.rollback()
+            database.writing.disk_full = False
 
 
 # Its name is prescribed and begins like a test's; pytest must not collect it where it is imported.
@@ -130,11 +110,10 @@ test_database_connection.__test__ = False  # type: ignore[attr-defined]
 async def check_database_health() -> float | None:
     """Return the milliseconds that `test_database_connection()` took; None where it failed. Raises nothing."""
     began = time.perf_counter()
-    try:
+    with suppress(DatabaseException, PoolTimeoutError):
         await test_database_connection()
-    except DatabaseException:
-        return None
-    return round((time.perf_counter() - began) * 1000, 3)
+        return round((time.perf_counter() - began) * 1000, 3)
+    return None
 
 
 def get_database_stats() -> DatabaseStats:
@@ -149,24 +128,16 @@ def get_connection_info() -> str:
 
 
 async def check_session_settings(database: Database) -> None:
-    """Fail unless transactions run under the settings they were given, which something in between may have dropped.
-
-    Raises:
-        ConfigurationError: They do not.
-        DatabaseException: The server cannot be reached.
-    """
+    """Raise ConfigurationError unless transactions run under their settings, which a pooler may have dropped."""
     limits = session_settings(database.settings)
     reading = limits | {"default_transaction_read_only": "on"}
-    settings = text("SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(:names)")
     for engine, wanted in ((database.writing.engine, limits), (database.reading.engine, reading)):
         async with engine.connect() as connection:
-            rows = await connection.execute(settings, {"names": list(wanted)})
-            found = {name: str(setting) for name, setting in rows}
-        if different := [
-            f"{name} is {found.get(name)} instead of {it}" for name, it in wanted.items() if found.get(name) != it
-        ]:
+            rows = await connection.execute(text("SELECT lower(name), setting FROM pg_settings"))
+            found = {name: setting for name, setting in rows if name in wanted}
+        if found != wanted:
             raise ConfigurationError(
-                f"The database does not keep to the limits of this application: {', '.join(different)}.",
+                f"The database does not keep to the limits of this application: {found} instead of {wanted}.",
                 next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
                 "start-up parameters.",
             )

@@ -1,8 +1,7 @@
 """The engines: SQLAlchemy's, bound to the settings, with the server's limits and the application's errors.
 
 A pooler (PgBouncer and its kin) lends a connection of the server for a transaction at a time: settings of a connection
-are lost or, worse, stay for the next client, and named statements belong to another. So each transaction sets what it
-needs, and statements have no names.
+get lost or stay for the next client. So each transaction sets what it needs, and statements have no names.
 """
 
 import logging
@@ -18,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
+from sqlalchemy.pool import NullPool
 
 from app.core.config.database import DatabaseAddress, DatabaseSettings, SslMode
 from app.core.database.errors import connect, translate
@@ -27,8 +26,7 @@ from app.core.logging import get_logger, log_db_query
 
 logger = get_logger(__name__)
 
-# Seconds that the client waits for a statement beyond the server's own limit: the server's answer should win, this
-# bound is for a server or a network that no longer answers at all.
+# Beyond the server's own limit for a statement: this bound is for a server that no longer answers at all.
 _CLIENT_GRACE_SECONDS: Final = 5.0
 
 
@@ -52,13 +50,7 @@ def make_engine(
     """Return an engine whose every transaction has the settings' limits; nothing is connected yet.
 
     They are start-up parameters of the connection and so cost no statement; behind a pooler, they begin each
-    transaction.
-
-    Args:
-        settings: The place of the database, and its limits.
-        application_name: Shown in `pg_stat_activity`.
-        read_only: The server refuses changes.
-        pool: SQLAlchemy's arguments of a pool that is not the settings'.
+    transaction. `pool` has SQLAlchemy's arguments of a pool that is not the settings'.
     """
     limits = session_settings(settings)
     if read_only:
@@ -98,12 +90,9 @@ def make_engine(
 def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> AsyncEngine:
     """Return an engine for migrations: a connection for each use, and no limit on the time that an index takes.
 
-    Args:
-        settings: The place of the database; `MIGRATION_DATABASE_URL` goes first.
-        reading: True where nothing but the state is asked for, which a pooler can answer, too.
-
     Raises:
-        ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold.
+        ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold; `reading`
+            does without them.
     """
     pooled = settings.pooler == "transaction" and settings.migration_url is None
     if pooled and not reading:
@@ -182,12 +171,17 @@ def _encryption(mode: SslMode, root_cert: Path | None) -> str | ssl.SSLContext:
     return context
 
 
-def _replace_closed_connection(
-    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
-) -> None:
+def _replace_closed_connection(connection: DBAPIConnection, *_others: object) -> None:
     """Notice without a round trip that the server has closed a pooled connection (restart, fail-over, idle limit)."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server has closed this connection")
+
+
+def log_statement(statement: str, began: float, rows: int | None, slow_seconds: float) -> None:
+    """Log a statement that began at this moment of the performance counter: a slow one, or any at DEBUG."""
+    took = time.perf_counter() - began
+    if took >= slow_seconds or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=took >= slow_seconds)
 
 
 def _note_beginning(connection: Any, *_others: object) -> None:  # noqa: ANN401 — SQLAlchemy's own
@@ -195,7 +189,5 @@ def _note_beginning(connection: Any, *_others: object) -> None:  # noqa: ANN401 
 
 
 def _log(slow_seconds: float, connection: Any, cursor: Any, statement: str, *_others: object) -> None:  # noqa: ANN401
-    took = time.perf_counter() - connection.info["began"]
-    if took >= slow_seconds or logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
-        rows = cursor.rowcount if cursor.rowcount >= 0 else None
-        log_db_query(logger, statement, duration_ms=took * 1000, rows=rows, slow=took >= slow_seconds)
+    rows = cursor.rowcount if cursor.rowcount >= 0 else None
+    log_statement(statement, connection.info["began"], rows, slow_seconds)

@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database.connections import Connections
-from app.core.database.errors import StalePlanError
 from app.core.database.statements import Statement
-from app.core.exceptions import DatabaseException, DatabaseQueryError, UncommittedChangesError
+from app.core.exceptions import DatabaseException, UncommittedChangesError
 
 R = TypeVar("R")
 
@@ -20,8 +19,7 @@ R = TypeVar("R")
 class ReadSession:
     """Reads each statement on a connection of its own, whose changes the server refuses, and gives it back at once.
 
-    It has no state: a process has one, for all of its requests. A function that takes one can be given a `WriteSession`
-    as well. Each raises a `DatabaseException` where the statement fails.
+    It has no state: a process has one, for all of its requests. What takes one can be given a `WriteSession` as well.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -115,16 +113,7 @@ class WriteSession(ReadSession):
 
     async def _run(self, method: str, statement: Statement[Any], values: Mapping[str, object]) -> Any:  # noqa: ANN401
         arguments = statement.arguments(values)
-        first = self._connection is None
-        driver = await self.driver()
-        try:
-            return await self.run(getattr(driver, method), statement.sql, *arguments)
-        except DatabaseQueryError as err:
-            if not (first and isinstance(err.__cause__, StalePlanError)):
-                raise
-        # A migration has changed a column's type. Nothing was done so far, and the driver has forgotten its plans.
-        await self.rollback()
-        return await self._run(method, statement, values)
+        return await self.run(getattr(await self.driver(), method), statement.sql, *arguments)
 
     async def _end(self, *, commit: bool = False) -> None:
         connection, self._connection = self._connection, None

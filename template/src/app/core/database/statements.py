@@ -1,13 +1,12 @@
 """Statements that are built once, from SQLAlchemy's expressions, and run on the driver's connection as they are.
 
-SQLAlchemy's dialect compiles them when a module is imported, and its types convert values both ways. Of its compiler,
-which is documented for authors of dialects alone, this module uses `positiontup`, `binds`, `params`, `insert_prefetch`
-and `update_prefetch`; of its types, `dialect_impl` and the processors. The tests of this module fail where they change.
+SQLAlchemy's dialect compiles them, and its types convert values both ways. Its compiler and its types are documented
+for authors of dialects alone: the tests of this module fail where they change.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from sqlalchemy import ColumnElement, Delete, Float, Insert, Select, TextClause, Update, inspect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as make_dialect
@@ -15,8 +14,7 @@ from sqlalchemy.engine import Dialect
 
 R = TypeVar("R")
 
-# One row as the driver gives it.
-Record = Sequence[Any]
+Record = Sequence[Any]  # one row as the driver gives it
 Core = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 _DIALECT: Final[Dialect] = make_dialect()  # type: ignore[no-untyped-call]
@@ -29,12 +27,8 @@ class Statement(Generic[R]):
     those attributes of the entity that the dataclass has fields for. What varies is a `bindparam`, the rest constant.
     A list is compared with `any_(bindparam(…, type_=ARRAY(…)))`: `in_()` is another statement for each length.
 
-    Args:
-        statement: A select, insert, update or delete; text for what those cannot say, in rows of one column.
-        row: A dataclass, or the type of the only column; without it, no rows come back.
-
-    Raises:
-        TypeError: A field has no column, or the text of the statement depends on its values.
+    Text is for what an expression cannot say, and has rows of one column. `row` is a dataclass, or the type of the only
+    column; without it, no rows come back. TypeError for a field without a column, or SQL that depends on values.
     """
 
     @overload
@@ -43,7 +37,7 @@ class Statement(Generic[R]):
     def __init__(self, statement: Core | TextClause, row: type[R]) -> None: ...
     def __init__(self, statement: Core | TextClause, row: Callable[..., R] | None = None) -> None:
         if is_dataclass(row):
-            statement = _with_columns(statement, row)
+            statement = _with_columns(cast("Core", statement), row)
         compiled = statement.compile(dialect=_DIALECT)
         names, binds = compiled.positiontup or [], compiled.binds
         if any(binds[name].expanding or binds[name].literal_execute for name in names):
@@ -57,11 +51,7 @@ class Statement(Generic[R]):
         self._make_row = _row_maker(row, () if isinstance(statement, TextClause) else statement.exported_columns)
 
     def arguments(self, values: Mapping[str, object]) -> list[object]:
-        """Return the values in the order of the placeholders, as the driver takes them.
-
-        Raises:
-            TypeError: They are not those that the statement asks for.
-        """
+        """Return the values in the order of the placeholders; TypeError if they are not those it asks for."""
         if values.keys() != self._given:
             raise TypeError(f"This statement asks for {sorted(self._given)}, and was given {sorted(values)}.")
         if self._constants:
@@ -74,10 +64,8 @@ class Statement(Generic[R]):
         return [self._make_row(record) for record in records]
 
 
-def _with_columns(statement: Core | TextClause, row: type[Any]) -> Core:
+def _with_columns(statement: Core, row: type[Any]) -> Core:
     """Return the statement with a column for each field of the row: an attribute of its entities, or a label."""
-    if isinstance(statement, TextClause):
-        raise TypeError("The columns of a text are not known: its rows are of one column.")
     offered: dict[str, Any] = {}
     for each in statement.column_descriptions if isinstance(statement, Select) else [statement.entity_description]:
         found: Any = each["expr"]
