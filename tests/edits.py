@@ -73,7 +73,9 @@ def remove_a_route(project: Path) -> None:
 
 def rename_a_module(project: Path) -> None:
     """Call the module with the types of fields otherwise, everywhere."""
-    (project / "src/app/models/schemas/types.py").rename(project / "src/app/models/schemas/kinds.py")
+    (project / "src/app/models/schemas/types.py").rename(
+        project / "src/app/models/schemas/kinds.py"
+    )
     for file in [*project.glob("src/**/*.py"), *project.glob("tests/**/*.py")]:
         text = file.read_text(encoding="utf-8")
         if "schemas.types" in text:

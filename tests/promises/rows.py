@@ -186,7 +186,9 @@ ROWS = (
         "events of a request are published after its commit",
         "src/app/core/uow.py",
         "        await uow.session.commit()\n",
-        "        for action in uow.actions:\n            if waiting := action():\n                await waiting\n"
+        "        for action in uow.actions:\n"
+        "            if waiting := action():\n"
+        "                await waiting\n"
         "        await uow.session.commit()\n",
         "tests/integration/api/test_unit_of_work.py",
     ),

@@ -40,7 +40,7 @@ class HealthCheck(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """The result of a check; the reason of a failure is in the log, not in here."""
+    """The result of a check; the reason of a failure is in the log."""
 
     status: HealthStatus
     required: Annotated[bool, Field(description="No request can be served without it.")]

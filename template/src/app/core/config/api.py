@@ -12,13 +12,6 @@ from app.core.config.section import Environment, Problem, SettingsSection, Texts
 _Prefix = Annotated[
     str, matching(r"(?!/api(/|$))(/[A-Za-z0-9._~-]+)*", "must look like /shop, no slash behind, and other than /api")
 ]
-_Hosts = Annotated[
-    Texts,
-    matching(
-        r"(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]",
-        "must hold host names such as api.example.com or *.example.com, in lower case, without scheme or port",
-    ),
-]
 # An origin is scheme, host and port (RFC 6454, 7): a path or a trailing slash would never match.
 _Origins = Annotated[
     Texts,
@@ -49,7 +42,7 @@ class ApiSettings(SettingsSection):
     graceful_shutdown_seconds: int = Field(default=20, ge=1, le=600, description="For requests under way at a stop.")
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600, description="Idle connections; balancers keep some 60.")
     root_path: _Prefix = Field(default="", description="The prefix under which a proxy publishes this service.")
-    allowed_hosts: _Hosts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
+    allowed_hosts: Texts = Field(default=(), description="Host names, *.example.com as well; empty: any.")
     trusted_proxies: str = Field(default="127.0.0.1", description="Networks whose X-Forwarded-* headers are believed.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=1_073_741_824, description="The largest body read.")
     docs_enabled: bool = Field(default=True, description="Serves /docs and /openapi.json.")

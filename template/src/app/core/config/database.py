@@ -46,7 +46,7 @@ class DatabaseAddress(NamedTuple):
 
 
 def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddress:
-    """Read and normalise a URL; ValueError with the rule that it breaks, never with the password.
+    """Read and normalise a URL; ValueError with the rule that it breaks.
 
     Several servers end up in the query, as SQLAlchemy hands them to the driver, which looks for the one that takes
     writes. `ssl_mode` counts where the URL has no `sslmode`.
@@ -132,9 +132,8 @@ class DatabaseSettings(SettingsSection):
     @property
     def migration_address(self) -> DatabaseAddress:
         """The address for migrations. ConfigurationError where none is configured."""
-        if self.migration_url is None:
-            return self.address
-        return parse_database_url(self.migration_url.get_secret_value(), self.ssl_mode)
+        url = self.migration_url
+        return self.address if url is None else parse_database_url(url.get_secret_value(), self.ssl_mode)
 
     def _elsewhere(self, environment: Environment) -> Iterator[tuple[str, SslMode]]:
         """Yield the variables of addresses on other machines, and the encryption of what production sends there."""

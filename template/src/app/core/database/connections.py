@@ -17,9 +17,8 @@ from app.core.exceptions import DatabaseConnectionError, DatabaseException
 T = TypeVar("T")
 
 _KEEP_SECONDS: Final = 1.0
-# Only the server knows what textual statements, functions and COPY have changed. A row lock takes a transaction id,
-# too, but no lock on a table that is stronger than those of readers (PostgreSQL documentation, 13.3.1); and a savepoint
-# that was rolled back has given its locks back.
+# Only the server knows what texts, functions and COPY have changed. A row lock takes a transaction id, too, but no lock
+# on a table stronger than readers' (PostgreSQL documentation, 13.3.1); a savepoint that was rolled back has none left.
 _HAS_CHANGED: Final = (
     "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() "
     "AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock'))"
@@ -29,9 +28,8 @@ _HAS_CHANGED: Final = (
 class Connections:
     """The pool of an engine, and the queue in front of it.
 
-    SQLAlchemy's pool hands a free connection to the next that asks, not to the one that has waited longest, which
-    starves some requests under load; a semaphore of the pool's size is first come, first served. A checkout costs as
-    much as a short statement: a connection is lent for a second before the pool looks at its age again.
+    SQLAlchemy's pool hands a free connection to the next that asks, which starves some under load; a semaphore is first
+    come, first served. A checkout costs as much as a short statement: the pool sees a connection once a second.
     """
 
     def __init__(self, engine: AsyncEngine, settings: DatabaseSettings) -> None:

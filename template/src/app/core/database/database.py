@@ -22,7 +22,7 @@ _CLOSE_SECONDS: Final = 2.0
 
 
 class DatabaseStats(NamedTuple):
-    """The connections for changes and for reading at this moment, and the requests and jobs that wait for one."""
+    """The connections at this moment, and how many requests and jobs wait for one."""
 
     size: int
     in_use: int
@@ -32,10 +32,9 @@ class DatabaseStats(NamedTuple):
 
 
 class Database:
-    """An engine for changes and one for reading, of the same size, and the sessions on them.
+    """An engine for changes and one for reading, of the same size; ConfigurationError where none is configured.
 
-    `application_name` is the name of this process in `pg_stat_activity`. ConfigurationError where no database is
-    configured.
+    `application_name` is the name of this process in `pg_stat_activity`.
     """
 
     def __init__(self, settings: DatabaseSettings, *, application_name: str = "app") -> None:
@@ -138,6 +137,5 @@ async def check_session_settings(database: Database) -> None:
         if found != wanted:
             raise ConfigurationError(
                 f"The database does not keep to the limits of this application: {found} instead of {wanted}.",
-                next_step="If there is a pooler in between, set DATABASE_POOLER=transaction, and do not let it ignore "
-                "start-up parameters.",
+                next_step="Set DATABASE_POOLER=transaction if there is a pooler, and let it ignore no parameters.",
             )

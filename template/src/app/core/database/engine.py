@@ -47,10 +47,9 @@ class DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver 
 def make_engine(
     settings: DatabaseSettings, *, application_name: str, read_only: bool = False, **pool: float
 ) -> AsyncEngine:
-    """Return an engine whose every transaction has the settings' limits; nothing is connected yet.
+    """Return an engine whose every transaction has the settings' limits; `pool` are SQLAlchemy's arguments.
 
-    They are start-up parameters of the connection and so cost no statement; behind a pooler, they begin each
-    transaction. `pool` has SQLAlchemy's arguments of a pool that is not the settings'.
+    The limits are start-up parameters and so cost no statement; behind a pooler, they begin each transaction.
     """
     limits = session_settings(settings)
     if read_only:
@@ -65,10 +64,8 @@ def make_engine(
     engine = create_async_engine(
         address.url,
         connect_args=connect_args,
-        # What reads has no transaction to take back, and what changes ends its own.
-        pool_reset_on_return=None,
-        # Values never appear in errors or logs: they are people's data.
-        hide_parameters=True,
+        pool_reset_on_return=None,  # what reads has no transaction to take back, and what changes ends its own
+        hide_parameters=True,  # values never appear in errors or logs: they are people's data
         **{
             "pool_size": settings.pool_size,
             # The queue in front of the pool has the bound; past it, the engine itself lends what it is asked for.
@@ -129,7 +126,7 @@ def _connect_args(settings: DatabaseSettings, address: DatabaseAddress) -> dict[
 
 
 def _through_pooler(limits: Mapping[str, str], application_name: str) -> dict[str, Any]:
-    """Return the arguments of a connection that go in place of those that set the limits when it is opened."""
+    """Return the arguments of a connection that go in place of those of `make_engine`."""
     local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in limits.items())
 
     class PooledConnection(DriverConnection):

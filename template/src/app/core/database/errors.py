@@ -20,7 +20,7 @@ from app.core.exceptions import (
 
 # By what SQLSTATE codes begin with (PostgreSQL documentation, appendix A).
 _ERRORS: Final = (
-    # Of statement_timeout, lock_timeout, idle_in_transaction_session_timeout and transaction_timeout.
+    # Of the server's limits: for a statement, a lock, an idle or any transaction.
     (("57014", "55P03", "25P03", "25P04"), DatabaseTimeoutError, "The database took too long."),
     # Connection exceptions, insufficient resources, operator intervention such as a shutdown.
     (("08", "53", "57P"), DatabaseConnectionError, "The connection to the database was lost."),
@@ -42,11 +42,7 @@ DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.I
 
 
 async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN401 — asyncpg's own
-    """Open a connection as asyncpg's `connect` does, failing with a `DatabaseConnectionError` chained to the cause.
-
-    SQLAlchemy passes the operating system's errors on as they are, and they look like those of a file or another
-    service.
-    """
+    """Open a connection; SQLAlchemy would pass the system's errors on, which look like those of a file."""
     try:
         return await asyncpg.connect(*args, **kwargs)
     # ValueError: what the host's name or the server's answer cannot be read as.

@@ -23,9 +23,8 @@ _DIALECT: Final[Dialect] = make_dialect()  # type: ignore[no-untyped-call]
 class Statement(Generic[R]):
     """A statement with names for its values, and the type of its rows.
 
-    The columns follow from the fields of the rows, so that the two cannot differ: of `select(Item)` and `insert(Item)`,
-    those attributes of the entity that the dataclass has fields for. What varies is a `bindparam`, the rest constant.
-    A list is compared with `any_(bindparam(…, type_=ARRAY(…)))`: `in_()` is another statement for each length.
+    The columns of `select(Item)` are those attributes that the rows' dataclass has fields for. What varies is a
+    `bindparam`; a list, `any_(bindparam(…, type_=ARRAY(…)))`: `in_()` is another statement for each length.
 
     Text is for what an expression cannot say, and has rows of one column. `row` is a dataclass, or the type of the only
     column; without it, no rows come back. TypeError for a field without a column, or SQL that depends on values.
