@@ -32,15 +32,15 @@ PAYMENTS = (
     Promise(
         "a webhook that was recorded cannot be played back later",
         "src/app/core/payment/facade.py",
-        "if age > settings.webhook_tolerance_seconds:",
-        "if settings.webhook_tolerance_seconds < 0:",
+        "abs(time.time() - int(timestamps[0])) >",
+        "int(timestamps[0]) - time.time() >",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_an_old_one",
     ),
     Promise(
         "a webhook from a time to come is not kept fresh",
         "src/app/core/payment/facade.py",
-        "if -age > settings.webhook_tolerance_seconds:",
-        "if settings.webhook_tolerance_seconds < 0:",
+        "abs(time.time() - int(timestamps[0])) >",
+        "time.time() - int(timestamps[0]) >",
         "tests/unit/core/payment/test_signatures.py::test_verify_webhook_signature_refuses_one_from_a_time_to_come",
     ),
     Promise(
@@ -103,7 +103,7 @@ PAYMENTS = (
     ),
     Promise(
         "production makes up no payment where Stripe is switched off",
-        "src/app/core/payment/door.py",
+        "src/app/core/payment/facade.py",
         "switched_off = environment is Environment.PRODUCTION and client.test_mode",
         "switched_off = False",
         "tests/integration/payment/test_switched_off.py",

@@ -18,14 +18,14 @@ TIMESCALE = (
     ),
     Promise(
         "setting up again touches nothing",
-        "src/app/core/timescale/policies.py",
+        "src/app/core/timescale/hypertables.py",
         "    if current == after:\n        return []\n",
         "",
         SETUP,
     ),
     Promise(
         "a policy whose setting has changed is replaced",
-        "src/app/core/timescale/policies.py",
+        "src/app/core/timescale/hypertables.py",
         "    if current == after:\n",
         "    if current is not None and after is not None:\n",
         SETUP,
@@ -40,13 +40,13 @@ TIMESCALE = (
     Promise(
         "policies that cannot be had are not left out in silence",
         "src/app/core/timescale/extension.py",
-        "        raise _refusal(err) from err\n",
-        "        return\n",
+        "        raise ConfigurationError(\n            f\"TimescaleDB could not",
+        "        return\n        raise ConfigurationError(\n            f\"TimescaleDB could not",
         "tests/integration/core/timescale/test_faults.py",
     ),
     Promise(
         "a machine without production's settings takes no policy away",
-        "src/app/core/timescale/policies.py",
+        "src/app/core/timescale/hypertables.py",
         'if "drop_after_days" not in settings.model_fields_set:',
         "if False:",
         SETUP,

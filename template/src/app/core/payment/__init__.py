@@ -14,7 +14,6 @@ Until STRIPE_ENABLED is true, payments are simulated, say `test_mode`, and are r
 `PaymentError`s (`errors.py`). The SDK is used in this package and nowhere else.
 """
 
-from app.core.payment.door import Payments, get_payments, make_payments, payment_health_checks
 from app.core.payment.errors import (
     PaymentAccessError,
     PaymentBrokenError,
@@ -28,15 +27,18 @@ from app.core.payment.errors import (
     SignatureError,
 )
 from app.core.payment.facade import (
-    MAX_AMOUNT,
+    Payments,
     construct_event,
     create_checkout_session,
     create_customer,
     create_payment_intent,
     create_refund,
     get_checkout_session,
+    get_payments,
     in_test_mode,
     is_ours,
+    make_payments,
+    payment_health_checks,
     verify_webhook_signature,
 )
 from app.core.payment.objects import (

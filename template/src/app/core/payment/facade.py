@@ -1,78 +1,81 @@
-"""The calls that application code makes: arguments checked, a key for every write, then Stripe or its stand-in."""
+"""The calls that application code makes: a key for every write, then Stripe or its stand-in."""
 
 import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import signature
-from typing import Annotated, Any, Final, Literal, ParamSpec, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from pydantic import ConfigDict, Field, StringConstraints, validate_call
-from pydantic import ValidationError as PydanticValidationError
-
+from app.core.config.section import Environment
+from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ValidationError
-from app.core.payment.door import get_payments
-from app.core.payment.errors import SignatureError
-from app.core.payment.objects import (
-    CheckoutSession,
-    Customer,
-    Identifier,
-    PaymentIntent,
-    Refund,
-    StripeObject,
-    WebhookEvent,
-)
+from app.core.health import HealthCheck
+from app.core.payment.errors import PaymentSwitchedOffError, SignatureError
+from app.core.payment.objects import CheckoutSession, Customer, PaymentIntent, Refund, StripeObject, WebhookEvent
+from app.core.payment.simulated import SimulatedClient
+from app.core.process import get_object
 
-P = ParamSpec("P")
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from app.core.payment.stripe_client import StripeClient
+
 T = TypeVar("T", bound=StripeObject)
 
-# Stripe's largest amount in most currencies: eight digits (documentation, "Supported currencies").
-MAX_AMOUNT: Final = 99_999_999
-
-Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
-Currency = Annotated[str, StringConstraints(pattern=r"\A[a-z]{3}\z")]
-IdempotencyKey = Annotated[str, StringConstraints(pattern=r"\A[\x20-\x7e]{1,255}\z")]
-# API reference, "Metadata".
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-_Value = Annotated[str, StringConstraints(max_length=500)]
-Metadata = Annotated[Mapping[_Name, _Value], Field(max_length=50)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Metadata = Mapping[str, str]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 
+_CURRENCY: Final = re.compile(r"[a-z]{3}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
-def _checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function be called only with what its annotations allow.
+@dataclass(frozen=True, kw_only=True)
+class Payments:
+    """The means to make payments.
 
-    The ValidationError names the argument and the rule, never the value.
+    Attributes:
+        client: Stripe, or its stand-in. Their calls are the same, and raise the errors of `app.core.payment.errors`.
+        settings: Those that it was made of.
+        switched_off: True in production where no real money would move.
     """
 
-    # Not the function itself: an error of pydantic's in its own work is no wrong argument.
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return function(*args, **kwargs)
+    client: "SimulatedClient | StripeClient"
+    settings: StripeSettings
+    switched_off: bool
 
-    names = list(signature(function).parameters)
-    validated = validate_call(config=ConfigDict(strict=True, hide_input_in_errors=True))(call)
 
-    @wraps(function)
-    def check(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return validated(*args, **kwargs)
-        except PydanticValidationError as err:
-            first = err.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = first["loc"][0]
-        name = names[place] if isinstance(place, int) else place
-        # Out here, where it has no context: what was given may belong to a customer.
-        raise ValidationError(name, f"{name}: {first['msg']}.")
+def make_payments(settings: StripeSettings, environment: Environment) -> Payments:
+    """Return the means to make payments, none in production without a live key. Nothing is connected."""
+    client: SimulatedClient | StripeClient = SimulatedClient()
+    if settings.enabled and settings.secret_key is not None:
+        # Here and not above: the SDK is loaded by those who use it.
+        from app.core.payment import stripe_client  # noqa: PLC0415
 
-    return check
+        client = stripe_client.StripeClient(settings.secret_key, settings)
+    switched_off = environment is Environment.PRODUCTION and client.test_mode
+    return Payments(client=client, settings=settings, switched_off=switched_off)
+
+
+def get_payments() -> Payments:
+    """Return the means to make payments.
+
+    Raises:
+        ConfigurationError: There are none yet, or no longer.
+        PaymentSwitchedOffError: This is production, and Stripe is switched off.
+    """
+    payments = get_object(Payments)
+    if payments.switched_off:
+        raise PaymentSwitchedOffError("payment", "Payments are switched off here, so nothing was done.")
+    return payments
+
+
+def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
+    """Return one, if there is a service to ask; all requests but payments can do without it."""
+    if not settings.enabled:
+        return []
+    return [HealthCheck("payment", get_payments().client.check, required=False, external=True)]
 
 
 def in_test_mode() -> bool:
@@ -89,14 +92,13 @@ def is_ours(event: WebhookEvent) -> bool:
     return counted and event.livemode is not in_test_mode()
 
 
-@_checked
 async def create_payment_intent(
-    amount: Amount,
-    currency: Currency = "usd",
+    amount: int,
+    currency: str = "usd",
     *,
-    customer_id: Identifier | None = None,
+    customer_id: str | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: IdempotencyKey | None = None,
+    idempotency_key: str | None = None,
 ) -> PaymentIntent:
     """Make an amount to be collected, for pages that take cards themselves.
 
@@ -109,34 +111,33 @@ async def create_payment_intent(
             which makes repetitions within this call harmless and no others.
 
     Raises:
-        PaymentError: See `app.core.payment.errors`.
-        ValidationError: An argument breaks a rule.
+        PaymentError: See `app.core.payment.errors`; what Stripe refuses is a `PaymentRefusedError`.
+        ValidationError: The amount is not positive, or the currency no three letters.
     """
+    _check(amount, currency)
     # By whatever methods the account's owner has switched on.
     params = {"amount": amount, "currency": currency, "automatic_payment_methods": {"enabled": True}}
     return await _create(PaymentIntent, idempotency_key, params, customer=customer_id, metadata=metadata)
 
 
-@_checked
 async def create_customer(
     *,
-    email: Text | None = None,
-    name: Text | None = None,
+    email: str | None = None,
+    name: str | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: IdempotencyKey | None = None,
+    idempotency_key: str | None = None,
 ) -> Customer:
     """Make a customer, who pays more than once. Raises as `create_payment_intent` does."""
     return await _create(Customer, idempotency_key, {}, email=email, name=name, metadata=metadata)
 
 
-@_checked
 async def create_refund(
-    payment_intent_id: Identifier,
+    payment_intent_id: str,
     *,
-    amount: Amount | None = None,
+    amount: int | None = None,
     reason: RefundReason | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: IdempotencyKey | None = None,
+    idempotency_key: str | None = None,
 ) -> Refund:
     """Give money back: what is left of the payment unless an amount is given. Raises as `create_payment_intent` does.
 
@@ -149,19 +150,19 @@ async def create_refund(
         metadata: See `create_payment_intent`.
         idempotency_key: See there.
     """
+    _check(amount)
     params = {"payment_intent": payment_intent_id}
     return await _create(Refund, idempotency_key, params, amount=amount, reason=reason, metadata=metadata)
 
 
-@_checked
 async def create_checkout_session(
-    amount: Amount,
-    currency: Currency = "usd",
+    amount: int,
+    currency: str = "usd",
     *,
-    description: Text,
-    reference: Text,
+    description: str,
+    reference: str,
     metadata: Metadata | None = None,
-    idempotency_key: IdempotencyKey | None = None,
+    idempotency_key: str | None = None,
 ) -> CheckoutSession:
     """Make a page on which a customer pays; it leads back to STRIPE_RETURN_URL. Raises as `create_payment_intent` does.
 
@@ -173,6 +174,7 @@ async def create_checkout_session(
         metadata: Comes back with the webhooks.
         idempotency_key: See `create_payment_intent`.
     """
+    _check(amount, currency)
     back = get_payments().settings.return_url
     joined = "&" if "?" in back else "?"
     success, cancelled = (
@@ -190,27 +192,38 @@ async def create_checkout_session(
     return await _create(CheckoutSession, idempotency_key, params, metadata=metadata)
 
 
-@_checked
-async def get_checkout_session(session_id: Identifier) -> CheckoutSession:
+async def get_checkout_session(session_id: str) -> CheckoutSession:
     """Return a checkout page as it is now. Raises as `create_payment_intent` does."""
     return await get_payments().client.get_checkout_session(session_id)
 
 
-@_checked
+def _check(amount: int | None, currency: str = "usd") -> None:
+    """Raise ValidationError for what is wrong without a doubt; Stripe refuses the rest."""
+    if amount is not None and amount < 1:
+        raise ValidationError("amount", "An amount is 1 or more, in minor units.")
+    if not _CURRENCY.fullmatch(currency):
+        raise ValidationError("currency", "A currency has three lower-case letters (ISO 4217).")
+
+
+async def _create(kind: type[T], key: str | None, params: dict[str, Any], **given: object) -> T:
+    params |= {
+        name: dict(each) if isinstance(each, Mapping) else each for name, each in given.items() if each is not None
+    }
+    return await get_payments().client.create(kind, params, idempotency_key=key or uuid4().hex)
+
+
 def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     """Return True if a webhook comes from Stripe, and is recent: HMAC-SHA-256 over its moment and its body.
 
-    Stripe documentation, "Verify webhook signatures manually". Written out because the library's own raises a TypeError
-    on a signature with a letter beyond ASCII, a UnicodeDecodeError on a body that is no UTF-8, and would have to be
-    loaded where payments are switched off. The tests compare the two.
+    Stripe documentation, "Verify webhook signatures manually". Written out because the library's own fails on letters
+    beyond ASCII and would have to be loaded where payments are switched off. The tests compare the two.
 
     Args:
         body: As it arrived, to the byte.
         signature: The header `Stripe-Signature`: `t=<seconds>,v1=<hex>`, several v1 while secrets are exchanged.
 
     Raises:
-        SignatureError: It is missing, malformed, another body's, or not recent: there is no other return value than
-            True.
+        SignatureError: It is missing, malformed, another body's, or not recent.
     """
     settings = get_payments().settings
     if not settings.webhook_secrets:
@@ -227,11 +240,8 @@ def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     if not any(hmac.compare_digest(right, each) for right in expected for each in given):
         raise SignatureError("The webhook's signature is wrong: STRIPE_WEBHOOK_SECRET must be its endpoint's.")
     # In both directions: a recorded webhook cannot be played back later, and a moment to come would be fresh for long.
-    age = time.time() - int(timestamps[0])
-    if age > settings.webhook_tolerance_seconds:
-        raise SignatureError("The webhook's signature is too old.")
-    if -age > settings.webhook_tolerance_seconds:
-        raise SignatureError("The webhook's signature is from a time to come: one of the two clocks is wrong.")
+    if abs(time.time() - int(timestamps[0])) > settings.webhook_tolerance_seconds:
+        raise SignatureError("The webhook's signature is too old, or one of the two clocks is wrong.")
     return True
 
 
@@ -244,10 +254,3 @@ def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
     """
     verify_webhook_signature(body, signature)
     return WebhookEvent.parse(body)
-
-
-async def _create(kind: type[T], key: str | None, params: dict[str, Any], **given: object) -> T:
-    params |= {
-        name: dict(each) if isinstance(each, Mapping) else each for name, each in given.items() if each is not None
-    }
-    return await get_payments().client.create(kind, params, idempotency_key=key if key is not None else uuid4().hex)

@@ -8,7 +8,11 @@ alone, what differs is changed. Without TimescaleDB, the same models work on pla
 
 from app.core.timescale.declaration import Hypertable, as_hypertable, declared_hypertables
 from app.core.timescale.extension import create_extension
-from app.core.timescale.hypertables import create_hypertables, set_up_timescale
-from app.core.timescale.policies import setup_compression_policies, setup_retention_policies
+from app.core.timescale.hypertables import (
+    create_hypertables,
+    set_up_timescale,
+    setup_compression_policies,
+    setup_retention_policies,
+)
 from app.core.timescale.status import ChunkStatistics, check_timescale, get_chunk_statistics, timescale_checks
 from app.core.timescale.writing import copy_rows, get_accepted_age, lock_for_writing

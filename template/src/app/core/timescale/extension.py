@@ -13,10 +13,6 @@ from app.core.exceptions import ConfigurationError
 
 # Columnstore names in place of compression, and `by_range` (2.13). Older ones are not tested.
 _OLDEST: Final = (2, 18)
-# SQLSTATE codes, PostgreSQL documentation, appendix A.
-_INSUFFICIENT_PRIVILEGE: Final = "42501"
-_FEATURE_NOT_SUPPORTED: Final = "0A000"
-_LOCK_NOT_AVAILABLE: Final = "55P03"
 # Its own setting tells whether the library is loaded: any role may read it, shared_preload_libraries superusers only.
 # What a configuration file says of a library that is not loaded is known as text, whatever it looks like.
 _STATE: Final = text(
@@ -99,26 +95,10 @@ async def step(session: AsyncSession) -> AsyncIterator[None]:
         async with session.begin():
             yield
     except DBAPIError as err:
-        raise _refusal(err) from err
-
-
-def _refusal(error: DBAPIError) -> ConfigurationError:
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    # The first line is the server's sentence; the next ones may hold data.
-    reason = str((error.orig and error.orig.__cause__) or error.orig).partition("\n")[0]
-    cause, next_step = "TimescaleDB could not be set up", "Remove the cause and run `app db upgrade` again."
-    if state == _INSUFFICIENT_PRIVILEGE:
-        cause = "The database role may not set up TimescaleDB"
-        next_step = "Run this as the role that owns the tables; the extension, as the owner of the database."
-    elif state == _FEATURE_NOT_SUPPORTED:
-        # Under the Apache licence there are neither columnstore nor policies. What the settings ask for is not left out
-        # in silence: old rows may be relied on to be deleted.
-        cause = "The server's TimescaleDB cannot do that"
-        next_step = (
-            "Run the Community edition (timescaledb.license = 'timescale'), change what is declared of the hypertable, "
-            "or set TIMESCALE_COMPRESS_AFTER_DAYS=0 and TIMESCALE_DROP_AFTER_DAYS=0."
-        )
-    elif state == _LOCK_NOT_AVAILABLE:
-        cause = "Setting up TimescaleDB waited too long for a table"
-        next_step = "Repeat it when there is less to do, or raise DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS."
-    return ConfigurationError(f"{cause}: {reason}.", next_step=f"Nothing of this step was applied. {next_step}")
+        # The first line is the server's sentence; the next ones may hold data.
+        reason = str((err.orig and err.orig.__cause__) or err.orig).partition("\n")[0]
+        raise ConfigurationError(
+            f"TimescaleDB could not be set up: {reason}.",
+            next_step="Nothing of this step was applied: remove the cause, and run `app db upgrade` again as the role "
+            "that owns the tables. docs/timescaledb.md says what usually stands in the way.",
+        ) from err

@@ -69,16 +69,15 @@ async def test_set_up_timescale_refuses_a_role_that_may_not(real_url: str) -> No
         await session.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     try:
         async with AsyncSession(engine) as restricted:
-            with pytest.raises(ConfigurationError, match=r"may not set up TimescaleDB: .*create extension") as caught:
+            with pytest.raises(ConfigurationError, match="set up: permission denied to create extension") as caught:
                 await create_extension(restricted)
-            assert "owner of the database" in str(caught.value.next_step)
+            assert "owns the tables" in str(caught.value.next_step)
         async with unlimited_session(real_url) as owner:
             await create_extension(owner)
         async with AsyncSession(engine) as restricted:
             assert await create_extension(restricted) == []
-            with pytest.raises(ConfigurationError, match="may not set up") as caught:
+            with pytest.raises(ConfigurationError, match="must be owner of"):
                 await create_hypertables(restricted, hypertables, enabled())
-            assert "owns the tables" in str(caught.value.next_step)
     finally:
         async with unlimited_session(real_url) as session, session.begin():
             await session.execute(text(f"DROP ROLE {role}"))
@@ -89,16 +88,16 @@ async def test_set_up_timescale_waits_for_a_table_in_use_and_not_for_ever(stand_
     async with unlimited_session(stand_in_url) as other:
         await other.execute(text("LOCK TABLE measurements IN ACCESS SHARE MODE"))
         async with turn(settings) as connection, AsyncSession(connection) as session:
-            with pytest.raises(ConfigurationError, match="waited too long for a table") as caught:
+            with pytest.raises(ConfigurationError, match="set up: canceling statement due to lock") as caught:
                 await take_step(session, "ALTER TABLE measurements ADD COLUMN half int")
-    assert "DATABASE_MIGRATION_LOCK_TIMEOUT_SECONDS" in str(caught.value.next_step)
+    assert "docs/timescaledb.md" in str(caught.value.next_step)
     assert isinstance(caught.value.__cause__, DBAPIError)
 
 
 @pytest.mark.parametrize(
     ("statement", "cause"),
     [
-        ("DO $$ BEGIN RAISE 'not in this edition' USING ERRCODE = '0A000'; END $$", "cannot do that: .*edition"),
+        ("DO $$ BEGIN RAISE 'not in this edition' USING ERRCODE = '0A000'; END $$", "not in this edition"),
         ("SELECT 1 / 0", "could not be set up: division by zero"),
     ],
 )

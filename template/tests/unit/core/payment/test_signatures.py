@@ -58,12 +58,12 @@ def test_verify_webhook_signature_takes_a_recent_one(age: float) -> None:
 
 @pytest.mark.parametrize("age", [302, 10**9])
 def test_verify_webhook_signature_refuses_an_old_one(age: float) -> None:
-    assert refused(BODY, sign(BODY, at=time.time() - age)) == "The webhook's signature is too old."
+    assert "too old" in refused(BODY, sign(BODY, at=time.time() - age))
 
 
 @pytest.mark.parametrize("ahead", [302, 10**9])
 def test_verify_webhook_signature_refuses_one_from_a_time_to_come(ahead: float) -> None:
-    assert "time to come" in refused(BODY, sign(BODY, at=time.time() + ahead))
+    assert "clocks" in refused(BODY, sign(BODY, at=time.time() + ahead))
 
 
 def test_verify_webhook_signature_refuses_another_body_or_secret() -> None:
