@@ -40,8 +40,8 @@ TIMESCALE = (
     Promise(
         "policies that cannot be had are not left out in silence",
         "src/app/core/timescale/extension.py",
-        "        raise ConfigurationError(\n            f\"TimescaleDB could not",
-        "        return\n        raise ConfigurationError(\n            f\"TimescaleDB could not",
+        '        raise ConfigurationError(\n            f"TimescaleDB could not',
+        '        return\n        raise ConfigurationError(\n            f"TimescaleDB could not',
         "tests/integration/core/timescale/test_faults.py",
     ),
     Promise(

@@ -60,19 +60,14 @@ class AppException(Exception):
         }
 
 
-def _with_facts(context: ErrorContext, **facts: object) -> ErrorContext:
-    """Return an error's context with what its class knows among the details; details that were given win."""
-    return {**context, "details": {**facts, **context.get("details", {})}}
-
-
 class ResourceNotFoundError(AppException):
     """Raised when there is no such thing (an "Item", say), or none that this caller may see."""
 
     code = "NOT_FOUND"
 
     def __init__(self, resource_type: str, resource_id: object, **context: Unpack[ErrorContext]) -> None:
-        facts = _with_facts(context, resource_type=resource_type, resource_id=resource_id)
-        super().__init__(f"{resource_type} {resource_id} does not exist.", **facts)
+        super().__init__(f"{resource_type} {resource_id} does not exist.", **context)
+        self.details = {"resource_type": resource_type, "resource_id": resource_id, **self.details}
 
 
 class ResourceExistsError(AppException):
@@ -81,8 +76,8 @@ class ResourceExistsError(AppException):
     code = "ALREADY_EXISTS"
 
     def __init__(self, resource_type: str, identifier: object, **context: Unpack[ErrorContext]) -> None:
-        facts = _with_facts(context, resource_type=resource_type, identifier=identifier)
-        super().__init__(f"{resource_type} {identifier} exists already.", **facts)
+        super().__init__(f"{resource_type} {identifier} exists already.", **context)
+        self.details = {"resource_type": resource_type, "identifier": identifier, **self.details}
 
 
 class ConcurrentUpdateError(AppException):
@@ -91,8 +86,8 @@ class ConcurrentUpdateError(AppException):
     code = "CONCURRENT_UPDATE"
 
     def __init__(self, resource_type: str, resource_id: object, **context: Unpack[ErrorContext]) -> None:
-        facts = _with_facts(context, resource_type=resource_type, resource_id=resource_id)
-        super().__init__(f"{resource_type} {resource_id} has changed since it was read: read it again.", **facts)
+        super().__init__(f"{resource_type} {resource_id} has changed since it was read: read it again.", **context)
+        self.details = {"resource_type": resource_type, "resource_id": resource_id, **self.details}
 
 
 class ValidationError(AppException):
@@ -101,7 +96,8 @@ class ValidationError(AppException):
     code = "VALIDATION_ERROR"
 
     def __init__(self, field: str, message: str, **context: Unpack[ErrorContext]) -> None:
-        super().__init__(message, **_with_facts(context, field=field))
+        super().__init__(message, **context)
+        self.details = {"field": field, **self.details}
         self.field = field
 
 
@@ -129,8 +125,8 @@ class RateLimitError(AppException):
     code = "RATE_LIMITED"
 
     def __init__(self, retry_after: int, **context: Unpack[ErrorContext]) -> None:
-        facts = _with_facts(context, retry_after=retry_after)
-        super().__init__(f"Too many requests: try again in {retry_after} s.", **facts)
+        super().__init__(f"Too many requests: try again in {retry_after} s.", **context)
+        self.details = {"retry_after": retry_after, **self.details}
         self.retry_after = retry_after
 
 
@@ -217,13 +213,8 @@ class ExternalServiceError(InfrastructureException):
     code = "EXTERNAL_SERVICE_ERROR"
 
     def __init__(self, service: str, message: str, **context: Unpack[ErrorContext]) -> None:
-        super().__init__(f"{service}: {message}", **_with_facts(context, service=service))
-
-
-class MailUnavailableError(ExternalServiceError):
-    """Raised when mail is needed and switched off: `MAIL_BACKEND`."""
-
-    code = "MAIL_UNAVAILABLE"
+        super().__init__(f"{service}: {message}", **context)
+        self.details = {"service": service, **self.details}
 
 
 class TimeoutError(InfrastructureException):

@@ -181,13 +181,7 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # uvicorn sets these up for itself.
-    for foreign in map(logging.getLogger, ("uvicorn", "uvicorn.error", "uvicorn.asgi")):
-        foreign.handlers.clear()
-        foreign.propagate = True
     logging.getLogger("uvicorn.error").addFilter(_says_more_than_the_access_log)
-    # Writes a second line per request, without its id.
-    logging.getLogger("uvicorn.access").propagate = False
     # Write whole URLs and headers, with queries and cookies.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

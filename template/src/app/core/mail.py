@@ -12,18 +12,15 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import anyio
 
 from app.core.config.process import MailSettings
-from app.core.exceptions import ExternalServiceError, MailUnavailableError
+from app.core.exceptions import ExternalServiceError
 from app.core.jobs import BaseJob
 from app.core.logging import get_logger
 from app.core.process import get_object
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 MAIL_FOLDER: Final = ".data/mail"
 # SMTP's replies from here on will not change by trying again (RFC 5321, 4.2.1).
@@ -82,9 +79,9 @@ class Mailer:
     frontend_url: str
 
     def require(self) -> Send:
-        """Return the way, or raise MailUnavailableError where mail is switched off."""
+        """Return the way, or raise ExternalServiceError where mail is switched off."""
         if self.send is None:
-            raise MailUnavailableError("mail", "This service sends no mail at present.")
+            raise ExternalServiceError("mail", "This service sends none at present.", error_code="MAIL_UNAVAILABLE")
         return self.send
 
     def link(self, path: str, token: str) -> str:
@@ -145,8 +142,6 @@ def render(job: SendMail, *, sender: str) -> EmailMessage:
     message["Subject"] = " ".join(subject.split())
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{job.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
-    # Out-of-office replies to machines help neither (RFC 3834, 5).
-    message["Auto-Submitted"] = "auto-generated"
     message.set_content(text.strip() + "\n")
     html = environment.get_template("layout.html").render(paragraphs=paragraphs, link=job.values.get("link"))
     message.add_alternative(html, subtype="html")
@@ -154,7 +149,7 @@ def render(job: SendMail, *, sender: str) -> EmailMessage:
 
 
 @cache
-def _environment() -> "Environment":
+def _environment() -> Any:  # noqa: ANN401 — jinja2's, which is not loaded here
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415 — as above
 
     # HTML escapes what it is given: names are people's own.

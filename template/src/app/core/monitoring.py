@@ -47,42 +47,33 @@ class Reporter:
 
 
 class Monitor:
-    """Writes every report to the log, and hands it to a reporter while there is one."""
+    """Writes every report to the log, and hands it to its `reporter`."""
 
     def __init__(self) -> None:
-        self._reporter = Reporter()
-
-    @contextmanager
-    def reporting_to(self, reporter: Reporter) -> Iterator[None]:
-        """Hand reports to this reporter, too, until the block ends."""
-        before, self._reporter = self._reporter, reporter
-        try:
-            yield
-        finally:
-            self._reporter = before
+        self.reporter = Reporter()
 
     def request_scope(self, values: Mapping[str, str]) -> AbstractContextManager[None]:
         """Put values on the log's lines and on the reports of a request, which a reporter keeps apart by itself."""
-        self._reporter.set_tags(values)
+        self.reporter.set_tags(values)
         return log_context(**values)
 
     @contextmanager
     def scope(self, **values: str) -> Iterator[None]:
         """Put values on the log's lines and the reports of a job or of an event's delivery, and keep those apart."""
-        with self._reporter.scope(), self.request_scope(values):
+        with self.reporter.scope(), self.request_scope(values):
             yield
 
     def capture_exception(self, err: BaseException, *, context: Mapping[str, object] | None = None) -> None:
         """Report an unexpected error, raised or not, with its traceback and facts that help to understand it."""
         log_error(logger, err, context=context)
-        self._reporter.capture_exception(err, context or {})
+        self.reporter.capture_exception(err, context or {})
 
     def capture_message(
         self, message: str, level: Level = "info", *, context: Mapping[str, object] | None = None
     ) -> None:
         """Report a constant sentence that is worth a person's attention; what varies goes into `context`."""
         getattr(logger, level)(message, extra=context)
-        self._reporter.capture_message(message, level, context or {})
+        self.reporter.capture_message(message, level, context or {})
 
     def set_user(self, user_id: object, *, email: str | None = None, username: str | None = None) -> None:
         """Put the user on the reports of this request, and `user_id` on its further lines; nothing outside of one.
@@ -90,14 +81,14 @@ class Monitor:
         Address and name are never logged.
         """
         if bind_log_context(user_id=str(user_id)):
-            self._reporter.set_user(str(user_id), email=email, username=username)
+            self.reporter.set_user(str(user_id), email=email, username=username)
 
     def add_breadcrumb(
         self, message: str, *, category: str = "default", data: Mapping[str, object] | None = None
     ) -> None:
         """Leave a step that further reports of this request are sent with; the log has it at DEBUG."""
         logger.debug("breadcrumb", step=message, category=category, data=data)
-        self._reporter.add_breadcrumb(message, category=category, data=data or {})
+        self.reporter.add_breadcrumb(message, category=category, data=data or {})
 
     @contextmanager
     def trace(self, name: str) -> Iterator[None]:
@@ -107,7 +98,7 @@ class Monitor:
         """
         began, outcome = time.perf_counter(), "failed"
         try:
-            with span(name), self._reporter.span(name):
+            with span(name), self.reporter.span(name):
                 yield
             outcome = "done"
         finally:

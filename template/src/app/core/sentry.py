@@ -32,14 +32,15 @@ async def reporting_to_sentry(
     At the end what waits is sent, for SENTRY_FLUSH_SECONDS at most, and nothing from then on.
     """
     reporter = SentryReporter(settings, stage=stage, release=f"{distribution}@{version(distribution)}")
+    monitor.reporter = reporter
     try:
-        with monitor.reporting_to(reporter):
-            yield
+        yield
     except Exception as err:
         # Not by `monitor.capture_exception`: the server logs this one by itself.
         reporter.capture_exception(err, {"operation": "process.lifespan"})
         raise
     finally:
+        monitor.reporter = Reporter()
         # A thread of its own: the common ones may all be taken by what the process is stopped for.
         threads = ThreadPoolExecutor(1, thread_name_prefix="sentry-flush")
         await asyncio.get_running_loop().run_in_executor(threads, reporter.close, settings.flush_seconds)

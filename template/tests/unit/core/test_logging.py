@@ -49,7 +49,6 @@ def test_a_line_has_time_level_logger_and_facts(log: Log) -> None:
 def test_lines_of_the_standard_library_look_the_same(log: Log, name: str) -> None:
     with log_context(request_id="r-12345678"):
         logging.getLogger(name).warning("%s of %d", "one", 2, extra={"sku": "CHAIR-042", "color_message": "\x1b[1m"})
-    logging.getLogger("uvicorn.access").info("GET /")
 
     assert log.line == {
         "event": "one of 2",

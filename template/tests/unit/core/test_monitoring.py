@@ -81,17 +81,15 @@ async def test_set_user_is_on_the_further_lines_of_its_own_request_alone(log: Lo
     assert all(line["user_id"] == str(line["number"]) for line in log.events("after"))
 
 
-def test_reporting_to_hands_over_what_is_reported_while_it_is_there(log: Log) -> None:
+def test_monitor_hands_over_what_is_reported_to_its_reporter(log: Log) -> None:
     memory, monitor = Memory(), Monitor()
-    with monitor.reporting_to(memory):
-        # Outside of a request there is no user.
-        monitor.set_user("bob")
-        with monitor.scope():
-            say_everything(monitor)
-    monitor.capture_message("afterwards")
+    monitor.reporter = memory
+    # Outside of a request there is no user.
+    monitor.set_user("bob")
+    with monitor.scope():
+        say_everything(monitor)
 
     user, message, (error, context) = memory.told
     assert user == ("7", "ada@example.org", "ada")
     assert message == ("quota is nearly used up", "warning", {"left": 3})
     assert (str(error), context) == ("never raised", {"support_id": "s-1"})
-    assert "user_id" not in log.events("afterwards")[0]

@@ -10,7 +10,7 @@ A metric is a constant of the module that counts. Each process writes its number
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,6 @@ from app.core.config.process import TelemetrySettings
 from app.core.exceptions import AppException, ConfigurationError
 
 if TYPE_CHECKING:
-    from prometheus_client import Metric
-
     from app.core.telemetry.opentelemetry import Traces
 
 # Prometheus asks every 15 s or 60 s.
@@ -44,6 +42,9 @@ class _Metric:
 
         return getattr(prometheus_client, type(self).__name__)(*self._declared, registry=None, **self._options)
 
+    def _of(self, labels: tuple[str, ...]) -> Any:  # noqa: ANN401
+        return self._made.labels(*labels) if labels else self._made
+
 
 class Counter(_Metric):
     """A number that grows, as `Counter("app_orders_total", "Orders by their state.", "state")`.
@@ -54,7 +55,7 @@ class Counter(_Metric):
     def add(self, *labels: str, amount: float = 1) -> None:
         """Add to the number of these labels."""
         if _counting:
-            self._made.labels(*labels).inc(amount)
+            self._of(labels).inc(amount)
 
 
 class Gauge(_Metric):
@@ -75,7 +76,7 @@ class Histogram(_Metric):
     def observe(self, seconds: float, *labels: str) -> None:
         """Count something that took so long."""
         if _counting:
-            self._made.labels(*labels).observe(seconds)
+            self._of(labels).observe(seconds)
 
 
 @asynccontextmanager
@@ -85,21 +86,21 @@ async def counting(*samples: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
     if _FOLDER not in os.environ:
         yield
         return
+
+    async def sample() -> None:
+        while True:
+            for each in samples:
+                with suppress(AppException):  # The database may be away.
+                    await each()
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
     _counting = True
-    sampling = asyncio.create_task(_sample(samples))
+    sampling = asyncio.create_task(sample())
     try:
         yield
     finally:
         _counting = False
         sampling.cancel()
-
-
-async def _sample(samples: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    while True:
-        for each in samples:
-            with suppress(AppException):  # The database may be away.
-                await each()
-        await asyncio.sleep(_SAMPLE_SECONDS)
 
 
 @contextmanager
@@ -137,7 +138,7 @@ class _Processes:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def collect(self) -> "Iterable[Metric]":
+    def collect(self) -> Any:  # noqa: ANN401 — as above
         from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead  # noqa: PLC0415
 
         for file in Path(self._folder).glob("gauge_live*.db"):
@@ -146,8 +147,7 @@ class _Processes:
                 os.kill(pid, 0)
             except ProcessLookupError:
                 mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
-        found: Iterable[Metric] = MultiProcessCollector(None, self._folder).collect()  # type: ignore[no-untyped-call]
-        return found
+        return MultiProcessCollector(None, self._folder).collect()  # type: ignore[no-untyped-call]
 
 
 def make_traces(settings: TelemetrySettings, *, service: str) -> "Traces | None":
