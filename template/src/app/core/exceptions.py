@@ -11,8 +11,7 @@ from app.core.redaction import redact, redact_text
 class ErrorContext(TypedDict, total=False):
     """The keyword arguments of every error; machine and time are this one and now unless given.
 
-    `details` are facts about the case, beside those that the class knows, and clients see them, redacted; `operation`
-    is the work that was being done, such as "invoices.create", for logs.
+    `details` are facts that clients see, redacted; `operation` is the work that was done ("invoices.create"), for logs.
     """
 
     error_code: str
@@ -178,10 +177,7 @@ class UncommittedChangesError(DatabaseException):
     code = "CHANGES_NOT_COMMITTED"
 
     def __init__(self) -> None:
-        super().__init__(
-            "A session ended with changes that were not committed, and they are lost: "
-            "make them inside `async with atomic(session)` (app.core.uow), or take a UnitOfWork."
-        )
+        super().__init__("Changes were not committed, and are lost: make them inside `async with atomic(session)`.")
 
 
 class CacheException(InfrastructureException):

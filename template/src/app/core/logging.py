@@ -114,7 +114,7 @@ _current = _SetUp(logging.INFO, structlog.dev.ConsoleRenderer(colors=False), Non
 class Logger(structlog.BoundLoggerBase):
     """A logger of structlog's. The event is a constant sentence; what varies goes into keywords, or `extra={...}`.
 
-    A keyword may have any name; one that the line has already, such as `event`, is logged as `event_`.
+    They may have any name; one that the line has already, such as `event`, is logged as `event_`.
     """
 
     def line(self, level: str, event: str, facts: Mapping[Any, object]) -> EventDict:
@@ -165,13 +165,7 @@ class _Formatter(logging.Formatter):
 
 
 def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
-    """Route all that this process logs to one stream, in one format.
-
-    Args:
-        level: The least severe level that is written, such as "INFO".
-        json_lines: JSON for machines, else text for people, with colours on a terminal.
-        stream: Where the lines go; standard output unless given.
-    """
+    """Route all that this process logs to one stream, standard output unless given, as JSON or as text for people."""
     global _current  # noqa: PLW0603 — one for the process, like the log
     out = stream or sys.stdout
     render = _to_json if json_lines else structlog.dev.ConsoleRenderer(colors=out.isatty())
@@ -197,19 +191,13 @@ _waiting: Final[deque[EventDict]] = deque()
 
 
 def log_request(logger: Logger, method: str, path: str, status: int, *, duration_ms: float) -> None:
-    """Log that a request was answered, when this turn ends; a warning from status 500 on.
-
-    The path comes without the query string, which may hold personal data; the duration is in milliseconds.
-    """
+    """Log that a request was answered, by its path without the query string; a warning from status 500 on."""
     level = "warning" if status >= _FAILED else "info"
     log_later(logger, level, "request", method=method, path=path, status=status, duration_ms=round(duration_ms, 2))
 
 
 def log_later(logger: Logger, level: str, event: str, **facts: str | float) -> None:
-    """Log a line of each request or job when this turn of the event loop ends, with those of the others.
-
-    In the middle of a request it costs four times as much.
-    """
+    """Log a line of each request or job when this turn of the event loop ends; before, it costs four times as much."""
     if _LEVELS[level] < _current.level:
         return
     _waiting.append(logger.line(level, event, facts))

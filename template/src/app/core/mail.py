@@ -127,11 +127,8 @@ async def send_mail(job: SendMail) -> None:
 def render(job: SendMail, *, sender: str) -> EmailMessage:
     """Return the message of a job: the first line of its template is the subject, the rest is the text.
 
-    Its Message-ID is the job's, the same for each attempt, by which servers drop doubles.
-
-    Raises:
-        jinja2.TemplateError: There is no such template, or it asks for a value that is not given.
-        ValueError: The address has a line break: what comes after it would be a header of the caller's choosing.
+    Its Message-ID is the job's, the same for each attempt, by which servers drop doubles. ValueError for an address
+    with a line break: what comes after it would be a header of the caller's choosing.
     """
     environment = _environment()
     subject, _, text = environment.get_template(f"{job.template}.txt").render(job.values).partition("\n")

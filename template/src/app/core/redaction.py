@@ -31,7 +31,7 @@ _SENSITIVE_TEXT: Final = re.compile(
     r"""
       # Credentials in a URL, DSNs included, but not the words that stand for them where one is explained. The second
       # form is a password with an unescaped / or ?; a number before the slash is a port.
-      (?P<url>://)(?!(?-i:USER:PASSWORD|KEY)@)(?:[^\s/?\#"']{1,300}|[^\s:/?\#@"']{0,100}:(?!\d+[/?\#])[^\s"']{1,300})@
+      (?P<url>://)(?!(?-i:USER:PASSWORD|KEY)@)(?:[^\s/?\#"']{1,300}|[^\s:/?\#@"']{0,100}:(?!\d+[/?\#])[^\s"']{1,300})(?=@)
       # What is assigned to a telling name, in settings, headers, JSON, queries and the text forms of objects.
     | (?P<assignment>(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|authorization
         |(?:api|private|access|signing|encryption)[_-]?key)\\?["']?\s*[=:]\s*(?:\\?["'])?+)(?!\[redacted\])
@@ -74,7 +74,7 @@ def redact_text(text: str) -> str:
     lower = text.lower()
     for trace in _TRACES:
         if trace in lower:
-            return _SENSITIVE_TEXT.sub(_replacement, text)
+            return _SENSITIVE_TEXT.sub(lambda it: f"{it[it.lastgroup] if it.lastgroup else ''}{REDACTED}", text)
     return text
 
 
@@ -105,9 +105,3 @@ def _text(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001 — whatever is wrong with it, a log line must not fail for it
         return f"<{type(value).__name__}>"
-
-
-def _replacement(match: re.Match[str]) -> str:
-    if match["url"]:
-        return f"{match['url']}{REDACTED}@"
-    return f"{match['assignment'] or match['scheme'] or match['basic'] or ''}{REDACTED}"

@@ -177,11 +177,7 @@ class SecretsService:
     """Stores, finds and lists API keys; the caller's unit of work commits.
 
     The code that calls this has made sure that the user belongs to the organisation. An id or a provider's name that
-    breaks its rule is a `ValidationError` of every method.
-
-    Args:
-        keys: The ring of keys that encrypt, in order; none where nothing is stored.
-        environment: This installation's own keys by provider, for organisations that have none.
+    breaks its rule is a `ValidationError` of every method. `environment` has this installation's own keys by provider.
     """
 
     def __init__(self, *, keys: Sequence[KeyMaterial], environment: Mapping[str, SecretStr]) -> None:
@@ -194,8 +190,7 @@ class SecretsService:
     ) -> SecretStr | None:
         """Return the team's key, else the organisation's, else this installation's, else None. One query.
 
-        A key that is there and cannot be read is an error, never a reason to take the next one: SecretsError, or
-        ConfigurationError without SECRETS_KEYS.
+        One that cannot be read is a SecretsError (ConfigurationError without SECRETS_KEYS), and not the next one.
         """
         owners = [None] if team_id is None else [team_id, None]
         paths = [api_key_path(org_id, provider, owner) for owner in owners]
@@ -246,14 +241,10 @@ def get_secrets_service() -> SecretsService:
 
 
 async def rotate(keyring: KeyRing, *, batch_size: int = 100) -> tuple[int, Mapping[str, SecretsError]]:
-    """Re-encrypt all that is not under the ring's first key, while everything goes on.
+    """Re-encrypt all that is not under the ring's first key; return the number, and what cannot be read, by path.
 
     Each batch is a transaction that locks its rows: a concurrent `set` waits for it and is never overwritten with an
-    older value; rows that others hold are passed over. It may be killed and repeated at any moment, and run several
-    times at once.
-
-    Returns:
-        The number of secrets re-encrypted, and the errors of those that cannot be decrypted, by path.
+    older value; rows that others hold are passed over. It may be killed and repeated, and run several times at once.
     """
     done, failures, after = 0, dict[str, SecretsError](), ""
     while True:
@@ -279,19 +270,16 @@ async def count_by_key(session: ReadSession) -> Mapping[str, int]:
 
 def api_key_path(org_id: OwnerId, provider: str, team_id: OwnerId | None = None) -> str:
     """Return the path of an organisation's API key, or of a team's in it; ValidationError for a malformed part."""
-    _require("provider", provider, _PROVIDER)
-    return f"{_owner_prefix(org_id, team_id)}{provider}_api_key"
+    return f"{_owner_prefix(org_id, team_id)}{_part('provider', provider, _PROVIDER)}_api_key"
 
 
 def _owner_prefix(org_id: OwnerId, team_id: OwnerId | None) -> str:
     """Return the beginning of all paths of an organisation, or of a team in it; it ends in a slash."""
-    _require("org_id", str(org_id), _OWNER)
-    if team_id is None:
-        return f"/organizations/{org_id}/"
-    _require("team_id", str(team_id), _OWNER)
-    return f"/organizations/{org_id}/teams/{team_id}/"
+    team = "" if team_id is None else f"teams/{_part('team_id', team_id)}/"
+    return f"/organizations/{_part('org_id', org_id)}/{team}"
 
 
-def _require(name: str, part: str, rule: re.Pattern[str]) -> None:
-    if not rule.fullmatch(part):
+def _part(name: str, part: OwnerId, rule: re.Pattern[str] = _OWNER) -> str:
+    if not rule.fullmatch(str(part)):
         raise ValidationError(name, f"It has to match {rule.pattern}.")
+    return str(part)

@@ -42,8 +42,9 @@ class _Metric:
 
         return getattr(prometheus_client, type(self).__name__)(*self._declared, registry=None, **self._options)
 
-    def _of(self, labels: tuple[str, ...]) -> Any:  # noqa: ANN401
-        return self._made.labels(*labels) if labels else self._made
+    def _note(self, verb: str, number: float, *labels: str) -> None:
+        if _counting:
+            getattr(self._made.labels(*labels) if labels else self._made, verb)(number)
 
 
 class Counter(_Metric):
@@ -54,8 +55,7 @@ class Counter(_Metric):
 
     def add(self, *labels: str, amount: float = 1) -> None:
         """Add to the number of these labels."""
-        if _counting:
-            self._of(labels).inc(amount)
+        self._note("inc", amount, *labels)
 
 
 class Gauge(_Metric):
@@ -66,8 +66,7 @@ class Gauge(_Metric):
 
     def set(self, value: float) -> None:
         """Note the number as it is now."""
-        if _counting:
-            self._made.set(value)
+        self._note("set", value)
 
 
 class Histogram(_Metric):
@@ -75,8 +74,7 @@ class Histogram(_Metric):
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Count something that took so long."""
-        if _counting:
-            self._of(labels).observe(seconds)
+        self._note("observe", seconds, *labels)
 
 
 @asynccontextmanager
@@ -105,11 +103,7 @@ async def counting(*samples: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
 
 @contextmanager
 def serving_metrics(settings: TelemetrySettings, *, host: str) -> Iterator[None]:
-    """Answer `/metrics` for this process and those that it starts, until the block ends, where a port is set.
-
-    Raises:
-        ConfigurationError: The port is taken.
-    """
+    """Answer `/metrics` for this process and those that it starts, until the block ends; nothing without a port."""
     if settings.metrics_port is None:
         yield
         return
@@ -172,11 +166,9 @@ async def tracing(traces: "Traces | None") -> AsyncIterator[None]:
 
 
 def span(name: str, *, headers: Mapping[str, object] | None = None) -> AbstractContextManager[Mapping[str, str]]:
-    """Time a block as a part of what is timed already; it is given `trace_id` for the log, where traces are on.
+    """Time a block as a part of what is timed already, or of a job's trace by its headers.
 
-    Args:
-        name: A constant.
-        headers: Those of a job, whose trace goes on in it.
+    The name is a constant. The block is given `trace_id` for the log, where traces are on.
     """
     return nullcontext({}) if _traces is None else _traces.span(name, headers)
 

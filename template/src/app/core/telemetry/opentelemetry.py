@@ -27,10 +27,7 @@ _ADDRESSES: Final = frozenset({"http.url", "url.full", "http.target"})
 class Traces:
     """Spans of this process, which a thread sends to a collector; where that is away, spans are lost and no time.
 
-    Args:
-        endpoint: The collector's address, without `/v1/traces`.
-        sample_rate: The share of traces that is sent, of those that begin here.
-        service: The name that spans are found by.
+    The endpoint is the collector's address, without `/v1/traces`; spans are found by the name of the service.
     """
 
     def __init__(self, endpoint: str, *, sample_rate: float, service: str) -> None:
