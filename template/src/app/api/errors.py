@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError, ValidationException, WebS
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.core import exceptions, monitor
 from app.core.logging import current_request_id, get_logger, log_error
@@ -114,8 +116,14 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The request breaks a rule.", errors=broken, field=field)
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
-        return problem_answer(HTTPStatus(error.status_code), redact_text(str(error.detail)), error.headers)
+    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            # All methods of a path (RFC 9110, 10.2.1); the framework knows those of the first route that it tried.
+            routes = [route for route in request.app.routes if isinstance(route, Route)]
+            found = [route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+            headers["Allow"] = ", ".join(sorted({*headers["Allow"].split(", "), *chain.from_iterable(found)}))
+        return problem_answer(HTTPStatus(error.status_code), redact_text(str(error.detail)), headers)
 
 
 def unexpected_error(error: Exception, *, debug: bool) -> JSONResponse:

@@ -82,6 +82,14 @@ async def test_api_docs_enabled_switches_the_pages_off(settings: ApplicationSett
     assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
 
 
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "BREW"])
+async def test_allow_names_all_methods_that_the_path_has(method: str, anonymous: AsyncClient) -> None:
+    answer = await anonymous.request(method, "/api/v1/users/me/api-keys")
+
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+
+
 async def test_head_answers_wherever_get_does_and_without_a_body(
     app: FastAPI, client: AsyncClient, document: Document
 ) -> None:
