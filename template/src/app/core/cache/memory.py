@@ -34,7 +34,6 @@ class TTLCache(Generic[K, V]):
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or entry[1] <= time.time():
-                self.delete(key)
                 return default
             self._entries.move_to_end(key)
             return entry[0]

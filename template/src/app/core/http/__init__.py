@@ -37,10 +37,8 @@ WEBHOOK_TIMEOUT: Final = 10.0
 
 ANY_STATUS: Final = range(100, 1000)
 _SUCCESS: Final = range(200, 300)
-_MAX_BYTES: Final = 10 * 1024 * 1024
 # RFC 9110, 9.2.2: doing it twice has the effect of doing it once.
 _IDEMPOTENT: Final[frozenset[Method]] = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT"})
-_LONGEST_BACKOFF: Final = 5.0
 
 logger = get_logger(__name__)
 
@@ -143,7 +141,7 @@ class RetryConfig:
             least = _retry_after_seconds(outcome.headers)
         elif not isinstance(outcome, ExternalConnectionError | TimeoutError):
             return None
-        backoff = min(_LONGEST_BACKOFF, self.backoff_seconds * 2.0 ** (attempt - 1))
+        backoff = min(5.0, self.backoff_seconds * 2.0 ** (attempt - 1))
         return least + backoff * random.random()  # noqa: S311 — spreads load, guards nothing
 
 
@@ -182,8 +180,7 @@ async def fetch_with_retry(
         wait = retry.wait_seconds(method, attempt, outcome)
         if wait is None or clock() + wait >= deadline:
             break
-        reason = outcome.status if isinstance(outcome, HttpResponse) else type(outcome).__name__
-        logger.warning("http retry", service=service, method=method, attempt=attempt, reason=reason, wait_seconds=wait)
+        logger.warning("http retry", method=method, attempt=attempt, outcome=str(outcome), wait_seconds=wait)
         await asyncio.sleep(wait)
     if isinstance(outcome, AppException):
         raise outcome
@@ -208,7 +205,7 @@ async def fetch_stream(
     client = options.get("client") or get_http_client()
     service, operation = options["service"], f"http.{method}"
     deadline = asyncio.get_running_loop().time() + total_seconds
-    limit, seconds = options.get("max_response_bytes", _MAX_BYTES), options.get("timeout_seconds", DEFAULT_TIMEOUT)
+    limit, seconds = options.get("max_response_bytes", 10 * 2**20), options.get("timeout_seconds", DEFAULT_TIMEOUT)
 
     async def bounded(step: Awaitable[T]) -> T:
         try:

@@ -26,9 +26,6 @@ from app.core.telemetry import Counter, span
 
 J = TypeVar("J", bound="BaseJob")
 
-# A job that a newer version of this code has written waits for a worker that knows it.
-_UNKNOWN_VERSION_SECONDS: Final = 60.0
-
 logger = get_logger(__name__)
 
 RUNS: Final = Counter("app_job_runs_total", "Runs of jobs: done, to be retried, or failed for good.", "type", "outcome")
@@ -49,8 +46,7 @@ class BaseJob(BaseModel):
         version: Of the subclass's fields: raise it when one changes its meaning or goes away, and have `upgrade` make
             the new values of the old ones, since jobs of the version before may be waiting.
         attempts: How often it is tried before it is put aside, for `app jobs` to show.
-        backoff_seconds: The wait after the first failure; it doubles with each further one.
-        longest_backoff_seconds: The longest wait between two attempts.
+        backoff_seconds: The wait after the first failure; it doubles with each further one, up to the longest.
         timeout_seconds: How long the handler may take.
     """
 
@@ -150,7 +146,7 @@ class Jobs:
             except Exception as err:
                 if isinstance(err, JobVersionError) and err.written > err.known:
                     logger.warning("job is of a newer version", written=err.written, known=err.known)
-                    raise RetryLater(_UNKNOWN_VERSION_SECONDS, counts=False) from err
+                    raise RetryLater(60, counts=False) from err  # for a worker that knows it
                 last = starts >= job_type.attempts
                 context = {"operation": "jobs.run", "job_number": number, "attempt": starts, "last": last}
                 monitor.capture_exception(err, context=context)

@@ -27,7 +27,6 @@ from app.core.jobs.queue import SCHEMA
 from app.core.logging import get_logger
 from app.core.uow import unit_of_work
 
-_RECONNECT_SECONDS: Final = 1.0
 _NAMES: Final = DBSettings(db_schema=SCHEMA)
 _TRIGGER: Final = "tg_pgqueuer_lost"
 # A job that another worker takes over counts as tried: it may be what its worker died of.
@@ -90,7 +89,7 @@ async def run_jobs(jobs: Jobs, database: DatabaseSettings, settings: JobSettings
                 await _work(jobs, queries, settings, stop)
         except Exception as err:  # noqa: BLE001 — the driver's errors have no base of their own
             logger.warning("the worker has lost the queue", reason=type(err).__name__, message=str(err))
-            await asyncio.sleep(_RECONNECT_SECONDS)
+            await asyncio.sleep(1)
 
 
 async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: asyncio.Event) -> None:
