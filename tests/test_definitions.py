@@ -38,6 +38,7 @@ FOR_USERS = {
     "get_chunk_statistics",
     "get_connection_info",
     "get_public_client",
+    "make_key",
     "parse_json",
     "request_cached",
     "unsubscribe",
