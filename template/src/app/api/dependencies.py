@@ -28,10 +28,8 @@ class CallerWith(SecurityBase):
     An access token is believed without a query; an API key costs one. It is one dependency, since FastAPI takes as long
     to resolve one as this takes to read a token it has seen before.
 
-    Args:
-        scopes: What the credentials must allow.
-        session: Accept access tokens alone, and no API key, and ask the database: for credentials and administration,
-            where the time until an ended session or a lost role is known everywhere is too long.
+    With `session`, it accepts access tokens alone, and no API key, and asks the database: for credentials and
+    administration, where the time until an ended session or a lost role is known everywhere is too long.
     """
 
     def __init__(self, *scopes: str, session: bool = False) -> None:

@@ -24,12 +24,7 @@ def install_middleware(app: FastAPI, settings: ApplicationSettings, *, trace_hea
     """Put the middleware around the application; the last one added is the outermost.
 
     Inwards: context, allowed hosts, CORS, errors. Errors are answered far inside, so that those answers carry every
-    header and are logged like any other.
-
-    Args:
-        app: The application.
-        settings: The process's.
-        trace_headers: Request headers of browsers that continue a trace.
+    header and are logged like any other. Pages of other origins may send `trace_headers` with any request.
     """
     api, security = settings.api, settings.security
     app.add_middleware(ErrorMiddleware, max_body_size=api.max_body_bytes, debug=api.debug)
@@ -86,7 +81,6 @@ class ErrorMiddleware(RequestBodyLimitMiddleware):
     headers, and would raise them again for the server to log a second time.
 
     Args:
-        app: The wrapped application.
         max_body_size: The limit, in bytes.
         debug: Put tracebacks into the answers.
     """

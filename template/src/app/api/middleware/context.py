@@ -43,7 +43,7 @@ REQUESTS: Final = Histogram(
 # A caller may write any word.
 _METHODS: Final = frozenset(HTTPMethod)
 # For browsers (OWASP REST Security Cheat Sheet, "Security headers").
-_HEADERS: Final = (
+_FOR_BROWSERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -63,7 +63,6 @@ class RequestContextMiddleware:
     those that a route has set itself stay as they are.
 
     Args:
-        app: The wrapped application.
         counts: Count requests for Prometheus, by their route's template: callers cannot make new ones.
         hsts_seconds: The time for which browsers insist on TLS; 0 leaves the header out.
         root_path: The prefix under which a proxy publishes the application; it may have taken it off the path or not.
@@ -74,7 +73,7 @@ class RequestContextMiddleware:
         self.counts = counts
         self.root_path = root_path
         hsts = (b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)
-        self._headers = (*_HEADERS, hsts) if hsts_seconds else _HEADERS
+        self._headers = (*_FOR_BROWSERS, hsts) if hsts_seconds else _FOR_BROWSERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
