@@ -80,9 +80,7 @@ async def ask_change(caller: Principal, change: AddressChange, *, address: str) 
 async def use_link(purpose: Purpose, given: LinkToken) -> None:
     """Count the address that a link was mailed to as proven, and as the user's; a reset also ends all their sessions.
 
-    Raises:
-        ValidationError: The token is not good.
-        ResourceExistsError: Another account has the address by now.
+    ValidationError where the token is not good, ResourceExistsError where another account has the address by now.
     """
     user, address = await _read(given, purpose)
     password_hash = None

@@ -20,8 +20,6 @@ from app.services.limits import guess
 
 # RFC 9106, 4, where memory is scarce: 3 passes over 64 MiB for each of the passwords that are hashed at once.
 PASSWORD_COST: Final = {"time_cost": 3, "memory_kib": 65_536, "concurrency": 4}
-# The time after its first use in which a refresh token may be used again: two tabs of a browser, or a lost answer.
-_REFRESH_GRACE: Final = timedelta(seconds=30)
 # The most that the clocks of the machines that serve requests may differ.
 _LEEWAY_SECONDS: Final = 10
 _ENDED: Final = "The session has ended: log in again."
@@ -39,7 +37,8 @@ class Authentication:
         self.sign_up = settings.sign_up
         self.login_attempts = settings.login_attempts
         self.refresh_lifetime = timedelta(days=settings.refresh_token_expire_days)
-        self.refresh_grace = _REFRESH_GRACE
+        # A refresh token may be used again so long after its first use: by a browser's other tab, after a lost answer.
+        self.refresh_grace = timedelta(seconds=30)
         self.passwords = security.PasswordHasher(**PASSWORD_COST)
         self.tokens = AccessTokens(secret=secret, issuer=issuer, lifetime_seconds=lifetime, leeway_seconds=leeway)
         # Of devices that have logged in, so that others' guesses do not lock them out; each is bound to an account

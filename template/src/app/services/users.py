@@ -54,9 +54,7 @@ async def list_users(session: ReadSession, *, limit: int, before: UUID) -> Page[
 async def change_user(uow: UnitOfWork, user_id: UUID, change: UserChange) -> UserListed:
     """Enable or disable a user, or give them another role; both end their sessions, except enabling.
 
-    Raises:
-        ValidationError: There is no such role.
-        ResourceNotFoundError: There is no such user.
+    ValidationError where there is no such role, ResourceNotFoundError where there is no such user.
     """
     roles = get_authentication().roles
     if change.role is not None and change.role not in roles:

@@ -19,10 +19,7 @@ class Login(Input):
     email: Email
     password: Password
     device_token: SecretStr | None = Field(
-        default=None,
-        max_length=200,
-        description="That of an earlier login on this device, which others' wrong passwords then do not lock out.",
-        examples=["dt_…"],
+        None, max_length=200, description="Keeps others' guesses from locking this device out.", examples=["dt_…"]
     )
 
 
@@ -51,10 +48,7 @@ class Tokens(BaseModel):
 class LoginTokens(Tokens):
     """Tokens of a new session, and one for the device."""
 
-    device_token: str = Field(
-        description="For the next login on this device. Keep it, also after a logout: it opens nothing by itself.",
-        examples=["dt_…"],
-    )
+    device_token: str = Field(description="For this device's next login: keep it after a logout.", examples=["dt_…"])
 
 
 class ApiKeyCreate(Input):
@@ -105,9 +99,7 @@ class AddressChange(Address):
 class LinkToken(Input):
     """The token of a link in a mail."""
 
-    token: SecretStr = Field(
-        max_length=700, description="The part behind `#token=` of the link.", examples=["MDE5M2IwLi4u.c2lnbmF0dXJl"]
-    )
+    token: SecretStr = Field(max_length=700, description="The link's part behind `#token=`.", examples=["MDE5.c2ln"])
 
 
 class PasswordReset(LinkToken):

@@ -34,10 +34,7 @@ class UserRead(BaseModel):
     id: UUID
     email: str = Field(examples=["ada@example.com"])
     role: str = Field(examples=["user"])
-    scopes: list[str] = Field(
-        description="The scopes of this user: those of the role, and those granted beyond it.",
-        examples=[["items:read", "items:write"]],
-    )
+    scopes: list[str] = Field(description="Those of the role, and those granted beyond it.", examples=[["items:read"]])
     created_at: datetime
 
 
@@ -50,19 +47,12 @@ class UserListed:
     role: Annotated[str, Field(examples=["user"])]
     scopes: Annotated[list[str], Field(description="Grants beyond the role.", examples=[["reports:read"]])]
     is_active: Annotated[bool, Field(description="False where no credential of theirs counts.")]
-    email_verified_at: Annotated[
-        datetime | None, Field(description="The last proof that the address is theirs; null: they cannot log in yet.")
-    ]
+    email_verified_at: Annotated[datetime | None, Field(description="Its last proof; null: they cannot log in yet.")]
     created_at: datetime
 
 
 class UserChange(Input):
     """Changes of a user; what is left out stays as it is."""
 
-    is_active: bool | None = Field(default=None, description="False ends their sessions and refuses their credentials.")
-    role: str | None = Field(
-        default=None,
-        max_length=64,
-        description="A role of this service; another one ends their sessions.",
-        examples=["admin"],
-    )
+    is_active: bool | None = Field(None, description="False ends their sessions and refuses their credentials.")
+    role: str | None = Field(None, max_length=64, description="Another one ends their sessions.", examples=["admin"])
