@@ -91,6 +91,14 @@ JOBS = (
         f"{WORKER}::test_a_worker_that_loses_its_connection_goes_on",
     ),
     Promise(
+        "schedules follow the database's clock",
+        "src/app/core/jobs/engine.py",
+        "super().insert_schedule(await self._until_due(schedules))",
+        "super().insert_schedule(schedules)",
+        "tests/integration/jobs/test_worker_clock.py"
+        "::test_a_clock_that_jumps_moves_no_schedule_and_ends_no_lease",
+    ),
+    Promise(
         "a durable event is delivered by jobs",
         "src/app/core/uow.py",
         "        if event.durable:\n",

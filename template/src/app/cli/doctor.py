@@ -88,8 +88,14 @@ def _settings() -> Iterator[Finding]:
 def _database(settings: "ApplicationSettings") -> Iterator[Finding]:
     from app.cli.settings import require_session_settings
 
-    version = asyncio.run(require_session_settings(settings))
+    version, limit = asyncio.run(require_session_settings(settings))
     yield Finding("ok", "database", f"PostgreSQL {version}, {settings.database.address.url.database}")
+    # A pool for changes, one for reading, and a connection for probes.
+    wanted = settings.api.workers * (2 * (settings.database.pool_size + settings.database.max_overflow) + 1)
+    if wanted > limit and settings.database.pooler == "none":
+        found = f"its max_connections is {limit}, this service may open {wanted}"
+        step = "Lower DATABASE_POOL_SIZE or API_WORKERS, or raise the server's max_connections."
+        yield Finding("warning", "database", found, step)
     yield from _guarded("migrations", lambda: _migrations(settings))
 
 

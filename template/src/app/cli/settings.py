@@ -51,8 +51,11 @@ def with_database(settings: ApplicationSettings) -> Iterator[ApplicationSettings
         yield settings.with_database_url(server.url)
 
 
-async def require_session_settings(settings: ApplicationSettings) -> str:
-    """Return the version of the database's server; ConfigurationError where requests would run without their limits."""
+async def require_session_settings(settings: ApplicationSettings) -> tuple[str, int]:
+    """Return the version of the database's server, and its `max_connections`.
+
+    ConfigurationError where requests would run without their limits.
+    """
     # Until PostgreSQL starts, `app dev` can do without.
     from sqlalchemy import text  # noqa: PLC0415
 
@@ -62,7 +65,9 @@ async def require_session_settings(settings: ApplicationSettings) -> str:
     try:
         await check_session_settings(database)
         async with database.writing.engine.connect() as connection:
-            return str(await connection.scalar(text("SELECT current_setting('server_version')")))
+            question = text("SELECT current_setting('server_version'), current_setting('max_connections')::int")
+            version, limit = (await connection.execute(question)).one()
+            return version, limit
     finally:
         await database.close()
 

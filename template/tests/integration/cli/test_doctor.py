@@ -69,15 +69,23 @@ def test_doctor_finds_pending_migrations(on_empty: str, app_command: Run) -> Non
     assert "next: Apply the pending migrations with `app db upgrade`." in result.out
 
 
-def test_doctor_finds_a_setting_that_is_wrong(
-    on_migrated: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "code", "line"),
+    [
+        ("API_PORT=Xq7planted", 1, "failed  settings: Wrong settings:"),
+        ("API_WORKERS=256", 0, "this service may open 10496"),
+    ],
+)
+@pytest.mark.usefixtures("on_migrated")
+def test_doctor_finds_settings_that_are_wrong_or_want_too_much(
+    variable: str, code: int, line: str, app_command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("API_PORT", "Xq7planted")
+    monkeypatch.setenv(*variable.split("="))
 
     result = app_command("doctor")
 
-    assert result.code == 1
-    assert "failed  settings: Wrong settings:" in result.out
+    assert result.code == code
+    assert line in result.out
     assert "planted" not in result.out
 
 

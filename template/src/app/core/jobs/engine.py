@@ -6,16 +6,18 @@ stopped to another worker. Retries are rows, too, so that a restart forgets none
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from croniter import croniter
 from pgqueuer import AsyncpgDriver, PgQueuer, Queries, RetryRequested
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.settings import DBSettings
-from pgqueuer.models import Context, Job, JobId, Schedule
+from pgqueuer.executors import ScheduleExecutor
+from pgqueuer.models import Context, CronExpressionEntrypoint, Job, JobId, Schedule
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +29,8 @@ from app.core.jobs.queue import SCHEMA
 from app.core.logging import get_logger
 from app.core.uow import unit_of_work
 
+# A worker looks at least so often if a schedule is due, whatever its own clock says.
+_SCHEDULE_SECONDS: Final = 60.0
 _NAMES: Final = DBSettings(db_schema=SCHEMA)
 _TRIGGER: Final = "tg_pgqueuer_lost"
 # A job that another worker takes over counts as tried: it may be what its worker died of.
@@ -110,8 +114,7 @@ async def _work(jobs: Jobs, queries: Queries, settings: JobSettings, stop: async
     for name in jobs.handlers:
         engine.entrypoint(name, accepts_context=True, on_failure="hold")(execute)
     for cron, job_type in jobs.schedules:
-        # Due by the worker's clock; the engine gives each time to one of them.
-        engine.schedule(job_type.type, cron)(partial(_enqueue, job_type))
+        engine.schedule(job_type.type, cron, _DueByDatabase)(partial(_enqueue, job_type))
     working = asyncio.create_task(
         engine.run(
             batch_size=max(1, settings.concurrency // 2),
@@ -140,6 +143,33 @@ async def _enqueue(job_type: type[BaseJob], _schedule: Schedule) -> None:
         uow.enqueue(job_type(), key="scheduled")
 
 
+class _DueByDatabase(ScheduleExecutor):
+    """A schedule that workers ask the database about: their own clocks may be wrong, or jump."""
+
+    def next_in(self) -> timedelta:
+        """Return the time until a worker asks."""
+        return min(super().next_in(), timedelta(seconds=_SCHEDULE_SECONDS))
+
+
+class _Queries(Queries):
+    """The engine's statements, in which the time of a schedule follows from the database's clock.
+
+    From a worker's it would follow that a job runs early, and again when that clock says so.
+    """
+
+    async def insert_schedule(self, schedules: dict[CronExpressionEntrypoint, timedelta]) -> None:
+        """See the base."""
+        await super().insert_schedule(await self._until_due(schedules))
+
+    async def fetch_schedule(self, entrypoints: dict[CronExpressionEntrypoint, timedelta]) -> list[Schedule]:
+        """See the base."""
+        return await super().fetch_schedule(await self._until_due(entrypoints))
+
+    async def _until_due(self, keys: Iterable[CronExpressionEntrypoint]) -> dict[CronExpressionEntrypoint, timedelta]:
+        ((_, now),) = (await self.driver.fetch("SELECT now()"))[0].items()
+        return {key: croniter(key.expression, now).get_next(datetime) - now for key in keys}
+
+
 @asynccontextmanager
 async def _connected(settings: DatabaseSettings) -> AsyncIterator[Queries]:
     """Have the engine's statements on a connection of their own, past any pooler: it listens for new jobs."""
@@ -151,7 +181,7 @@ async def _connected(settings: DatabaseSettings) -> AsyncIterator[Queries]:
 
 async def _queries(connection: AsyncConnection) -> Queries:
     raw = await connection.get_raw_connection()
-    return Queries(
+    return _Queries(
         AsyncpgDriver(raw.driver_connection),
         qbe=QueryBuilderEnvironment(_NAMES),
         qbq=QueryQueueBuilder(_NAMES),
