@@ -33,8 +33,7 @@ class HealthCheck(NamedTuple):
     name: str
     check: Callable[[], Awaitable[object]]
     required: bool = True
-    # Shorter than the timeout of the probes in front of it (ours: 5 s).
-    timeout_seconds: float = 3.0
+    timeout_seconds: float = 3.0  # shorter than that of the probes in front of it (ours: 5 s)
     external: bool = False
 
 

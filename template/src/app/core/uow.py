@@ -16,8 +16,7 @@ from app.core.jobs import BaseJob
 from app.core.jobs.queue import enqueue, to_row
 from app.core.monitoring import monitor
 
-# A function without arguments, or a coroutine function.
-Action = Callable[[], Awaitable[object] | None]
+Action = Callable[[], Awaitable[object] | None]  # a coroutine function, or another
 
 
 class UnitOfWork:
@@ -27,18 +26,14 @@ class UnitOfWork:
         self.session = session
         self.jobs: list[list[object]] = []
         self.actions: list[Action] = []
-        # An error that does not undo the changes.
-        self.commits_with: BaseException | None = None
+        self.commits_with: BaseException | None = None  # an error that does not undo the changes
 
     async def flush(self) -> None:
         """Send changes of entities that are pending, without committing them, to learn keys or meet constraints."""
         await (await self.session.orm()).flush()
 
     def record(self, event: BaseEvent) -> None:
-        """Publish an event once the changes are committed: in this process, or by jobs if it is durable.
-
-        ConfigurationError where this process has no event bus, so that no subscriber could hear of it.
-        """
+        """Publish an event after the commit, by jobs if it is durable; ConfigurationError where there is no bus."""
         bus = get_event_bus()
         if event.durable:
             for job in bus.jobs_for(event):
@@ -72,10 +67,7 @@ class UnitOfWork:
 
 @asynccontextmanager
 async def atomic(session: WriteSession) -> AsyncIterator[UnitOfWork]:
-    """Commit on success, roll back on any exception; inside another block of the same session, a savepoint.
-
-    DatabaseException where the commit failed: nothing was changed then.
-    """
+    """Commit on success, roll back on any exception, also the commit's; inside another block, this is a savepoint."""
     outer: UnitOfWork | None = session.unit_of_work
     session.unit_of_work = uow = UnitOfWork(session)
     try:

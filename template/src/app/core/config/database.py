@@ -25,8 +25,7 @@ _SHAPE: Final = (
     "must look like postgresql://USER:PASSWORD@HOST:PORT/NAME, several servers as HOST:PORT,HOST:PORT, the password "
     "percent-encoded, with @ as %40, # as %23, / as %2F, ? as %3F and % as %25"
 )
-# Part of the name of the folder that holds the socket of the development server that `app dev` starts.
-_EMBEDDED_MARK: Final = "embedded-postgres"
+_EMBEDDED_MARK: Final = "embedded-postgres"  # in the name of the folder with the socket of `app dev`'s server
 
 # The modes of libpq, from no encryption to a verified certificate and host name.
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
@@ -46,10 +45,9 @@ class DatabaseAddress(NamedTuple):
 
 
 def parse_database_url(text: str, ssl_mode: SslMode = "prefer") -> DatabaseAddress:
-    """Read and normalise a URL; ValueError with the rule that it breaks.
+    """Read and normalise a URL, whose own `sslmode` goes first; ValueError with the rule that it breaks.
 
-    Several servers end up in the query, as SQLAlchemy hands them to the driver, which looks for the one that takes
-    writes. `ssl_mode` counts where the URL has no `sslmode`.
+    Several servers end up in the query, as SQLAlchemy hands them to the driver, which looks for the one for writes.
     """
     match = _URL.fullmatch(text)
     if match is None:
@@ -117,7 +115,7 @@ class DatabaseSettings(SettingsSection):
 
     @property
     def address(self) -> DatabaseAddress:
-        """The address of the database; its own `sslmode` goes first. ConfigurationError where none is configured."""
+        """The address of the database. ConfigurationError where none is configured."""
         if self.url is not None:
             return parse_database_url(self.url.get_secret_value(), self.ssl_mode)
         if self.host is None:

@@ -15,8 +15,7 @@ from app.core.config.section import Environment, Problem
 from app.core.exceptions import ConfigurationError
 
 _STAGE: Final = "ENVIRONMENT"
-# Marks the project's own folder, in a checkout and in the image alike: migrations need it anyway.
-_PROJECT_MARK: Final = "alembic.ini"
+_PROJECT_MARK: Final = "alembic.ini"  # it is in a checkout and in the image alike
 # A rule in one of pydantic's sentences, whose subject the variable takes the place of.
 _RULE: Final = re.compile(r"(?:Value error, |\w+ )?((?:must|should|does|is|has|cannot)\b.*)", re.DOTALL)
 
@@ -84,10 +83,7 @@ def known_variables() -> set[str]:
 
 
 def _read_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Return the values of a file that are not empty, and what is wrong with its lines; one that is missing is empty.
-
-    The file is the application's alone, so that every name in it must be known.
-    """
+    """Return the values of a file, which is the application's alone or not there, and what is wrong with its lines."""
     values: dict[str, str] = {}
     problems: list[Problem] = []
     known, understood = known_variables(), True
@@ -120,10 +116,7 @@ def _is_rewritten(text: str, value: str) -> bool:
 
 
 def _validate(given: dict[str, Any]) -> tuple[ApplicationSettings | None, list[Problem]]:
-    """Return the settings, and what is wrong with single values: defaults stand in, so that other rules are checked.
-
-    There are no settings where nothing can stand in.
-    """
+    """Return the settings, if any, and what is wrong with values, for which defaults stand in to check the rest."""
     try:
         return ApplicationSettings.model_validate(given), []
     except ValidationError as err:

@@ -9,14 +9,10 @@ from pydantic_settings import SettingsConfigDict
 from app.core.config.section import Environment, Problem, SettingsSection, is_this_machine, matching
 
 _Sender = Annotated[
-    str, matching(r"([^<>@\n]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)", "must be an address, or NAME <ADDRESS>")
+    str, matching(r"([^<>@\x00-\x1f]+ <[^<>\s]+@[^<>\s]+>|[^<>\s]+@[^<>\s]+)", "must be an address, or NAME <ADDRESS>")
 ]
 _Url = Annotated[
-    str,
-    matching(
-        r"https?://[A-Za-z0-9.\-\[\]:]+(/[^\s?#]*[^\s?#/])?",
-        "must be an address such as https://www.shop.example, without a slash at the end",
-    ),
+    str, matching(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^\s?#]*[^\s?#/])?", "must be as https://a.example, no / behind")
 ]
 
 

@@ -14,14 +14,11 @@ from app.core.config.section import SettingsSection
 
 # AES-256 (FIPS 197) takes 256 bits, and HKDF can give no more entropy than it is given (RFC 5869, 4).
 _MIN_KEY_BYTES: Final = 32
-# Stored with each secret; short, and readable in a query's output.
-KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")  # stored with each secret
 _SHAPE: Final = (
     "must be id:base64, or several after commas, as `app secrets keygen` prints them, each with an id of up to 32 of "
     f"a-z 0-9 . _ - and a key of {_MIN_KEY_BYTES} bytes or more"
 )
-# 32 random bytes hold fewer than 16 different ones about once in 10^20 times.
-_MIN_DISTINCT_BYTES: Final = 16
 
 
 class KeyMaterial(NamedTuple):
@@ -52,8 +49,8 @@ def _parse_key(entry: str) -> KeyMaterial:
         material = base64.b64decode(encoded, validate=True)
     if not KEY_ID.fullmatch(key_id) or len(material) < _MIN_KEY_BYTES:
         raise ValueError(_SHAPE)
-    # Random bytes of this length are all printable once in 10^13 times; a passphrase always is.
-    if len(set(material)) < _MIN_DISTINCT_BYTES or (material.isascii() and material.decode().isprintable()):
+    # 32 random bytes hold fewer than 16 different ones once in 10^20 times, and are all printable once in 10^13.
+    if len(set(material)) < _MIN_KEY_BYTES / 2 or (material.isascii() and material.decode().isprintable()):
         raise ValueError(f"must hold random keys, as `app secrets keygen` prints them; {key_id} is easy to guess")
     return KeyMaterial(key_id, SecretBytes(material))
 

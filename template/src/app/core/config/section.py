@@ -22,10 +22,7 @@ class Environment(StrEnum):
 
 
 class Problem(NamedTuple):
-    """A fault of the settings: the variable and the rule that it breaks, never the value.
-
-    Both make a sentence ("… must be …") without a colon: redaction takes what follows `SECRET_KEY:` for a key.
-    """
+    """A variable and the rule it breaks, a sentence without a colon: redaction takes what follows one for a key."""
 
     variable: str
     rule: str
@@ -60,8 +57,7 @@ def _split(value: object) -> object:
     return [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
-# A setting that is a list: separated by commas, or JSON.
-Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]  # separated by commas, or JSON
 
 
 class SettingsSection(BaseSettings):
@@ -71,8 +67,7 @@ class SettingsSection(BaseSettings):
         frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True, validate_by_name=True
     )
 
-    # Defaults that production has of its own, by field; `load_settings()` applies them.
-    production_defaults: ClassVar[Mapping[str, object]] = {}
+    production_defaults: ClassVar[Mapping[str, object]] = {}  # by field; `load_settings()` applies them
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:  # noqa: ANN401

@@ -41,7 +41,6 @@ class Connections:
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
         self._kept: list[PoolProxiedConnection] = []
         self._closed = False
-        # SQLAlchemy's sessions share these connections.
         event.listen(engine.sync_engine, "handle_error", lambda context: self._note(context.original_exception))
 
     async def borrow(self) -> PoolProxiedConnection:

@@ -17,8 +17,7 @@ from app.core.database.sessions import ReadSession, WriteSession
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError, DatabaseException
 from app.core.process import get_object
 
-# The longest that closing connections takes when a process stops.
-_CLOSE_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 2.0  # the longest that closing connections takes when a process stops
 
 
 class DatabaseStats(NamedTuple):
@@ -45,7 +44,6 @@ class Database:
         self.reading = Connections(engine(read_only=True), settings)
         # For questions about health, which wait behind no request.
         self.probes = engine(pool_size=1, max_overflow=0, pool_timeout=settings.connect_timeout_seconds)
-        # The session of whatever only reads.
         self.reader = ReadSession(self.reading)
 
     async def close(self) -> None:

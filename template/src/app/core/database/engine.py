@@ -26,8 +26,7 @@ from app.core.logging import get_logger, log_db_query
 
 logger = get_logger(__name__)
 
-# Beyond the server's own limit for a statement: this bound is for a server that no longer answers at all.
-_CLIENT_GRACE_SECONDS: Final = 5.0
+_CLIENT_GRACE_SECONDS: Final = 5.0  # beyond the server's own limit, for a server that no longer answers at all
 
 
 class DriverConnection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
@@ -87,9 +86,7 @@ def make_engine(
 def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> AsyncEngine:
     """Return an engine for migrations: a connection for each use, and no limit on the time that an index takes.
 
-    Raises:
-        ConfigurationError: There is only a pooler, which has no session for the locks that migrations hold; `reading`
-            does without them.
+    ConfigurationError where there is only a pooler, which has no session for locks; `reading` does without them.
     """
     pooled = settings.pooler == "transaction" and settings.migration_url is None
     if pooled and not reading:

@@ -28,7 +28,7 @@ _ERRORS: Final = (
     # serialization_failure and deadlock_detected.
     (("40001", "40P01"), DatabaseConflictError, "Others were changing the same data. Please try again."),
 )
-# The next step for a connection that failed, by the SQLSTATE and the words of the cause; the last one is for any.
+# The next step for a connection that failed, by the SQLSTATE and the words of the cause.
 _NEXT_STEPS: Final = (
     ("^28", "Check the user and the password in DATABASE_URL, or POSTGRES_USER and POSTGRES_PASSWORD."),
     ("^3D", "Create the database, or correct its name in DATABASE_URL or POSTGRES_DB."),
