@@ -6,8 +6,7 @@ Each brings the database in line with the settings and may be run again at any t
 alone, what differs is changed. Without TimescaleDB, the same models work on plain tables.
 """
 
-from app.core.timescale.declaration import Hypertable, as_hypertable, declared_hypertables
-from app.core.timescale.extension import create_extension
+from app.core.timescale.extension import Hypertable, as_hypertable, create_extension, declared_hypertables
 from app.core.timescale.hypertables import (
     create_hypertables,
     set_up_timescale,

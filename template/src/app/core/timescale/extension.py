@@ -1,18 +1,19 @@
-"""The extension: its state in a server and a database, its creation, and a step of setting up."""
+"""The extension, as a server and a database have it, and the tables that are declared to be hypertables of it."""
 
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import MetaData, Table, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.exceptions import ConfigurationError
 
-# Columnstore names in place of compression, and `by_range` (2.13). Older ones are not tested.
-_OLDEST: Final = (2, 18)
+_KEY: Final = "hypertable"
+_PREPARER: Final = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 # Its own setting tells whether the library is loaded: any role may read it, shared_preload_libraries superusers only.
 # What a configuration file says of a library that is not loaded is known as text, whatever it looks like.
 _STATE: Final = text(
@@ -21,6 +22,55 @@ _STATE: Final = text(
     "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.max_background_workers' AND vartype = 'integer') "
     "AS loaded"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypertable:
+    """A table that is declared to be one.
+
+    Attributes:
+        table: The table.
+        time: The column that says to which chunk a row belongs.
+        segment_by: Columns that queries name a value of: the columnstore keeps rows together that agree in them.
+    """
+
+    table: Table
+    time: str
+    segment_by: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The table's name as statements spell it."""
+        return quoted_name(self.table)
+
+    async def exists(self, session: AsyncSession) -> bool:
+        """Return True once a migration has made the table."""
+        return bool(await session.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": self.name}))
+
+
+def quoted_name(table: Table) -> str:
+    """Return a table's name, with its schema where it has one, as statements spell it."""
+    return _PREPARER.format_table(table)
+
+
+def as_hypertable(*, time: str, segment_by: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the `info` of a table that is to be a hypertable.
+
+    Args:
+        time: A column of type `timestamptz`. Every unique key of the table contains it: a hypertable checks keys chunk
+            by chunk.
+        segment_by: Columns that the columnstore keeps rows together by.
+    """
+    return {_KEY: (time, tuple(segment_by))}
+
+
+def declared_hypertables(metadata: MetaData) -> Sequence[Hypertable]:
+    """Return the tables that are declared to be hypertables, by name."""
+    return [
+        Hypertable(table=table, time=table.info[_KEY][0], segment_by=table.info[_KEY][1])
+        for table in metadata.sorted_tables
+        if _KEY in table.info
+    ]
 
 
 class Extension(NamedTuple):
@@ -45,22 +95,14 @@ class Extension(NamedTuple):
             )
 
     def require_usable(self) -> None:
-        """Raise ConfigurationError where the extension is missing, not loaded or too old."""
-        version = self.created or self.available
-        if version is None:
+        """Raise ConfigurationError where the extension is missing or not loaded."""
+        if not (self.created or self.available):
             raise ConfigurationError(
                 "The database server has no TimescaleDB.",
                 next_step="Install it there, name a server that has it, or set TIMESCALE_ENABLED=false to use plain "
                 "tables.",
             )
         self.require_loaded()
-        # The first two numbers of a version such as 2.28.3, 2.27.0-p0 or 2.29.0-dev.
-        if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST:
-            raise ConfigurationError(
-                f"TimescaleDB {version} is older than {'.'.join(map(str, _OLDEST))}, which this application needs.",
-                next_step="Install a newer one, restart the server, and run ALTER EXTENSION timescaledb UPDATE as the "
-                "first statement of a new session.",
-            )
 
 
 async def find_extension(session: AsyncSession) -> Extension:

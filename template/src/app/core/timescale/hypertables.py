@@ -12,8 +12,7 @@ from sqlalchemy import MetaData, Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.core.config.timescale import TimescaleSettings
-from app.core.timescale.declaration import Hypertable, declared_hypertables
-from app.core.timescale.extension import create_extension, step
+from app.core.timescale.extension import Hypertable, create_extension, declared_hypertables, step
 
 _TABLE: Final = "CAST(CAST(:name AS text) AS regclass)"
 _INTERVAL: Final = text(

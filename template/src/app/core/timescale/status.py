@@ -11,8 +11,7 @@ from app.core.config.timescale import TimescaleSettings
 from app.core.database import Base, get_database
 from app.core.exceptions import ConfigurationError
 from app.core.health import HealthCheck
-from app.core.timescale.declaration import Hypertable, declared_hypertables
-from app.core.timescale.extension import find_extension
+from app.core.timescale.extension import Hypertable, declared_hypertables, find_extension
 
 _PLAIN: Final = text(
     "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE NOT EXISTS "

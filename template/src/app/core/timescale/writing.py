@@ -12,8 +12,7 @@ from app.core.config.timescale import TimescaleSettings
 from app.core.database import WriteSession
 from app.core.exceptions import ConfigurationError, DatabaseConnectionError
 from app.core.process import get_object
-from app.core.timescale.declaration import quoted_name
-from app.core.timescale.extension import find_extension
+from app.core.timescale.extension import find_extension, quoted_name
 
 # Connections whose server has been seen to load the extension, or not to need it.
 _SAFE: Final[WeakSet[Any]] = WeakSet()
