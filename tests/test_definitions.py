@@ -34,6 +34,8 @@ FOR_USERS = {
     "cached",
     "check_database_health",
     "cleanup_expired",
+    "create_customer",
+    "create_payment_intent",
     "get_api_key",
     "get_chunk_statistics",
     "get_connection_info",
