@@ -189,7 +189,7 @@ PARTS = (
     Promise(
         "what imports make is never searched for garbage",
         "src/app/asgi.py",
-        "        gc.freeze()\n",
+        "    gc.freeze()\n",
         "",
         "tests/integration/cli/test_garbage_collection.py",
     ),
