@@ -45,8 +45,8 @@ def _findings() -> Iterator[Finding]:
         # It imports every module.
         import_module("app.main")
     except Exception as error:  # noqa: BLE001 — it is shown
-        frames = [(frame.f_globals["__name__"], line) for frame, line in traceback.walk_tb(error.__traceback__)]
-        module, line = [place for place in frames if place[0].startswith("app.")][-1]
+        places = [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        module, line = [place for place in places if place[0].startswith("app.")][-1]
         # The text of another error may hold what the module was given.
         text = f": {error}" if isinstance(error, ImportError | SyntaxError) else ""
         message = f"{module}, line {line} cannot be imported ({type(error).__name__}{text})."
