@@ -35,6 +35,13 @@ ROWS = (
         "::test_session_that_is_closed_refuses_to_be_used",
     ),
     Promise(
+        "a column's new type fails no statement",
+        "src/app/core/database/sessions.py",
+        "if not (first and ",
+        "if not (False and ",
+        "tests/integration/core/test_database.py",
+    ),
+    Promise(
         "a statement that depends on its values is refused",
         "src/app/core/database/statements.py",
         "binds[name].expanding or",

@@ -130,6 +130,25 @@ async def test_connections_that_the_server_has_closed_are_replaced_unnoticed(way
     assert await asyncio.gather(*(use() for _ in range(5))) == [""] * 5
 
 
+@pytest.mark.parametrize("way", [read, write])
+async def test_a_column_s_new_type_fails_no_statement_on_any_connection(way: Way, database: Database) -> None:
+    statement = "UPDATE numbers SET note = 'x' RETURNING number" if way is write else "SELECT number FROM numbers"
+
+    async def use() -> object:
+        found = await way(database, statement)
+        await asyncio.sleep(0.01)
+        return found
+
+    async with database.writing.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE IF EXISTS numbers"))
+        await connection.execute(text("CREATE TABLE numbers AS SELECT 1 AS number, '' AS note"))
+    assert await asyncio.gather(*(use() for _ in range(5))) == [1] * 5
+    for name, value in (("bigint", 1), ("text", "1")):
+        async with database.writing.engine.begin() as connection:
+            await connection.exec_driver_sql(f"ALTER TABLE numbers ALTER number TYPE {name}")
+        assert await asyncio.gather(*(use() for _ in range(5))) == [value] * 5
+
+
 @EACH_WAY
 async def test_statements_are_logged_and_slow_ones_are_warnings(
     way: Way, open_database: Callable[..., Database]

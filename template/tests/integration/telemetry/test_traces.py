@@ -1,5 +1,6 @@
 """Traces: one from a request over its statements, calls and jobs, as a collector receives it."""
 
+import sys
 import time
 from typing import Any
 
@@ -12,8 +13,10 @@ from app.core import monitor
 from app.core.config import ApplicationSettings
 from app.core.config.process import TelemetrySettings
 from app.core.database import Statement, get_database
+from app.core.exceptions import ConfigurationError
 from app.core.http import fetch_with_timeout
 from app.core.jobs import get_jobs
+from app.core.telemetry import make_traces
 from app.core.uow import unit_of_work
 from tests.applications import running
 from tests.jobs import Chore, Notes, work_off
@@ -116,3 +119,9 @@ async def test_a_collector_that_is_away_costs_no_request_and_no_stop(
             assert time.monotonic() - began < 1
             began = time.monotonic()
     assert time.monotonic() - began < 10
+
+
+def test_make_traces_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "app.core.telemetry.opentelemetry", None)
+    with pytest.raises(ConfigurationError, match="is not installed"):
+        make_traces(TelemetrySettings(traces_endpoint="http://127.0.0.1:4318"), service="tests")

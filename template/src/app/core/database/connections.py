@@ -76,14 +76,16 @@ class Connections:
 
     async def give_back(self, connection: PoolProxiedConnection, *, broken: bool = False) -> None:
         """Give a connection back; one in an unknown state or a transaction is closed, and any that comes too late."""
-        # Not valid: SQLAlchemy's session has met the end of the connection before.
-        if connection.is_valid:
-            driver: Any = connection.driver_connection
-            if broken or self._closed or driver.is_closed() or driver.is_in_transaction():
-                connection.invalidate()
-            else:
-                self._kept.append(connection)
-        self._places.release()
+        try:
+            # Not valid: SQLAlchemy's session has met the end of the connection before.
+            if connection.is_valid:
+                driver: Any = connection.driver_connection
+                if broken or self._closed or driver.is_closed() or driver.is_in_transaction():
+                    connection.invalidate()
+                else:
+                    self._kept.append(connection)
+        finally:
+            self._places.release()
 
     async def begin(self) -> PoolProxiedConnection:
         """Return a connection in a transaction, which is to be ended."""

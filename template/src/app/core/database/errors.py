@@ -39,6 +39,8 @@ _NEXT_STEPS: Final = (
 )
 # All that the driver raises for a server or a network that is at fault, or a statement.
 DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# Raised for a plan made before a migration changed a column's type; the driver has forgotten it then.
+StalePlanError = asyncpg.InvalidCachedStatementError
 
 
 async def connect(*args: Any, **kwargs: Any) -> asyncpg.Connection:  # noqa: ANN401 — asyncpg's own

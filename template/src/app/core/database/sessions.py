@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.database.connections import Connections
+from app.core.database.errors import StalePlanError
 from app.core.database.statements import Statement
-from app.core.exceptions import DatabaseException, UncommittedChangesError
+from app.core.exceptions import DatabaseException, DatabaseQueryError, UncommittedChangesError
 
 R = TypeVar("R")
 
@@ -113,7 +114,16 @@ class WriteSession(ReadSession):
 
     async def _run(self, method: str, statement: Statement[Any], values: Mapping[str, object]) -> Any:  # noqa: ANN401
         arguments = statement.arguments(values)
-        return await self.run(getattr(await self.driver(), method), statement.sql, *arguments)
+        first = self._connection is None
+        driver = await self.driver()
+        try:
+            return await self.run(getattr(driver, method), statement.sql, *arguments)
+        except DatabaseQueryError as err:
+            if not (first and isinstance(err.__cause__, StalePlanError)):
+                raise
+        # A migration has changed a column's type. Nothing was done so far, and the driver has forgotten its plans.
+        await self.rollback()
+        return await self._run(method, statement, values)
 
     async def _end(self, *, commit: bool = False) -> None:
         connection, self._connection = self._connection, None

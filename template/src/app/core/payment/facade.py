@@ -1,33 +1,51 @@
-"""The calls that application code makes: a key for every write, then Stripe or its stand-in."""
+"""The calls that application code makes: arguments checked, a key for every write, then Stripe or its stand-in."""
 
 import hashlib
 import hmac
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from functools import wraps
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
+
+from pydantic import ConfigDict, validate_call
+from pydantic import ValidationError as PydanticValidationError
 
 from app.core.config.section import Environment
 from app.core.config.stripe import StripeSettings
 from app.core.exceptions import ValidationError
 from app.core.health import HealthCheck
 from app.core.payment.errors import PaymentSwitchedOffError, SignatureError
-from app.core.payment.objects import CheckoutSession, Customer, PaymentIntent, Refund, StripeObject, WebhookEvent
+from app.core.payment.objects import (
+    Amount,
+    CheckoutSession,
+    Currency,
+    Customer,
+    IdempotencyKey,
+    Identifier,
+    Metadata,
+    PaymentIntent,
+    Refund,
+    StripeObject,
+    Text,
+    WebhookEvent,
+)
 from app.core.payment.simulated import SimulatedClient
 from app.core.process import get_object
 
 if TYPE_CHECKING:
     from app.core.payment.stripe_client import StripeClient
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T", bound=StripeObject)
 
-Metadata = Mapping[str, str]
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 
-_CURRENCY: Final = re.compile(r"[a-z]{3}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 
 
@@ -78,6 +96,34 @@ def payment_health_checks(settings: StripeSettings) -> list[HealthCheck]:
     return [HealthCheck("payment", get_payments().client.check, required=False, external=True)]
 
 
+def _checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function be called only with what its annotations allow; the stand-in would take anything else, too.
+
+    The ValidationError names the argument and the rule, never the value.
+    """
+
+    # Not the function itself: an error of pydantic's in its own work is no wrong argument.
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    names = list(signature(function).parameters)
+    validated = validate_call(config=ConfigDict(strict=True, hide_input_in_errors=True))(call)
+
+    @wraps(function)
+    def check(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return validated(*args, **kwargs)
+        except PydanticValidationError as err:
+            first = err.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = first["loc"][0]
+        name = names[place] if isinstance(place, int) else place
+        # Out here, where it has no context: what was given may belong to a customer.
+        raise ValidationError(name, f"{name}: {first['msg']}.")
+
+    return check
+
+
 def in_test_mode() -> bool:
     """Return True when no real money is involved."""
     return get_payments().client.test_mode
@@ -92,13 +138,14 @@ def is_ours(event: WebhookEvent) -> bool:
     return counted and event.livemode is not in_test_mode()
 
 
+@_checked
 async def create_payment_intent(
-    amount: int,
-    currency: str = "usd",
+    amount: Amount,
+    currency: Currency = "usd",
     *,
-    customer_id: str | None = None,
+    customer_id: Identifier | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: str | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> PaymentIntent:
     """Make an amount to be collected, for pages that take cards themselves.
 
@@ -111,33 +158,34 @@ async def create_payment_intent(
             which makes repetitions within this call harmless and no others.
 
     Raises:
-        PaymentError: See `app.core.payment.errors`; what Stripe refuses is a `PaymentRefusedError`.
-        ValidationError: The amount is not positive, or the currency no three letters.
+        PaymentError: See `app.core.payment.errors`.
+        ValidationError: An argument breaks a rule.
     """
-    _check(amount, currency)
     # By whatever methods the account's owner has switched on.
     params = {"amount": amount, "currency": currency, "automatic_payment_methods": {"enabled": True}}
     return await _create(PaymentIntent, idempotency_key, params, customer=customer_id, metadata=metadata)
 
 
+@_checked
 async def create_customer(
     *,
-    email: str | None = None,
-    name: str | None = None,
+    email: Text | None = None,
+    name: Text | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: str | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Customer:
     """Make a customer, who pays more than once. Raises as `create_payment_intent` does."""
     return await _create(Customer, idempotency_key, {}, email=email, name=name, metadata=metadata)
 
 
+@_checked
 async def create_refund(
-    payment_intent_id: str,
+    payment_intent_id: Identifier,
     *,
-    amount: int | None = None,
+    amount: Amount | None = None,
     reason: RefundReason | None = None,
     metadata: Metadata | None = None,
-    idempotency_key: str | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Refund:
     """Give money back: what is left of the payment unless an amount is given. Raises as `create_payment_intent` does.
 
@@ -150,19 +198,19 @@ async def create_refund(
         metadata: See `create_payment_intent`.
         idempotency_key: See there.
     """
-    _check(amount)
     params = {"payment_intent": payment_intent_id}
     return await _create(Refund, idempotency_key, params, amount=amount, reason=reason, metadata=metadata)
 
 
+@_checked
 async def create_checkout_session(
-    amount: int,
-    currency: str = "usd",
+    amount: Amount,
+    currency: Currency = "usd",
     *,
-    description: str,
-    reference: str,
+    description: Text,
+    reference: Text,
     metadata: Metadata | None = None,
-    idempotency_key: str | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> CheckoutSession:
     """Make a page on which a customer pays; it leads back to STRIPE_RETURN_URL. Raises as `create_payment_intent` does.
 
@@ -174,7 +222,6 @@ async def create_checkout_session(
         metadata: Comes back with the webhooks.
         idempotency_key: See `create_payment_intent`.
     """
-    _check(amount, currency)
     back = get_payments().settings.return_url
     joined = "&" if "?" in back else "?"
     success, cancelled = (
@@ -192,17 +239,10 @@ async def create_checkout_session(
     return await _create(CheckoutSession, idempotency_key, params, metadata=metadata)
 
 
-async def get_checkout_session(session_id: str) -> CheckoutSession:
+@_checked
+async def get_checkout_session(session_id: Identifier) -> CheckoutSession:
     """Return a checkout page as it is now. Raises as `create_payment_intent` does."""
     return await get_payments().client.get_checkout_session(session_id)
-
-
-def _check(amount: int | None, currency: str = "usd") -> None:
-    """Raise ValidationError for what is wrong without a doubt; Stripe refuses the rest."""
-    if amount is not None and amount < 1:
-        raise ValidationError("amount", "An amount is 1 or more, in minor units.")
-    if not _CURRENCY.fullmatch(currency):
-        raise ValidationError("currency", "A currency has three lower-case letters (ISO 4217).")
 
 
 async def _create(kind: type[T], key: str | None, params: dict[str, Any], **given: object) -> T:
@@ -212,6 +252,7 @@ async def _create(kind: type[T], key: str | None, params: dict[str, Any], **give
     return await get_payments().client.create(kind, params, idempotency_key=key or uuid4().hex)
 
 
+@_checked
 def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     """Return True if a webhook comes from Stripe, and is recent: HMAC-SHA-256 over its moment and its body.
 
@@ -245,6 +286,7 @@ def verify_webhook_signature(body: bytes, signature: str | None) -> bool:
     return True
 
 
+@_checked
 def construct_event(body: bytes, signature: str | None) -> WebhookEvent:
     """Return the event of a webhook, once its signature has been checked.
 

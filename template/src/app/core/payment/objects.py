@@ -11,6 +11,15 @@ from app.core.exceptions import ValidationError
 
 # Printable ASCII, which all of Stripe's ids are; they go into columns of this length, and into paths.
 Identifier = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x7e]{1,255}\z")]
+# Stripe's largest amount in most currencies has eight digits (documentation, "Supported currencies").
+Amount = Annotated[int, Field(ge=1, le=99_999_999)]
+Currency = Annotated[str, StringConstraints(pattern=r"\A[a-z]{3}\z")]
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"\A[\x20-\x7e]{1,255}\z")]
+# API reference, "Metadata".
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+_Value = Annotated[str, StringConstraints(max_length=500)]
+Metadata = Annotated[Mapping[_Name, _Value], Field(max_length=50)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class UnreadableError(ValueError):

@@ -145,11 +145,16 @@ class _Processes:
 
 
 def make_traces(settings: TelemetrySettings, *, service: str) -> "Traces | None":
-    """Return what makes this process's spans and sends them; None unless switched on."""
+    """Return what makes this process's spans; None unless switched on, ConfigurationError without the extra."""
     if settings.traces_endpoint is None:
         return None
-    from app.core.telemetry.opentelemetry import Traces  # noqa: PLC0415 — an extra: `uv sync --extra traces`
-
+    try:
+        from app.core.telemetry.opentelemetry import Traces  # noqa: PLC0415 — an extra
+    except ModuleNotFoundError as err:
+        raise ConfigurationError(
+            f"TELEMETRY_TRACES_ENDPOINT is set, and {err.name} is not installed.",
+            next_step="Install it: uv sync --extra traces",
+        ) from None
     return Traces(settings.traces_endpoint, sample_rate=settings.traces_sample_rate, service=service)
 
 

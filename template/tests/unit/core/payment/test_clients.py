@@ -1,5 +1,6 @@
 """Stripe and its stand-in keep the same contract."""
 
+import inspect
 from types import MappingProxyType
 from typing import Any
 
@@ -83,18 +84,73 @@ async def test_create_refund_and_get_checkout_session_refuse_what_does_not_exist
     assert refund.value.details["code"] == session.value.details["code"] == "resource_missing"
 
 
-@pytest.mark.parametrize(
-    ("field", "wrong"), [("amount", 0), ("amount", -1), ("currency", "EUR"), ("currency", "euro"), ("currency", "eu\n")]
-)
-async def test_payment_functions_refuse_a_wrong_amount_or_currency(field: str, wrong: Any) -> None:
-    with pytest.raises(ValidationError) as caught:
-        await payment.create_payment_intent(**{"amount": 1, field: wrong})
-    assert caught.value.field == field
-    with pytest.raises(ValidationError):
-        await payment.create_checkout_session(**{"amount": 1, "description": "d", "reference": "r", field: wrong})
-    if field == "amount":
-        with pytest.raises(ValidationError):
-            await payment.create_refund("pi_1", amount=wrong)
+# A right call of every function that sends something.
+CALLS: dict[str, dict[str, Any]] = {
+    "create_payment_intent": {
+        "amount": 1, "currency": "eur", "customer_id": "cus_1", "metadata": {}, "idempotency_key": "k",
+    },
+    "create_customer": {"email": "a@example.com", "name": "A", "metadata": {}, "idempotency_key": "k"},
+    "create_refund": {
+        "payment_intent_id": "pi_1", "amount": 1, "reason": "duplicate", "metadata": {}, "idempotency_key": "k",
+    },
+    "create_checkout_session": {
+        "amount": 1, "currency": "eur", "description": "d", "reference": "r", "metadata": {}, "idempotency_key": "k",
+    },
+    "get_checkout_session": {"session_id": "cs_1"},
+    "verify_webhook_signature": {"body": b"", "signature": None},
+    "construct_event": {"body": b"", "signature": None},
+}  # fmt: skip
+# Of a wrong type for any argument, or of a right one and not sendable.
+NEVER: list[Any] = [
+    1.5,
+    True,
+    object(),
+    ["a"],
+    {"a": 1},
+    {1: "a"},
+    {"a": None},
+    "\ud800",
+    {"a": "\ud800"},
+    {"\ud800": "a"},
+]
+# Right for one argument and wrong for another, or of a wrong size.
+WRONG: dict[str, list[Any]] = {
+    "amount": ["1", 0, -1, 100_000_000, 10**400, b"1"],
+    "currency": [1, "EUR", "euro", "", "eu\n", b"eur", None],
+    "metadata": [
+        1, "a", {"": "v"}, {"n" * 41: "v"}, {"n": "v" * 501}, {str(number): "" for number in range(51)},
+    ],
+    "idempotency_key": [1, "", "k" * 256, "a\nb", "schl\u00fcssel", b"k"],
+    "reason": [1, "", "because", b"duplicate"],
+    "body": ["text", None, 1],
+    "signature": [b"t=1", 1],
+}  # fmt: skip
+TEXTS: list[Any] = [1, b"a", ""]
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_payment_functions_refuse_every_wrong_argument(name: str) -> None:
+    function = getattr(payment, name)
+    parameters = inspect.signature(function).parameters
+    assert parameters.keys() == CALLS[name].keys()
+    for parameter in parameters:
+        for value in [*NEVER, *WRONG.get(parameter, TEXTS)]:
+            if parameter == "signature" and isinstance(value, str):
+                continue  # Any text may come in a header: it is a wrong signature.
+            with pytest.raises(ValidationError) as caught:
+                await function(**{**CALLS[name], parameter: value})
+            assert caught.value.field == parameter, value
+            assert caught.value.message.startswith(f"{parameter}: ")
+            assert "ud800" not in str(caught.value.to_dict())
+            assert caught.value.__context__ is None
+
+
+async def test_payment_functions_are_all_tried_here() -> None:
+    public = {name for name, value in vars(payment).items() if inspect.isfunction(value)}
+
+    assert public - CALLS.keys() == {"get_payments", "in_test_mode", "is_ours", "make_payments"} | (
+        public & {"payment_health_checks"}
+    )
 
 
 async def test_create_checkout_session_takes_any_mapping_as_metadata() -> None:
