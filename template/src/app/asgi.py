@@ -20,9 +20,6 @@ def create_app() -> FastAPI:
 
     Modules make some 150 000 objects that stay. Looking for garbage among them takes a tenth of the start, and later
     some 30 ms of every full collection, in the middle of a request; frozen (`gc.freeze`), they are never looked at.
-
-    Raises:
-        ConfigurationError: The settings are wrong.
     """
     gc.disable()
     # Here, so that nothing is collected while it is imported.
