@@ -35,26 +35,35 @@ class PasswordHasher:
 
     async def hash(self, password: str) -> str:
         """Return the hash to store, with its parameters and salt in it."""
-        return await self._run(self._hash.hash, password)
+        return await self._run(self._hash.hash, _composed(password))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Return True for a right password, and a hash to store instead if the stored one is outdated.
 
         An unknown user's (None) takes as long as a known one's and never matches.
         """
-        if stored is None:
-            await self.hash(password)
-            return False, None
-        try:
-            return await self._run(self._hash.verify_and_update, password, stored)
-        except UnknownHashError:
-            return False, None
+        # As it was typed, too: versions that did not compose have stored it so.
+        forms = dict.fromkeys((_composed(password), password))
+        for form in forms:
+            if stored is None:
+                await self._run(self._hash.hash, form)
+                continue
+            try:
+                right, better_hash = await self._run(self._hash.verify_and_update, form, stored)
+            except UnknownHashError:
+                return False, None
+            if right:
+                return True, better_hash if form == _composed(form) else await self.hash(form)
+        return False, None
 
-    async def _run(self, work: Callable[..., T], password: str, *stored: str) -> T:
-        # One form of a password, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2).
-        composed = unicodedata.normalize("NFC", password)
+    async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work, composed, *stored)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         except builtins.TimeoutError:
             raise TimeoutError("Too many logins at once: try again in a moment.") from None
+
+
+def _composed(password: str) -> str:
+    """Return the one form of a password, whichever keyboard it is typed on (NIST SP 800-63B-4, 3.1.1.2)."""
+    return unicodedata.normalize("NFC", password)

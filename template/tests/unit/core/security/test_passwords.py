@@ -29,8 +29,11 @@ async def test_verify_matches_the_right_password_alone() -> None:
         assert await hasher().verify(PASSWORD, no_hash) == (False, None)
 
 
-async def test_verify_replaces_an_outdated_hash() -> None:
-    right, better = await hasher().verify(DECOMPOSED, await hasher(time_cost=2).hash(COMPOSED))
+@pytest.mark.parametrize("outdated", ["of other parameters", "of decomposed characters"])
+async def test_verify_replaces_an_outdated_hash(outdated: str) -> None:
+    stored = hasher()._hash.hash(DECOMPOSED) if "characters" in outdated else await hasher(time_cost=2).hash(COMPOSED)
+
+    right, better = await hasher().verify(DECOMPOSED, stored)
 
     assert right
     assert better is not None
