@@ -112,6 +112,8 @@ async def revoke(
 
 
 async def _change_rights(email: str, role: str | None, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+    if role is None and not add and not remove:
+        raise ConfigurationError("There is nothing to change.", next_step="Give --role, --scope, or both.")
     async with _changing(email, "changed") as (uow, user):
         if role is not None:
             await service.change_user(uow, user.id, UserChange(role=role))

@@ -114,6 +114,7 @@ NO_ROLE = "There is no role clerk.\nnext: Choose one of admin, user."
             f"User {ADDRESS} exists already.\nnext: ",
         ),
         ("disable bob@example.com", "", "User bob@example.com does not exist."),
+        (f"grant {ADDRESS}", "", "There is nothing to change."),
         (f"grant {ADDRESS} --role clerk", "", NO_ROLE),
         (f"set-password {ADDRESS} --password-stdin", "Planted", SHORT),
         (f"set-password {ADDRESS}", "Planted", NOT_ASKED),
