@@ -34,8 +34,6 @@ FOR_USERS = {
     "cached",
     "check_database_health",
     "cleanup_expired",
-    "create_customer",
-    "create_payment_intent",
     "get_api_key",
     "get_chunk_statistics",
     "get_connection_info",
