@@ -72,15 +72,12 @@ def remove_a_route(project: Path) -> None:
 
 
 def rename_a_module(project: Path) -> None:
-    """Call the module with the types of fields otherwise, everywhere."""
-    (project / "src/app/models/schemas/types.py").rename(
-        project / "src/app/models/schemas/kinds.py"
-    )
+    """Call the module with the limits otherwise, everywhere."""
+    (project / "src/app/services/limits.py").rename(project / "src/app/services/limiters.py")
     for file in [*project.glob("src/**/*.py"), *project.glob("tests/**/*.py")]:
         text = file.read_text(encoding="utf-8")
-        if "schemas.types" in text:
-            file.write_text(text.replace("schemas.types", "schemas.kinds"), encoding="utf-8")
-    replace(project, "CONTRIBUTING.md", "app.models.schemas.types", "app.models.schemas.kinds")
+        if "services.limits" in text:
+            file.write_text(text.replace("services.limits", "services.limiters"), encoding="utf-8")
 
 
 def change_delivery(project: Path) -> None:

@@ -176,7 +176,8 @@ def must_have_both(folder: Path) -> None:
         path: (folder / path).read_text(encoding="utf-8")
         for path in (
             "src/app/wiring.py", "src/app/core/config/process.py", ".env.example", "pyproject.toml",
-            ".github/workflows/ci.yml", "compose.yaml", "CONTRIBUTING.md", "src/app/main.py",
+            ".github/workflows/ci.yml", "compose.yaml", "src/app/main.py",
+            "src/app/api/dependencies.py",
         )
     }  # fmt: skip
     assert "    notes.router,\n" in text["src/app/wiring.py"]
@@ -189,9 +190,9 @@ def must_have_both(folder: Path) -> None:
     assert text[".github/workflows/ci.yml"].endswith("openapi.json\n")
     assert "timeout-minutes: 12" in text[".github/workflows/ci.yml"]
     assert "axllent/mailpit" in text["compose.yaml"]
-    assert "app.models.schemas.kinds" in text["CONTRIBUTING.md"]
+    assert "app.services.limiters" in text["src/app/api/dependencies.py"]
     assert "and home. The unit" in text["src/app/main.py"]
     assert (folder / "src/app/core/clock.py").is_file()
     assert (folder / "src/app/services/notes.py").is_file()
-    for gone in ("src/app/models/schemas/types.py", "tests/integration/api/test_health.py"):
+    for gone in ("src/app/services/limits.py", "tests/integration/api/test_health.py"):
         assert not (folder / gone).exists()
