@@ -33,8 +33,8 @@ EventDict = structlog.typing.EventDict
 
 _SAFE: Final = frozenset({"level", "logger", "timestamp"})
 _OWN: Final = _SAFE | {"event", "exc_info", "exception", "stack"}
-# In lines of requests and jobs these are constants of the code, or validated on their way in.
-_SAFE_LATER: Final = _SAFE | {"event", "request_id", "trace_id", "user_id", "job_type"}
+# In lines of requests and jobs these are constants and numbers of the code, or validated on their way in.
+_SAFE_LATER: Final = _SAFE | {"event", "request_id", "trace_id", "user_id", "job_type", "status", "duration_ms"}
 # A record's own; uvicorn adds another copy of the message, with colours in it.
 _OF_RECORDS: Final = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
 _LEVELS: Final = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}

@@ -139,6 +139,8 @@ def render(job: SendMail, *, sender: str) -> EmailMessage:
     message["Subject"] = " ".join(subject.split())
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{job.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    # Out-of-office replies to machines help neither (RFC 3834, 5).
+    message["Auto-Submitted"] = "auto-generated"
     message.set_content(text.strip() + "\n")
     html = environment.get_template("layout.html").render(paragraphs=paragraphs, link=job.values.get("link"))
     message.add_alternative(html, subtype="html")
