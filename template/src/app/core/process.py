@@ -60,10 +60,7 @@ def get_object(kind: type[T]) -> T:
 
 
 class Singleton(Generic[T]):
-    """A lazily made object: `instance = Singleton(make)`, then `instance()` wherever it is needed.
-
-    The factory runs at most once, under a lock; if it raises, the next call tries again.
-    """
+    """A lazily made object, by a factory that runs once, under a lock; if it raises, the next call tries again."""
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory

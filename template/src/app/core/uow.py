@@ -50,10 +50,7 @@ class UnitOfWork:
         self.jobs.append(to_row(job, run_at=run_at, key=key))
 
     def after_commit(self, action: Action) -> None:
-        """Run a function or a coroutine function once the changes are committed, and not at all if they are not.
-
-        The answer to a request waits for it. Its failure is reported, and takes nothing back.
-        """
+        """Run a function or a coroutine function after the commit; the answer waits for it. Its failure is reported."""
         self.actions.append(action)
 
     def committing(self, error: AppException) -> AppException:

@@ -25,10 +25,8 @@ def load_settings() -> ApplicationSettings:
 
     The stage is `ENVIRONMENT`, development unless set. The process environment wins over the stage's own file in the
     project's folder: `.env` in development, `.env.staging`, `.env.production`. Files of other stages are not read, so
-    that development secrets cannot reach production.
-
-    Raises:
-        ConfigurationError: Its message has a line per problem, with the variable and the rule but never the value.
+    that development secrets cannot reach production. The ConfigurationError has a line per problem, with the variable
+    and the rule but never the value.
     """
     stage = os.environ.get(_STAGE) or Environment.DEVELOPMENT
     environment = Environment(stage) if stage in list(Environment) else Environment.DEVELOPMENT

@@ -61,11 +61,7 @@ def get_database() -> Database:
 
 
 async def get_db_session() -> AsyncIterator[WriteSession]:
-    """FastAPI dependency: a session for changes, which the route commits in blocks of `atomic()`.
-
-    Raises:
-        UncommittedChangesError: It ends with changes that were not committed.
-    """
+    """FastAPI dependency: a session for changes, in blocks of `atomic()`; UncommittedChangesError if any were not."""
     session = WriteSession(get_database().writing)
     try:
         yield session

@@ -84,10 +84,7 @@ def make_engine(
 
 
 def migration_engine(settings: DatabaseSettings, *, reading: bool = False) -> AsyncEngine:
-    """Return an engine for migrations: a connection for each use, and no limit on the time that an index takes.
-
-    ConfigurationError where there is only a pooler, which has no session for locks; `reading` does without them.
-    """
+    """Return an engine without limits for migrations; ConfigurationError for a pooler alone, unless it is `reading`."""
     pooled = settings.pooler == "transaction" and settings.migration_url is None
     if pooled and not reading:
         raise ConfigurationError(
