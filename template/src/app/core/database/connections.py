@@ -34,8 +34,7 @@ class Connections:
 
     def __init__(self, engine: AsyncEngine, settings: DatabaseSettings) -> None:
         self.engine = engine
-        # Set by a statement for which the server found no room, until a probe has seen that it finds some again.
-        self.disk_full = False
+        self.disk_full = False  # set by a statement without room for it, until a probe has found room again
         self.waiting = 0  # for a connection
         self._settings = settings
         self._places = asyncio.Semaphore(settings.pool_size + settings.max_overflow)
@@ -157,5 +156,4 @@ class Connections:
             self._put_away(connecting.result())
 
     def _note(self, err: BaseException) -> None:
-        # SQLSTATE disk_full (PostgreSQL documentation, appendix A).
-        self.disk_full = self.disk_full or state_of(err) == "53100"
+        self.disk_full = self.disk_full or state_of(err) == "53100"  # PostgreSQL documentation, appendix A
