@@ -71,7 +71,7 @@ OPTIONS = (
         # `mapping.items()` is Python's, `items:`, `minItems` and `itemSchema` are JSON schema's,
         # YAML's and OpenAPI's, and a page of anything has `items`.
         traces=(
-            r"(?<![.\w\"])items\b(?!:|=\[)",
+            r"(?<![.\w\"])items\b(?!:|=)",
             r"\bitem_(?!type\b)\w+",
             r"\bItem(?!getter|Schema)[A-Z]\w+",
             r"/items",
