@@ -96,8 +96,8 @@ def test_app_names_wrong_settings(name: str, refused: Run, monkeypatch: pytest.M
 
     said = "".join(map(str, refused(name)[1:]))
 
-    assert "SECRET_KEY should have at least 32" in said
-    assert "DATABASE_URL must have its password percent-encoded" in said
+    assert "SECRET_KEY must have 32 characters or more" in said
+    assert "DATABASE_URL must look like postgresql://" in said
 
 
 @pytest.mark.parametrize("name", WITH_SETTINGS)

@@ -22,7 +22,7 @@ _Origins = Annotated[
 ]
 _YEAR: Final = 31_536_000
 # NIST SP 800-107r1, 5.3.4 and RFC 7518, 3.2: an HMAC-SHA-256 key is at least as long as the hash, 256 bits.
-_MIN_SECRET_BYTES: Final = 32
+_Key = Annotated[SecretStr, matching(r"(?s).{32,}", "must have 32 characters or more")]
 # Words that stand in examples; a key made of random characters holds none of them.
 _EXAMPLE_WORDS: Final = ("change", "example", "secret", "password", "insecure", "replace", "your-")
 # 32 random hex digits hold fewer than eight different characters once in a hundred million times.
@@ -59,7 +59,7 @@ class AuthSettings(SettingsSection):
 
     production_defaults: ClassVar = {"sign_up": "closed"}
 
-    secret_key: SecretStr = Field(min_length=_MIN_SECRET_BYTES, description="Signs what this service hands out.")
+    secret_key: _Key = Field(description="Signs what this service hands out.")
     sign_up: Literal["open", "closed"] = Field(
         default="open", validation_alias="AUTH_SIGN_UP", description="`closed`: only `app users create` makes users."
     )
