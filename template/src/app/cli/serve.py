@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
+import socket
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.settings import command_settings, require_session_settings
 from app.core.config import ApplicationSettings
+from app.core.exceptions import ConfigurationError
 from app.core.logging import configure_logging, get_logger
 from app.core.security import with_mapped_forms
 from app.core.telemetry import serving_metrics
@@ -25,10 +27,9 @@ def serve(
 ) -> None:
     """Serve requests with several processes; stops when those under way are answered."""
     settings = _production_settings()
+    host, port = free_address(settings, host, port)
     asyncio.run(require_session_settings(settings))
-    api = settings.api
-    address = {"host": host or api.host, "port": port or api.port}
-    run_server(settings, "app.asgi:create_app", **address, workers=workers or api.workers)
+    run_server(settings, "app.asgi:create_app", host=host, port=port, workers=workers or settings.api.workers)
 
 
 def worker() -> None:
@@ -46,6 +47,19 @@ def _production_settings() -> ApplicationSettings:
     settings = command_settings()
     migrations.require_current(settings.database, or_newer=True)
     return settings
+
+
+def free_address(settings: ApplicationSettings, host: str | None, port: int | None) -> tuple[str, int]:
+    """Return the address to listen on, those of the settings unless given; ConfigurationError where it is taken."""
+    host, port = host or settings.api.host, port or settings.api.port
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing can listen on {host}:{port} ({error.strerror}).",
+            next_step="Stop what listens there, or choose another with --port and --host, or API_PORT and API_HOST.",
+        ) from None
+    return host, port
 
 
 def work(settings: ApplicationSettings) -> None:

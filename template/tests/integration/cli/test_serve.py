@@ -1,5 +1,6 @@
 """`app serve`, `app dev` and `app worker`: what they refuse, and the first command's file."""
 
+import socket
 import stat
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def test_serve_and_worker_wait_for_migrations_and_name_what_is_missing(
     assert "No database is configured." in missing.err
     assert "app dev" in missing.err
     assert not (project / ".data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "dev"])
+def test_serve_and_dev_name_an_address_that_cannot_be_had(command: str, on_migrated: str, app_command: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        for host, port in (("127.0.0.1", taken), ("192.0.2.1", 8000), ("no-such-host.invalid", 8000)):
+            result = app_command(command, "--host", host, "--port", str(port))
+            assert result.code == 1
+            assert f"Nothing can listen on {host}:{port} (" in result.err
+            assert "--port" in result.err
 
 
 def test_dev_is_refused_in_production(project: Path, app_command: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """From the environment and the stage's file to checked settings: the one way in."""
 
+import difflib
 import os
 import re
 import secrets
@@ -101,7 +102,9 @@ def _read_file(path: Path) -> tuple[dict[str, str], list[Problem]]:
             elif key:
                 # Below a quote that is not closed, a name may be a part of a secret.
                 subject = key if understood else place
-                problems.append(Problem(subject, f"is no setting of this application ({place})"))
+                like = difflib.get_close_matches(key, known, n=1) if understood else ()
+                hint = "".join(f"; did you mean {name}?" for name in like)
+                problems.append(Problem(subject, f"is no setting of this application ({place}){hint}"))
     return {name: value for name, value in values.items() if value}, problems
 
 

@@ -75,7 +75,7 @@ def test_load_settings_reports_a_name_of_the_file_that_is_no_setting(project: Pa
     (project / ".env").write_text("DATABSE_URL=x\nCOLOUR=\n")
 
     assert problems() == {
-        "DATABSE_URL": "is no setting of this application (.env:1)",
+        "DATABSE_URL": "is no setting of this application (.env:1); did you mean DATABASE_URL?",
         "COLOUR": "is no setting of this application (.env:2)",
     }
 
