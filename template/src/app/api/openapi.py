@@ -86,10 +86,10 @@ def _complete(operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     if str(HTTPStatus.UNPROCESSABLE_ENTITY.value) in answers:
         statuses.append(HTTPStatus.UNPROCESSABLE_ENTITY)
-    for media in (media for answer in answers.values() for media in answer.get("content", {}).values()):
-        if "itemSchema" in media:
-            # FastAPI describes streams as OpenAPI 3.2 does. There, `schema` says it as an array, and 3.1 knows that.
-            media["schema"] = {"type": "array", "items": media.pop("itemSchema")}
+    for kind, media in (each for answer in answers.values() for each in answer.get("content", {}).items()):
+        if item := media.pop("itemSchema", None):
+            # FastAPI describes streams as OpenAPI 3.2 does. For 3.1, one is an array, and one of events is an event.
+            media["schema"] = item if kind == "text/event-stream" else {"type": "array", "items": item}
     answers |= {str(status): answer for status, answer in problems(*statuses).items()}
 
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # Headers of one request alone.
 OF_EACH = {"x-request-id", "date"}
+STREAMS = {"application/jsonl", "text/event-stream"}
 
 
 @pytest.fixture
@@ -95,7 +96,8 @@ async def test_head_answers_wherever_get_does_and_without_a_body(
 ) -> None:
     paths = ["/docs", "/docs/assets/page.js", "/openapi.json", "/nowhere", "/api/v1/auth/login"]
     for each in operations(document):
-        if each.method == "get":
+        # What streams may never end, and its length is not known before.
+        if each.method == "get" and not STREAMS & each.described["responses"].get("200", {}).get("content", {}).keys():
             parts = {p["name"]: uuid4() if "format" in p["schema"] else "x" for p in each.parameters("path")}
             query = [f"{p['name']}={example(p['schema'], document)}" for p in each.parameters("query") if p["required"]]
             paths.append(f"{each.path.format(**parts)}?{'&'.join(query)}")
