@@ -35,6 +35,7 @@ class _Metric:
     def __init__(self, name: str, documentation: str, *labels: str, **options: object) -> None:
         self._declared = (name, documentation, labels)
         self._options = options
+        self._children: dict[tuple[str, ...], Any] = {}  # to find one again costs the library as much as to count
 
     @cached_property
     def _made(self) -> Any:  # noqa: ANN401 — the library's, which is not loaded here
@@ -44,7 +45,9 @@ class _Metric:
 
     def _note(self, verb: str, number: float, *labels: str) -> None:
         if _counting:
-            getattr(self._made.labels(*labels) if labels else self._made, verb)(number)
+            if labels not in self._children:
+                self._children[labels] = self._made.labels(*labels) if labels else self._made
+            getattr(self._children[labels], verb)(number)
 
 
 class Counter(_Metric):
