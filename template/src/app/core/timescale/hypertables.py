@@ -1,4 +1,4 @@
-"""What `app db upgrade` makes of the tables that are declared to be hypertables, after the migrations.
+"""Hypertables and their policies: `app db upgrade` makes them of the tables that are declared to be, after migrating.
 
 Policies are TimescaleDB's own jobs: it converts chunks of a certain age to columns, or drops them, by itself.
 """
