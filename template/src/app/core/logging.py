@@ -176,8 +176,8 @@ def configure_logging(*, level: str, json_lines: bool, stream: TextIO | None = N
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("uvicorn.error").addFilter(_says_more_than_the_access_log)
-    # Write whole URLs and headers, with queries and cookies.
-    for name in ("httpx", "httpcore"):
+    # Two write whole URLs and headers, with queries and cookies; the third counts each file that Python compiles.
+    for name in ("httpx", "httpcore", "watchfiles"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
